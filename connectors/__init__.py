@@ -1,0 +1,1 @@
+"""One folder per system; `engine/registry.py` holds their names."""

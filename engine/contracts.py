@@ -1,0 +1,384 @@
+"""What a source, a target and the machine around them promise the engine.
+
+A connector author reads this file. A connector never decides about positions, epochs or retries:
+it offers primitives, and the engine's protocol (claim, write, commit, resolve, rewind) is composed
+from them in `engine/checkpoint` and `engine/apply`, so that the simulator tests the guarantee.
+
+Optional abilities are further small protocols, found with `isinstance`.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from engine.model.batch import Run, Written
+from engine.model.change import Block, SchemaChanged, Transaction, Truncate
+from engine.model.chunk import Chunk, ChunkDone
+from engine.model.finding import Finding
+from engine.model.position import Position
+from engine.model.relation import Relation, TableName
+from engine.model.state import Fence, LaneRow, Owner, RejectedRow, TableRecord
+from engine.model.table import TableDefinition
+
+
+class Clock(Protocol):
+    """Time. Waiting goes through the event loop (`asyncio.sleep`, `asyncio.timeout`)."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow; for intervals."""
+        ...
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch; for lag and for people, never for decisions."""
+        ...
+
+
+class Random(Protocol):
+    """Randomness: jitter, and nothing else."""
+
+    def uniform(self, low: float, high: float) -> float: ...
+
+
+class Disk(Protocol):
+    """Files for overflow, in one directory. Names are plain; no path separators."""
+
+    def append(self, name: str, data: bytes) -> int:
+        """Append, return the offset it stands at. Raises StateError (also for a full disk)."""
+        ...
+
+    def read(self, name: str, offset: int, size: int) -> bytes: ...
+
+    def remove(self, name: str) -> None:
+        """Remove; no error when absent."""
+        ...
+
+    def names(self) -> Sequence[str]: ...
+
+
+# --- source ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Attached:
+    """What `Source.attach` found or made.
+
+    `start`: the oldest position the stream can be read from. `created`: the reader on the source
+    (slot) was made just now, so `start` is exactly the point of the snapshot that `snapshot()`
+    gives until it is closed.
+    """
+
+    identity: str
+    start: Position
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A consistent view, alive while its context is open, importable by several readers.
+
+    `text` decides visibility for the catch-up filter (`Source.visible`); `until` is a position past
+    which no transaction is visible in it; `token` is what readers import.
+    """
+
+    text: str
+    until: Position
+    token: str
+
+
+@runtime_checkable
+class Source(Protocol):
+    """One database's change log, read in commit order."""
+
+    async def open(self) -> str:
+        """Connect and return the source's identity (for PostgreSQL: system id and database).
+
+        Raises:
+            SourceConnectionError, SourceError.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release every connection. Idempotent."""
+        ...
+
+    async def relations(self) -> Sequence[Relation]:
+        """Every user table there is now (partitioned tables by root), sorted by name.
+
+        A table that cannot send UPDATE and DELETE has `key == ()` and an identity other than FULL.
+        """
+        ...
+
+    async def attach(
+        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+    ) -> Attached:
+        """Make or check what reading the log needs (publication, then slot) for these tables.
+
+        Idempotent. Does not wait for another reader of the same slot; `blocks` does.
+
+        Raises:
+            PositionLostError: the slot is lost or invalidated.
+        """
+        ...
+
+    async def publish(
+        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+    ) -> None:
+        """Change the set of tables while the stream runs. Returns when every transaction that
+        began before the change has ended, so a snapshot taken from now on leaves no gap."""
+        ...
+
+    async def detach(self) -> None:
+        """Drop what `attach` made; leave what was named by the user. Idempotent."""
+        ...
+
+    def position(self, text: str) -> Position:
+        """Read a stored position. Raises ValueError."""
+        ...
+
+    def blocks(self, after: Position) -> AsyncIterator[Block]:
+        """Yield every change committed after `after`, in commit order.
+
+        One await per block, none per row. A large transaction may span many blocks. `Part.first`
+        counts insert, update, delete and truncate events as the log has them, from 1. Transactions
+        carry no `number` yet. What was not acknowledged may be sent again, never skipped. A
+        position inside a transaction restarts at that transaction's beginning. Closing the iterator
+        releases the connection.
+
+        Raises:
+            SourceConnectionError: the link broke; call again.
+            SlotBusyError: another reader holds the slot.
+            PositionLostError: the log does not reach back to `after`, or was acknowledged past it.
+            SourceIdentityError: another server answers.
+            DecodeError: bytes that may carry data were not understood.
+        """
+        ...
+
+    async def acknowledge(self, position: Position) -> None:
+        """Tell the source that everything up to `position` is durable and recorded on our side.
+
+        Never waits for the network: the position is sent with the next feedback, soon.
+        """
+        ...
+
+    async def head(self) -> Position:
+        """The newest committed position on the server now. One round trip."""
+        ...
+
+    async def retained_bytes(self) -> int | None:
+        """Log the source keeps for us, in bytes; None when unknown."""
+        ...
+
+
+@runtime_checkable
+class SnapshotSource(Source, Protocol):
+    """Optional: existing rows can be read (full load)."""
+
+    async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]: ...
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """The snapshot of a slot just created by `attach`, else a new one."""
+        ...
+
+    async def chunks(self, relation: Relation, rows_max: int) -> Sequence[Chunk]:
+        """Cut a table into chunks of about `rows_max` rows that together cover every key."""
+        ...
+
+    def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncIterator[bytes]:
+        """The chunk's rows at the snapshot, in the form the target asked for (`Target.load_form`),
+        as byte buffers of any size. Closing the iterator early releases the reader.
+
+        Raises:
+            SnapshotLostError: the snapshot is gone.
+        """
+        ...
+
+    def visible(self, snapshot: str, transaction: Transaction) -> bool:
+        """Whether rows written by this transaction are in a snapshot with that text."""
+        ...
+
+    def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: tuple[object, ...]) -> ChunkDone | None:
+        """The chunk in whose range a key (wire values, in `relation.key` order) lies."""
+        ...
+
+
+# --- target ---------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class ControlTransaction(Protocol):
+    """Primitives over the control tables of one replication, inside one transaction."""
+
+    async def lock_owner(self) -> Owner | None:
+        """Read the owner row and hold its lock; None when there is none (its absence is locked).
+
+        Raises TargetBusyError when the lock is not had within the session's lock timeout.
+        """
+        ...
+
+    async def save_owner(self, owner: Owner) -> None: ...
+
+    async def raise_lanes(self, epoch: int) -> Mapping[str, LaneRow]:
+        """Set every lane's epoch; return what the rows hold then. Waits for commits in progress."""
+        ...
+
+    async def lanes(self) -> Mapping[str, LaneRow]:
+        """Every lane row, locked, so a commit in progress is waited for."""
+        ...
+
+    async def save_lane(self, lane: str, row: LaneRow) -> None:
+        """Insert or replace a lane row."""
+        ...
+
+    async def remove_lane(self, lane: str) -> None: ...
+
+    async def tables(self) -> Sequence[TableRecord]: ...
+
+    async def save_table(self, record: TableRecord) -> None: ...
+
+    async def remove_table(self, table: TableName) -> None: ...
+
+    async def chunks(self) -> Sequence[ChunkDone]: ...
+
+    async def save_chunk(self, chunk: ChunkDone) -> None: ...
+
+    async def remove_chunks(self, table: TableName) -> None: ...
+
+    async def reject(self, row: RejectedRow) -> None:
+        """Keep a row that was not applied, in the quarantine table."""
+        ...
+
+    async def remove_replication(self) -> None:
+        """Remove every control row of this replication."""
+        ...
+
+
+@runtime_checkable
+class TargetTransaction(ControlTransaction, Protocol):
+    """One target transaction: rows and control rows become durable together or not at all.
+
+    Its first effect is the fences given to `begin`. An implementation may hold everything back and
+    send it in one round trip at `commit`: any error below may then surface there instead.
+
+    Raises, from any method:
+        FenceFailedError: a fence changed no row.
+        RowRejectedError: the target refuses a row; RowMissingError: one to change was not there.
+        TargetBusyError: the same transaction may succeed now.
+        TargetConnectionError: the link broke; CommitUnknownError, from `commit`: after COMMIT went.
+        TargetFullError, SchemaMismatchError.
+    """
+
+    async def write(self, runs: Sequence[Run]) -> Written:
+        """Apply runs in order."""
+        ...
+
+    async def truncate(self, truncate: Truncate) -> None: ...
+
+    async def evolve(self, change: SchemaChanged) -> None:
+        """Apply a schema change whose steps `plan.schema` judged to be exact."""
+        ...
+
+    async def load(self, relation: Relation, form: str, data: AsyncIterator[bytes]) -> Written:
+        """Write a chunk's rows, as `SnapshotSource.rows` gave them."""
+        ...
+
+    async def savepoint(self) -> None:
+        """Set the (one) savepoint; nested calls nest."""
+        ...
+
+    async def release_savepoint(self) -> None: ...
+
+    async def rollback_to_savepoint(self) -> None:
+        """Undo to the newest savepoint and forget it; the transaction is usable again."""
+        ...
+
+    async def commit(self, positions: Mapping[str, str] | None = None) -> None:
+        """Commit, durably (flushed). `positions` replaces those given with the fences."""
+        ...
+
+
+class TargetSession(Protocol):
+    """One connection of one applier. Not shared; one transaction at a time."""
+
+    @property
+    def identity(self) -> tuple[int, str]:
+        """(backend pid, backend start) on the server; (0, '') where there is no such thing."""
+        ...
+
+    def begin(
+        self, fences: Sequence[Fence] = ()
+    ) -> AbstractAsyncContextManager[TargetTransaction]:
+        """A transaction; leaving the context without `commit` rolls it back. After any error but
+        a rolled-back row error the session may be broken: `broken` tells."""
+        ...
+
+    @property
+    def broken(self) -> bool: ...
+
+
+@runtime_checkable
+class Target(Protocol):
+    """Where rows go."""
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+@runtime_checkable
+class TransactionalTarget(Target, Protocol):
+    """A target that can commit rows and their position together: exactly once."""
+
+    async def prepare_control(self) -> None:
+        """Create the control tables or migrate them to this version. Idempotent.
+
+        Raises SchemaMismatchError when they were made by a newer version.
+        """
+        ...
+
+    def session(self) -> AbstractAsyncContextManager[TargetSession]: ...
+
+    async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None:
+        """End these sessions on the server, as far as allowed. For a predecessor that hangs."""
+        ...
+
+
+@runtime_checkable
+class SchemaTarget(Target, Protocol):
+    """Optional: tables can be described, created and finished."""
+
+    async def relation(self, table: TableName) -> Relation | None:
+        """What the table looks like now; None when absent."""
+        ...
+
+    async def empty(self, table: TableName) -> bool: ...
+
+    async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None:
+        """Create what is missing, before the load. `prepare`: do-nothing, drop-and-create,
+        truncate. Idempotent for do-nothing.
+
+        Raises SchemaMismatchError for a table of another shape.
+        """
+        ...
+
+    async def load_form(self, relation: Relation) -> str:
+        """The form in which `TargetTransaction.load` wants this relation's rows."""
+        ...
+
+    async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
+        """Create indexes, unique and foreign keys, set sequences, after the load. Idempotent.
+
+        What cannot be made (duplicate values, missing parent) is a finding, not an error.
+        """
+        ...
+
+    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
+        """(child, parent) pairs that the target enforces in apply sessions."""
+        ...
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """Optional: preflight. Reads only."""
+
+    async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]: ...

@@ -1,0 +1,1 @@
+"""The vocabulary: frozen, pure, shared by every station and connector."""

@@ -1,0 +1,88 @@
+"""What is stored beside the data in the target: ownership, lanes, tables, rejected rows."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from engine.model.relation import TableName
+
+FRONTIER = "frontier"
+"""Name of the checkpoint row that holds the replication's frontier."""
+
+
+class TableState(Enum):
+    """A table's durable state.
+
+    PENDING -> LOADING -> LOADED -> STREAMING is the way; SUSPENDED and NEEDS_RELOAD leave it. The
+    first three mean that rows of the existing data may be missing. LOADED: every chunk is durable,
+    finish work (indexes, keys, sequences) may be open. SUSPENDED: stopped at `position`, its later
+    changes wait in a spool. NEEDS_RELOAD: changes were dropped; only a new load makes it whole.
+    """
+
+    PENDING = "pending"
+    LOADING = "loading"
+    LOADED = "loaded"
+    STREAMING = "streaming"
+    SUSPENDED = "suspended"
+    NEEDS_RELOAD = "needs-reload"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRow:
+    """A lane's checkpoint: who may move it, how often it moved, how far it is."""
+
+    epoch: int
+    seq: int
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """The compare-and-set of one lane: (epoch, seq) must hold, seq becomes seq + 1."""
+
+    lane: str
+    epoch: int
+    seq: int
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who runs a replication. `sessions` are its target sessions as (pid, backend start)."""
+
+    epoch: int
+    identity: str
+    fingerprint: str
+    process: str
+    """Who it is, for people: `host:pid`, never used to decide anything."""
+    started_at: str = ""
+    sessions: tuple[tuple[int, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableRecord:
+    """A table's durable state in one replication. `position` is where it stands when suspended,
+    `reason` why, for people; `relation` is the JSON of the relation version last applied."""
+
+    table: TableName
+    state: TableState
+    position: str = ""
+    reason: str = ""
+    relation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A row that was not applied, kept with everything needed to apply it later.
+
+    `payload` holds the change (JSON, values included): it goes to the quarantine table and nowhere
+    else. `reason` is a short fixed word, for the metric's label.
+    """
+
+    table: TableName
+    lane: str
+    position: str
+    operation: str
+    reason: str
+    sqlstate: str
+    message: str
+    payload: str = field(repr=False)
