@@ -226,6 +226,11 @@ class ControlTransaction(Protocol):
         """Every lane row, locked, so a commit in progress is waited for."""
         ...
 
+    async def glance(self) -> tuple[int, int]:
+        """(owner's epoch, sum of every lane's seq) as committed now, without any lock; (0, 0) when
+        there is no owner row."""
+        ...
+
     async def save_lane(self, lane: str, row: LaneRow) -> None:
         """Insert or replace a lane row."""
         ...

@@ -7,7 +7,7 @@ blocks, a block many transactions. The order of everything is the log's commit o
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from engine.model.position import Coordinate, Position
+from engine.model.position import Coordinate, LogPosition, Position
 from engine.model.relation import Relation, TableName
 from engine.model.value import Row
 
@@ -89,6 +89,11 @@ class Transaction:
     xid: int = 0
     committed_at_us: int = 0
     number: int = 0
+
+    def at(self, ordinal: int) -> Position:
+        """The position after the `ordinal`-th event of this transaction, before its end."""
+        assert isinstance(self.coordinate, int)
+        return LogPosition(self.coordinate, ordinal)
 
 
 @dataclass(slots=True)
