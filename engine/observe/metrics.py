@@ -1,0 +1,304 @@
+"""Every metric's name, labels and help text, and the plain object the stations count into.
+
+Renaming a metric or a label is a breaking change for dashboards and alerts. A station calls a
+method once per batch and never per row; nothing here knows Prometheus, so a worker without
+`--metrics` never imports it (`engine/observe/scrape.py` reads this object at scrape time).
+
+A gauge that was not measured is None here and absent from a scrape, never zero. Counters count
+from 0 at the start of the process, so `rate()` sees their first increase.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from engine.model.batch import TableCounts
+from engine.model.relation import TableName
+
+TABLES_MAX: Final = 1_000
+"""Tables with series of their own; later ones share the table `other`.
+
+Four series a table: 4,000 series for one replication is what a small Prometheus takes without
+notice, and a database with more tables than that is read by schema, not by table.
+"""
+
+OTHER: Final = TableName("other", "other")
+"""The label pair of all tables past `TABLES_MAX`."""
+
+STATES: Final = (
+    "starting",
+    "loading",
+    "catching-up",
+    "streaming",
+    "retrying",
+    "draining",
+    "stopped",
+    "failed",
+)
+"""The states a replication reports; a scrape shows each with 1 or 0."""
+
+OPERATIONS: Final = ("load", "insert", "update", "delete", "truncate")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A metric's public description. `kind` is `counter` or `gauge`; every metric but the build
+    information carries the label `replication` before its own `labels`."""
+
+    name: str
+    kind: str
+    help: str
+    labels: tuple[str, ...] = ()
+
+
+CAPACITY_UTILIZATION: Final = Metric(
+    "penstock_capacity_utilization_ratio",
+    "gauge",
+    "Highest of memory, queue and applier use, each against what is provisioned; 1 is full.",
+)
+INCOMING_CHANGES: Final = Metric(
+    "penstock_cdc_incoming_changes",
+    "gauge",
+    "Changes read from the source that wait to be applied.",
+)
+LATENCY_SOURCE: Final = Metric(
+    "penstock_cdc_latency_source_seconds",
+    "gauge",
+    "Seconds between the commit of the last captured change on the source and now.",
+)
+LATENCY_TARGET: Final = Metric(
+    "penstock_cdc_latency_target_seconds",
+    "gauge",
+    "Seconds between the source commit of the oldest change not yet durable in the target and now.",
+)
+CDC_TARGET_BYTES: Final = Metric(
+    "penstock_cdc_target_bytes_total",
+    "counter",
+    "Bytes of changes written to the target and committed.",
+)
+CDC_SOURCE_ROWS: Final = Metric(
+    "penstock_cdc_source_rows_total",
+    "counter",
+    "Row changes read from the source's log.",
+)
+CDC_TARGET_ROWS: Final = Metric(
+    "penstock_cdc_target_rows_total",
+    "counter",
+    "Row changes applied to the target and committed.",
+)
+FULL_LOAD_TARGET_BYTES: Final = Metric(
+    "penstock_full_load_target_bytes_total",
+    "counter",
+    "Bytes of existing rows copied to the target and committed.",
+)
+FULL_LOAD_TARGET_ROWS: Final = Metric(
+    "penstock_full_load_target_rows_total",
+    "counter",
+    "Existing rows copied to the target and committed.",
+)
+STATE: Final = Metric(
+    "penstock_state",
+    "gauge",
+    "1 for the state the replication is in, 0 for every other.",
+    ("state",),
+)
+SOURCE_LAG: Final = Metric(
+    "penstock_source_lag_bytes",
+    "gauge",
+    "Log between the newest position on the source and the last acknowledged one, in bytes.",
+)
+SOURCE_RETAINED: Final = Metric(
+    "penstock_source_retained_bytes",
+    "gauge",
+    "Log the source keeps for this replication, in bytes.",
+)
+QUEUE_BYTES: Final = Metric(
+    "penstock_queue_bytes",
+    "gauge",
+    "Memory held by changes between capture and apply, in bytes.",
+)
+APPLIERS: Final = Metric(
+    "penstock_appliers",
+    "gauge",
+    "Appliers, by whether they are applying a batch now.",
+    ("busy",),
+)
+LANES: Final = Metric(
+    "penstock_lanes",
+    "gauge",
+    "Ordered streams (lanes) that appliers take work from.",
+)
+QUARANTINED_ROWS: Final = Metric(
+    "penstock_quarantined_rows_total",
+    "counter",
+    "Row changes that were not applied and are kept with their error and position.",
+    ("reason",),
+)
+TABLE_ROWS: Final = Metric(
+    "penstock_table_rows_total",
+    "counter",
+    "Rows committed to the target, by table and operation (load, insert, update, delete; truncate"
+    " counts statements). At most 1,000 tables, later ones share schema and table `other`.",
+    ("schema", "table", "operation"),
+)
+BUILD_INFO: Final = Metric(
+    "penstock_build_info",
+    "gauge",
+    "Always 1; its label is the version that runs.",
+    ("version",),
+)
+
+METRICS: Final = (
+    CAPACITY_UTILIZATION,
+    INCOMING_CHANGES,
+    LATENCY_SOURCE,
+    LATENCY_TARGET,
+    CDC_TARGET_BYTES,
+    CDC_SOURCE_ROWS,
+    CDC_TARGET_ROWS,
+    FULL_LOAD_TARGET_BYTES,
+    FULL_LOAD_TARGET_ROWS,
+    STATE,
+    SOURCE_LAG,
+    SOURCE_RETAINED,
+    QUEUE_BYTES,
+    APPLIERS,
+    LANES,
+    QUARANTINED_ROWS,
+    TABLE_ROWS,
+    BUILD_INFO,
+)
+"""Every metric there is; the guide is checked against it."""
+
+
+@dataclass(slots=True)
+class TableRows:
+    """What was committed to one table since the process began."""
+
+    load: int = 0
+    insert: int = 0
+    update: int = 0
+    delete: int = 0
+    truncate: int = 0
+
+
+class Metrics:
+    """The counters and gauges of one replication, as plain attributes.
+
+    Counting methods are called after the commit they count, from the event loop's thread only.
+    Attributes may be read at any time; `None` means not measured.
+    """
+
+    def __init__(self, replication: str) -> None:
+        self.replication = replication
+        self.current_state = "starting"
+        self.source_rows = 0
+        self.source_bytes = 0
+        self.target_rows = 0
+        self.target_bytes = 0
+        self.load_rows = 0
+        self.load_bytes = 0
+        self.quarantined: dict[str, int] = {}
+        self.tables: dict[TableName, TableRows] = {}
+        self.queue_bytes: int | None = None
+        self.incoming_changes: int | None = None
+        self.appliers_total: int | None = None
+        self.appliers_busy: int | None = None
+        self.lane_count: int | None = None
+        self.latency_source_seconds: float | None = None
+        self.latency_target_seconds: float | None = None
+        self.lag_bytes: int | None = None
+        self.retained_bytes: int | None = None
+        self.capacity_utilization: float | None = None
+
+    def received(self, rows: int, bytes: int) -> None:
+        """Count what one block of the source's log held."""
+        self.source_rows += rows
+        self.source_bytes += bytes
+
+    def applied(self, table: TableName, counts: TableCounts, bytes: int) -> None:
+        """Count committed changes of one table. `counts.by_reason` is not read: a row that was
+        not applied is counted by `rejected`."""
+        rows = self._table(table)
+        rows.insert += counts.inserts
+        rows.update += counts.updates
+        rows.delete += counts.deletes
+        rows.truncate += counts.truncates
+        self.target_rows += counts.inserts + counts.updates + counts.deletes
+        self.target_bytes += bytes
+
+    def loaded(self, table: TableName, rows: int, bytes: int) -> None:
+        """Count existing rows copied and committed (a finished chunk)."""
+        self._table(table).load += rows
+        self.load_rows += rows
+        self.load_bytes += bytes
+
+    def rejected(self, reason: str, n: int = 1) -> None:
+        """Count rows that were not applied. `reason` is a short fixed word, never a message."""
+        self.quarantined[reason] = self.quarantined.get(reason, 0) + n
+
+    def state(self, name: str) -> None:
+        """Say which of `STATES` the replication is in."""
+        self.current_state = name
+
+    def queue(self, bytes: int | None, incoming_changes: int | None) -> None:
+        """Say how much waits between capture and apply."""
+        self.queue_bytes = bytes
+        self.incoming_changes = incoming_changes
+
+    def appliers(self, total: int, busy: int) -> None:
+        """Say how many appliers there are and how many of them apply a batch now."""
+        self.appliers_total = total
+        self.appliers_busy = busy
+
+    def lanes(self, n: int) -> None:
+        """Say how many lanes there are."""
+        self.lane_count = n
+
+    def lag(
+        self,
+        source_seconds: float | None,
+        target_seconds: float | None,
+        source_bytes: int | None,
+        retained_bytes: int | None,
+    ) -> None:
+        """Replace all four lag gauges; None for what was not measured this time."""
+        self.latency_source_seconds = source_seconds
+        self.latency_target_seconds = target_seconds
+        self.lag_bytes = source_bytes
+        self.retained_bytes = retained_bytes
+
+    def utilization(self, ratio: float | None) -> None:
+        """Say how full the provisioned capacity is; 1 is full."""
+        self.capacity_utilization = ratio
+
+    def snapshot(self) -> dict[str, object]:
+        """Totals and gauges for the progress display, JSON-ready. Unmeasured gauges are absent."""
+        values: dict[str, object | None] = {
+            "state": self.current_state,
+            "source_rows": self.source_rows,
+            "source_bytes": self.source_bytes,
+            "target_rows": self.target_rows,
+            "target_bytes": self.target_bytes,
+            "load_rows": self.load_rows,
+            "load_bytes": self.load_bytes,
+            "quarantined_rows": sum(self.quarantined.values()),
+            "queue_bytes": self.queue_bytes,
+            "incoming_changes": self.incoming_changes,
+            "appliers": self.appliers_total,
+            "appliers_busy": self.appliers_busy,
+            "lanes": self.lane_count,
+            "latency_source_seconds": self.latency_source_seconds,
+            "latency_target_seconds": self.latency_target_seconds,
+            "lag_bytes": self.lag_bytes,
+            "retained_bytes": self.retained_bytes,
+            "utilization": self.capacity_utilization,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _table(self, table: TableName) -> TableRows:
+        rows = self.tables.get(table)
+        if rows is None:
+            if len(self.tables) >= TABLES_MAX:
+                table = OTHER
+            rows = self.tables.setdefault(table, TableRows())
+        return rows
