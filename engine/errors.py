@@ -29,7 +29,7 @@ PenstockError                           retry       exit  who acts
 Messages carry names, positions and counts; never a row value, never a credential.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import ClassVar
 
@@ -67,14 +67,33 @@ class PenstockError(Exception):
 
 
 class ConfigError(PenstockError):
-    """What the user wrote is wrong; nothing was touched."""
+    """What the user wrote is wrong; nothing was touched.
+
+    `field` is the dotted key (`load.parallel_tables`), `file` where it was written. `others` are
+    further problems found in the same reading; `problems` is all of them, this one first.
+    """
 
     exit_code = 2
 
-    def __init__(self, field: str, constraint: str, *, hint: str = "") -> None:
-        super().__init__(f"{field}: {constraint}", hint=hint, context={"field": field})
+    def __init__(
+        self,
+        field: str,
+        constraint: str,
+        *,
+        hint: str = "",
+        file: str = "",
+        others: Sequence["ConfigError"] = (),
+    ) -> None:
+        where = f"{file}: {field}" if file else field
+        super().__init__(f"{where}: {constraint}", hint=hint, context={"field": field})
         self.field = field
         self.constraint = constraint
+        self.file = file
+        self.others = tuple(others)
+
+    @property
+    def problems(self) -> tuple["ConfigError", ...]:
+        return (self, *self.others)
 
 
 class SourceError(PenstockError):
