@@ -1,0 +1,106 @@
+"""The Prometheus text of a replication's metrics.
+
+Imported only by a worker that serves `/metrics`.
+"""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from engine.observe import metrics as names
+from engine.observe.metrics import OPERATIONS, STATES, Metric, Metrics
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+Family = CounterMetricFamily | GaugeMetricFamily
+
+
+class Scrape(Collector):
+    """Reads a `Metrics` object each time Prometheus asks. In a registry of its own, beside the
+    process's memory, CPU and descriptors (`process_*`)."""
+
+    def __init__(self, metrics: Metrics, version: str) -> None:
+        self._metrics = metrics
+        self._version = version
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def text(self) -> bytes:
+        """The exposition, as `CONTENT_TYPE` says."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Family]:
+        """Every metric that has a value now."""
+        yield from self._single()
+        yield self._state()
+        if (appliers := self._appliers()) is not None:
+            yield appliers
+        yield self._quarantined()
+        yield self._table_rows()
+        build = GaugeMetricFamily(
+            names.BUILD_INFO.name, names.BUILD_INFO.help, labels=names.BUILD_INFO.labels
+        )
+        build.add_metric([self._version], 1)
+        yield build
+
+    def _single(self) -> Iterator[Family]:
+        metrics = self._metrics
+        values: tuple[tuple[Metric, float | None], ...] = (
+            (names.CAPACITY_UTILIZATION, metrics.capacity_utilization),
+            (names.INCOMING_CHANGES, metrics.incoming_changes),
+            (names.LATENCY_SOURCE, metrics.latency_source_seconds),
+            (names.LATENCY_TARGET, metrics.latency_target_seconds),
+            (names.CDC_TARGET_BYTES, metrics.target_bytes),
+            (names.CDC_SOURCE_ROWS, metrics.source_rows),
+            (names.CDC_TARGET_ROWS, metrics.target_rows),
+            (names.FULL_LOAD_TARGET_BYTES, metrics.load_bytes),
+            (names.FULL_LOAD_TARGET_ROWS, metrics.load_rows),
+            (names.SOURCE_LAG, metrics.lag_bytes),
+            (names.SOURCE_RETAINED, metrics.retained_bytes),
+            (names.QUEUE_BYTES, metrics.queue_bytes),
+            (names.LANES, metrics.lane_count),
+        )
+        for metric, value in values:
+            if value is not None:
+                family = self._family(metric)
+                family.add_metric([metrics.replication], value)
+                yield family
+
+    def _state(self) -> Family:
+        family = self._family(names.STATE)
+        current = self._metrics.current_state
+        for state in dict.fromkeys((*STATES, current)):
+            family.add_metric([self._metrics.replication, state], float(state == current))
+        return family
+
+    def _appliers(self) -> Family | None:
+        total, busy = self._metrics.appliers_total, self._metrics.appliers_busy
+        if total is None or busy is None:
+            return None
+        family = self._family(names.APPLIERS)
+        family.add_metric([self._metrics.replication, "true"], busy)
+        family.add_metric([self._metrics.replication, "false"], total - busy)
+        return family
+
+    def _quarantined(self) -> Family:
+        family = self._family(names.QUARANTINED_ROWS)
+        for reason, count in self._metrics.quarantined.items():
+            family.add_metric([self._metrics.replication, reason], count)
+        return family
+
+    def _table_rows(self) -> Family:
+        family = self._family(names.TABLE_ROWS)
+        for table, rows in self._metrics.tables.items():
+            for operation in OPERATIONS:
+                if count := getattr(rows, operation):
+                    labels = [self._metrics.replication, table.schema, table.name, operation]
+                    family.add_metric(labels, count)
+        return family
+
+    def _family(self, metric: Metric) -> Family:
+        kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
+        return kind(metric.name, metric.help, labels=("replication", *metric.labels))
