@@ -20,6 +20,7 @@ from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence, LaneRow, Owner, RejectedRow, TableRecord
 from engine.model.table import TableDefinition
+from engine.model.value import Key
 
 
 class Clock(Protocol):
@@ -171,6 +172,19 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class ExclusiveSource(Source, Protocol):
+    """Optional: the log is read through something that one reader at a time may hold (a slot)."""
+
+    async def reader(self) -> str | None:
+        """Who holds it now, in words for people; None when nobody does."""
+        ...
+
+    async def evict(self) -> None:
+        """End that reader's session on the source, as far as allowed."""
+        ...
+
+
+@runtime_checkable
 class SnapshotSource(Source, Protocol):
     """Optional: existing rows can be read (full load)."""
 
@@ -197,7 +211,9 @@ class SnapshotSource(Source, Protocol):
         """Whether rows written by this transaction are in a snapshot with that text."""
         ...
 
-    def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: tuple[object, ...]) -> ChunkDone | None:
+    def chunk_of(
+        self, done: Sequence[ChunkDone], relation: Relation, key: Key
+    ) -> ChunkDone | None:
         """The chunk in whose range a key (wire values, in `relation.key` order) lies."""
         ...
 

@@ -73,7 +73,7 @@ class Relation:
         """`schema.name`, for messages and labels; not quoted, never SQL."""
         return f"{self.schema}.{self.name}"
 
-    @property
+    @cached_property
     def table(self) -> "TableName":
         return TableName(self.schema, self.name)
 

@@ -1,0 +1,246 @@
+"""Row by row: what happens to a batch that the target refused as a whole.
+
+The original changes are replayed in order, in one target transaction, by bisection under
+savepoints, so the refused rows are found in logarithmic time and everything else is applied as it
+was sent (a unique swap is legal step by step where its net effect is not). What happens to a
+refused row is the policy's: kept aside (`quarantine`), or its tables stop (`stop-table`), or the
+replication does (`stop`). A row to change that is not there is always kept aside and counted.
+"""
+
+import asyncio
+import base64
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from engine.apply.applier import BUSY, Evolutions, write_special
+from engine.apply.fold import in_order
+from engine.apply.lane import Lane, LaneBatch
+from engine.contracts import Clock, Random, TargetSession, TargetTransaction
+from engine.errors import (
+    PenstockError,
+    RowMissingError,
+    RowRejectedError,
+    SchemaChangeError,
+    SchemaMismatchError,
+    TargetBusyError,
+)
+from engine.model.change import OPERATIONS, Change, Event
+from engine.model.position import Position
+from engine.model.relation import Relation
+from engine.model.segment import Segment
+from engine.model.state import RejectedRow, TableRecord, TableState
+from engine.model.value import UNCHANGED, Row
+from engine.retry import Backoff
+
+STOP_TABLE: Final = "stop-table"
+QUARANTINE: Final = "quarantine"
+STOP: Final = "stop"
+
+MISSING: Final = "missing-row"
+REJECTED: Final = "rejected-row"
+
+
+@dataclass(slots=True)
+class _Item:
+    """One event with its place."""
+
+    event: Event
+    segment: Segment
+    index: int
+
+    @property
+    def position(self) -> Position:
+        return self.segment.transaction.at(self.segment.ordinals[self.index])
+
+    @property
+    def position_before(self) -> Position:
+        return self.segment.position_before(self.index)
+
+
+@dataclass(slots=True)
+class _Stopped:
+    item: _Item
+    error: PenstockError
+
+
+class RowByRow:
+    """`rejected(reason)` counts, `stopped(lane, error)` tells that a lane's tables have stopped."""
+
+    def __init__(
+        self,
+        policy: str,
+        evolutions: Evolutions,
+        clock: Clock,
+        random: Random,
+        *,
+        rejected: Callable[[str], None],
+        stopped: Callable[[Lane, PenstockError], None],
+    ) -> None:
+        self._policy = policy
+        self._evolutions = evolutions
+        self._clock = clock
+        self._random = random
+        self._rejected = rejected
+        self._stopped = stopped
+
+    async def apply(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
+        """Make the batch durable as far as the policy says. False: the lane was stopped."""
+        backoff = Backoff(BUSY, self._clock, self._random)
+        while True:
+            try:
+                return await self._attempt(session, lane, batch)
+            except TargetBusyError:
+                delay = backoff.next_delay()
+                if delay is None:
+                    raise
+                await asyncio.sleep(delay)
+
+    async def _attempt(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
+        items = _items(batch)
+        kept: list[RejectedRow] = []
+        async with session.begin(batch.fences(batch.position)) as transaction:
+            replay = _Replay(self._policy, self._evolutions, transaction, lane, kept)
+            stopped = await replay.all(items)
+            position = batch.position if stopped is None else stopped.item.position_before
+            for row in kept:
+                await transaction.reject(row)
+            if stopped is not None:
+                await _suspend(transaction, lane, stopped, position)
+            await transaction.commit({c.name: str(position) for c in batch.touched})
+        batch.committed(position)
+        for row in kept:
+            self._rejected(row.reason)
+        if stopped is None:
+            return True
+        lane.stopped = True
+        self._stopped(lane, stopped.error)
+        return False
+
+
+async def _suspend(
+    transaction: TargetTransaction, lane: Lane, stopped: _Stopped, position: Position
+) -> None:
+    for table in lane.tables:
+        record = TableRecord(
+            table, TableState.NEEDS_RELOAD, str(position), reason=stopped.error.message
+        )
+        await transaction.save_table(record)
+
+
+def _items(batch: LaneBatch) -> list[_Item]:
+    return [
+        _Item(event, segment, index)
+        for segment in batch.segments
+        for index, event in enumerate(segment.events)
+    ]
+
+
+@dataclass(slots=True)
+class _Replay:
+    """One pass over a batch inside one target transaction."""
+
+    policy: str
+    evolutions: Evolutions
+    transaction: TargetTransaction
+    lane: Lane
+    kept: list[RejectedRow]
+
+    async def all(self, items: Sequence[_Item]) -> _Stopped | None:
+        start = 0
+        for index, item in enumerate(items):
+            if item.event.__class__ is Change:
+                continue
+            stopped = await self._span(items[start:index]) or await self._special(item)
+            if stopped is not None:
+                return stopped
+            start = index + 1
+        return await self._span(items[start:])
+
+    async def _special(self, item: _Item) -> _Stopped | None:
+        transaction = self.transaction
+        await transaction.savepoint()
+        try:
+            await write_special(self.evolutions, transaction, self.lane, item.event)
+            await transaction.release_savepoint()
+        except (RowRejectedError, SchemaMismatchError, SchemaChangeError) as error:
+            await transaction.rollback_to_savepoint()
+            if self.policy == STOP:
+                raise
+            return _Stopped(item, error)
+        return None
+
+    async def _span(self, items: Sequence[_Item]) -> _Stopped | None:
+        """Apply neighbours in order; halve what is refused until single rows are left."""
+        if not items:
+            return None
+        transaction = self.transaction
+        await transaction.savepoint()
+        try:
+            changes = [item.event for item in items if isinstance(item.event, Change)]
+            await transaction.write(in_order(changes))
+            await transaction.release_savepoint()
+        except (RowRejectedError, SchemaMismatchError) as error:
+            await transaction.rollback_to_savepoint()
+            if len(items) == 1:
+                return self._refused(items[0], error)
+        else:
+            return None
+        middle = len(items) // 2
+        return await self._span(items[:middle]) or await self._span(items[middle:])
+
+    def _refused(self, item: _Item, error: PenstockError) -> _Stopped | None:
+        if self.policy == STOP:
+            raise error
+        self.kept.append(_rejected_row(self.lane, item, error))
+        if self.policy == QUARANTINE or isinstance(error, RowMissingError):
+            return None
+        return _Stopped(item, error)
+
+
+def _rejected_row(lane: Lane, item: _Item, error: PenstockError) -> RejectedRow:
+    change = item.event
+    assert isinstance(change, Change)
+    missing = isinstance(error, RowMissingError)
+    return RejectedRow(
+        table=change.relation.table,
+        lane=lane.name,
+        position=str(item.position),
+        operation=OPERATIONS[change.kind],
+        reason=MISSING if missing else REJECTED,
+        sqlstate=error.sqlstate if isinstance(error, RowRejectedError) else "",
+        message=error.message,
+        payload=payload(change),
+    )
+
+
+def payload(change: Change) -> str:
+    """A change as JSON, values in base64 of their wire form; it goes to the quarantine table only."""
+    relation = change.relation
+    return orjson.dumps(
+        {
+            "operation": OPERATIONS[change.kind],
+            "wire": relation.wire,
+            "columns": [
+                {"name": c.name, "type": c.type.name, "format": c.format.value}
+                for c in relation.columns
+            ],
+            "new": _encoded(relation, change.new),
+            "old": _encoded(relation, change.old),
+        }
+    ).decode()
+
+
+def _encoded(relation: Relation, row: Row | None) -> dict[str, str | None] | None:
+    """Column name -> base64 or null; columns that were not sent are left out."""
+    if row is None:
+        return None
+    return {
+        column.name: None if value is None else base64.b64encode(value).decode()
+        for column, value in zip(relation.columns, row, strict=True)
+        if value is not UNCHANGED
+    }
+
+

@@ -1,0 +1,187 @@
+"""Fold changes to their net effect and arrange them in runs (pure).
+
+Contract: applying the runs in order to any state in which the original changes apply one after the
+other gives the same state. Where that cannot be shown from the changes alone (no key, a sequence
+that no correct log holds) the changes stay as they are, in order.
+
+A key change cuts the fold: it is applied in place, so columns the log did not send survive.
+The caller keeps the original changes; they are what the row-by-row fallback replays.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from engine.model.batch import Run
+from engine.model.change import DELETE, INSERT, UPDATE, Change
+from engine.model.relation import Relation
+from engine.model.value import UNCHANGED, Row
+
+_REPLACE: Final = 4
+"""Deleted, then inserted: an update of every column."""
+
+
+def arrange(changes: Sequence[Change], *, grouped: bool) -> list[Run]:
+    """Runs for a batch of changes. `grouped`: order between tables is not seen by anything, so the
+    changes of each table may be gathered; else only neighbours of one table fold together."""
+    runs: list[Run] = []
+    for stretch in _stretches(changes, grouped):
+        runs += fold(stretch)
+    return runs
+
+
+def _stretches(changes: Sequence[Change], grouped: bool) -> Iterable[list[Change]]:
+    """Lists of changes of one relation version each."""
+    if not grouped:
+        return _neighbours(changes)
+    by_relation: dict[int, list[Change]] = {}
+    for change in changes:
+        stretch = by_relation.get(id(change[1]))
+        if stretch is None:
+            stretch = by_relation[id(change[1])] = []
+        stretch.append(change)
+    return by_relation.values()
+
+
+def _neighbours(changes: Sequence[Change]) -> Iterable[list[Change]]:
+    stretches: list[list[Change]] = []
+    last: Relation | None = None
+    for change in changes:
+        if change[1] is not last:
+            last = change[1]
+            stretches.append([])
+        stretches[-1].append(change)
+    return stretches
+
+
+def fold(changes: list[Change]) -> list[Run]:
+    """Runs for changes of one relation version, in order."""
+    relation = changes[0][1]
+    if _all_inserts(changes):
+        return [Run(INSERT, relation, [change[2] for change in changes], net=True)]  # type: ignore[misc]
+    if not relation.key:
+        return in_order(changes)
+    return _fold_keyed(relation, changes)
+
+
+def _all_inserts(changes: list[Change]) -> bool:
+    for change in changes:
+        if change[0] != INSERT:
+            return False
+    return True
+
+
+def in_order(changes: Sequence[Change]) -> list[Run]:
+    """The changes as they are: neighbours of one kind, one relation and one shape share a run."""
+    runs: list[Run] = []
+    for change in changes:
+        kind, relation, new, old = change
+        row = old if kind == DELETE else new
+        assert row is not None
+        sent = _sent(row) if kind == UPDATE else ()
+        olds = kind == UPDATE and old is not None
+        run = runs[-1] if runs else None
+        if (
+            run is None
+            or run.kind != kind
+            or run.relation is not relation
+            or run.sent != sent
+            or (run.olds is not None) != olds
+        ):
+            run = Run(kind, relation, [], sent, [] if olds else None)
+            runs.append(run)
+        run.rows.append(row)
+        if run.olds is not None and old is not None:
+            run.olds.append(old)
+    return runs
+
+
+def _sent(row: Row) -> tuple[int, ...]:
+    return tuple([index for index, value in enumerate(row) if value is not UNCHANGED])
+
+
+def _fold_keyed(relation: Relation, changes: list[Change]) -> list[Run]:
+    runs: list[Run] = []
+    net: dict[object, tuple[int, Row]] = {}
+    start = 0
+    key = relation.key
+    single = key[0] if len(key) == 1 else None
+    for position, (kind, _, new, old) in enumerate(changes):
+        if kind == UPDATE and old is not None and _key_changed(key, new, old):
+            runs += _net_runs(relation, net)
+            runs += in_order(changes[position : position + 1])
+            net = {}
+            start = position + 1
+            continue
+        row = old if kind == DELETE else new
+        assert row is not None
+        name = row[single] if single is not None else tuple([row[i] for i in key])
+        before = net.get(name)
+        if before is None:
+            net[name] = (kind, row)
+        elif not _merge(net, name, before, kind, row):
+            return runs + in_order(changes[start:])
+    return runs + _net_runs(relation, net)
+
+
+def _key_changed(key: tuple[int, ...], new: Row | None, old: Row) -> bool:
+    assert new is not None
+    for index in key:
+        value = new[index]
+        if value is not UNCHANGED and old[index] != value:
+            return True
+    return False
+
+
+def _merge(
+    net: dict[object, tuple[int, Row]], name: object, before: tuple[int, Row], kind: int, row: Row
+) -> bool:
+    """Add one change to the net effect on its key; False for a sequence no correct log holds."""
+    was, had = before
+    if kind == UPDATE and was != DELETE:
+        net[name] = (was, _overlay(had, row))
+    elif kind == DELETE and was == INSERT:
+        del net[name]
+    elif kind == DELETE and was != DELETE:
+        net[name] = (DELETE, row)
+    elif kind == INSERT and was == DELETE:
+        net[name] = (_REPLACE, row)
+    else:
+        return False
+    return True
+
+
+def _overlay(had: Row, row: Row) -> Row:
+    """The later row, with what it did not send taken from the earlier."""
+    if UNCHANGED not in row:
+        return row
+    return tuple(
+        [earlier if value is UNCHANGED else value for value, earlier in zip(row, had, strict=True)]
+    )
+
+
+def _net_runs(relation: Relation, net: dict[object, tuple[int, Row]]) -> list[Run]:
+    """Deletes free unique values that updates take, and both free what inserts need."""
+    deletes: list[Row] = []
+    inserts: list[Row] = []
+    updates: dict[tuple[int, ...], list[Row]] = {}
+    whole = tuple(range(len(relation.columns)))
+    complete: list[Row] = []
+    for kind, row in net.values():
+        if kind == INSERT:
+            inserts.append(row)
+        elif kind == DELETE:
+            deletes.append(row)
+        elif UNCHANGED in row:
+            updates.setdefault(_sent(row), []).append(row)
+        else:
+            complete.append(row)
+    runs: list[Run] = []
+    if deletes:
+        runs.append(Run(DELETE, relation, deletes, net=True))
+    if complete:
+        runs.append(Run(UPDATE, relation, complete, whole, net=True))
+    for sent, rows in updates.items():
+        runs.append(Run(UPDATE, relation, rows, sent, net=True))
+    if inserts:
+        runs.append(Run(INSERT, relation, inserts, net=True))
+    return runs

@@ -1,0 +1,230 @@
+"""A lane: one ordered stream of changes, served by at most one applier at a time (pure).
+
+A lane holds one table, or tables tied by foreign keys, or the whole replication. Its stored
+positions are its *checkpoints*: one for each table, or a single one for the whole replication. So
+tables can be tied together or untied between two runs without moving any position: the lane is who
+is served together, the checkpoint is what is stored.
+
+What a lane is told again after a restart, it drops by the checkpoints.
+"""
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from engine.model.change import Change, Event, SchemaChanged, Transaction, Truncate
+from engine.model.position import Position
+from engine.model.relation import TableName
+from engine.model.segment import Mark, Segment
+from engine.model.state import Fence
+
+Admit = Callable[[Transaction, Event], Event | None]
+"""Catch-up filter of tables just loaded: what of an event their chunks have not seen."""
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A stored position as far as we know it. `replay` is that position until the stream has
+    passed it; what it covers was applied before."""
+
+    name: str
+    epoch: int
+    seq: int
+    position: str
+    replay: Position | None = None
+
+    def fence(self, position: Position | None) -> Fence:
+        """The compare-and-set for the next transaction that touches it."""
+        text = self.position if position is None else str(position)
+        return Fence(self.name, self.epoch, self.seq, text)
+
+    def covers(self, transaction: Transaction, ordinal: int) -> bool:
+        """Whether this was applied before; the first that was not ends the replay."""
+        if self.replay is None:
+            return False
+        if self.replay.covers(transaction.coordinate, ordinal):
+            return True
+        self.replay = None  # the log is read in order: nothing later is covered
+        return False
+
+
+@dataclass(slots=True)
+class LaneBatch:
+    """What an applier takes at once: segments in order, their events, and the checkpoints that
+    they move to `position`."""
+
+    segments: list[Segment]
+    events: list[Event]
+    touched: list[Checkpoint]
+    rows: int
+    size: int
+    ends_transaction: bool
+
+    @property
+    def position(self) -> Position:
+        return self.segments[-1].position
+
+    def fences(self, position: Position | None) -> list[Fence]:
+        return [checkpoint.fence(position) for checkpoint in self.touched]
+
+    def committed(self, position: Position) -> None:
+        """A transaction begun with `fences` is durable."""
+        for checkpoint in self.touched:
+            checkpoint.seq += 1
+            checkpoint.position = str(position)
+
+
+@dataclass(slots=True)
+class Lane:
+    """`checkpoints` maps each table to its checkpoint; all to the same one when the lane has one."""
+
+    name: str
+    checkpoints: Mapping[TableName, Checkpoint]
+    grouped: bool = True
+    """Changes may be gathered per table within a batch (no foreign key or trigger sees order)."""
+    held: bool = False
+    """Its tables are being loaded: it takes in and is not served."""
+    stopped: bool = False
+    """Its tables left the frontier by a durable record: what comes is dropped."""
+    busy: bool = False
+    admit: Admit | None = None
+    wake: Callable[["Lane"], None] | None = None
+    size: int = 0
+    rows: int = 0
+    segments: deque[Segment] = field(default_factory=deque[Segment])
+    _last: Mark | None = None
+
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        return tuple(self.checkpoints)
+
+    @property
+    def single(self) -> Checkpoint | None:
+        """The lane's only checkpoint; None when each table has its own."""
+        distinct = {id(c): c for c in self.checkpoints.values()}
+        return next(iter(distinct.values())) if len(distinct) == 1 else None
+
+    def offer(self, segment: Segment) -> int:
+        """Queue a segment; returns the bytes kept of it (0: all of it was applied before)."""
+        if self.stopped or self._replayed(segment):
+            return 0
+        segment.mark.pending += 1
+        self._last = segment.mark
+        self.segments.append(segment)
+        self.size += segment.size
+        self.rows += len(segment.events)
+        if self.wake is not None:
+            self.wake(self)
+        return segment.size
+
+    def close(self, mark: Mark, transaction: Transaction, end: Position) -> None:
+        """The transaction ended without a further event of this lane. Only a lane that never cuts
+        a transaction needs to be told."""
+        if self._last is not mark:
+            return
+        queued = self.segments[-1] if self.segments else None
+        if queued is not None and queued.mark is mark:
+            queued.end = end
+            if self.wake is not None:
+                self.wake(self)
+            return
+        self.offer(Segment(mark, transaction, [], [], 0, end))
+
+    def _replayed(self, segment: Segment) -> bool:
+        """Drop what the checkpoints cover; True when nothing is left."""
+        if not segment.events or not any(c.replay for c in self.checkpoints.values()):
+            return False
+        kept: list[Event] = []
+        ordinals: list[int] = []
+        for event, ordinal in zip(segment.events, segment.ordinals, strict=True):
+            if isinstance(event, SchemaChanged) or not self._covered(event, segment, ordinal):
+                kept.append(event)
+                ordinals.append(ordinal)
+        segment.events = kept
+        segment.ordinals = ordinals
+        return not kept
+
+    def _covered(self, event: Event, segment: Segment, ordinal: int) -> bool:
+        return all(
+            self.checkpoints[table].covers(segment.transaction, ordinal)
+            for table in _tables(event)
+            if table in self.checkpoints
+        )
+
+    def take(self, rows_max: int, size_max: int, *, whole: bool = False) -> LaneBatch | None:
+        """Remove segments up to the limits, at least one; None when there is none. `whole`: end
+        with a transaction, unless the first one alone exceeds the limits or is not all here."""
+        segments: list[Segment] = []
+        rows = size = 0
+        queue = self.segments
+        while queue and (not segments or (rows < rows_max and size < size_max)):
+            segment = queue.popleft()
+            segments.append(segment)
+            rows += len(segment.events)
+            size += segment.size
+        if not segments:
+            return None
+        if whole:
+            back = _unfinished_tail(segments)
+            queue.extendleft(reversed(back))
+            rows -= sum([len(segment.events) for segment in back])
+            size -= sum([segment.size for segment in back])
+        self.size -= size
+        self.rows -= rows
+        if self.admit is not None:
+            _filter(self.admit, segments)
+        events = segments[0].events if len(segments) == 1 else _joined(segments)
+        ends = segments[-1].end is not None
+        return LaneBatch(segments, events, self._touched(events), rows, size, ends)
+
+    def _touched(self, events: list[Event]) -> list[Checkpoint]:
+        single = self.single
+        if single is not None:
+            return [single]
+        names = {table: None for event in events for table in _tables(event)}
+        return [self.checkpoints[name] for name in names if name in self.checkpoints]
+
+    @property
+    def serviceable(self) -> bool:
+        return bool(self.segments) and not self.busy and not self.held
+
+
+def _tables(event: Event) -> tuple[TableName, ...]:
+    if isinstance(event, Change):
+        return (event.relation.table,)
+    if isinstance(event, Truncate):
+        return tuple([relation.table for relation in event.relations])
+    return (event.table,)
+
+
+def _joined(segments: list[Segment]) -> list[Event]:
+    events: list[Event] = []
+    for segment in segments:
+        events += segment.events
+    return events
+
+
+def _unfinished_tail(segments: list[Segment]) -> list[Segment]:
+    """Cut off, and return, what follows the last finished transaction, when there is one."""
+    for index in range(len(segments) - 1, -1, -1):
+        if segments[index].end is not None:
+            tail = segments[index + 1 :]
+            del segments[index + 1 :]
+            return tail
+    return []
+
+
+def _filter(admit: Admit, segments: list[Segment]) -> None:
+    """Leave in each segment what the filter admits, with its ordinals. A segment that loses all
+    keeps its last ordinal, so the lane still moves past it."""
+    for segment in segments:
+        last = list(segment.ordinals[-1:])
+        kept: list[Event] = []
+        ordinals: list[int] = []
+        for event, ordinal in zip(segment.events, segment.ordinals, strict=False):
+            admitted = admit(segment.transaction, event)
+            if admitted is not None:
+                kept.append(admitted)
+                ordinals.append(ordinal)
+        segment.events = kept
+        segment.ordinals = ordinals or last

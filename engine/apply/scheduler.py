@@ -1,0 +1,89 @@
+"""Which lane is served next: the ready one that has waited longest."""
+
+import asyncio
+from collections import deque
+
+from engine.apply.lane import Lane
+from engine.errors import InvariantError
+
+
+class Scheduler:
+    """Ready lanes in the order they became ready. A lane is in at most one place: waiting here,
+    or on one applier."""
+
+    def __init__(self) -> None:
+        self._ready: deque[Lane] = deque()
+        self._queued: set[str] = set()
+        self._waiters: deque[asyncio.Future[None]] = deque()
+        self.busy = 0
+        self._parked = 0
+        self._more = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def wake(self, lane: Lane) -> None:
+        """Something may be there to serve in this lane."""
+        if lane.busy:
+            self._more.set()
+        elif lane.serviceable and lane.name not in self._queued:
+            self._queued.add(lane.name)
+            self._ready.append(lane)
+            self._idle.clear()
+            self._notify()
+
+    async def take(self) -> Lane:
+        """Wait for a lane and mark it busy; `give_back` must follow."""
+        while True:
+            while self._ready:
+                lane = self._ready.popleft()
+                self._queued.discard(lane.name)
+                if lane.busy:
+                    raise InvariantError(f"lane {lane.name} is on two appliers")
+                if lane.serviceable:
+                    lane.busy = True
+                    self.busy += 1
+                    return lane
+                self._settle()
+            await self._wait()
+
+    def give_back(self, lane: Lane) -> None:
+        lane.busy = False
+        self.busy -= 1
+        self.wake(lane)
+        self._settle()
+
+    async def more(self, lane: Lane) -> None:
+        """Wait until a lane that is on an applier holds something again."""
+        while not lane.segments:
+            self._more.clear()
+            self._parked += 1
+            self._settle()
+            try:
+                await self._more.wait()
+            finally:
+                self._parked -= 1
+
+    async def idle(self) -> None:
+        """Wait until no lane is ready and none is on an applier that has something to do."""
+        self._settle()
+        await self._idle.wait()
+
+    def _settle(self) -> None:
+        if not self._ready and self.busy == self._parked:
+            self._idle.set()
+
+    async def _wait(self) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(future)
+        try:
+            await future
+        finally:
+            if future in self._waiters:
+                self._waiters.remove(future)
+
+    def _notify(self) -> None:
+        while self._waiters:
+            future = self._waiters.popleft()
+            if not future.done():
+                future.set_result(None)
+                return

@@ -1,0 +1,44 @@
+"""Counting what was applied, per table (pure)."""
+
+from collections.abc import Sequence
+
+from engine.model.batch import TableCounts
+from engine.model.change import DELETE, INSERT, UPDATE, Change, Event, Truncate
+from engine.model.relation import Relation, TableName
+
+
+class Tally:
+    """Counts of one target transaction; shown to the metrics once it is durable."""
+
+    def __init__(self) -> None:
+        self.tables: dict[TableName, TableCounts] = {}
+        self.bytes = 0
+
+    def add(self, events: Sequence[Event]) -> None:
+        last: Relation | None = None
+        kinds = [0, 0, 0, 0]
+        for event in events:
+            if event.__class__ is Change:
+                if event[1] is not last:  # type: ignore[index]
+                    self._keep(last, kinds)
+                    last = event[1]  # type: ignore[index]
+                    kinds = [0, 0, 0, 0]
+                kinds[event[0]] += 1  # type: ignore[index]
+            elif isinstance(event, Truncate):
+                for relation in event.relations:
+                    self._of(relation.table).truncates += 1
+        self._keep(last, kinds)
+
+    def _of(self, table: TableName) -> TableCounts:
+        counts = self.tables.get(table)
+        if counts is None:
+            counts = self.tables[table] = TableCounts()
+        return counts
+
+    def _keep(self, relation: Relation | None, kinds: list[int]) -> None:
+        if relation is None:
+            return
+        counts = self._of(relation.table)
+        counts.inserts += kinds[INSERT]
+        counts.updates += kinds[UPDATE]
+        counts.deletes += kinds[DELETE]

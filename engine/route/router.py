@@ -1,0 +1,204 @@
+"""Hand each change to the lane of its table, in order (pure).
+
+The hot path: one pass over a part's events, no await, no allocation per row beyond list slots.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from engine.errors import InvariantError
+from engine.model.change import (
+    Block,
+    Change,
+    Event,
+    Part,
+    SchemaChanged,
+    Transaction,
+    Truncate,
+)
+from engine.model.position import Position
+from engine.model.relation import Relation, TableName
+from engine.model.segment import Mark, Segment
+
+
+class LaneInbox(Protocol):
+    """The receiving side of a lane."""
+
+    def offer(self, segment: Segment) -> int:
+        """Queue what is new to the lane of this segment; return the bytes it now holds for it."""
+        ...
+
+    def close(self, mark: Mark, transaction: Transaction, end: Position) -> None:
+        """The transaction ended without a further event for this lane."""
+        ...
+
+
+class Ledger(Protocol):
+    """Who keeps the frontier."""
+
+    def begin(self) -> Mark: ...
+
+    def finish(self, mark: Mark, end: Position) -> None: ...
+
+    def idle(self, position: Position) -> None: ...
+
+
+class _Share:
+    __slots__ = ("events", "inbox", "ordinals")
+
+    def __init__(self, inbox: LaneInbox) -> None:
+        self.inbox = inbox
+        self.events: list[Event] = []
+        self.ordinals: list[int] = []
+
+
+class Router:
+    """Splits blocks into lane segments. `lane_of` is asked once per table; None means that it is not
+    selected: its changes are passed over. `whole` is the lane that never cuts a transaction, which
+    is told of every end."""
+
+    def __init__(
+        self,
+        lane_of: Callable[[TableName], LaneInbox | None],
+        ledger: Ledger,
+        release: Callable[[int], None],
+        whole: LaneInbox | None = None,
+    ) -> None:
+        self._lane_of = lane_of
+        self._ledger = ledger
+        self._release = release
+        self._whole = whole
+        self._open: Mark | None = None
+        self._by_relation: dict[int, LaneInbox | None] = {}
+
+    def forget(self) -> None:
+        """Ask `lane_of` again for every table; after lanes were added."""
+        self._by_relation.clear()
+
+    def route(self, block: Block) -> int:
+        """Hand out a block; return its number of events. Call in log order."""
+        events = sum([len(part.events) for part in block.parts])
+        share = block.size // events if events else 0
+        held = 0
+        for part in block.parts:
+            held += self._route_part(part, share)
+        if block.idle is not None:
+            if self._open is not None:
+                raise InvariantError("an idle position inside an open transaction")
+            self._ledger.idle(block.idle)
+        self._release(block.size - held)
+        return events
+
+    def _route_part(self, part: Part, share: int) -> int:
+        mark = self._open
+        if mark is None:
+            mark = self._ledger.begin()
+        held = 0
+        if part.events:
+            relation = _only_relation(part.events)
+            if relation is not None:
+                held = self._hand_whole(part, relation, mark, share)
+            else:
+                held = self._hand_shares(part, mark, share)
+        if part.end is None:
+            self._open = mark
+            return held
+        self._open = None
+        if self._whole is not None and not held:
+            self._whole.close(mark, part.transaction, part.end)
+        self._ledger.finish(mark, part.end)
+        return held
+
+    def _hand_whole(self, part: Part, relation: Relation, mark: Mark, share: int) -> int:
+        inbox = self._inbox(relation)
+        if inbox is None:
+            return 0
+        count = len(part.events)
+        ordinals = range(part.first, part.first + count)
+        return inbox.offer(
+            Segment(mark, part.transaction, part.events, ordinals, share * count, part.end)
+        )
+
+    def _hand_shares(self, part: Part, mark: Mark, share: int) -> int:
+        shares: dict[int, _Share] = {}
+        self._split(part, shares)
+        held = 0
+        for piece in shares.values():
+            size = share * len(piece.events)
+            held += piece.inbox.offer(
+                Segment(mark, part.transaction, piece.events, piece.ordinals, size, part.end)
+            )
+        return held
+
+    def _split(self, part: Part, shares: dict[int, _Share]) -> None:
+        ordinal = part.first
+        last: Relation | None = None
+        share: _Share | None = None
+        for event in part.events:
+            if event.__class__ is Change:
+                relation = event[1]  # type: ignore[index]
+                if relation is not last:
+                    last = relation
+                    share = self._share(self._inbox(relation), shares)
+                if share is not None:
+                    share.events.append(event)
+                    share.ordinals.append(ordinal)
+                ordinal += 1
+            elif isinstance(event, Truncate):
+                self._split_truncate(event, ordinal, shares)
+                ordinal += 1
+            elif isinstance(event, SchemaChanged):
+                self._split_schema(event, ordinal - 1, shares)
+                last = None
+
+    def _split_truncate(self, event: Truncate, ordinal: int, shares: dict[int, _Share]) -> None:
+        """One statement becomes one per lane; tables tied by foreign keys share a lane."""
+        by_lane: dict[int, tuple[_Share, list[Relation]]] = {}
+        for relation in event.relations:
+            share = self._share(self._inbox(relation), shares)
+            if share is not None:
+                by_lane.setdefault(id(share), (share, []))[1].append(relation)
+        for share, relations in by_lane.values():
+            share.events.append(
+                Truncate(tuple(relations), event.cascade, event.restart_identity)
+            )
+            share.ordinals.append(ordinal)
+
+    def _split_schema(self, event: SchemaChanged, ordinal: int, shares: dict[int, _Share]) -> None:
+        for relation in (event.before, event.after):
+            if relation is not None:
+                self._by_relation.pop(relation.id, None)
+        share = self._share(self._lane_of(event.table), shares)
+        if share is not None:
+            share.events.append(event)
+            share.ordinals.append(ordinal)
+
+    def _share(self, inbox: LaneInbox | None, shares: dict[int, _Share]) -> _Share | None:
+        if inbox is None:
+            return None
+        share = shares.get(id(inbox))
+        if share is None:
+            share = shares[id(inbox)] = _Share(inbox)
+        return share
+
+    def _inbox(self, relation: Relation) -> LaneInbox | None:
+        try:
+            return self._by_relation[relation.id]
+        except KeyError:
+            inbox = self._by_relation[relation.id] = self._lane_of(relation.table)
+            return inbox
+
+
+def _only_relation(events: list[Event]) -> Relation | None:
+    """The relation of every event, when all are row changes of one version."""
+    first = events[0]
+    if first.__class__ is not Change:
+        return None
+    relation: Relation = first[1]  # type: ignore[index]
+    try:
+        for event in events:
+            if event[1] is not relation:  # type: ignore[index]
+                return None
+    except TypeError:  # a Truncate or SchemaChanged among them
+        return None
+    return relation
