@@ -232,6 +232,10 @@ class ControlTransaction(Protocol):
         """
         ...
 
+    async def peek_owner(self) -> Owner | None:
+        """Read the owner row as committed now, without any lock."""
+        ...
+
     async def save_owner(self, owner: Owner) -> None: ...
 
     async def raise_lanes(self, epoch: int) -> Mapping[str, LaneRow]:
@@ -271,6 +275,14 @@ class ControlTransaction(Protocol):
 
     async def remove_replication(self) -> None:
         """Remove every control row of this replication."""
+        ...
+
+    async def rollback(self) -> None:
+        """End the transaction without effect; leaving the context does the same."""
+        ...
+
+    async def commit(self, positions: Mapping[str, str] | None = None) -> None:
+        """Commit, durably (flushed). `positions` replaces those given with the fences, by lane."""
         ...
 
 
@@ -313,9 +325,6 @@ class TargetTransaction(ControlTransaction, Protocol):
         """Undo to the newest savepoint and forget it; the transaction is usable again."""
         ...
 
-    async def commit(self, positions: Mapping[str, str] | None = None) -> None:
-        """Commit, durably (flushed). `positions` replaces those given with the fences."""
-        ...
 
 
 class TargetSession(Protocol):

@@ -107,6 +107,9 @@ async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> N
 async def _apply_batch(
     station: ApplyStation, session: TargetSession, lane: Lane, batch: LaneBatch
 ) -> None:
+    if not batch.events:
+        _settle(station, batch)  # all of it was in the chunks of a load
+        return
     backoff = Backoff(BUSY, station.clock, station.random)
     tally = Tally()
     while True:

@@ -19,11 +19,11 @@ class Tally:
         kinds = [0, 0, 0, 0]
         for event in events:
             if event.__class__ is Change:
-                if event[1] is not last:  # type: ignore[index]
+                if event[1] is not last:
                     self._keep(last, kinds)
-                    last = event[1]  # type: ignore[index]
+                    last = event[1]
                     kinds = [0, 0, 0, 0]
-                kinds[event[0]] += 1  # type: ignore[index]
+                kinds[event[0]] += 1
             elif isinstance(event, Truncate):
                 for relation in event.relations:
                     self._of(relation.table).truncates += 1

@@ -136,7 +136,7 @@ class Router:
         share: _Share | None = None
         for event in part.events:
             if event.__class__ is Change:
-                relation = event[1]  # type: ignore[index]
+                relation = event[1]
                 if relation is not last:
                     last = relation
                     share = self._share(self._inbox(relation), shares)
@@ -194,7 +194,7 @@ def _only_relation(events: list[Event]) -> Relation | None:
     first = events[0]
     if first.__class__ is not Change:
         return None
-    relation: Relation = first[1]  # type: ignore[index]
+    relation: Relation = first[1]
     try:
         for event in events:
             if event[1] is not relation:  # type: ignore[index]
