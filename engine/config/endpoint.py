@@ -1,0 +1,166 @@
+"""The two ends of a replication: `[source]` and `[target]`. (pure)"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Final
+
+from engine.config.endpoint_settings import PostgresSourceSettings, PostgresTargetSettings
+from engine.config.kind import Choice, Duration, Size, Text
+from engine.config.section import Section, key
+from engine.config.url import ConnectionUrl, Url
+from engine.errors import ConfigError
+
+POSTGRES: Final = "postgres"
+
+WAL_RETAINED_WARN_BYTES: Final = 10 << 30
+"""Log kept on the source that is worth an alarm: a common data disk has 100 GiB, a tenth of it
+leaves time to act."""
+
+HEARTBEAT_OFF: Final = 0.0
+
+_ENGINE: Final = Text("a connector's name", re.compile(r"[a-z][a-z0-9_-]{0,39}"))
+_FILE: Final = Text("a path", empty=True)
+_VARIABLE: Final = Text(
+    "the name of an environment variable", re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), empty=True
+)
+_URL_MEANING: Final = (
+    "Connection URL; needed by every engine but memory and blackhole. Without `sslmode`, loopback"
+    " addresses use prefer and other hosts verify-full."
+)
+_PASSWORD_FILE_MEANING: Final = (
+    "File whose first line is the password. Relative to this file. At most one of `password_file`,"
+    " `password_env` and a password in `url`."
+)
+
+
+class WalRetainedPolicy(StrEnum):
+    """What happens when the source keeps more than `wal_retained_max` for us."""
+
+    ALARM = "alarm"
+    GIVE_UP_SLOT = "give-up-slot"
+
+
+class WithoutIdentity(StrEnum):
+    """What happens to a table whose UPDATE and DELETE the log cannot identify."""
+
+    LEAVE_OUT = "leave-out"
+    INSERT_ONLY = "insert-only"
+
+
+class Origin(StrEnum):
+    """Which changes the source sends by where they came from."""
+
+    ANY = "any"
+    NONE = "none"
+
+
+class SynchronousCommit(StrEnum):
+    """PostgreSQL's setting of that name, as far as it flushes before it confirms."""
+
+    ON = "on"
+    LOCAL = "local"
+    REMOTE_WRITE = "remote_write"
+    REMOTE_APPLY = "remote_apply"
+
+
+class SessionReplicationRole(StrEnum):
+    ORIGIN = "origin"
+    REPLICA = "replica"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceConfig(Section):
+    """Where changes come from. `url` holds the password, wherever it was written."""
+
+    TABLE: ClassVar[str] = "source"
+
+    engine: str = key(_ENGINE, "Connector: postgres, or memory.")
+    url: ConnectionUrl | None = key(Url(), _URL_MEANING, default=None)
+    password_file: str = key(_FILE, _PASSWORD_FILE_MEANING, default="")
+    password_env: str = key(_VARIABLE, "Environment variable that holds the password.", default="")
+    wal_retained_warn_bytes: int = key(
+        Size(1 << 20),
+        "Log kept for us on the source that raises the alarm; measured every 10 s.",
+        default=WAL_RETAINED_WARN_BYTES,
+        name="wal_retained_warn",
+    )
+    wal_retained_max_bytes: int = key(
+        Size(),
+        "Log kept for us on the source at which `wal_retained_policy` acts; 0 is no limit.",
+        default=0,
+        name="wal_retained_max",
+    )
+    wal_retained_policy: WalRetainedPolicy = key(
+        Choice(WalRetainedPolicy),
+        "alarm: say so and go on. give-up-slot: stop and drop the slot, so that the source's disk"
+        " cannot fill up; the replication then has to load again.",
+        default=WalRetainedPolicy.ALARM,
+    )
+    without_identity: WithoutIdentity = key(
+        Choice(WithoutIdentity),
+        "Tables without a usable replica identity: leave-out, or insert-only (inserts and truncates"
+        " are carried, updates and deletes are not).",
+        default=WithoutIdentity.LEAVE_OUT,
+    )
+    origin: Origin = key(
+        Choice(Origin),
+        "any: every change. none: only changes not made by another replication, which ends loops"
+        " (PostgreSQL 16+).",
+        default=Origin.ANY,
+    )
+    heartbeat_interval_seconds: float = key(
+        Duration(1.0, 86400.0, or_zero=True),
+        "Time between heartbeats written to the source as logical messages; 0 writes none."
+        " AWS: HeartbeatEnable and HeartbeatFrequency.",
+        default=HEARTBEAT_OFF,
+        name="heartbeat",
+    )
+    settings: PostgresSourceSettings = field(default_factory=PostgresSourceSettings)
+
+    def validate(self) -> None:
+        super().validate()
+        if 0 < self.wal_retained_max_bytes < self.wal_retained_warn_bytes:
+            raise ConfigError("source.wal_retained_max", "must be 0 or at least wal_retained_warn")
+        gives_up = self.wal_retained_policy is WalRetainedPolicy.GIVE_UP_SLOT
+        if gives_up and not self.wal_retained_max_bytes:
+            raise ConfigError(
+                "source.wal_retained_max", "must be set when the slot may be given up"
+            )
+        self.settings.validate()
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetConfig(Section):
+    """Where changes go. `url` holds the password, wherever it was written."""
+
+    TABLE: ClassVar[str] = "target"
+
+    engine: str = key(_ENGINE, "Connector: postgres, memory, or blackhole (discards, to measure).")
+    url: ConnectionUrl | None = key(Url(), _URL_MEANING, default=None)
+    password_file: str = key(_FILE, _PASSWORD_FILE_MEANING, default="")
+    password_env: str = key(_VARIABLE, "Environment variable that holds the password.", default="")
+    synchronous_commit: SynchronousCommit = key(
+        Choice(
+            SynchronousCommit,
+            refused=(
+                (
+                    "off",
+                    "is refused: what is told to the source as stored could be lost in a crash",
+                ),
+            ),
+        ),
+        "PostgreSQL's setting in apply sessions. off is refused.",
+        default=SynchronousCommit.ON,
+    )
+    session_replication_role: SessionReplicationRole = key(
+        Choice(SessionReplicationRole),
+        "origin: foreign keys and triggers fire as for any session. replica: they do not, and"
+        " deferrable unique constraints are not checked at all.",
+        default=SessionReplicationRole.ORIGIN,
+    )
+    settings: PostgresTargetSettings = field(default_factory=PostgresTargetSettings)
+
+    def validate(self) -> None:
+        super().validate()
+        self.settings.validate()

@@ -1,0 +1,270 @@
+"""What one replication is told to do: the whole configuration, checked. (pure)"""
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, Final
+
+from engine.config.capacity import APPLIERS_MAX, Budget, CapacityConfig
+from engine.config.endpoint import POSTGRES, SourceConfig, TargetConfig
+from engine.config.kind import Choice, Duration, Flag, Integer, Size, Text
+from engine.config.mapping import EVERYTHING, TableMapping
+from engine.config.section import Section, key
+from engine.config.settings import ReplicationSettings
+from engine.errors import ConfigError
+from engine.model.position import LogPosition
+
+RESERVED_IDS: Final = frozenset({"all", "control", "default", "none", "penstock"})
+"""Words with a meaning of their own: `all` and `none` for commands, the others for what is
+Penstock's own and not a replication's."""
+
+RESERVED_SUFFIXES: Final = ("_insert", "_inserts", "_insert_only")
+"""Endings of the second publication's name: an id with one would own another id's publication."""
+
+PARALLEL_TABLES: Final = 4
+"""One worker process moves about two COPY streams at full speed on its core; four keep both servers
+busy through the pauses between chunks. AWS's 8 would double the source's connections for nothing."""
+
+PARALLEL_TABLES_MAX: Final = 49
+"""AWS's own limit."""
+
+ROWS_PER_CHUNK: Final = 250_000
+"""A few seconds of copying: what a kill costs at most, and rare enough that a chunk's own
+transaction, record and planning do not show."""
+
+BATCH_ROWS_MAX: Final = 20_000
+"""Where set-based apply stops getting faster by more rows, and one lock-holding transaction is
+still short (well under a second)."""
+
+BATCH_BYTES_MAX: Final = 8 << 20
+"""A batch of wide rows reaches this before the row limit; it is a transaction of a few hundred
+milliseconds. Capacity may lower it."""
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
+
+
+class ReplicationType(StrEnum):
+    FULL_LOAD = "full-load"
+    CDC = "cdc"
+    FULL_LOAD_AND_CDC = "full-load-and-cdc"
+
+
+class Prepare(StrEnum):
+    """What happens to target tables before the load."""
+
+    DO_NOTHING = "do-nothing"
+    DROP_AND_CREATE = "drop-and-create"
+    TRUNCATE = "truncate"
+
+
+class ApplyMode(StrEnum):
+    """How changes are divided into lanes."""
+
+    TABLE_PARALLEL = "table-parallel"
+    TRANSACTIONAL = "transactional"
+
+
+class OnRowError(StrEnum):
+    """What a row that the target refuses does."""
+
+    STOP_TABLE = "stop-table"
+    QUARANTINE = "quarantine"
+    STOP = "stop"
+
+
+class OnSchemaChange(StrEnum):
+    APPLY = "apply"
+    STOP = "stop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadConfig(Section):
+    """The full load."""
+
+    TABLE: ClassVar[str] = "load"
+
+    prepare: Prepare = key(
+        Choice(Prepare),
+        "Target tables before the load. do-nothing creates what is missing. AWS:"
+        " TargetTablePrepMode.",
+        default=Prepare.DO_NOTHING,
+    )
+    parallel_tables: int = key(
+        Integer(1, PARALLEL_TABLES_MAX),
+        "Tables or chunks copied at the same time, each over a connection to both sides. AWS:"
+        " MaxFullLoadSubTasks.",
+        default=PARALLEL_TABLES,
+    )
+    rows_per_chunk: int = key(
+        Integer(1_000, 100_000_000),
+        "Rows of one chunk, about: what is copied in one transaction and repeated after a kill.",
+        default=ROWS_PER_CHUNK,
+    )
+    allow_nonempty: bool = key(
+        Flag(),
+        "With prepare = do-nothing, load into tables that have rows already.",
+        default=False,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApplyConfig(Section):
+    """Applying changes."""
+
+    TABLE: ClassVar[str] = "apply"
+
+    mode: ApplyMode = key(
+        Choice(ApplyMode, refused=(("key-parallel", "comes later; use table-parallel"),)),
+        "table-parallel: tables advance side by side, those tied by foreign keys together."
+        " transactional: the source's commit order, whole transactions. AWS: BatchApplyEnabled"
+        " (true is table-parallel, false transactional), where it is written.",
+        default=ApplyMode.TABLE_PARALLEL,
+    )
+    appliers: int = key(
+        Integer(0, APPLIERS_MAX),
+        "Connections that apply at the same time; 0: by capacity, four per unit.",
+        default=0,
+    )
+    on_row_error: OnRowError = key(
+        Choice(OnRowError),
+        "A row the target refuses: stop-table keeps the row, stops its table and goes on with the"
+        " others; quarantine keeps the row and goes on; stop ends the replication. Always stop in"
+        " transactional mode. AWS: ApplyErrorInsertPolicy, ApplyErrorUpdatePolicy,"
+        " ApplyErrorDeletePolicy.",
+        default=OnRowError.STOP_TABLE,
+    )
+    on_schema_change: OnSchemaChange = key(
+        Choice(OnSchemaChange),
+        "A schema change on the source: apply it where it can be followed exactly, or stop the"
+        " table. AWS: ChangeProcessingDdlHandlingPolicy.",
+        default=OnSchemaChange.APPLY,
+    )
+    drop_columns: bool = key(
+        Flag(),
+        "Drop a column on the target when it is dropped on the source. false keeps it, with its"
+        " values.",
+        default=False,
+    )
+    batch_rows_max: int = key(
+        Integer(1, 1_000_000),
+        "Most changes of one target transaction; fewer when less is waiting.",
+        default=BATCH_ROWS_MAX,
+    )
+    batch_bytes_max: int = key(
+        Size(64 << 10, 1 << 30),
+        "Most bytes of one target transaction; capacity may lower it.",
+        default=BATCH_BYTES_MAX,
+    )
+    acknowledge_delay_seconds: float = key(
+        Duration(0.0, 7 * 86400.0),
+        "How long the source keeps log after it is stored in the target: for a target whose"
+        " fail-over may lose commits.",
+        default=0.0,
+        name="acknowledge_delay",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicationConfig(Section):
+    """Everything. `warnings` are sentences for the user; `no_effect` are keys that were accepted
+    and do nothing yet; `file` is where it was read from."""
+
+    TABLE: ClassVar[str] = "replication"
+
+    id: str = key(
+        Text("1 to 40 letters, digits, - and _, beginning with a letter or digit", _ID),
+        "Name of the replication, unique among those that share a source or target. Slot and"
+        " publications are called `penstock_<id>`, in lower case and with `-` as `_`.",
+    )
+    type: ReplicationType = key(
+        Choice(ReplicationType),
+        "full-load copies what is there; cdc carries changes; full-load-and-cdc does both without a"
+        " gap.",
+        default=ReplicationType.FULL_LOAD_AND_CDC,
+    )
+    start_position: str = key(
+        Text("a position such as 16/B374D848", empty=True),
+        "Where cdc begins, e.g. the LSN of a backup. Default: now. Only with type = cdc.",
+        default="",
+    )
+    source: SourceConfig
+    target: TargetConfig
+    mapping: TableMapping = EVERYTHING
+    load: LoadConfig = LoadConfig()
+    apply: ApplyConfig = ApplyConfig()
+    capacity: CapacityConfig = CapacityConfig()
+    settings: ReplicationSettings = field(default_factory=ReplicationSettings)
+    warnings: tuple[str, ...] = ()
+    no_effect: tuple[str, ...] = ()
+    file: str = ""
+
+    @property
+    def loads(self) -> bool:
+        """Whether existing rows are copied."""
+        return self.type is not ReplicationType.CDC
+
+    @property
+    def streams(self) -> bool:
+        """Whether changes are carried."""
+        return self.type is not ReplicationType.FULL_LOAD
+
+    @property
+    def object_name(self) -> str:
+        """`penstock_<id>`: a valid slot name, and with a suffix of 14 bytes still a valid name."""
+        return "penstock_" + self.id.lower().replace("-", "_")
+
+    @property
+    def slot_name(self) -> str:
+        return self.source.settings.slot_name or self.object_name
+
+    @property
+    def slot_is_ours(self) -> bool:
+        """Whether we made the slot, and so may drop it."""
+        return not self.source.settings.slot_name
+
+    @property
+    def on_row_error(self) -> OnRowError:
+        """The policy in force: a transaction is never applied without one of its rows."""
+        transactional = self.apply.mode is ApplyMode.TRANSACTIONAL
+        return OnRowError.STOP if transactional else self.apply.on_row_error
+
+    @property
+    def budget(self) -> Budget:
+        """The limits in force."""
+        return self.capacity.budget(self.apply.appliers)
+
+    @property
+    def batch_bytes_max(self) -> int:
+        return min(self.apply.batch_bytes_max, self.budget.batch_bytes_max)
+
+    def validate(self) -> None:
+        """Check everything, for a configuration built by hand.
+
+        Raises:
+            ConfigError: the first constraint that does not hold.
+        """
+        super().validate()
+        for section in (self.source, self.target, self.load, self.apply, self.capacity):
+            section.validate()
+        self._validate_id()
+        self._validate_start()
+
+    def _validate_id(self) -> None:
+        name = self.id.lower().replace("-", "_")
+        if name in RESERVED_IDS:
+            raise ConfigError("replication.id", "is a reserved word; choose another name")
+        if name.endswith(RESERVED_SUFFIXES):
+            endings = ", ".join(RESERVED_SUFFIXES)
+            raise ConfigError("replication.id", f"must not end in {endings}")
+
+    def _validate_start(self) -> None:
+        if not self.start_position:
+            return
+        if self.type is not ReplicationType.CDC:
+            raise ConfigError("replication.start_position", "is only allowed with type = cdc")
+        if self.source.engine == POSTGRES:
+            try:
+                LogPosition.parse(self.start_position)
+            except ValueError:
+                constraint = "must be an LSN such as 16/B374D848"
+                raise ConfigError("replication.start_position", constraint) from None

@@ -1,0 +1,140 @@
+"""One table of the file as a frozen dataclass: every key is declared once, beside its field.
+
+The declaration (`key`) drives reading, validation and the reference page, so they cannot differ.
+(pure)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import Enum
+from typing import Any, ClassVar, Final, TypeVar, cast
+
+from engine.config.kind import Kind, MistypedError
+from engine.config.problems import Problems, shown
+from engine.errors import ConfigError
+
+T = TypeVar("T")
+
+
+class _Required(Enum):
+    REQUIRED = "required"
+
+
+REQUIRED: Final = _Required.REQUIRED
+
+_DECLARED: Final = "penstock.key"
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A key as the file has it. `name` is the key, `meaning` its line in the reference."""
+
+    kind: Kind[Any]
+    name: str
+    meaning: str
+    required: bool
+    default: object = None
+
+
+def key(kind: Kind[T], meaning: str, *, default: T | _Required = REQUIRED, name: str = "") -> T:
+    """Declare a field that is a key. Without `default` it is required; `name` is the key when it
+    is not the field's name (a field says its unit, a key takes one)."""
+    declared = Declared(kind, name, meaning, required=default is REQUIRED, default=default)
+    metadata = {_DECLARED: declared}
+    made = (
+        field(metadata=metadata)
+        if default is REQUIRED
+        else field(default=default, metadata=metadata)
+    )
+    return cast("T", made)
+
+
+def declared_keys(section: type["Section"]) -> dict[str, tuple[str, Declared]]:
+    """Key in the file -> (field name, declaration), in order of declaration."""
+    return {
+        declared.name or name: (name, declared)
+        for name, declared in (
+            (each.name, each.metadata[_DECLARED])
+            for each in fields(section)
+            if _DECLARED in each.metadata
+        )
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """Base of all sections. `TABLE` is the dotted name of its table in the file."""
+
+    TABLE: ClassVar[str] = ""
+
+    def validate(self) -> None:
+        """Check every declared field, for a section that was built by hand.
+
+        Raises:
+            ConfigError: the first field whose constraint does not hold.
+        """
+        for name, (attribute, declared) in declared_keys(type(self)).items():
+            try:
+                declared.kind.check(getattr(self, attribute))
+            except (ValueError, TypeError) as error:
+                raise ConfigError(f"{self.TABLE}.{name}", str(error)) from None
+
+
+def read_section(
+    section: type[Section],
+    table: Mapping[str, object],
+    problems: Problems,
+    *,
+    beside: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Read a table's keys into constructor arguments; only what was written is in the result.
+
+    `beside` names subtables that someone else reads. Problems are collected, not raised.
+    """
+    known = declared_keys(section)
+    arguments: dict[str, Any] = {}
+    for name, value in table.items():
+        if name in known:
+            attribute, declared = known[name]
+            _read_key(f"{section.TABLE}.{name}", attribute, declared, value, arguments, problems)
+        elif name not in beside:
+            problems.unknown(f"{section.TABLE}.{shown(name)}", name, [*known, *beside])
+    for name, (_, declared) in known.items():
+        if declared.required and name not in table:
+            problems.add(
+                f"{section.TABLE}.{name}", f"is missing; expected {declared.kind.expected}"
+            )
+    return arguments
+
+
+def _read_key(
+    where: str,
+    attribute: str,
+    declared: Declared,
+    value: object,
+    arguments: dict[str, Any],
+    problems: Problems,
+) -> None:
+    try:
+        arguments[attribute] = declared.kind.read(value)
+    except ValueError as error:
+        problems.add(where, f"{error}{_found(value, error)}")
+
+
+def _found(value: object, error: ValueError) -> str:
+    """Name the type that was found, where the type is what is wrong."""
+    return f", found {type_name(value)}" if isinstance(error, MistypedError) else ""
+
+
+def type_name(value: object) -> str:
+    """A value's type in the words of the file formats."""
+    names: dict[type, str] = {
+        str: "text",
+        bool: "true or false",
+        int: "a whole number",
+        float: "a fraction",
+        list: "a list",
+        dict: "a table",
+        type(None): "null",
+    }
+    return names.get(type(value), f"a {type(value).__name__}")
