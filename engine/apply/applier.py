@@ -79,6 +79,8 @@ class ApplyStation:
     release: Callable[[int], None]
     done: Callable[[Mark], None]
     applied: Callable[[Tally], None]
+    committed: Callable[[int], None]
+    """Told the number of checkpoints that a durable transaction moved."""
 
 
 async def run_applier(station: ApplyStation, session: TargetSession) -> None:
@@ -123,7 +125,7 @@ async def _apply_batch(
         except TargetBusyError:
             await _pause(backoff)
             continue
-        batch.committed(batch.position)
+        station.committed(batch.committed(batch.position))
         break
     station.evolutions.committed(lane.name)
     _settle(station, batch)
@@ -224,7 +226,7 @@ async def _stream_transaction(
         position = batch.position
         await transaction.commit({c.name: str(position) for c in first.touched})
     hit(AFTER_COMMIT)
-    first.committed(position)
+    station.committed(first.committed(position))
     station.evolutions.committed(lane.name)
     for mark in marks:
         station.done(mark)

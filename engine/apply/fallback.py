@@ -78,6 +78,7 @@ class RowByRow:
         *,
         rejected: Callable[[str], None],
         stopped: Callable[[Lane, PenstockError], None],
+        committed: Callable[[int], None],
     ) -> None:
         self._policy = policy
         self._evolutions = evolutions
@@ -85,6 +86,7 @@ class RowByRow:
         self._random = random
         self._rejected = rejected
         self._stopped = stopped
+        self._committed = committed
 
     async def apply(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
         """Make the batch durable as far as the policy says. False: the lane was stopped."""
@@ -110,7 +112,7 @@ class RowByRow:
             if stopped is not None:
                 await _suspend(transaction, lane, stopped, position)
             await transaction.commit({c.name: str(position) for c in batch.touched})
-        batch.committed(position)
+        self._committed(batch.committed(position))
         for row in kept:
             self._rejected(row.reason)
         if stopped is None:

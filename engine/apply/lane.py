@@ -67,11 +67,12 @@ class LaneBatch:
     def fences(self, position: Position | None) -> list[Fence]:
         return [checkpoint.fence(position) for checkpoint in self.touched]
 
-    def committed(self, position: Position) -> None:
-        """A transaction begun with `fences` is durable."""
+    def committed(self, position: Position) -> int:
+        """A transaction begun with `fences` is durable; returns the number of fences it had."""
         for checkpoint in self.touched:
             checkpoint.seq += 1
             checkpoint.position = str(position)
+        return len(self.touched)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,149 @@
+"""Pull blocks from the source into the queue, through broken links.
+
+After a reconnect the source sends again what was not acknowledged; what had been dispatched is
+dropped here, so everything behind the queue sees each change once and in order.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Final, Protocol
+
+from engine.contracts import Clock, Random, Source
+from engine.errors import (
+    InvariantError,
+    PenstockError,
+    SlotBusyError,
+    SourceConnectionError,
+)
+from engine.model.change import Block, Part, SchemaChanged, Transaction
+from engine.model.position import Position
+from engine.retry import Backoff, Policy
+
+RECONNECT: Final = Policy()
+"""Without an end: a source that is down is waited for, and shown as such."""
+
+SLOT_WAIT: Final = Policy(first_delay_seconds=0.2, delay_seconds_max=1.0, budget_seconds=60.0)
+"""After a cut the server may hold our old reader until its own timeout (`wal_sender_timeout`, 60 s
+by default)."""
+
+
+class Inlet(Protocol):
+    async def put(self, block: Block) -> None: ...
+
+
+class Reader:
+    """`connected` is told None with the first block of a connection, and the error when it breaks."""
+
+    def __init__(
+        self,
+        source: Source,
+        start: Position,
+        inlet: Inlet,
+        clock: Clock,
+        random: Random,
+        *,
+        connected: Callable[[PenstockError | None], None],
+    ) -> None:
+        self._source = source
+        self._inlet = inlet
+        self._clock = clock
+        self._connected = connected
+        self._reconnect = Backoff(RECONNECT, clock, random)
+        self._slot = Backoff(SLOT_WAIT, clock, random)
+        self._number = 0
+        self._current: Transaction | None = None
+        self.passed = start
+        """Everything up to here has been put into the queue."""
+
+    async def run(self) -> None:
+        """Read until cancelled. Raises what another connection cannot mend."""
+        while True:
+            try:
+                await self._read()
+                raise SourceConnectionError("the source ended the stream")
+            except (SourceConnectionError, SlotBusyError) as error:
+                busy = isinstance(error, SlotBusyError)
+                delay = (self._slot if busy else self._reconnect).next_delay()
+                if delay is None:
+                    raise
+                self._connected(error)
+            await asyncio.sleep(delay)
+
+    async def _read(self) -> None:
+        fresh = True
+        async with aclosing(self._source.blocks(self.passed)) as blocks:
+            async for block in blocks:
+                if fresh:
+                    fresh = False
+                    self._connected(None)
+                    self._reconnect.reset()
+                    self._slot.reset()
+                block.received_at = self._clock.monotonic()
+                self._number_parts(block)
+                await self._inlet.put(block)
+
+    def _number_parts(self, block: Block) -> None:
+        """Give transactions their running number; drop what was dispatched before."""
+        kept: list[Part] = []
+        for part in block.parts:
+            if self._adopt(part) and _trim(part, self.passed):
+                kept.append(part)
+                self._note(part)
+        block.parts = kept
+        if block.idle is not None:
+            if self._current is None:
+                self.passed = block.idle
+            else:
+                block.idle = None  # a transaction cut by the last break is still to be ended
+
+    def _adopt(self, part: Part) -> bool:
+        """Tie the part to its transaction; False when that was dispatched whole."""
+        transaction = part.transaction
+        current = self._current
+        if current is not None and current.coordinate == transaction.coordinate:
+            part.transaction = current
+            return True
+        if self.passed.covers(transaction.coordinate, 1):
+            return False
+        if current is not None:
+            raise InvariantError(
+                f"the source went on to transaction {transaction.coordinate} without ending "
+                f"{current.coordinate}"
+            )
+        self._number += 1
+        transaction.number = self._number
+        self._current = transaction
+        return True
+
+    def _note(self, part: Part) -> None:
+        if part.end is not None:
+            self.passed = part.end
+            self._current = None
+            return
+        counted = _counted(part)
+        if counted:
+            self.passed = part.transaction.at(part.first + counted - 1)
+
+
+def _counted(part: Part) -> int:
+    return sum([not isinstance(event, SchemaChanged) for event in part.events])
+
+
+def _trim(part: Part, passed: Position) -> bool:
+    """Cut off the events that `passed` covers; False when nothing is left of the part."""
+    coordinate = part.transaction.coordinate
+    if not part.events or not passed.covers(coordinate, part.first):
+        return True
+    ordinal = part.first
+    for index, event in enumerate(part.events):
+        if isinstance(event, SchemaChanged):
+            continue
+        if not passed.covers(coordinate, ordinal):
+            part.events = part.events[index:]
+            part.first = ordinal
+            return True
+        ordinal += 1
+    part.events = []
+    part.first = ordinal
+    return part.end is not None
