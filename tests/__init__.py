@@ -1,0 +1,1 @@
+"""Tests: `servers` starts real servers, the other folders are tiers (see docs/servers.md)."""

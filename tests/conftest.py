@@ -1,0 +1,135 @@
+"""Fixtures every tier may use: real servers and fresh databases in them.
+
+Versions: 15 and 18; PENSTOCK_TEST_POSTGRES=13,14,... chooses others. A server that cannot be had is
+a skip with its reason, unless PENSTOCK_REQUIRE_SERVERS=15,18 names it or CI is set.
+"""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+from hypothesis import settings
+from hypothesis.database import DirectoryBasedExampleDatabase
+
+from tests.servers.postgres import Cluster, Database
+from tests.servers.programs import CACHE, ServerUnavailableError
+
+VERSIONS: Final = tuple(os.environ.get("PENSTOCK_TEST_POSTGRES", "15,18").split(","))
+
+REQUIRED: Final = frozenset(
+    os.environ.get(
+        "PENSTOCK_REQUIRE_SERVERS", "15,18" if os.environ.get("CI") in ("true", "1") else ""
+    ).split(",")
+)
+
+settings.register_profile(
+    "penstock",
+    # A shared machine is sometimes slow; a slow example is not a wrong one.
+    deadline=None,
+    database=DirectoryBasedExampleDatabase(CACHE.parent / "hypothesis"),
+)
+settings.load_profile("penstock")
+
+
+class Clusters:
+    """The running clusters of a test session, one per major version, started when first asked."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, Cluster] = {}
+
+    def get(self, major: str) -> Cluster:
+        """Raises ServerUnavailableError."""
+        if major not in self._running:
+            self._running[major] = Cluster(major)
+        cluster = self._running[major]
+        cluster.start()
+        return cluster
+
+    def need(self, major: str) -> Cluster:
+        """Like `get`; skips the test, or fails it where the server is required."""
+        return need(major, lambda: self.get(major))
+
+    def other(self, cluster: Cluster) -> Cluster:
+        """A cluster of the next version in the list that can be had, so that a target is another
+        server and, where possible, another version; else the same one."""
+        start = VERSIONS.index(cluster.major) if cluster.major in VERSIONS else 0
+        for major in (*VERSIONS[start + 1 :], *VERSIONS[:start]):
+            try:
+                return self.get(major)
+            except ServerUnavailableError:
+                continue
+        return cluster
+
+    def destroy(self) -> None:
+        for cluster in self._running.values():
+            cluster.destroy()
+
+
+def need(major: str, make: Callable[[], Cluster]) -> Cluster:
+    """What `make` gives; an absent server skips the test, or fails it where required."""
+    try:
+        return make()
+    except ServerUnavailableError as reason:
+        if major in REQUIRED:
+            pytest.fail(f"required, but {reason}")
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def clusters() -> Iterator[Clusters]:
+    clusters = Clusters()
+    yield clusters
+    clusters.destroy()
+
+
+@pytest.fixture(scope="session")
+def postgres15(clusters: Clusters) -> Cluster:
+    return clusters.need("15")
+
+
+@pytest.fixture(scope="session")
+def postgres18(clusters: Clusters) -> Cluster:
+    return clusters.need("18")
+
+
+@pytest.fixture(scope="session", params=VERSIONS)
+def postgres(request: pytest.FixtureRequest, clusters: Clusters) -> Cluster:
+    """A shared cluster of each version. Leave it running and configured as found."""
+    return clusters.need(request.param)
+
+
+@pytest.fixture
+def private_cluster() -> Iterator[Callable[..., Cluster]]:
+    """Makes clusters of the test's own, to kill, freeze and reconfigure: `Cluster`'s arguments."""
+    made: list[Cluster] = []
+
+    def make(major: str = VERSIONS[-1], **arguments: object) -> Cluster:
+        cluster = need(major, lambda: Cluster(major, **arguments))  # type: ignore[arg-type]
+        made.append(cluster)
+        cluster.start()
+        return cluster
+
+    yield make
+    for cluster in made:
+        cluster.destroy()
+
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def source_database(postgres: Cluster) -> Iterator[Database]:
+    """An empty database on each version, dropped afterwards with its replication slots."""
+    database = Database.create(postgres, f"source_{next(_numbers)}")
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def target_database(postgres: Cluster, clusters: Clusters) -> Iterator[Database]:
+    """An empty database on another server than `source_database`, where there is one."""
+    database = Database.create(clusters.other(postgres), f"target_{next(_numbers)}")
+    yield database
+    database.drop()

@@ -1,0 +1,1 @@
+"""Real servers for tests, each private to one test run and gone with it."""

@@ -1,0 +1,423 @@
+"""A private PostgreSQL server for a test, and databases in it.
+
+    with Cluster("18") as cluster:
+        database = Database.create(cluster, "orders")
+        database.execute("CREATE TABLE t (id int PRIMARY KEY)")
+
+Every cluster lives in a temporary directory on a free loopback port with its own socket directory,
+trusts every local connection, is set up for logical replication, and is stopped and removed at the
+latest when the test process ends: a watchdog shell sees its pipe close even after a SIGKILL.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+from urllib.parse import quote, urlencode
+
+import psycopg
+
+from tests.servers.account import server_account
+from tests.servers.ports import LOOPBACK, free_port
+from tests.servers.programs import Programs, find
+from tests.servers.template import copy_template
+
+SETTINGS: Final[Mapping[str, object]] = {
+    "wal_level": "logical",
+    "max_wal_senders": 20,
+    "max_replication_slots": 20,
+    "max_connections": 100,
+    "max_prepared_transactions": 10,
+    # A killed process loses nothing the kernel has; only a killed machine would.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "32MB",
+    "listen_addresses": LOOPBACK,
+    "log_min_messages": "warning",
+    "timezone": "UTC",
+}
+"""What every cluster starts with; `Cluster(settings=...)` and `configure` add to it."""
+
+START_TIMEOUT_SECONDS: Final = 60.0
+"""Recovery after a kill on a busy machine takes seconds; a minute means it will not come."""
+
+STOP_TIMEOUT_SECONDS: Final = 60.0
+
+POLL_SECONDS: Final = 0.01
+
+START_ATTEMPTS: Final = 3
+"""Another process may take the port between choosing and listening; thrice is not chance."""
+
+STATUS_LINE: Final = 7
+"""Line of postmaster.pid that says `ready`, from 0 (src/include/utils/pidfile.h)."""
+
+SHARED_MEMORY_LINE: Final = 6
+"""Line of postmaster.pid with the key and id of the System V shared memory segment."""
+
+WATCHDOG: Final = """
+read -r _ && exit 0
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ]; then
+  kill -QUIT "$pid"; kill -CONT "$pid"
+  for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" || break; sleep 1; done
+  kill -KILL "$pid"
+fi 2>/dev/null
+rm -rf "$1"
+"""
+"""Ends the server when its pipe closes without a line, that is: when the test process is gone."""
+
+
+class Cluster:
+    """One server. Methods block; the server's own processes never share our event loop.
+
+    `stop`, `kill9` and `restart` keep data, port and socket; `destroy` (or leaving the context)
+    removes everything. Positions and identifiers behave as on any server: no two clusters share a
+    system identifier.
+    """
+
+    def __init__(
+        self,
+        major: str,
+        *,
+        settings: Mapping[str, object] | None = None,
+        directory: Path | None = None,
+    ) -> None:
+        """Prepare a cluster; nothing runs yet.
+
+        `directory`: an existing parent for its files, for example a small file system.
+
+        Raises ServerUnavailableError when this major version cannot be had here.
+        """
+        self.major = major
+        self.programs: Programs = find(major)
+        self.host = LOOPBACK
+        self.port = 0
+        self._account = server_account()
+        self._settings = {**SETTINGS, **(settings or {})}
+        self._process: subprocess.Popen[bytes] | None = None
+        self.directory = Path(tempfile.mkdtemp(prefix=f"penstock-pg{major}-", dir=directory))
+        self.directory.chmod(0o755)
+        self.data = self.directory / "data"
+        self.sockets = self.directory / "s"
+        self.log = self.directory / "log"
+        self._watchdog = self._watch()
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start and wait until connections are accepted; nothing to do when running.
+
+        Raises RuntimeError with the end of the server's log.
+        """
+        if self.running:
+            return
+        if self.port:
+            self._launch()
+            return
+        self._create()
+        for attempt in range(START_ATTEMPTS):
+            self.port = free_port()
+            try:
+                return self._launch()
+            except RuntimeError:
+                if attempt == START_ATTEMPTS - 1 or "could not bind" not in self.log.read_text():
+                    raise
+
+    def stop(self, mode: str = "fast") -> None:
+        """Stop and wait. `fast` ends sessions and checkpoints, `immediate` leaves recovery to do,
+        `smart` waits for every session to end."""
+        self._signal({"smart": "SIGTERM", "fast": "SIGINT", "immediate": "SIGQUIT"}[mode])
+
+    def kill9(self) -> None:
+        """Kill every process of the server at once, as a power cut that spares the disk would."""
+        if self._process is None:
+            return
+        pids = [self._process.pid, *_children(self._process.pid)]
+        for pid in pids:
+            _kill(pid, signal.SIGKILL)
+        self._process.wait(STOP_TIMEOUT_SECONDS)
+        self._process = None
+        _await_gone(pids)
+
+    def restart(self, mode: str = "fast") -> None:
+        """`stop(mode)` and `start`; new settings take effect."""
+        self.stop(mode)
+        self.start()
+
+    def reload(self) -> None:
+        """Make the running server read its settings again. Returns before it has."""
+        self._running_process().send_signal(signal.SIGHUP)
+
+    def sigstop(self) -> None:
+        """Freeze every process of the server: connections stay open and nobody answers."""
+        for pid in self._pids():
+            _kill(pid, signal.SIGSTOP)
+
+    def sigcont(self) -> None:
+        """Undo `sigstop`."""
+        for pid in self._pids():
+            _kill(pid, signal.SIGCONT)
+
+    def destroy(self) -> None:
+        """Stop and remove everything. Idempotent."""
+        if self._watchdog.stdin is None or self._watchdog.stdin.closed:
+            return
+        if self.running:
+            self.sigcont()
+            self.stop("immediate")
+        self._release_shared_memory()
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self._watchdog.communicate(b"done\n")
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The postmaster's process id."""
+        return self._running_process().pid
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.destroy()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.destroy()
+
+    # --- settings -----------------------------------------------------------------------------
+
+    def configure(self, **settings: object) -> None:
+        """Change settings in the file; `reload` or `restart` makes them count.
+
+        `ALTER SYSTEM` works too and wins over these.
+        """
+        self._settings |= settings
+        if self.data.exists():
+            self._write_settings()
+
+    def access(self, *lines: str) -> None:
+        """Replace pg_hba.conf and reload. The superuser keeps its way in over the socket."""
+        text = "\n".join(["local all postgres trust", *lines, ""])
+        (self.data / "pg_hba.conf").write_text(text)
+        if self.running:
+            self.reload()
+
+    # --- use ----------------------------------------------------------------------------------
+
+    def dsn(
+        self,
+        database: str = "postgres",
+        *,
+        user: str = "postgres",
+        password: str = "",
+        port: int | None = None,
+        **options: str,
+    ) -> str:
+        """A URL that libpq and asyncpg both take. `port`: that of a proxy in front."""
+        login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+        query = f"?{urlencode(options)}" if options else ""
+        place = f"{self.host}:{port or self.port}"
+        return f"postgresql://{login}@{place}/{quote(database, safe='')}{query}"
+
+    def create_database(self, name: str) -> str:
+        """Create an empty database and return its URL."""
+        self.execute(f"CREATE DATABASE {quoted(name)} TEMPLATE template0")
+        return self.dsn(name)
+
+    def drop_database(self, name: str) -> None:
+        """Drop a database with its replication slots, whoever still uses them."""
+        slots = "FROM pg_replication_slots WHERE database = %s"
+        deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+        while self.execute(f"SELECT {_END} {slots} AND active_pid IS NOT NULL", name):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"a replication slot of database {name} stays in use")
+            time.sleep(POLL_SECONDS)
+        self.execute(f"SELECT pg_drop_replication_slot(slot_name) {slots}", name)
+        self.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
+
+    def execute(
+        self, sql: str, *parameters: object, database: str = "postgres"
+    ) -> list[tuple[Any, ...]]:
+        """Run SQL as the superuser, committed at once; the rows of the last statement.
+
+        Several statements, separated by semicolons, are one transaction and take no parameters.
+        """
+        socket = {"host": str(self.sockets), "port": self.port, "user": "postgres"}
+        with psycopg.connect(dbname=database, autocommit=True, **socket) as connection:  # type: ignore[arg-type]
+            cursor = connection.execute(sql.encode(), parameters or None)
+            while cursor.nextset():
+                pass
+            return cursor.fetchall() if cursor.description else []
+
+    # --- inside -------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        copy_template(self.programs, self._account, self.data)
+        self.sockets.mkdir()
+        self._account.give(self.sockets)
+        self._write_settings()
+
+    def _write_settings(self) -> None:
+        values = {**self._settings, "unix_socket_directories": self.sockets}
+        text = "".join(f"{name} = '{_text(value)}'\n" for name, value in values.items())
+        (self.data / "postgresql.conf").write_text(text)
+
+    def _launch(self) -> None:
+        arguments = ("-D", str(self.data), "-p", str(self.port))
+        line, options = self._account.command(self.programs.bin / "postgres", *arguments)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                line,
+                cwd=self.directory,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                **options,
+            )
+        self._await_ready()
+
+    def _await_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_SECONDS
+        while not self._status().startswith("ready"):
+            if not self.running or time.monotonic() > deadline:
+                end = self.log.read_text(errors="replace")[-2000:]
+                self.kill9()
+                raise RuntimeError(f"PostgreSQL {self.programs.release} did not start: {end}")
+            time.sleep(POLL_SECONDS)
+
+    def _status(self) -> str:
+        """The status of the server we started; one left by a killed predecessor does not count."""
+        lines = self._pid_file()
+        ours = self._process is not None and lines[:1] == [str(self._process.pid)]
+        return lines[STATUS_LINE] if ours and len(lines) > STATUS_LINE else ""
+
+    def _pid_file(self) -> Sequence[str]:
+        try:
+            return (self.data / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+
+    def _signal(self, name: str) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(signal.Signals[name])
+        self._process.wait(STOP_TIMEOUT_SECONDS)
+        self._process = None
+
+    def _running_process(self) -> "subprocess.Popen[bytes]":
+        if self._process is None:
+            raise RuntimeError(f"PostgreSQL {self.major} is not running")
+        return self._process
+
+    def _pids(self) -> Sequence[int]:
+        return [self.pid, *_children(self.pid)]
+
+    def _watch(self) -> "subprocess.Popen[bytes]":
+        return subprocess.Popen(
+            ["/bin/sh", "-c", WATCHDOG, "watchdog", str(self.directory)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def _release_shared_memory(self) -> None:
+        """Free what a killed server left: a segment outlives its processes."""
+        lines = self._pid_file()
+        if len(lines) > SHARED_MEMORY_LINE and (ipcrm := shutil.which("ipcrm")):
+            segment = lines[SHARED_MEMORY_LINE].split()[-1]
+            subprocess.run([ipcrm, "-m", segment], check=False, capture_output=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """One database in a cluster."""
+
+    cluster: Cluster
+    name: str
+
+    @classmethod
+    def create(cls, cluster: Cluster, name: str) -> Self:
+        cluster.create_database(name)
+        return cls(cluster, name)
+
+    @property
+    def dsn(self) -> str:
+        return self.cluster.dsn(self.name)
+
+    def execute(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """`Cluster.execute` in this database."""
+        return self.cluster.execute(sql, *parameters, database=self.name)
+
+    def drop(self) -> None:
+        """Drop it with its replication slots. Starts a stopped server first."""
+        self.cluster.start()
+        self.cluster.drop_database(self.name)
+
+
+_END: Final = "pg_terminate_backend(active_pid)"
+
+
+def quoted(name: str) -> str:
+    """A name as a quoted SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value).replace("'", "''")
+
+
+def _children(parent: int) -> Sequence[int]:
+    return [pid for pid, ppid in _processes() if ppid == parent]
+
+
+def _processes() -> Iterator[tuple[int, int]]:
+    """(process id, parent's id) of every process, from Linux's /proc."""
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = entry.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended while we were looking
+        yield int(entry.parent.name), int(fields[1])
+
+
+def _kill(pid: int, what: signal.Signals) -> None:
+    try:
+        os.kill(pid, what)
+    except ProcessLookupError:
+        return  # it ended by itself, which is what every caller wants or can bear
+
+
+def _await_gone(pids: Sequence[int]) -> None:
+    """Wait for orphans that init has to reap; a zombie holds nothing any more."""
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
