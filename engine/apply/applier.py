@@ -50,6 +50,10 @@ class Evolutions(Protocol):
         """Raises SchemaChangeError when it cannot be followed exactly."""
         ...
 
+    def started(self, lane: str) -> None:
+        """A transaction of this lane begins, maybe again."""
+        ...
+
     def committed(self, lane: str) -> None:
         """The lane's transaction with its schema changes is durable."""
         ...
@@ -157,6 +161,7 @@ async def _commit(
     station: ApplyStation, session: TargetSession, lane: Lane, batch: LaneBatch
 ) -> int:
     """One target transaction for one batch; returns the bytes handed to the target."""
+    station.evolutions.started(lane.name)
     async with session.begin(batch.fences(batch.position)) as transaction:
         size = await write_events(station.evolutions, transaction, lane, batch.events)
         hit(BEFORE_COMMIT)
@@ -211,6 +216,7 @@ async def _stream_transaction(
     marks: list[Mark] = []
     tally = Tally()
     first = batch
+    station.evolutions.started(lane.name)
     async with session.begin(first.fences(None)) as transaction:
         while True:
             tally.bytes += await write_events(

@@ -103,6 +103,7 @@ class RowByRow:
     async def _attempt(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
         items = _items(batch)
         kept: list[RejectedRow] = []
+        self._evolutions.started(lane.name)
         async with session.begin(batch.fences(batch.position)) as transaction:
             replay = _Replay(self._policy, self._evolutions, transaction, lane, kept)
             stopped = await replay.all(items)
