@@ -56,7 +56,7 @@ class Log:
         limit: LineLimit | None = None,
         fields: Mapping[str, Fact] | None = None,
     ) -> None:
-        self._write = write
+        self.write = write
         self._clock = clock
         self._level = level
         self._limit = limit or LineLimit()
@@ -65,7 +65,7 @@ class Log:
     def bind(self, **fields: object) -> "Log":
         """A log whose every line carries these fields too; they share one rate limit."""
         merged = {**self._fields, **{name: fact(value) for name, value in fields.items()}}
-        return Log(self._write, self._clock, level=self._level, limit=self._limit, fields=merged)
+        return Log(self.write, self._clock, level=self._level, limit=self._limit, fields=merged)
 
     def debug(self, message: str, *, action: str, **fields: object) -> None:
         self._line(Level.DEBUG, message, action, fields)
@@ -109,7 +109,7 @@ class Log:
 
     def _emit(self, level: Level, message: str, fields: Mapping[str, Fact]) -> None:
         merged = {**self._fields, **fields}
-        self._write(Line(self._clock.wall(), level, clean(message), merged))
+        self.write(Line(self._clock.wall(), level, clean(message), merged))
 
 
 def _error_facts(error: object) -> dict[str, object]:

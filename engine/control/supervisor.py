@@ -1,0 +1,257 @@
+"""Starts a replication's worker as a child and watches it: `penstock run`.
+
+The child gets its own process group, so Ctrl-C in a terminal reaches the parent only, which passes
+it on once. Secrets reach the child through its environment and the file, never through arguments.
+The first signal asks the child to drain; when it is not gone within `STOP_SECONDS`, or at the
+second signal, it is killed. The exit code is then 0, as a stop was what was asked for.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from engine.contracts import Clock, Random
+from engine.control.restart import Life, Restarts
+from engine.observe.report import LINE_BYTES_MAX, Outcome, parse
+
+STOP_SECONDS: Final = 9.8
+"""How long a signalled worker may take to end before it is killed: the promised 10 s, rounded down.
+"""
+
+WORKER: Final = (sys.executable, "-m", "engine.worker")
+"""The command of a worker, before its arguments."""
+
+_MOVING: Final = ("source_rows", "target_rows", "load_rows")
+
+
+class View(Protocol):
+    """What shows a run to its user."""
+
+    @property
+    def takes_log(self) -> bool:
+        """Whether the worker's log lines must go through `log_line` (a live display owns the
+        terminal); otherwise they go to standard error directly."""
+        ...
+
+    def event(self, event: Mapping[str, object]) -> None:
+        """Show an event of the worker (`engine/observe/report.py`) or of the supervisor:
+        `restarting` {reason, delay_seconds}, `stopping` {}."""
+        ...
+
+    def log_line(self, line: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerArguments:
+    """What `penstock run` passes on."""
+
+    file: Path
+    stop_at: str | None = None
+    take_over: bool = False
+    state_dir: Path | None = None
+    metrics: str | None = None
+    log_format: str = "text"
+
+    def words(self) -> list[str]:
+        """The arguments as a worker parses them."""
+        given = {
+            "--stop-at": self.stop_at,
+            "--state-dir": self.state_dir,
+            "--metrics": self.metrics,
+            "--log-format": self.log_format,
+        }
+        words = [f"{name}={value}" for name, value in given.items() if value is not None]
+        return [*words, *(["--take-over"] if self.take_over else []), "--", str(self.file)]
+
+
+class Supervisor:
+    """Runs one replication until it ends for good."""
+
+    def __init__(
+        self,
+        arguments: WorkerArguments,
+        view: View,
+        clock: Clock,
+        random: Random,
+        command: Sequence[str] = WORKER,
+    ) -> None:
+        self._arguments = arguments
+        self._view = view
+        self._clock = clock
+        self._command = command
+        self._restarts = Restarts(clock, random)
+        self._stop = asyncio.Event()
+        self._child: asyncio.subprocess.Process | None = None
+        self._outcome: Outcome | None = None
+        self._moved = False
+
+    async def run(self) -> Outcome:
+        """Start workers until one is done, fails for good, or a signal asks to stop."""
+        with self._signals():
+            while True:
+                life = await self._live()
+                if self._stop.is_set():
+                    return Outcome(0)
+                if life.outcome is not None and life.outcome.exit == 0:
+                    return life.outcome
+                delay = self._restarts.delay(life)
+                if delay is None:
+                    return life.outcome or _crash(self._child)
+                self._announce(life, delay)
+                if await self._stopped_within(delay):
+                    return Outcome(0)
+
+    async def _live(self) -> Life:
+        """Start one worker and follow it to its end."""
+        self._outcome, self._moved = None, False
+        began = self._clock.monotonic()
+        async with self._started() as reports:
+            await self._follow(reports)
+        code = self._child.returncode if self._child is not None else None
+        if self._outcome is None and code in (0, 2):  # it ended on purpose, before it could report
+            self._outcome = Outcome(0) if code == 0 else _crash(self._child)
+        return Life(self._outcome, self._moved, self._clock.monotonic() - began)
+
+    @contextlib.asynccontextmanager
+    async def _started(self) -> AsyncIterator[asyncio.StreamReader]:
+        read_end, write_end = os.pipe()
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *self._command,
+                f"--report={write_end}",
+                f"--parent={os.getpid()}",
+                *self._arguments.words(),
+                stdin=asyncio.subprocess.DEVNULL,
+                stderr=asyncio.subprocess.PIPE if self._view.takes_log else None,
+                pass_fds=(write_end,),
+                process_group=0,
+                limit=LINE_BYTES_MAX,
+            )
+        finally:
+            os.close(write_end)
+        self._child = child
+        async with asyncio.TaskGroup() as tasks, _reading(read_end) as reports:
+            if child.stderr is not None:
+                tasks.create_task(self._pass_log(child.stderr), name="log")
+            watch = tasks.create_task(self._stop_child(child), name="stop child")
+            try:
+                yield reports
+                await child.wait()
+            finally:
+                watch.cancel()
+                if child.returncode is None:
+                    child.kill()
+
+    async def _follow(self, reports: asyncio.StreamReader) -> None:
+        """Take events until the worker closes its end of the pipe, which its death does too."""
+        while line := await _line(reports):
+            event = parse(line)
+            if event is None:
+                continue
+            if event["event"] == "outcome":
+                self._outcome = _outcome(event)
+            else:
+                self._moved = self._moved or _shows_motion(event)
+                self._view.event(event)
+
+    async def _pass_log(self, stream: asyncio.StreamReader) -> None:
+        while line := await _line(stream):
+            self._view.log_line(line.decode(errors="replace").rstrip("\n"))
+
+    async def _stop_child(self, child: asyncio.subprocess.Process) -> None:
+        await self._stop.wait()
+        _signal(child, signal.SIGTERM)
+        await asyncio.sleep(STOP_SECONDS)
+        _signal(child, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        for number in numbers:
+            loop.add_signal_handler(number, self._on_signal)
+        try:
+            yield
+        finally:
+            for number in numbers:
+                loop.remove_signal_handler(number)
+
+    def _on_signal(self) -> None:
+        if self._stop.is_set() and self._child is not None:
+            _signal(self._child, signal.SIGKILL)
+            return
+        self._stop.set()
+        self._view.event({"event": "stopping"})
+
+    def _announce(self, life: Life, delay: float) -> None:
+        outcome = life.outcome or _crash(self._child)
+        facts = {"reason": outcome.reason, "delay_seconds": round(delay, 1)}
+        self._view.event({"event": "restarting", **facts})
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stop.wait()
+        return self._stop.is_set()
+
+
+@contextlib.asynccontextmanager
+async def _reading(descriptor: int) -> AsyncIterator[asyncio.StreamReader]:
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
+    )
+    try:
+        yield reader
+    finally:
+        transport.close()
+
+
+async def _line(stream: asyncio.StreamReader) -> bytes:
+    """The next line, b'' at the end. One that is too long is dropped."""
+    while True:
+        try:
+            return await stream.readline()
+        except ValueError:
+            continue
+
+
+def _shows_motion(event: Mapping[str, object]) -> bool:
+    """A state alone shows none: a worker may say that it loads, and fail before its first row."""
+    if event["event"] == "metrics":
+        return any(event.get(name) for name in _MOVING)
+    return event["event"] == "caught-up"
+
+
+def _outcome(event: Mapping[str, object]) -> Outcome:
+    exit_code = event.get("exit")
+    texts = {name: str(event.get(name, "")) for name in ("retry", "error", "reason", "remedy")}
+    return Outcome(exit_code if isinstance(exit_code, int) else 1, **texts)
+
+
+def _crash(child: asyncio.subprocess.Process | None) -> Outcome:
+    """The outcome of a worker that ended without telling one."""
+    code = child.returncode if child is not None else None
+    if code is not None and code < 0:
+        how = f"was killed by {signal.Signals(-code).name}"
+    else:
+        how = f"ended with exit code {code} without saying why"
+    remedy = (
+        "see the log lines above; SIGKILL that nobody sent means that the system ran out of memory:"
+        " give the machine or the container more, or lower [capacity] unit_memory"
+    )
+    return Outcome(
+        2 if code == 2 else 1, error="WorkerDied", reason=f"the worker {how}", remedy=remedy
+    )
+
+
+def _signal(child: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        child.send_signal(number)

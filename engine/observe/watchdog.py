@@ -1,0 +1,93 @@
+"""Notices an event loop that stands still, from a thread, while it stands.
+
+Keepalives, feedback to the source and probes all live in one loop. When something blocks it, the
+log says so at once and names the lines of code it stands on, never their variables.
+"""
+
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Final, Self
+
+from engine.contracts import Clock
+from engine.observe.health import LOOP_LAG_SECONDS_MAX
+from engine.observe.log import Log
+
+CHECK_SECONDS: Final = 0.5
+"""How often the thread looks; a block is reported this much after it has become one."""
+
+FRAMES_MAX: Final = 8
+"""Innermost frames shown; enough to see what blocks and who called it."""
+
+
+class Watchdog:
+    """Watches the thread that made it. `log` must not be shared with another thread."""
+
+    def __init__(self, log: Log, clock: Clock) -> None:
+        self._log = log
+        self._clock = clock
+        self._watched = threading.get_ident()
+        self._beat_at = clock.monotonic()
+        self._reported = False
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="loop watchdog", daemon=True)
+
+    def beat(self) -> None:
+        """Tell that the loop runs. Call at least every second, from the loop."""
+        self._beat_at = self._clock.monotonic()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(CHECK_SECONDS):
+            self._check()
+
+    def _check(self) -> None:
+        still = self._clock.monotonic() - self._beat_at
+        if still < LOOP_LAG_SECONDS_MAX:
+            self._reported = False
+        elif not self._reported:
+            self._reported = True
+            self._log.warning(
+                "the event loop is blocked",
+                action="worker.blocked",
+                duration_ms=round(still * 1000),
+                frames=places(sys._current_frames().get(self._watched)),
+            )
+
+
+def places(frame: FrameType | None) -> list[str]:
+    """Where a stack stands, innermost first: `file:line function`, without any variable."""
+    found: list[str] = []
+    while frame is not None and len(found) < FRAMES_MAX:
+        code = frame.f_code
+        found.append(f"{short(code.co_filename)}:{frame.f_lineno} {code.co_name}")
+        frame = frame.f_back
+    return found
+
+
+def error_places(error: BaseException) -> list[str]:
+    """Where an error was raised, innermost first, without any variable or source line."""
+    found: list[str] = []
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        found.append(f"{short(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
+        trace = trace.tb_next
+    return found[::-1][:FRAMES_MAX]
+
+
+def short(path: str) -> str:
+    """The last three parts of a path: enough to find the file, nothing about the machine."""
+    return "/".join(path.replace("\\", "/").split("/")[-3:])

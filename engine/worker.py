@@ -1,0 +1,413 @@
+"""The process of one replication: `python -m engine.worker FILE [options]`.
+
+It composes what the pipeline is given (configuration, source, target, seams, metrics, log), runs
+it on one event loop, and turns its end into an exit code. `penstock run` starts it as a child and
+watches it (`engine/control/supervisor.py`); it runs alone just as well.
+
+Signals: the first SIGTERM or SIGINT drains for at most `DRAIN_SECONDS` and the exit code is 0, also
+when that cut the work short: what was not committed is read again by the next start. A second
+signal ends the process at once. The parent's death kills it, so that a new start finds no old
+worker in its way.
+
+Imports stay light: no command line or terminal library, no driver before a connector needs it.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol
+
+from engine import failpoint
+from engine.contracts import Clock, Disk, Random, Source, Target
+from engine.errors import ConfigError, InvariantError, PenstockError
+from engine.observe import writer as log_writer
+from engine.observe.health import Health, Verdict
+from engine.observe.http import Address, Answer, Paths, serving
+from engine.observe.log import Log
+from engine.observe.metrics import Metrics
+from engine.observe.report import Outcome, ReportPipe, leading
+from engine.observe.watchdog import Watchdog, error_places
+
+if TYPE_CHECKING:
+    from engine.config.replication import ReplicationConfig
+
+DRAIN_SECONDS: Final = 8.5
+"""How long a stopping pipeline may finish what it has begun.
+
+The whole stop is promised to take at most 10 s; the rest is for cancelling and closing.
+"""
+
+CANCEL_SECONDS: Final = 0.5
+"""How long a cancelled pipeline may take to give its connections back."""
+
+END_SECONDS: Final = 0.5
+"""How long the loop may take to close once the outcome is known; then the process ends anyway."""
+
+CLOSE_SECONDS: Final = 3.0
+"""How long a source and a target may take to close, each; a dead link must not hold the end up."""
+
+PULSE_SECONDS: Final = 0.5
+"""Time between two looks at the loop's lag and the parent; every second one reports metrics."""
+
+PR_SET_PDEATHSIG: Final = 1
+"""See: prctl(2), Linux."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line of a worker says. No secret is ever among it."""
+
+    file: Path
+    stop_at: str | None = None
+    take_over: bool = False
+    state_dir: Path | None = None
+    metrics: Address | None = None
+    log_format: str = "text"
+    report: int | None = None
+    parent: int | None = None
+
+
+class Pipeline(Protocol):
+    """`engine.pipeline.run_replication`."""
+
+    def __call__(
+        self,
+        config: "ReplicationConfig",
+        source: Source,
+        target: Target,
+        *,
+        clock: Clock,
+        random: Random,
+        disk: Disk,
+        metrics: Metrics,
+        log: Log,
+        stop: asyncio.Event,
+        stop_at: str | None,
+        take_over: bool,
+        report: Callable[[str, Mapping[str, object]], None],
+    ) -> Awaitable[object]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a worker is made of; tests put others in."""
+
+    load: Callable[[Path, Mapping[str, str]], "ReplicationConfig"]
+    connect: Callable[["ReplicationConfig", Clock, Random], tuple[Source, Target]]
+    disk: Callable[[Path], Disk]
+    pipeline: Pipeline
+
+
+def main(arguments: Sequence[str] | None = None, parts: Callable[[], Parts] | None = None) -> int:
+    """Run a worker to its end; gives the exit code. Every error is reported, none escapes."""
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+    options = parse(sys.argv[1:] if arguments is None else arguments)
+    die_with(options.parent)
+    reports = ReportPipe(options.report)
+    lines = log_writer.start(options.log_format)
+    clock = _system_clock()
+    log = Log(lines.write, clock)
+    try:
+        outcome = Worker(options, (parts or system_parts)(), clock, log, reports).run()
+    except KeyboardInterrupt:  # before the loop takes over the signals there is nothing to drain
+        outcome = Outcome(0)
+    except BaseException as error:  # noqa: BLE001 - the process ends here: everything is reported
+        outcome = fail(error, log)
+    log.flush()
+    lines.close()
+    reports.finish(outcome)
+    return outcome.exit
+
+
+class Worker:
+    """One replication's life in this process."""
+
+    def __init__(
+        self, options: Options, parts: Parts, clock: Clock, log: Log, reports: ReportPipe
+    ) -> None:
+        failpoint.arm(os.environ.get("PENSTOCK_FAILPOINT", ""), time.sleep)
+        self._options = options
+        self._parts = parts
+        self._clock = clock
+        self._reports = reports
+        self._config = parts.load(options.file, os.environ)
+        self._log = log.bind(replication=self._config.id)
+        self._metrics = Metrics(self._config.id)
+        self._health = Health(self._metrics, clock)
+        self._loaded_sent: dict[str, int] = {}
+
+    def run(self) -> Outcome:
+        """Run the loop until the replication ends."""
+        self._reports.send("started", {"pid": os.getpid(), "version": version()})
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            try:
+                outcome = runner.run(self._run())
+            except Exception as error:  # noqa: BLE001 - reported, and the loop must still close
+                outcome = fail(error, self._log)
+            self._end_soon(outcome)
+        return outcome
+
+    async def _run(self) -> Outcome:
+        stop = asyncio.Event()
+        self._take_signals(stop)
+        async with self._probes(), self._pulsing():
+            pipeline = asyncio.create_task(self._pipeline(stop), name="pipeline")
+            return await self._until_end(pipeline, stop)
+
+    async def _pipeline(self, stop: asyncio.Event) -> None:
+        random = _system_random()
+        source, target = self._parts.connect(self._config, self._clock, random)
+        try:
+            await self._parts.pipeline(
+                self._config,
+                source,
+                target,
+                clock=self._clock,
+                random=random,
+                disk=self._parts.disk(state_directory(self._options.state_dir, self._config.id)),
+                metrics=self._metrics,
+                log=self._log,
+                stop=stop,
+                stop_at=self._options.stop_at,
+                take_over=self._options.take_over,
+                report=self._report,
+            )
+        finally:
+            for side in (source, target):
+                with contextlib.suppress(TimeoutError, PenstockError):  # it ends in any case
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await side.close()
+
+    async def _until_end(self, pipeline: asyncio.Task[None], stop: asyncio.Event) -> Outcome:
+        stopping = asyncio.create_task(stop.wait(), name="stop signal")
+        await asyncio.wait({pipeline, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if pipeline.done():
+            pipeline.result()
+            self._report("state", {"state": "stopped"})
+            return Outcome(0)
+        await self._drain(pipeline)
+        return Outcome(0)
+
+    async def _drain(self, pipeline: asyncio.Task[None]) -> None:
+        self._log.info("draining", action="worker.drain")
+        self._report("state", {"state": "draining"})
+        began = self._clock.monotonic()
+        await asyncio.wait({pipeline}, timeout=DRAIN_SECONDS)
+        cut_short = not pipeline.done()
+        if cut_short:
+            pipeline.cancel()
+            await asyncio.wait({pipeline}, timeout=CANCEL_SECONDS)
+        took = round((self._clock.monotonic() - began) * 1000)
+        error = None if not pipeline.done() or pipeline.cancelled() else pipeline.exception()
+        if error is not None and not cut_short:
+            self._log.warning(
+                "failed while draining", action="worker.drain", error=leading(error) or error
+            )
+        self._log.info(
+            "the drain was cut short" if cut_short else "drained",
+            action="worker.drained",
+            duration_ms=took,
+        )
+
+    def _take_signals(self, stop: asyncio.Event) -> None:
+        loop = asyncio.get_running_loop()
+
+        def on_signal() -> None:
+            # a parent passes on the first signal, which a service manager may have sent to both;
+            # at a second one it kills
+            if stop.is_set() and self._options.parent is None:
+                os._exit(0)
+            stop.set()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, on_signal)
+
+    def _report(self, event: str, facts: Mapping[str, object]) -> None:
+        if event == "state":
+            self._metrics.state(str(facts["state"]))
+        self._reports.send(event, facts)
+
+    @contextlib.asynccontextmanager
+    async def _probes(self) -> AsyncIterator[None]:
+        if self._options.metrics is None:
+            yield
+            return
+        async with serving(self._options.metrics, self._paths()) as address:
+            self._log.info("serving metrics", action="worker.listen", address=str(address))
+            self._reports.send("listening", {"address": str(address)})
+            yield
+
+    def _paths(self) -> Paths:
+        from engine.observe.scrape import CONTENT_TYPE, Scrape  # a library, for this option only
+
+        scrape = Scrape(self._metrics, version())
+        return {
+            "/metrics": lambda: Answer(200, CONTENT_TYPE, scrape.text()),
+            "/healthz": lambda: _probe(self._health.live()),
+            "/readyz": lambda: _probe(self._health.ready()),
+        }
+
+    @contextlib.asynccontextmanager
+    async def _pulsing(self) -> AsyncIterator[None]:
+        log = Log(self._log.write, self._clock).bind(replication=self._config.id)
+        with Watchdog(log, self._clock) as watchdog:
+            pulse = asyncio.create_task(self._pulse(watchdog), name="pulse")
+            try:
+                yield
+            finally:
+                pulse.cancel()
+                self._send_metrics()
+
+    async def _pulse(self, watchdog: Watchdog) -> None:
+        while True:
+            for _ in range(2):
+                before = self._clock.monotonic()
+                await asyncio.sleep(PULSE_SECONDS)
+                watchdog.beat()
+                self._health.loop_lagged(self._clock.monotonic() - before - PULSE_SECONDS)
+            self._health.tick()
+            self._send_metrics()
+            if self._reports.broken:
+                os._exit(1)  # the parent is gone: a new one must not find us holding the slot
+
+    def _send_metrics(self) -> None:
+        loaded = {str(table): rows.load for table, rows in self._metrics.tables.items()}
+        grown = {name: n for name, n in loaded.items() if n != self._loaded_sent.get(name, 0)}
+        self._loaded_sent = loaded
+        self._reports.send("metrics", {**self._metrics.snapshot(), "loaded": grown})
+
+    def _end_soon(self, outcome: Outcome) -> None:
+        """End even though a task does not: the drain's limit holds whatever a driver does."""
+
+        def end() -> None:
+            self._reports.finish(outcome)
+            os._exit(outcome.exit)
+
+        timer = threading.Timer(END_SECONDS, end)
+        timer.daemon = True
+        timer.start()
+
+
+def fail(error: BaseException, log: Log) -> Outcome:
+    """Log what ended the replication; gives its outcome."""
+    outcome = Outcome.of(error)
+    known = leading(error)
+    facts: dict[str, object] = {"exit": outcome.exit}
+    if known is None or isinstance(known, InvariantError):
+        facts["frames"] = [place for part in _parts_of(error) for place in error_places(part)]
+        facts["version"] = version()
+    log.error("the replication failed", action="worker.failed", error=known or error, **facts)
+    for other in known.others if isinstance(known, ConfigError) else ():
+        log.error("the file is wrong", action="worker.config", error=other)
+    return outcome
+
+
+def parse(arguments: Sequence[str]) -> Options:
+    """Read a worker's command line; a wrong one ends the process with exit code 2."""
+    parser = argparse.ArgumentParser(prog="python -m engine.worker", description=__doc__)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--stop-at")
+    parser.add_argument("--take-over", action="store_true")
+    parser.add_argument("--state-dir", type=Path)
+    parser.add_argument("--metrics", type=_address)
+    parser.add_argument("--log-format", choices=sorted(log_writer.FORMATS), default="text")
+    parser.add_argument("--report", type=int, help="descriptor to report on")
+    parser.add_argument("--parent", type=int, help="process to die with")
+    return Options(**vars(parser.parse_args(arguments)))
+
+
+def die_with(parent: int | None) -> None:
+    """Have the kernel kill this process when its parent dies (Linux); elsewhere the broken report
+    pipe ends it within a second."""
+    if parent is None:
+        return
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the kernel was told
+        os._exit(1)
+
+
+def state_directory(chosen: Path | None, replication: str) -> Path:
+    """Where a replication keeps its overflow files: `--state-dir`, else the XDG state directory."""
+    if chosen is None:
+        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+        chosen = Path(base) / "penstock"
+    return chosen / replication
+
+
+def version() -> str:
+    """The installed version of Penstock."""
+    from importlib import metadata  # only for this: it parses packages' metadata
+
+    try:
+        return metadata.version("penstock")
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def system_parts() -> Parts:
+    """The real parts; imported here because a failed import must be reported like any error."""
+    from engine.config.load import load_replication
+    from engine.pipeline import run_replication
+    from engine.registry import connect
+    from engine.seams import LocalDisk
+
+    return Parts(load=load_replication, connect=connect, disk=LocalDisk, pipeline=run_replication)
+
+
+def _system_clock() -> Clock:
+    from engine.seams import SystemClock
+
+    return SystemClock()
+
+
+def _system_random() -> Random:
+    from engine.seams import SystemRandom
+
+    return SystemRandom()
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop
+    except ImportError:  # not made for this platform; the standard loop is slower, not different
+        return None
+    return uvloop.new_event_loop
+
+
+def _probe(verdict: Verdict) -> Answer:
+    import orjson
+
+    body = {"ok": verdict.ok, "state": verdict.state}
+    if verdict.reason:
+        body["reason"] = verdict.reason
+    return Answer(200 if verdict.ok else 503, "application/json", orjson.dumps(body) + b"\n")
+
+
+def _parts_of(error: BaseException) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _parts_of(part)
+    else:
+        yield error
+
+
+def _address(text: str) -> Address:
+    try:
+        return Address.parse(text)
+    except PenstockError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
