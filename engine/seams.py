@@ -1,0 +1,151 @@
+"""The real clock, randomness and disk: the machine's side of the seams in `engine.contracts`.
+
+Only a process's outermost module makes these; everything below is handed them, so that a simulation
+can hand it others.
+"""
+
+import errno
+import os
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from engine.errors import InvariantError, StateError
+
+DISK_BYTES_MAX: Final = 8 * 2**30
+"""Room for overflow files of one replication, in bytes.
+
+A large transaction and a few suspended tables fit; a disk shared with other services is not filled
+unnoticed. Whoever needs more frees a table by reloading it.
+"""
+
+FOLDER_MODE: Final = 0o700
+FILE_MODE: Final = 0o600
+"""Overflow holds row values: nobody but the service's own account reads it."""
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def monotonic(self) -> float:
+        """Seconds that only grow; for intervals."""
+        return time.monotonic()
+
+    def wall(self) -> float:
+        """Seconds since the Unix epoch; for lag and for people, never for decisions."""
+        return time.time()
+
+
+class SystemRandom:
+    """The kernel's randomness: two processes started together do not retry together."""
+
+    def __init__(self) -> None:
+        self._random = random.SystemRandom()
+
+    def uniform(self, low: float, high: float) -> float:
+        """Any number between the two, all alike."""
+        return self._random.uniform(low, high)
+
+
+class LocalDisk:
+    """Append-only files in one directory, within a budget.
+
+    Nothing is synchronised to the device: overflow is read again from the source after a crash.
+    Files that a predecessor left are seen by `names`, count against the budget, and are the
+    caller's to remove. The directory is created with the first byte. One process, one thread.
+    """
+
+    def __init__(self, directory: Path, bytes_max: int = DISK_BYTES_MAX) -> None:
+        self._directory = directory
+        self._bytes_max = bytes_max
+        self._sizes: dict[str, int] | None = None
+
+    def append(self, name: str, data: bytes) -> int:
+        """Append whole or not at all; return the offset the bytes stand at.
+
+        Raises StateError when the budget or the disk is full, or the file cannot be written.
+        """
+        sizes = self._known()
+        offset = sizes.get(name, 0)
+        if sum(sizes.values()) + len(data) > self._bytes_max:
+            raise StateError(
+                f"overflow files in {self._directory} have reached their limit of "
+                f"{self._bytes_max} bytes",
+                hint="reload the tables that were stopped, or find what holds the target up",
+                context={"file": name, "bytes": len(data)},
+            )
+        self._write(self._path(name), offset, data)
+        sizes[name] = offset + len(data)
+        return offset
+
+    def read(self, name: str, offset: int, size: int) -> bytes:
+        """Read exactly `size` bytes. Raises StateError when they are not all there."""
+        path = self._path(name)
+        try:
+            with path.open("rb", buffering=0) as file:
+                file.seek(offset)
+                data = file.read(size)
+        except OSError as error:
+            raise _failed("read", path, error) from error
+        if len(data) != size:
+            raise StateError(f"{path} ends before byte {offset + size}", context={"file": name})
+        return data
+
+    def remove(self, name: str) -> None:
+        """Remove; no error when absent."""
+        path = self._path(name)
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _failed("remove", path, error) from error
+        self._known().pop(name, None)
+
+    def names(self) -> Sequence[str]:
+        """The files there are, sorted."""
+        return sorted(self._known())
+
+    def _known(self) -> dict[str, int]:
+        """Each file's size, looked up once: nobody else writes here."""
+        if self._sizes is None:
+            try:
+                with os.scandir(self._directory) as entries:
+                    self._sizes = {e.name: e.stat().st_size for e in entries if e.is_file()}
+            except FileNotFoundError:
+                self._sizes = {}
+            except OSError as error:
+                raise _failed("list", self._directory, error) from error
+        return self._sizes
+
+    def _write(self, path: Path, offset: int, data: bytes) -> None:
+        try:
+            self._directory.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+        except OSError as error:
+            raise _failed("write", path, error) from error
+        try:
+            _write_all(descriptor, offset, data)
+        except OSError as error:
+            os.ftruncate(descriptor, offset)
+            raise _failed("write", path, error) from error
+        finally:
+            os.close(descriptor)
+
+    def _path(self, name: str) -> Path:
+        if not name or name.startswith(".") or "/" in name or "\0" in name:
+            raise InvariantError(f"{name!r} is not a plain file name")
+        return self._directory / name
+
+
+def _write_all(descriptor: int, offset: int, data: bytes) -> None:
+    left = memoryview(data)
+    while left:
+        written = os.pwrite(descriptor, left, offset)
+        left, offset = left[written:], offset + written
+
+
+def _failed(action: str, path: Path, error: OSError) -> StateError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    hint = "free space on the file system that holds it" if full else ""
+    return StateError(f"cannot {action} {path}: {error.strerror}", hint=hint)
