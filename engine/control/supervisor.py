@@ -88,7 +88,6 @@ class Supervisor:
         self._restarts = Restarts(clock, random)
         self._stop = asyncio.Event()
         self._child: asyncio.subprocess.Process | None = None
-        self._outcome: Outcome | None = None
         self._moved = False
 
     async def run(self) -> Outcome:
@@ -109,14 +108,14 @@ class Supervisor:
 
     async def _live(self) -> Life:
         """Start one worker and follow it to its end."""
-        self._outcome, self._moved = None, False
+        self._moved = False
         began = self._clock.monotonic()
         async with self._started() as reports:
-            await self._follow(reports)
+            outcome = await self._follow(reports)
         code = self._child.returncode if self._child is not None else None
-        if self._outcome is None and code in (0, 2):  # it ended on purpose, before it could report
-            self._outcome = Outcome(0) if code == 0 else _crash(self._child)
-        return Life(self._outcome, self._moved, self._clock.monotonic() - began)
+        if outcome is None and code in (0, 2):  # it ended on purpose, before it could report
+            outcome = Outcome(0) if code == 0 else _crash(self._child)
+        return Life(outcome, self._moved, self._clock.monotonic() - began)
 
     @contextlib.asynccontextmanager
     async def _started(self) -> AsyncIterator[asyncio.StreamReader]:
@@ -148,17 +147,22 @@ class Supervisor:
                 if child.returncode is None:
                     child.kill()
 
-    async def _follow(self, reports: asyncio.StreamReader) -> None:
-        """Take events until the worker closes its end of the pipe, which its death does too."""
+    async def _follow(self, reports: asyncio.StreamReader) -> Outcome | None:
+        """Take events until the worker closes its end of the pipe, which its death does too.
+
+        Gives the outcome it told, None when it told none.
+        """
+        outcome = None
         while line := await _line(reports):
             event = parse(line)
             if event is None:
                 continue
             if event["event"] == "outcome":
-                self._outcome = _outcome(event)
+                outcome = _outcome(event)
             else:
                 self._moved = self._moved or _shows_motion(event)
                 self._view.event(event)
+        return outcome
 
     async def _pass_log(self, stream: asyncio.StreamReader) -> None:
         while line := await _line(stream):
