@@ -1,5 +1,7 @@
 """What one replication is told to do: the whole configuration, checked. (pure)"""
 
+# ruff: noqa: RUF009 - `key` declares a field, as `dataclasses.field` does
+
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum

@@ -4,7 +4,7 @@ The declaration (`key`) drives reading, validation and the reference page, so th
 (pure)
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar, Final, TypeVar, cast
@@ -85,40 +85,36 @@ def read_section(
     table: Mapping[str, object],
     problems: Problems,
     *,
-    beside: frozenset[str] = frozenset(),
+    beside: Collection[str] = (),
+    where: str = "",
 ) -> dict[str, Any]:
     """Read a table's keys into constructor arguments; only what was written is in the result.
 
-    `beside` names subtables that someone else reads. Problems are collected, not raised.
+    `beside` names keys that someone else reads, `where` the table when it is not `TABLE`. Problems
+    are collected, not raised; what they concern is None in the result.
     """
     known = declared_keys(section)
+    where = where or section.TABLE
     arguments: dict[str, Any] = {}
     for name, value in table.items():
         if name in known:
             attribute, declared = known[name]
-            _read_key(f"{section.TABLE}.{name}", attribute, declared, value, arguments, problems)
+            arguments[attribute] = read_value(declared.kind, value, f"{where}.{name}", problems)
         elif name not in beside:
-            problems.unknown(f"{section.TABLE}.{shown(name)}", name, [*known, *beside])
+            problems.unknown(f"{where}.{shown(name)}", name, [*known, *beside])
     for name, (_, declared) in known.items():
         if declared.required and name not in table:
-            problems.add(
-                f"{section.TABLE}.{name}", f"is missing; expected {declared.kind.expected}"
-            )
+            problems.add(f"{where}.{name}", f"is missing; expected {declared.kind.expected}")
     return arguments
 
 
-def _read_key(
-    where: str,
-    attribute: str,
-    declared: Declared,
-    value: object,
-    arguments: dict[str, Any],
-    problems: Problems,
-) -> None:
+def read_value(kind: Kind[T], value: object, where: str, problems: Problems) -> T | None:
+    """Read one value; None after a problem was recorded."""
     try:
-        arguments[attribute] = declared.kind.read(value)
+        return kind.read(value)
     except ValueError as error:
         problems.add(where, f"{error}{_found(value, error)}")
+        return None
 
 
 def _found(value: object, error: ValueError) -> str:

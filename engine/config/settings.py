@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from engine.config.document import Document
-from engine.config.kind import MistypedError, Text
+from engine.config.kind import Text
 from engine.config.problems import Problems, shown
-from engine.config.section import Section, key, type_name
-from engine.config.settings_catalog import CATALOG, Entry, Group, Items, Setting
+from engine.config.section import Section, key, read_value, type_name
+from engine.config.settings_catalog import CATALOG, Entry, Group, Items
 
 ITEMS_MAX: Final = 10_000
 """Most items of a list; character replacements are the longest."""
@@ -93,7 +93,8 @@ def _read_entry(
     written.add(path)
     if isinstance(entry, Items):
         return _read_items(entry, value, path, problems)
-    return _read_value(entry, value, path, problems)
+    read = read_value(entry.kind, value, path, problems)
+    return entry.default if read is None else read
 
 
 def _read_items(entry: Items, value: object, path: str, problems: Problems) -> object:
@@ -104,13 +105,3 @@ def _read_items(entry: Items, value: object, path: str, problems: Problems) -> o
         _read_entry(entry.item, item, f"{path}[{number}]", set(), problems)
         for number, item in enumerate(value)
     ]
-
-
-def _read_value(entry: Setting, value: object, path: str, problems: Problems) -> object:
-    try:
-        return entry.kind.read(value)
-    except MistypedError as error:
-        problems.add(path, f"{error}, found {type_name(value)}")
-    except ValueError as error:
-        problems.add(path, str(error))
-    return entry.default

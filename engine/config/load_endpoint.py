@@ -1,0 +1,255 @@
+"""Reads `[source]` and `[target]` with their settings, and finds the password."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from engine.config.document import Document
+from engine.config.endpoint import POSTGRES, SessionReplicationRole, SourceConfig, TargetConfig
+from engine.config.endpoint_settings import (
+    POSTGRES_NO_EFFECT,
+    REPLICA_SCRIPT,
+    AddressSettings,
+    PostgresSourceSettings,
+    PostgresTargetSettings,
+)
+from engine.config.problems import Problems, shown
+from engine.config.secret import Secret
+from engine.config.section import declared_keys, read_section, read_value, type_name
+from engine.config.url import FORM, PATH_OPTIONS, ConnectionUrl, as_postgres
+
+URLLESS_ENGINES: Final = frozenset({"memory", "blackhole"})
+"""Penstock's own engines that connect to nothing."""
+
+_ADDRESS_KEYS: Final = declared_keys(AddressSettings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What reading a file needs and gathers."""
+
+    directory: Path
+    environment: Mapping[str, str]
+    read_file: Callable[[Path, str, Problems], str | None]
+    problems: Problems
+    warnings: list[str] = field(default_factory=list[str])
+    no_effect: list[str] = field(default_factory=list[str])
+
+
+def read_source(table: Document, raw: Document, reading: Reading) -> dict[str, Any]:
+    """Constructor arguments of `SourceConfig`; `raw` is the table before `${}` was expanded."""
+    side = _Side(SourceConfig, PostgresSourceSettings, table, raw, reading)
+    arguments = side.read()
+    settings = side.settings
+    for aws in ("heartbeat_enable", "heartbeat_frequency_minutes"):
+        if aws in settings and "heartbeat_interval_seconds" in arguments:
+            reading.problems.add(
+                "source.heartbeat", "is also set in source.settings; keep one of the two"
+            )
+            break
+    if settings.get("heartbeat_enable"):
+        made = PostgresSourceSettings(**settings)
+        arguments["heartbeat_interval_seconds"] = made.heartbeat_frequency_minutes * 60.0
+    elif "heartbeat_frequency_minutes" in settings:
+        reading.no_effect.append("source.settings.HeartbeatFrequency")
+    _lower_warning(arguments)
+    return arguments
+
+
+def _lower_warning(arguments: dict[str, Any]) -> None:
+    """A maximum below the default of the warning lowers the warning with it."""
+    limit = arguments.get("wal_retained_max_bytes")
+    if limit and "wal_retained_warn_bytes" not in arguments:
+        arguments["wal_retained_warn_bytes"] = min(limit, SourceConfig.wal_retained_warn_bytes)
+
+
+def read_target(table: Document, raw: Document, reading: Reading) -> dict[str, Any]:
+    """Constructor arguments of `TargetConfig`."""
+    side = _Side(TargetConfig, PostgresTargetSettings, table, raw, reading)
+    arguments = side.read()
+    script = side.settings.get("after_connect_script")
+    if not script:
+        return arguments
+    if REPLICA_SCRIPT.fullmatch(script) is None:
+        reading.no_effect.append("target.settings.AfterConnectScript")
+    elif "session_replication_role" in arguments:
+        reading.problems.add(
+            "target.session_replication_role",
+            "is also set in target.settings.AfterConnectScript; keep one of the two",
+        )
+    else:
+        arguments["session_replication_role"] = SessionReplicationRole.REPLICA
+    return arguments
+
+
+class _Side:
+    """One end while it is read."""
+
+    def __init__(
+        self,
+        section: type[SourceConfig] | type[TargetConfig],
+        settings_section: type[PostgresSourceSettings] | type[PostgresTargetSettings],
+        table: Document,
+        raw: Document,
+        reading: Reading,
+    ) -> None:
+        self.settings: dict[str, Any] = {}
+        self._section = section
+        self._settings_section = settings_section
+        self._name = section.TABLE
+        self._table = table
+        self._raw = raw
+        self._reading = reading
+        self._problems = reading.problems
+        self._address: dict[str, Any] = {}
+        self._engine: object = table.get("engine")
+
+    def read(self) -> dict[str, Any]:
+        arguments = read_section(self._section, self._table, self._problems, beside=("settings",))
+        self._read_settings()
+        if self._problems:
+            return arguments
+        arguments["settings"] = self._settings_section(**self.settings)
+        url = self._url(arguments.get("url"))
+        if url is not None:
+            arguments["url"] = self._finish_url(url, arguments)
+        return arguments
+
+    def _read_settings(self) -> None:
+        settings = self._table.get("settings", {})
+        where = f"{self._name}.settings"
+        if not isinstance(settings, dict):
+            self._problems.add(where, f"expected a table, found {type_name(settings)}")
+        elif self._engine == POSTGRES:
+            self._read_postgres_settings(settings, where)
+        elif settings:
+            self._problems.add(where, "this engine takes no settings")
+
+    def _read_postgres_settings(self, settings: Document, where: str) -> None:
+        declared = declared_keys(self._settings_section)
+        known = {*declared, *_ADDRESS_KEYS, *POSTGRES_NO_EFFECT}
+        address = {name: value for name, value in settings.items() if name in _ADDRESS_KEYS}
+        self._address = read_section(AddressSettings, address, self._problems, where=where)
+        self.settings = read_section(
+            self._settings_section,
+            {name: value for name, value in settings.items() if name not in address},
+            self._problems,
+            beside=known,
+            where=where,
+        )
+        for name in settings.keys() - declared.keys() - _ADDRESS_KEYS.keys():
+            path = f"{where}.{shown(name)}"
+            if name in POSTGRES_NO_EFFECT:
+                read_value(POSTGRES_NO_EFFECT[name], settings[name], path, self._problems)
+                self._reading.no_effect.append(path)
+
+    def _url(self, url: ConnectionUrl | None) -> ConnectionUrl | None:
+        if self._address and url is not None:
+            self._problems.add(
+                f"{self._name}.url",
+                f"{', '.join(self._written_address())} in {self._name}.settings say the same;"
+                " keep one of the two",
+            )
+        elif self._address:
+            return self._from_address()
+        elif url is None and self._engine not in URLLESS_ENGINES:
+            self._problems.add(f"{self._name}.url", f"is missing; expected {FORM}")
+        return url
+
+    def _written_address(self) -> list[str]:
+        return [
+            name for name, (field_name, _) in _ADDRESS_KEYS.items() if field_name in self._address
+        ]
+
+    def _from_address(self) -> ConnectionUrl | None:
+        address = AddressSettings(**self._address)
+        if not address.server_name or not address.database_name:
+            self._problems.add(
+                f"{self._name}.settings", "ServerName and DatabaseName are both needed without url"
+            )
+            return None
+        if address.password is not None:
+            settings = self._raw.get("settings")
+            written = settings.get("Password") if isinstance(settings, dict) else ""
+            self._warn_written(f"{self._name}.settings.Password", str(written))
+        return ConnectionUrl(
+            scheme="postgresql",
+            host=address.server_name,
+            port=address.port,
+            database=address.database_name,
+            user=address.username,
+            password=address.password,
+        )
+
+    def _finish_url(self, url: ConnectionUrl, arguments: dict[str, Any]) -> ConnectionUrl:
+        where = f"{self._name}.url"
+        if self._engine == POSTGRES:
+            try:
+                url = as_postgres(url)
+            except ValueError as error:
+                self._problems.add(where, str(error))
+                return url
+            url = replace(url, options=self._resolved(url.options))
+            if not url.verifies_host:
+                self._reading.warnings.append(
+                    f"{self._reading.problems.file}: {where}: sslmode={url.sslmode} does not check"
+                    " who answers; use verify-full"
+                )
+        if "url" in self._table and url.password is not None:
+            self._warn_written(where, _password_part(str(self._raw.get("url", ""))))
+        return self._with_password(url, arguments)
+
+    def _resolved(self, options: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """Options that name files, counted from the replication file."""
+        return tuple(
+            (name, str(self._reading.directory / value))
+            if name in PATH_OPTIONS and value and value != "system"
+            else (name, value)
+            for name, value in options
+        )
+
+    def _warn_written(self, where: str, written: str) -> None:
+        """Warn of a password that stands in the file itself, not behind a `${NAME}`."""
+        if "${" not in written:
+            self._reading.warnings.append(
+                f"{self._reading.problems.file}: {where}: holds a password; keep it out of the"
+                " file with password_file, password_env or ${NAME}"
+            )
+
+    def _with_password(self, url: ConnectionUrl, arguments: dict[str, Any]) -> ConnectionUrl:
+        file, variable = arguments.get("password_file"), arguments.get("password_env")
+        given = [name for name in ("password_file", "password_env") if arguments.get(name)]
+        if len(given) + (url.password is not None) > 1:
+            self._problems.add(
+                f"{self._name}.{given[0]}", "the password is also given elsewhere; keep one"
+            )
+            return url
+        password = self._password(file, variable)
+        return url if password is None else url.with_password(password)
+
+    def _password(self, file: str | None, variable: str | None) -> Secret | None:
+        if variable:
+            value = self._reading.environment.get(variable, "")
+            if not value:
+                self._problems.add(
+                    f"{self._name}.password_env", f"environment variable {variable} is not set"
+                )
+            return Secret(value)
+        if not file:
+            return None
+        where = f"{self._name}.password_file"
+        text = self._reading.read_file(self._reading.directory / file, where, self._problems)
+        if text is None:
+            return None
+        line = text.split("\n", 1)[0].removesuffix("\r")
+        if not line or "\0" in line:
+            self._problems.add(where, "the first line of the file must be the password")
+        return Secret(line)
+
+
+def _password_part(written: str) -> str:
+    """The password's place in a URL as it stands in the file; the whole text when there is none,
+    so that a reference in its stead is seen."""
+    before, at, _ = written.rpartition("@")
+    return before.rpartition(":")[2] if at else written

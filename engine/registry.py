@@ -1,0 +1,121 @@
+"""Connectors by name. A connector is imported when it is first used, with its driver.
+
+Built-in names stand here; other packages add theirs by entry points in the groups
+`penstock.sources` and `penstock.targets` (name = "module:factory"). A built-in name cannot be
+replaced. A factory is called as `factory(config, clock, random)`; it connects to nothing yet.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any, Final, Literal, TypeAlias, cast
+
+from engine.config.problems import nearest
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Clock, Random, Source, Target
+from engine.errors import ConfigError
+
+SourceFactory: TypeAlias = Callable[[ReplicationConfig, Clock, Random], Source]
+TargetFactory: TypeAlias = Callable[[ReplicationConfig, Clock, Random], Target]
+
+Side: TypeAlias = Literal["source", "target"]
+
+
+@dataclass(frozen=True, slots=True)
+class Connector:
+    """Where a built-in connector's factories are. An empty one means it has no such side.
+    `install` is what to give pip when its driver is missing."""
+
+    source: str = ""
+    target: str = ""
+    install: str = "penstock"
+
+
+CONNECTORS: Final[Mapping[str, Connector]] = {
+    "postgres": Connector(
+        source="connectors.postgres.source:create",
+        target="connectors.postgres.target:create",
+        install="penstock[postgres]",
+    ),
+    "memory": Connector(
+        source="connectors.memory.source:create", target="connectors.memory.target:create"
+    ),
+    "blackhole": Connector(target="connectors.blackhole.target:create"),
+}
+
+ENTRY_POINTS: Final[Mapping[Side, str]] = {
+    "source": "penstock.sources",
+    "target": "penstock.targets",
+}
+
+
+def source(name: str) -> SourceFactory:
+    """The factory of the source called `name`.
+
+    Raises:
+        ConfigError: no such source, or its driver is not installed.
+    """
+    return cast("SourceFactory", _factory(name, "source"))
+
+
+def target(name: str) -> TargetFactory:
+    """The factory of the target called `name`.
+
+    Raises:
+        ConfigError: no such target, or its driver is not installed.
+    """
+    return cast("TargetFactory", _factory(name, "target"))
+
+
+def connect(config: ReplicationConfig, clock: Clock, random: Random) -> tuple[Source, Target]:
+    """Both ends of a replication, not opened yet. Raises ConfigError."""
+    return (
+        source(config.source.engine)(config, clock, random),
+        target(config.target.engine)(config, clock, random),
+    )
+
+
+def names(side: Side) -> tuple[str, ...]:
+    """Every name that `source` or `target` knows, sorted."""
+    built_in = {name for name, connector in CONNECTORS.items() if getattr(connector, side)}
+    outside = {point.name for point in metadata.entry_points(group=ENTRY_POINTS[side])}
+    return tuple(sorted(built_in | outside))
+
+
+def _factory(name: str, side: Side) -> Callable[..., Any]:
+    field = f"{side}.engine"
+    if name in CONNECTORS:
+        connector = CONNECTORS[name]
+        dotted = getattr(connector, side)
+        if not dotted:
+            raise ConfigError(field, f'"{name}" cannot be a {side}', hint=_known(side))
+        return _imported(dotted, name, field, connector.install)
+    for point in metadata.entry_points(group=ENTRY_POINTS[side], name=name):
+        return _imported(point.value, name, field, point.dist.name if point.dist else name)
+    suggestion = nearest(name, names(side))
+    raise ConfigError(
+        field,
+        f"there is no {side} of that name",
+        hint=f'did you mean "{suggestion}"?' if suggestion else _known(side),
+    )
+
+
+def _known(side: Side) -> str:
+    return f"known: {', '.join(names(side))}"
+
+
+def _imported(dotted: str, name: str, field: str, install: str) -> Callable[..., Any]:
+    module, _, factory = dotted.partition(":")
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), factory)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if missing == module or missing.split(".")[0] in ("engine", "connectors"):
+            raise
+        raise ConfigError(
+            field,
+            f'"{name}" needs the Python package {missing}, which is not installed',
+            hint=f"pip install '{install}'",
+        ) from error
+    return found
