@@ -8,6 +8,7 @@ newest entries off again, and so does a server that loses its last commits.
 
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from connectors.memory import events
@@ -87,10 +88,12 @@ class ServerTransaction:
         """Lock a row against change, and its table against TRUNCATE and ALTER."""
         self.lock_table(name, exclusive=False)
         table = self.table(name)
-        if not table.uniques:
+        if not table.primary_key:
             self.lock(name, (), (version.number,))
         for unique in table.uniques:
-            self.lock(name, unique.columns, pick(version.row, unique.columns))
+            key = pick(version.row, unique.columns)
+            if None not in key:
+                self.lock(name, unique.columns, key)
 
     def lock_table(self, name: TableName, *, exclusive: bool = True) -> None:
         self._require_open()
@@ -169,6 +172,15 @@ class ServerTransaction:
         self._database.worked()
         if event is not None:
             self.events.append(event)
+
+    def check_whole(self, name: TableName) -> None:
+        """Check every row of a table against its constraints. Raises RowRejectedError."""
+        table = self.table(name)
+        for version in self.scan(name):
+            self._check_row(table, version.row)
+            self._check_unique(table, version.row, version)
+            for foreign in table.foreign_keys:
+                self._require_parent(table, foreign, version.row)
 
     # --- savepoints and end -------------------------------------------------------------------
 
@@ -265,7 +277,7 @@ class ServerTransaction:
     def _check_parents(self, table: Table, row: Cells) -> None:
         for foreign in table.foreign_keys:
             if foreign.deferrable:
-                self._checks.append(lambda foreign=foreign: self._parent(table, foreign, row))  # type: ignore[misc]
+                self._checks.append(partial(self._parent, table, foreign, row))
             else:
                 self._require_parent(table, foreign, row)
 
