@@ -26,16 +26,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from engine import failpoint
 from engine.contracts import Clock, Disk, Random, Source, Target
 from engine.errors import ConfigError, InvariantError, PenstockError
-from engine.observe import writer as log_writer
+from engine.failpoint import arm
 from engine.observe.health import Health, Verdict
 from engine.observe.http import Address, Answer, Paths, serving
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.observe.report import Outcome, ReportPipe, leading
 from engine.observe.watchdog import Watchdog, error_places
+from engine.observe.writer import FORMATS, start_writing
 
 if TYPE_CHECKING:
     from engine.config.replication import ReplicationConfig
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None, parts: Callable[[], Parts] | No
     options = parse(sys.argv[1:] if arguments is None else arguments)
     die_with(options.parent)
     reports = ReportPipe(options.report)
-    lines = log_writer.start(options.log_format)
+    lines = start_writing(options.log_format)
     clock = _system_clock()
     log = Log(lines.write, clock)
     try:
@@ -134,7 +134,7 @@ class Worker:
     def __init__(
         self, options: Options, parts: Parts, clock: Clock, log: Log, reports: ReportPipe
     ) -> None:
-        failpoint.arm(os.environ.get("PENSTOCK_FAILPOINT", ""), time.sleep)
+        arm(os.environ.get("PENSTOCK_FAILPOINT", ""), time.sleep)
         self._options = options
         self._parts = parts
         self._clock = clock
@@ -320,7 +320,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--take-over", action="store_true")
     parser.add_argument("--state-dir", type=Path)
     parser.add_argument("--metrics", type=_address)
-    parser.add_argument("--log-format", choices=sorted(log_writer.FORMATS), default="text")
+    parser.add_argument("--log-format", choices=sorted(FORMATS), default="text")
     parser.add_argument("--report", type=int, help="descriptor to report on")
     parser.add_argument("--parent", type=int, help="process to die with")
     return Options(**vars(parser.parse_args(arguments)))

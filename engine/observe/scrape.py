@@ -10,7 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from engine.observe import metrics as names
+import engine.observe.metrics as names
 from engine.observe.metrics import OPERATIONS, STATES, Metric, Metrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST

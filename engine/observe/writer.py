@@ -114,7 +114,7 @@ class LibraryLines(logging.Handler):
         self._write(Line(record.created, level, clean(first), fields))
 
 
-def start(format: str, stream: TextIO | None = None) -> LineWriter:
+def start_writing(format: str, stream: TextIO | None = None) -> LineWriter:
     """Start writing to `stream` (standard error), and route libraries' warnings there too.
 
     `format` is a name of `FORMATS`.
