@@ -123,7 +123,7 @@ class _Side:
             self._problems.add(where, f"expected a table, found {type_name(settings)}")
         elif self._engine == POSTGRES:
             self._read_postgres_settings(settings, where)
-        elif settings:
+        elif settings and isinstance(self._engine, str):
             self._problems.add(where, "this engine takes no settings")
 
     def _read_postgres_settings(self, settings: Document, where: str) -> None:
