@@ -1,0 +1,132 @@
+"""Judge keys that differed, while writers run on the source.
+
+A key may differ only because its change is still on its way. So it is read again in rounds: read
+the source, note the source's position, wait until the target has applied that far, then read the
+target and the source once more. The two hold the same in one round: equal. The source has not moved
+and the target holds something else, twice: different. The source moves all the time: look at both
+more often within a round, until the target is seen to pass through a state of the source.
+"""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from engine.contracts import Clock, Comparable
+from engine.model.compared import RowKey
+from engine.model.position import Position
+from engine.validate.agree import Readings
+from engine.validate.judge import Sightings, count_different, count_equal
+from engine.validate.report import TableReport
+
+CONFIRMATIONS: Final = 2
+"""Rounds in which an unmoved source must differ: a row that goes to and fro between two states may
+be caught in the wrong one once."""
+
+LOOKS: Final = 25
+"""Looks at both sides per round for keys that keep moving."""
+
+ROUNDS_MAX: Final = 40
+"""Rounds until a key that keeps moving is given up as not settled."""
+
+FIND_KEYS_MAX: Final = 2_000
+"""Keys looked up in one statement by an index."""
+
+SCAN_KEYS_MAX: Final = 50_000
+"""Keys looked for in one scan of a table that has no index for them."""
+
+PAUSE_SECONDS: Final = 0.05
+"""Between two rounds, and the longest wait between two looks at the applied position."""
+
+PAUSE_SECONDS_MIN: Final = 0.005
+
+
+@dataclass(slots=True)
+class Settler:
+    """Judges keys of any table of one comparison.
+
+    `patience_seconds` bounds each wait for the applied position; once it has run out, later waits
+    are not granted again, so a replication that stands still costs the time once.
+    """
+
+    source: Comparable
+    target: Comparable
+    clock: Clock
+    replication: str
+    patience_seconds: float
+    keys_max: int
+    exhausted: bool = False
+
+    async def settle(self, readings: Readings, keys: Sequence[RowKey], report: TableReport) -> None:
+        """Add the verdict on each key to the report."""
+        report.read_again += len(keys)
+        pending = dict.fromkeys(keys, 0)
+        for _ in range(ROUNDS_MAX):
+            seen = await self._round(readings, list(pending))
+            if seen is None:
+                report.reason = "the replication has not applied what the source had committed"
+                break
+            self._judge(seen, pending, report)
+            if not pending:
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
+        else:
+            report.reason = "the source keeps changing them"
+        report.unsettled += len(pending)
+
+    def _judge(self, seen: Sightings, pending: dict[RowKey, int], report: TableReport) -> None:
+        for key in list(pending):
+            met = seen.met(key)
+            pending[key] = pending[key] + 1 if seen.still(key) else 0
+            if met is not None:
+                count_equal(report, met.rows)
+            elif pending[key] >= CONFIRMATIONS:
+                source, target = next(iter(seen.source[key])), next(iter(seen.target[key]))
+                count_different(report, key, source, target, self.keys_max)
+            else:
+                continue
+            del pending[key]
+
+    async def _round(self, readings: Readings, keys: Sequence[RowKey]) -> Sightings | None:
+        """None when the applied position did not come."""
+        seen = Sightings()
+        for part in _parts(readings, keys):
+            seen.see_source(part, await self.source.find(readings.source, part))
+        if not await self._applied(await self.source.head()):
+            return None
+        await self._look(readings, keys, seen)
+        if readings.source.indexed:
+            await self._look_closely(readings, keys, seen)
+        return seen
+
+    async def _look(self, readings: Readings, keys: Sequence[RowKey], seen: Sightings) -> None:
+        for part in _parts(readings, keys):
+            seen.see_target(part, await self.target.find(readings.target, part))
+            seen.see_source(part, await self.source.find(readings.source, part))
+
+    async def _look_closely(
+        self, readings: Readings, keys: Sequence[RowKey], seen: Sightings
+    ) -> None:
+        for _ in range(LOOKS):
+            keys = [key for key in keys if not seen.still(key) and seen.met(key) is None]
+            if not keys:
+                return
+            await self._look(readings, keys, seen)
+
+    async def _applied(self, head: Position) -> bool:
+        """Whether the target has everything up to `head`; True too where nothing is replicated."""
+        deadline = self.clock.monotonic() + (0.0 if self.exhausted else self.patience_seconds)
+        pause = PAUSE_SECONDS_MIN
+        while await self.target.applied(self.replication, head) is False:
+            if self.clock.monotonic() >= deadline:
+                self.exhausted = True
+                return False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, PAUSE_SECONDS)
+        return True
+
+
+def _parts(readings: Readings, keys: Sequence[RowKey]) -> Iterator[Sequence[RowKey]]:
+    size = FIND_KEYS_MAX if readings.source.indexed else SCAN_KEYS_MAX
+    for start in range(0, len(keys), size):
+        yield keys[start : start + size]
