@@ -185,6 +185,10 @@ class Lane:
         names = {table: None for event in events for table in _tables(event)}
         return [self.checkpoints[name] for name in names if name in self.checkpoints]
 
+    def caught_up(self) -> None:
+        """The stream has passed every snapshot that the lane's tables were loaded at."""
+        self.admit = None
+
     @property
     def serviceable(self) -> bool:
         return bool(self.segments) and not self.busy and not self.held

@@ -19,9 +19,9 @@ class Frontier:
         """Set when a transaction with rows has moved the position; the committer clears it."""
         self._marks: deque[Mark] = deque()
 
-    def begin(self) -> Mark:
+    def begin(self, committed_at_us: int = 0) -> Mark:
         """A transaction starts; call in log order."""
-        mark = Mark()
+        mark = Mark(committed_at_us=committed_at_us)
         self._marks.append(mark)
         return mark
 
@@ -41,6 +41,11 @@ class Frontier:
         self.rows_moved = True
         if mark.pending == 0 and mark.end is not None:
             self._advance()
+
+    @property
+    def oldest_us(self) -> int:
+        """Source commit time of the oldest transaction that is not durable; 0 when there is none."""
+        return self._marks[0].committed_at_us if self._marks else 0
 
     @property
     def open_transactions(self) -> int:

@@ -84,8 +84,10 @@ class ChunkCopy:
         relations: Sequence[Relation],
         stored: Mapping[TableName, Sequence[ChunkDone]],
         loaders: Sequence[tuple[TargetSession, LoaderLane]],
+        *,
+        again: bool = False,
     ) -> None:
-        """Copy every chunk of these tables that is not done.
+        """Copy every chunk of these tables that is not done. `again`: empty them first (reload).
 
         Raises what source and target raise; chunks that are done stay done.
         """
@@ -93,7 +95,8 @@ class ChunkCopy:
             tables: dict[TableName, _Table] = {}
             queue: deque[Chunk] = deque()
             for relation in relations:
-                chunks = await self._plan(relation, stored.get(relation.table, ()), loaders[0])
+                plan = stored.get(relation.table, ())
+                chunks = await self._plan(relation, plan, loaders[0], again=again)
                 form = await self.target.load_form(relation)
                 tables[relation.table] = _Table(relation, form, len(chunks))
                 queue.extend(chunks)
@@ -110,14 +113,16 @@ class ChunkCopy:
         relation: Relation,
         stored: Sequence[ChunkDone],
         loader: tuple[TargetSession, LoaderLane],
+        *,
+        again: bool,
     ) -> list[Chunk]:
         """The chunks still to be copied; stores the plan of a table that begins."""
         resumable = all([chunk.by == "key" for chunk in stored])
         done = [chunk for chunk in stored if chunk.snapshot]
-        if stored and (resumable or not done):
+        if stored and not again and (resumable or not done):
             return [_chunk(relation, c) for c in stored if not c.snapshot]
         chunks = list(await self.source.chunks(relation, self.rows_per_chunk))
-        await self._store_plan(relation, chunks, loader, again=bool(done))
+        await self._store_plan(relation, chunks, loader, again=again or bool(done))
         return chunks
 
     async def _store_plan(

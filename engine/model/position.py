@@ -20,6 +20,10 @@ class Position(Protocol):
         """Tell whether the `ordinal`-th change (1 is the first) of that transaction is passed."""
         ...
 
+    def reaches(self, goal: "Position") -> bool:
+        """Tell whether everything that `goal` covers is covered."""
+        ...
+
     def __str__(self) -> str: ...
 
 
@@ -40,6 +44,10 @@ class LogPosition(NamedTuple):
     def covers(self, coordinate: Coordinate, ordinal: int) -> bool:
         assert isinstance(coordinate, int)
         return (coordinate, ordinal) <= (self.offset, self.ordinal)
+
+    def reaches(self, goal: Position) -> bool:
+        assert isinstance(goal, LogPosition)
+        return (goal.offset, goal.ordinal) <= (self.offset, self.ordinal)
 
     def __str__(self) -> str:
         text = f"{self.offset >> 32:X}/{self.offset & 0xFFFFFFFF:X}"

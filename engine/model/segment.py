@@ -16,6 +16,7 @@ class Mark:
 
     pending: int = 0
     end: Position | None = None
+    committed_at_us: int = 0
 
 
 @dataclass(slots=True)

@@ -36,7 +36,7 @@ class LaneInbox(Protocol):
 class Ledger(Protocol):
     """Who keeps the frontier."""
 
-    def begin(self) -> Mark: ...
+    def begin(self, committed_at_us: int) -> Mark: ...
 
     def finish(self, mark: Mark, end: Position) -> None: ...
 
@@ -92,7 +92,7 @@ class Router:
     def _route_part(self, part: Part, share: int) -> int:
         mark = self._open
         if mark is None:
-            mark = self._ledger.begin()
+            mark = self._ledger.begin(part.transaction.committed_at_us)
         held = 0
         if part.events:
             relation = _only_relation(part.events)

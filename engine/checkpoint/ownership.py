@@ -1,0 +1,225 @@
+"""Who may move a replication's checkpoints: claim, and the watch that notices a newer owner.
+
+A claim compares what is stored with what we are, raises the epoch, and in the same transaction
+raises every lane's, so a predecessor's next commit fails whatever it is doing. What the lane rows
+held at that moment is the only truth that the new owner starts from.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from engine.contracts import Clock, TargetSession, TransactionalTarget
+from engine.errors import (
+    ConfigError,
+    FencedError,
+    SourceIdentityError,
+    TargetBusyError,
+    TargetRewoundError,
+)
+from engine.failpoint import hit, register
+from engine.model.chunk import ChunkDone
+from engine.model.state import LaneRow, Owner, TableRecord
+
+CLAIMED: Final = register("ownership.claimed", "the epoch is raised, nothing else done")
+
+WATCH_SECONDS: Final = 5.0
+"""Time between looks at the owner row. An idle predecessor never commits, so it would not notice a
+newer owner by itself; five seconds bound how long it goes on believing."""
+
+LOCK_ATTEMPTS_MAX: Final = 20
+"""Tries to lock the owner row, each as long as the session's lock timeout, ending the recorded
+sessions of the predecessor in between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who claims: `identity` is the source's, `fingerprint` the configuration's, `process` words
+    for people, `parts` what the fingerprint is made of, for the refusal's text."""
+
+    identity: str
+    fingerprint: str
+    process: str
+    started_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What the control tables held when the epoch was raised."""
+
+    epoch: int
+    lanes: Mapping[str, LaneRow]
+    tables: Sequence[TableRecord]
+    chunks: Sequence[ChunkDone]
+
+
+async def claim(
+    target: TransactionalTarget,
+    session: TargetSession,
+    claimant: Claimant,
+    *,
+    held_epoch: int | None = None,
+) -> Claim:
+    """Become the owner. `held_epoch`: we were the owner with this epoch and had lost the target;
+    another epoch there now means that somebody took over meanwhile.
+
+    Raises:
+        SourceIdentityError, ConfigError: stored and present differ; nothing was touched.
+        FencedError: another process took the replication over.
+    """
+    for _ in range(LOCK_ATTEMPTS_MAX):
+        try:
+            result = await _claim_once(session, claimant, held_epoch)
+        except TargetBusyError:
+            await _end_predecessor(target, session)
+            continue
+        hit(CLAIMED)
+        return result
+    raise TargetBusyError(
+        "the owner row of the replication stays locked",
+        hint="end the session that holds it in the target (see pg_locks on penstock.owner)",
+    )
+
+
+async def _claim_once(
+    session: TargetSession, claimant: Claimant, held_epoch: int | None
+) -> Claim:
+    async with session.begin() as transaction:
+        owner = await transaction.lock_owner()
+        if owner is not None:
+            _check(owner, claimant, held_epoch)
+        elif held_epoch is not None:
+            raise TargetRewoundError("the target no longer knows this replication")
+        epoch = owner.epoch + 1 if owner is not None else 1
+        await transaction.save_owner(
+            Owner(
+                epoch,
+                claimant.identity,
+                claimant.fingerprint,
+                claimant.process,
+                claimant.started_at,
+            )
+        )
+        lanes = await transaction.raise_lanes(epoch)
+        tables = await transaction.tables()
+        chunks = await transaction.chunks()
+        await transaction.commit()
+    return Claim(epoch, lanes, tables, chunks)
+
+
+def _check(owner: Owner, claimant: Claimant, held_epoch: int | None) -> None:
+    if held_epoch is not None and owner.epoch != held_epoch:
+        raise fenced(owner)
+    if owner.identity != claimant.identity:
+        raise SourceIdentityError(
+            f"this replication belongs to source {owner.identity}, but {claimant.identity} answers",
+            hint="point [source] url back at the first server, or give the replication a new id",
+        )
+    if owner.fingerprint != claimant.fingerprint:
+        raise ConfigError(
+            "replication",
+            "what the stored positions mean has changed since the last run (source, apply mode)",
+            hint="take the change back, or give the replication a new id",
+        )
+
+
+def fenced(owner: Owner | None) -> FencedError:
+    """The error that ends an owner whom another has replaced."""
+    who = f"{owner.process} (epoch {owner.epoch})" if owner is not None else "somebody unknown"
+    return FencedError(
+        f"another process owns this replication now: {who}",
+        hint="stop that one first, or start this one with --take-over",
+    )
+
+
+async def _end_predecessor(target: TransactionalTarget, session: TargetSession) -> None:
+    """End the sessions the predecessor recorded: one of them holds the lock and hangs."""
+    async with session.begin() as transaction:
+        owner = await transaction.peek_owner()
+        await transaction.rollback()
+    if owner is not None and owner.sessions:
+        await target.terminate(owner.sessions)
+
+
+async def record_sessions(
+    session: TargetSession, epoch: int, sessions: Sequence[tuple[int, str]]
+) -> None:
+    """Write our sessions beside the epoch, for a successor that finds the row locked."""
+    async with session.begin() as transaction:
+        owner = await transaction.lock_owner()
+        if owner is None or owner.epoch != epoch:
+            raise fenced(owner)
+        await transaction.save_owner(
+            Owner(
+                epoch,
+                owner.identity,
+                owner.fingerprint,
+                owner.process,
+                owner.started_at,
+                tuple(sessions),
+            )
+        )
+        await transaction.commit()
+
+
+async def read_rows(control: TargetSession) -> Mapping[str, LaneRow]:
+    """Every checkpoint row, after commits in progress."""
+    async with control.begin() as transaction:
+        rows = await transaction.lanes()
+        await transaction.rollback()
+    return rows
+
+
+async def store_rows(
+    control: TargetSession,
+    epoch: int,
+    rows: Mapping[str, LaneRow],
+    tables: Sequence[TableRecord] = (),
+) -> None:
+    """Store checkpoint rows and table states, under the owner row, while we are still the owner."""
+    if not rows and not tables:
+        return
+    async with control.begin() as transaction:
+        owner = await transaction.lock_owner()
+        if owner is None or owner.epoch != epoch:
+            raise fenced(owner)
+        for name, row in rows.items():
+            await transaction.save_lane(name, row)
+        for record in tables:
+            await transaction.save_table(record)
+        await transaction.commit()
+
+
+class SeqSum:
+    """Sum of the seqs of everything we committed; never more than the target holds."""
+
+    def __init__(self, start: int) -> None:
+        self.committed = start
+
+    def add(self, fences: int) -> None:
+        """A transaction with this many fences is durable."""
+        self.committed += fences
+
+
+async def watch(session: TargetSession, epoch: int, seqs: SeqSum, clock: Clock) -> None:
+    """Look at the owner row every `WATCH_SECONDS`, until cancelled.
+
+    Raises:
+        FencedError: a newer owner is there.
+        TargetRewoundError: the target holds fewer commits than it reported to us.
+    """
+    while True:
+        await asyncio.sleep(WATCH_SECONDS)
+        expected = seqs.committed
+        async with session.begin() as transaction:
+            stored_epoch, stored = await transaction.glance()
+            owner = await transaction.peek_owner() if stored_epoch != epoch else None
+            await transaction.rollback()
+        if stored_epoch > epoch:
+            raise fenced(owner)
+        if stored_epoch < epoch or stored < expected:
+            raise TargetRewoundError(
+                "the target has lost commits it had reported",
+                hint="it was restored or failed over; the changes are read again",
+            )

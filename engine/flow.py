@@ -1,0 +1,186 @@
+"""One attempt to carry a replication: from opening both ends to the drain or the first error."""
+
+import asyncio
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from typing import Final
+
+from engine.checkpoint.ownership import Claim, Claimant, SeqSum, claim, store_rows, watch
+from engine.config.fingerprint import fingerprint
+from engine.config.replication import ReplicationConfig
+from engine.contracts import (
+    ExclusiveSource,
+    SnapshotSource,
+    TargetSession,
+    TransactionalTarget,
+)
+from engine.errors import FencedError, PositionLostError
+from engine.loading import Loading
+from engine.model.position import Position
+from engine.model.state import FRONTIER, LaneRow
+from engine.outcome import Outcome
+from engine.roster import Roster, build
+from engine.streaming import Streaming
+from engine.surroundings import Surroundings
+
+READER_WAIT_SECONDS: Final = 10.0
+"""How long a newcomer waits for the slot: longer than a server takes to notice that a killed reader
+is gone, short enough for a person to wait."""
+
+READER_POLL_SECONDS: Final = 0.25
+
+
+class Flow:
+    """`epoch` is ours once claimed; `told` is the newest position the source was told of; `flowed`
+    tells whether this attempt got as far as streaming."""
+
+    def __init__(
+        self,
+        config: ReplicationConfig,
+        source: SnapshotSource,
+        target: TransactionalTarget,
+        around: Surroundings,
+        stop_at: str | None,
+        take_over: bool,
+        held_epoch: int | None,
+        told: Position | None,
+    ) -> None:
+        self._config = config
+        self._source = source
+        self._target = target
+        self._around = around
+        self._stop_at = stop_at
+        self._take_over = take_over
+        self._held_epoch = held_epoch
+        self.epoch: int | None = None
+        self.told = told
+        self.flowed = False
+
+    async def run(self) -> Outcome:
+        """Carry until stopped, done, or the first error (maybe in an exception group)."""
+        around = self._around
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._source.close)
+            stack.push_async_callback(self._target.close)
+            around.state("starting")
+            identity = await self._source.open()
+            await self._target.open()
+            await self._target.prepare_control()
+            if self._config.streams:
+                await self._await_reader()
+            control = await stack.enter_async_context(self._target.session())
+            claimed = await claim(
+                self._target, control, self._claimant(identity), held_epoch=self._held_epoch
+            )
+            self.epoch = claimed.epoch
+            watcher = await stack.enter_async_context(self._target.session())
+            return await self._watched(claimed, control, watcher)
+
+    def _claimant(self, identity: str) -> Claimant:
+        return Claimant(identity, fingerprint(self._config), self._around.process)
+
+    async def _await_reader(self) -> None:
+        """Wait until nobody reads the log for this replication; with --take-over, end who does."""
+        source = self._source
+        if not isinstance(source, ExclusiveSource):
+            return
+        clock = self._around.clock
+        deadline = clock.monotonic() + READER_WAIT_SECONDS
+        while (reader := await source.reader()) is not None:
+            if self._take_over:
+                await source.evict()
+            elif clock.monotonic() >= deadline:
+                raise FencedError(
+                    f"another process reads this replication's log: {reader}",
+                    hint="stop that one first, or start this one with --take-over",
+                )
+            await asyncio.sleep(READER_POLL_SECONDS)
+
+    async def _watched(
+        self, claimed: Claim, control: TargetSession, watcher: TargetSession
+    ) -> Outcome:
+        seqs = SeqSum(sum([row.seq for row in claimed.lanes.values()]))
+        async with asyncio.TaskGroup() as tasks:
+            watching = tasks.create_task(
+                watch(watcher, claimed.epoch, seqs, self._around.clock), name="watch"
+            )
+            try:
+                return await self._carry(claimed, control, seqs)
+            finally:
+                watching.cancel()
+
+    async def _carry(self, claimed: Claim, control: TargetSession, seqs: SeqSum) -> Outcome:
+        roster = build(self._config, await self._source.relations())
+        start = await self._start(claimed, control, roster) if self._config.streams else None
+        loading = Loading(
+            self._config, self._source, self._target, self._around, claimed, seqs, roster
+        )
+        if not await self._unless_stopped(loading.run(control)):
+            return Outcome("stopped")
+        if start is None:
+            self._around.state("stopped")
+            return Outcome("loaded")
+        return await self._stream(claimed, control, seqs, roster, loading, start)
+
+    async def _stream(
+        self,
+        claimed: Claim,
+        control: TargetSession,
+        seqs: SeqSum,
+        roster: Roster,
+        loading: Loading,
+        start: tuple[Position, LaneRow],
+    ) -> Outcome:
+        streaming = Streaming(
+            self._config,
+            self._source,
+            self._target,
+            self._around,
+            seqs,
+            roster,
+            loading,
+            self._stop_at,
+        )
+        self.flowed = True
+        try:
+            return await streaming.run(claimed, control, *start)
+        finally:
+            self.told = streaming.told or self.told
+
+    async def _unless_stopped(self, work: Awaitable[None]) -> bool:
+        """Do the work; False when it was cut short because a stop was asked for."""
+        stop = self._around.stop
+        async with asyncio.TaskGroup() as tasks:
+            working = tasks.create_task(_as_coroutine(work), name="load")
+            stopping = tasks.create_task(stop.wait(), name="stop")
+            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
+            finished = working.done()
+            working.cancel()
+            stopping.cancel()
+        return finished
+
+    async def _start(
+        self, claimed: Claim, control: TargetSession, roster: Roster
+    ) -> tuple[Position, LaneRow]:
+        """Where the stream begins: the stored frontier, or the start of a reader made just now."""
+        row = claimed.lanes.get(FRONTIER)
+        attached = await self._source.attach(
+            roster.streamed, roster.insert_only, create=row is None
+        )
+        if row is None:
+            text = self._config.start_position or str(attached.start)
+            row = LaneRow(claimed.epoch, 0, text)
+            await store_rows(control, claimed.epoch, {FRONTIER: row})
+        position = self._source.position(row.position)
+        if self.told is not None and not position.reaches(self.told):
+            raise PositionLostError(
+                f"the target went back to {position}, but the source was told {self.told}",
+                hint="the changes between are gone from the source's log; load the tables again "
+                "(`penstock cleanup`, then `penstock run`)",
+            )
+        return position, row
+
+
+async def _as_coroutine(work: Awaitable[None]) -> None:
+    await work
+

@@ -1,0 +1,237 @@
+"""A table's way to the stream: chosen, made, loaded, finished; at the start and while streaming."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from typing import cast
+
+from engine.checkpoint.ownership import Claim, SeqSum, read_rows, store_rows
+from engine.config.replication import Prepare, ReplicationConfig
+from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
+from engine.errors import SchemaMismatchError
+from engine.load.chunk_copy import ChunkCopy, LoaderLane
+from engine.load.handover import TableCatchUp
+from engine.model import relation_text
+from engine.model.chunk import ChunkDone
+from engine.model.relation import Relation, TableName
+from engine.model.state import LaneRow, TableRecord, TableState
+from engine.model.table import TableDefinition
+from engine.roster import LOADING_STATES, Roster, known_relations
+from engine.surroundings import Surroundings
+
+RELOAD_REQUESTED = "requested"
+"""`TableRecord.reason` of a table that `penstock reload` asks to be copied again."""
+
+
+class Loading:
+    """Loads what the stored states say is not loaded. `relations` and `chunks` grow as tables are
+    loaded; the stream takes its filters and known versions from them."""
+
+    def __init__(
+        self,
+        config: ReplicationConfig,
+        source: SnapshotSource,
+        target: TransactionalTarget,
+        around: Surroundings,
+        claimed: Claim,
+        seqs: SeqSum,
+        roster: Roster,
+    ) -> None:
+        if not isinstance(target, SchemaTarget):
+            raise SchemaMismatchError("this target cannot describe its tables")
+        self._config = config
+        self._source = source
+        self._target = target
+        self._schema = cast(SchemaTarget, target)
+        self._around = around
+        self._claimed = claimed
+        self._seqs = seqs
+        self.roster = roster
+        self.states = {record.table: record for record in claimed.tables}
+        self.known = known_relations(claimed.tables)
+        self._rows: dict[TableName, int] = {}
+        self._estimates: dict[TableName, int] = {}
+
+    # what is loaded, and by whom
+
+    def _pending(self) -> list[TableName]:
+        """Selected tables whose existing rows are not all in the target."""
+        if not self._config.loads:
+            return []
+        return [t for t in self.roster.relations if self._unloaded(t)]
+
+    def _unloaded(self, table: TableName) -> bool:
+        record = self.states.get(table)
+        return record is None or record.state in LOADING_STATES
+
+    async def run(self, control: TargetSession) -> None:
+        """Load every pending table, then finish what is loaded."""
+        pending = self._pending()
+        if pending:
+            self._around.state("loading")
+            definitions = await self._source.definitions(pending)
+            await self._make(definitions, control)
+            await self.copy([self.roster.relations[t] for t in pending], control)
+        await self._finish(control)
+
+    async def _make(
+        self, definitions: Sequence[TableDefinition], control: TargetSession
+    ) -> None:
+        """Create target tables and record them as ours to load."""
+        fresh = [d for d in definitions if d.table not in self.states]
+        begun = [d for d in definitions if d.table in self.states]
+        if self._config.load.prepare is Prepare.DO_NOTHING:
+            await self._refuse_nonempty(fresh)
+        if begun:
+            await self._schema.ensure(begun, Prepare.DO_NOTHING.value)
+        if fresh:
+            await self._schema.ensure(fresh, self._config.load.prepare.value)
+            await self.save(control, [TableRecord(d.table, TableState.PENDING) for d in fresh])
+        for definition in definitions:
+            self._estimates[definition.table] = definition.rows_estimated
+
+    async def _refuse_nonempty(self, definitions: Sequence[TableDefinition]) -> None:
+        if self._config.load.allow_nonempty:
+            return
+        full = [
+            str(d.table)
+            for d in definitions
+            if await self._schema.relation(d.table) is not None
+            and not await self._schema.empty(d.table)
+        ]
+        if full:
+            raise SchemaMismatchError(
+                f"the target has rows in {', '.join(full)}; loading would mix or repeat them",
+                hint='empty them, or set [load] prepare = "truncate" or allow_nonempty = true',
+            )
+
+    async def save(self, control: TargetSession, records: Sequence[TableRecord]) -> None:
+        """Store table states, while we are the owner."""
+        await store_rows(control, self._claimed.epoch, {}, records)
+        for record in records:
+            self.note(record)
+
+    def note(self, record: TableRecord) -> None:
+        """A table's state is durable."""
+        self.states[record.table] = record
+        self._report(record.table)
+
+    # copying
+
+    async def copy(
+        self, relations: Sequence[Relation], control: TargetSession, *, again: bool = False
+    ) -> None:
+        """Copy tables with loaders of their own; `again` empties them first."""
+        count = self._config.load.parallel_tables
+        async with AsyncExitStack() as stack:
+            lanes = await self._loader_lanes(control, count)
+            loaders = [
+                (await stack.enter_async_context(self._target.session()), lane)
+                for lane in lanes
+            ]
+            await self._chunk_copy().load(
+                relations, await self.stored_chunks(control), loaders, again=again
+            )
+
+    def _chunk_copy(self) -> ChunkCopy:
+        return ChunkCopy(
+            self._source,
+            self._schema,
+            self._around.clock,
+            self._around.random,
+            self,
+            self._config.load.rows_per_chunk,
+            self._seqs.add,
+        )
+
+    async def _loader_lanes(self, control: TargetSession, count: int) -> list[LoaderLane]:
+        names = [f"load:{number}" for number in range(count)]
+        rows = await read_rows(control)
+        missing = {n: LaneRow(self._claimed.epoch, 0, "") for n in names if n not in rows}
+        await store_rows(control, self._claimed.epoch, missing)
+        return [LoaderLane.of(name, rows.get(name) or missing[name]) for name in names]
+
+    async def stored_chunks(
+        self, control: TargetSession
+    ) -> Mapping[TableName, Sequence[ChunkDone]]:
+        """The stored chunk records by table, in order."""
+        async with control.begin() as transaction:
+            chunks = await transaction.chunks()
+            await transaction.rollback()
+        by_table: dict[TableName, list[ChunkDone]] = {}
+        for chunk in sorted(chunks, key=lambda c: (c.table, c.ordinal)):
+            by_table.setdefault(chunk.table, []).append(chunk)
+        return by_table
+
+    # after the copy
+
+    async def _finish(self, control: TargetSession) -> None:
+        """Indexes, keys and sequences of loaded tables; then they are ready for the stream."""
+        loaded = [t for t, r in self.states.items() if r.state is TableState.LOADED]
+        loaded = [t for t in sorted(loaded) if t in self.roster.relations]
+        if loaded:
+            await self.finish(loaded)
+        await self.save(control, self._ready(loaded))
+
+    async def finish(self, tables: Sequence[TableName]) -> None:
+        """Make what the load left for later; what cannot be made is logged, not fatal."""
+        for finding in await self._schema.finish(await self._source.definitions(tables)):
+            self._around.log.warning(
+                finding.message,
+                action="load.finish",
+                relation=finding.subject,
+                hint=finding.remedy,
+            )
+
+    def _ready(self, loaded: Sequence[TableName]) -> list[TableRecord]:
+        """Records of tables that stream from now on."""
+        carried = set(self.roster.carried)
+        unknown = [t for t in carried if t not in self.states and not self._config.loads]
+        return [
+            self.streaming_record(table)
+            for table in sorted({*loaded, *unknown})
+            if table in carried
+        ]
+
+    def streaming_record(self, table: TableName) -> TableRecord:
+        """The record of a table that streams, with the version it was made from."""
+        relation = self.roster.relations[table]
+        self.known.setdefault(table, relation)
+        return TableRecord(
+            table, TableState.STREAMING, relation=relation_text.dump(self.known[table])
+        )
+
+    # hand-over
+
+    def catch_up(
+        self, chunks: Mapping[TableName, Sequence[ChunkDone]], lane_tables: Sequence[TableName]
+    ) -> dict[TableName, TableCatchUp]:
+        """The filters that a lane's tables still need."""
+        return {
+            table: TableCatchUp(
+                chunks[table], self._source.visible, self._source.chunk_of, self._source.position
+            )
+            for table in lane_tables
+            if chunks.get(table) and all([chunk.snapshot for chunk in chunks[table]])
+        }
+
+    # progress
+
+    def chunk(self, table: TableName, rows: int, size: int) -> None:
+        self._rows[table] = self._rows.get(table, 0) + rows
+        self._around.metrics.loaded(table, rows, size)
+        self._report(table)
+
+    def table(self, table: TableName, state: TableState) -> None:
+        self.note(TableRecord(table, state))
+
+    def _report(self, table: TableName) -> None:
+        record = self.states.get(table)
+        self._around.report(
+            "table",
+            {
+                "table": str(table),
+                "state": record.state.value if record is not None else "",
+                "rows": self._rows.get(table, 0),
+                "rows_estimated": self._estimates.get(table, 0),
+            },
+        )

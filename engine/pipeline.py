@@ -1,0 +1,120 @@
+"""One replication from source to target: names the stations in order and owns their tasks.
+
+    capture -> queue -> route -> apply -> checkpoint        load (before, or of one table beside)
+
+Whatever breaks on the target side, and whatever the target tells us it has lost, is answered in one
+way: everything in memory is dropped, the replication is claimed again under the same epoch rule,
+every checkpoint is read, and the source is opened at the stored frontier. So recovery from a broken
+link, an unknown COMMIT, a restored target and a kill -9 is the same code.
+
+Drain: capture stops, the queue empties, lanes finish, the frontier is stored, the source is told.
+Cancellation skips the drain; the next start replays from the stored frontier.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Clock, Disk, Random, SnapshotSource, TransactionalTarget
+from engine.errors import InvariantError, PenstockError, PositionLostError, Retry
+from engine.flow import Flow
+from engine.model.position import Position
+from engine.observe.log import Log
+from engine.observe.metrics import Metrics
+from engine.outcome import Outcome
+from engine.retry import Backoff, Policy
+from engine.surroundings import Surroundings
+
+STARTING: Final = Policy(budget_seconds=60.0)
+"""A server that cannot be reached at all when we start is more often a wrong address than an
+outage: a minute, then the caller decides."""
+
+RUNNING: Final = Policy()
+"""A server that was there comes back; the state says `retrying` until then."""
+
+Report = Callable[[str, Mapping[str, object]], None]
+
+
+async def run_replication(
+    config: ReplicationConfig,
+    source: SnapshotSource,
+    target: TransactionalTarget,
+    *,
+    clock: Clock,
+    random: Random,
+    disk: Disk,
+    metrics: Metrics,
+    log: Log,
+    stop: asyncio.Event,
+    stop_at: str | None = None,
+    take_over: bool = False,
+    report: Report,
+    process: str = "",
+) -> Outcome:
+    """Carry rows until `stop` is set (then drain) or `stop_at` is reached.
+
+    `stop_at`: `caught-up`, or a position. `report(event, facts)` is told of state changes and of
+    load progress. `process` says who we are, for the refusal that another process may read.
+
+    Raises:
+        PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
+    """
+    around = Surroundings(clock, random, disk, metrics, log, stop, report, process)
+    starting = Backoff(STARTING, clock, random)
+    running = Backoff(RUNNING, clock, random)
+    epoch: int | None = None
+    told: Position | None = None
+    while True:
+        flow = Flow(config, source, target, around, stop_at, take_over, epoch, told)
+        try:
+            return await flow.run()
+        except BaseExceptionGroup as group:
+            error = _decisive(group)
+        except PenstockError as single:
+            error = single
+        epoch, told = flow.epoch or epoch, flow.told or told
+        _refuse(error)
+        if flow.flowed:
+            running.reset()
+        delay = (running if epoch is not None else starting).next_delay()
+        if delay is None or stop.is_set():
+            raise error
+        log.warning("trying again", action="pipeline.retry", error=error, delay_seconds=delay)
+        around.state("retrying")
+        await _sleep_or_stop(delay, stop)
+
+
+def _refuse(error: PenstockError) -> None:
+    if error.retry in (Retry.NEVER, Retry.QUARANTINE):
+        raise error
+
+
+async def _sleep_or_stop(seconds: float, stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await stop.wait()
+    except TimeoutError:
+        pass
+
+
+def _decisive(group: BaseExceptionGroup[BaseException]) -> PenstockError:
+    """The error of a task group that decides: one that must not be retried before any other."""
+    errors = list(_leaves(group))
+    for error in errors:
+        if not isinstance(error, PenstockError):
+            raise error
+    known = [error for error in errors if isinstance(error, PenstockError)]
+    for kind in (InvariantError, PositionLostError):
+        for error in known:
+            if isinstance(error, kind):
+                return error
+    final = [error for error in known if error.retry in (Retry.NEVER, Retry.QUARANTINE)]
+    return (final or known)[0]
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    leaves: list[BaseException] = []
+    for error in group.exceptions:
+        leaves += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return leaves

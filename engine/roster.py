@@ -1,0 +1,61 @@
+"""Which tables a replication carries, how each is carried, and what is stored about it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from engine.config.endpoint import WithoutIdentity
+from engine.config.replication import ReplicationConfig
+from engine.errors import ConfigError
+from engine.model import relation_text
+from engine.model.relation import Relation, TableName
+from engine.model.state import TableRecord, TableState
+from engine.plan.tables import LeftOut, select
+
+LOADING_STATES: Final = (TableState.PENDING, TableState.LOADING)
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """`relations` are the selected tables as the source describes them now, in load order.
+    `streamed` send every change, `insert_only` only inserts and truncates."""
+
+    relations: Mapping[TableName, Relation]
+    streamed: tuple[TableName, ...]
+    insert_only: tuple[TableName, ...]
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def carried(self) -> tuple[TableName, ...]:
+        """The tables whose changes come, by name."""
+        return tuple(sorted(self.relations))
+
+
+def build(config: ReplicationConfig, present: Sequence[Relation]) -> Roster:
+    """Choose tables by the mapping.
+
+    Raises:
+        ConfigError: the mapping selects no table.
+    """
+    # a load alone needs no replica identity: every table can be copied
+    policy = config.source.without_identity if config.streams else WithoutIdentity.INSERT_ONLY
+    selection = select(present, config.mapping, policy)
+    if not selection.tables:
+        raise ConfigError(
+            "mapping",
+            "selects no table that can be carried",
+            hint="`penstock check FILE` names each table and why it is left out",
+        )
+    return Roster(
+        {relation.table: relation for relation in selection.tables},
+        tuple(sorted(selection.streamed)),
+        tuple(sorted(selection.insert_only)),
+        selection.left_out,
+    )
+
+
+def known_relations(records: Sequence[TableRecord]) -> dict[TableName, Relation]:
+    """The relation versions that the target was last told of."""
+    return {
+        record.table: relation_text.parse(record.relation) for record in records if record.relation
+    }

@@ -1,0 +1,27 @@
+"""What every part of a running replication is given: seams, observers, the wish to stop."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from engine.contracts import Clock, Disk, Random
+from engine.observe.log import Log
+from engine.observe.metrics import Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The seams and observers that every part of a replication is given."""
+
+    clock: Clock
+    random: Random
+    disk: Disk
+    metrics: Metrics
+    log: Log
+    stop: asyncio.Event
+    report: Callable[[str, Mapping[str, object]], None]
+    process: str = ""
+
+    def state(self, name: str) -> None:
+        self.metrics.state(name)
+        self.report("state", {"state": name})
