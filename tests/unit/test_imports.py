@@ -1,0 +1,143 @@
+"""Which module may import which: the layers of the engine, read from the source text."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+LAYERS: Final = (
+    {"errors"},
+    {"model"},
+    {"contracts", "config", "observe", "retry", "failpoint", "spool"},
+    {"plan"},
+    {"capture", "load", "queue", "route", "apply", "checkpoint", "validate", "capacity"},
+    {"registry", "pipeline", "seams"},
+    {"worker"},
+    {"control"},
+)
+"""The parts of `engine`, lowest first: a part imports lower ones only."""
+
+PIPELINE: Final = 5
+
+PEERS: Final = (2, PIPELINE)
+"""Layers whose parts may import each other; the cycle test below keeps them in order."""
+
+SHARED_CONNECTORS: Final = {"_sql", "_aws"}
+
+IMPURE: Final = {
+    "asyncio",
+    "uvloop",
+    "socket",
+    "ssl",
+    "subprocess",
+    "threading",
+    "asyncpg",
+    "psycopg",
+}
+
+MODULES: Final = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("engine", "connectors")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+
+
+def layer(part: str) -> int:
+    """A part's place. A module beside `pipeline` that no layer names is a piece of the pipeline."""
+    named = (number for number, parts in enumerate(LAYERS) if part in parts)
+    return next(named, PIPELINE)
+
+
+def imports(module: str, *, typing: bool = True) -> Iterator[str]:
+    """Every module that import statements name, wherever they stand; `from package import module`
+    names the module. `typing=False` leaves out what only a type checker runs."""
+    for node in nodes(ast.parse(MODULES[module].read_text()), typing=typing):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = "." * node.level + (node.module or "")
+            names = (f"{base}.{alias.name}" for alias in node.names)
+            yield from (name if name in MODULES else base for name in names)
+
+
+def nodes(tree: ast.AST, *, typing: bool) -> Iterator[ast.AST]:
+    for node in ast.iter_child_nodes(tree):
+        if typing or not (isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)):
+            yield node
+            yield from nodes(node, typing=typing)
+
+
+def objection(module: str, imported: str) -> str:
+    """Why a module may not import another; empty when it may."""
+    package, _, part = module.partition(".")
+    other_package, _, other_part = imported.partition(".")
+    part, other_part = part.partition(".")[0], other_part.partition(".")[0]
+    if imported.startswith("."):
+        return "relative import"
+    if other_package not in ("engine", "connectors"):
+        return ""
+    if MODULES.get(imported, Path("__init__.py")).name == "__init__.py":
+        return "a package or nothing: import the module that defines the name"
+    if other_package == "connectors":
+        own = package == "connectors" and other_part in {part, *SHARED_CONNECTORS}
+        return "" if own else "nobody imports a connector but itself"
+    if package == "connectors":
+        return "" if layer(other_part) <= layer("contracts") else "not for connectors"
+    if part == other_part or layer(other_part) < layer(part):
+        return ""
+    both_peers = layer(other_part) == layer(part) in PEERS
+    return "" if both_peers else "stands beside or above"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
+    found = {imported: objection(module, imported) for imported in imports(module)}
+    assert {imported: reason for imported, reason in found.items() if reason} == {}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_marked_pure_imports_neither_the_event_loop_nor_a_driver(module: str) -> None:
+    if "(pure)" in (ast.get_docstring(ast.parse(MODULES[module].read_text())) or ""):
+        assert {name.partition(".")[0] for name in imports(module)} & IMPURE == set()
+
+
+def test_no_two_modules_import_each_other() -> None:
+    graph = {
+        module: {name for name in imports(module, typing=False) if name in MODULES}
+        for module in MODULES
+    }
+    assert set(TopologicalSorter(graph).static_order()) == set(MODULES)
+
+
+def test_every_folder_of_the_engine_has_a_layer() -> None:
+    folders = {path.parent.name for path in (ROOT / "engine").glob("*/__init__.py")}
+    assert folders <= set().union(*LAYERS)
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "allowed"),
+    [
+        ("engine.apply.fold", "engine.model.change", True),
+        ("engine.apply.fold", "engine.apply.lane", True),
+        ("engine.apply.fold", "engine.capture.reader", False),
+        ("engine.model.change", "engine.contracts", False),
+        ("engine.model.change", "engine.model", False),
+        ("engine.worker", "connectors.postgres.source", False),
+        ("engine.worker", "engine", False),
+        ("engine.retry", "engine.contracts", True),
+        ("connectors.memory.source", "engine.contracts", True),
+        ("connectors.memory.source", "engine.worker", False),
+        ("connectors.memory.source", "connectors.postgres.source", False),
+        ("connectors.memory.source", ".target", False),
+        ("engine.model.change", "dataclasses", True),
+    ],
+)
+def test_the_rule_itself_tells_right_from_wrong(module: str, imported: str, allowed: bool) -> None:
+    known = imported in MODULES or not imported.startswith(("engine.", "connectors."))
+    assert known or not allowed
+    assert (objection(module, imported) == "") is allowed
