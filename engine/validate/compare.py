@@ -220,7 +220,9 @@ class _TableComparison:
         self.progress(Progress(self.report.source, self.rows, self.rows_estimated))
 
 
-def _groups(source: Mapping[int, Digest], target: Mapping[int, Digest]) -> Iterator[frozenset[int]]:
+def _groups(
+    source: Mapping[int, Digest], target: Mapping[int, Digest], rows_max: int
+) -> Iterator[frozenset[int]]:
     """Differing buckets, as many at a time as may be listed."""
     group, rows = list[int](), 0
     for bucket in sorted(source.keys() | target.keys()):
