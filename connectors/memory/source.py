@@ -119,10 +119,16 @@ class MemorySource:
     # --- what reading needs -------------------------------------------------------------------
 
     async def attach(
-        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        create: bool = True,
     ) -> Attached:
-        await self.publish(streamed, insert_only)
         slot = self._database.slots.get(self._slot_name)
+        if slot is None and not create:
+            raise PositionLostError(f"slot {self._slot_name} is gone")
+        await self.publish(streamed, insert_only)
         created = slot is None
         if slot is None:
             slot = self._create_slot()
@@ -322,11 +328,7 @@ def _is_users(name: TableName) -> bool:
 
 
 def _visible_rows(table: Table, view: View) -> list[Cells]:
-    return [
-        version.row
-        for version in table.versions.values()
-        if view.sees(version.made) and not (version.ended and view.sees(version.ended))
-    ]
+    return [version.row for version in table.versions.values() if version.visible_in(view)]
 
 
 def _key_text(key: Cells) -> tuple[str, ...]:
