@@ -19,12 +19,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-import asyncpg
-
 from connectors._sql.quoting import identifier, qualified
 from connectors.postgres.chunk_sql import from_item
 from connectors.postgres.keyorder import COLLATED, orderable
-from connectors.postgres.load_connection import Connection, source_error
+from connectors.postgres.errors import DRIVER_ERRORS, source_error
+from connectors.postgres.load_connection import Connection
 from engine.errors import SourceError
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation
@@ -80,7 +79,7 @@ async def cut(connection: Connection, relation: Relation, rows_max: int) -> Sequ
     try:
         storage = await _storage(connection, relation)
         return await _cut(connection, relation, storage, rows_max)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+    except DRIVER_ERRORS as error:
         raise source_error(error, doing) from error
 
 

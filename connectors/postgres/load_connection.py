@@ -10,7 +10,6 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
-from engine.errors import SourceConnectionError, SourceError
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Connect: TypeAlias = Callable[[], Awaitable[Connection]]
@@ -67,24 +66,3 @@ async def close(connection: Connection) -> None:
     except asyncio.CancelledError:
         connection.terminate()
         raise
-
-
-def source_error(error: Exception, doing: str) -> SourceError:
-    """The engine's error for a driver's. The server's own message is kept out: it may hold values.
-
-    `doing` names what failed and where.
-    """
-    state = getattr(error, "sqlstate", None)
-    if isinstance(error, (OSError, asyncpg.InterfaceError)) or (state or "")[:2] in ("08", "57"):
-        return SourceConnectionError(f"{doing}: the connection to the source broke")
-    if state == "55P03":
-        return SourceConnectionError(
-            f"{doing}: the table stayed locked", hint="a schema change holds it; end that first"
-        )
-    if state == "42501":
-        return SourceError(
-            f"{doing}: permission denied",
-            hint="grant SELECT on the table and USAGE on its schema;"
-            " a table with row security needs a role that bypasses it",
-        )
-    return SourceError(f"{doing}: {type(error).__name__} (SQLSTATE {state or 'none'})")

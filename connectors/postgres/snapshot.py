@@ -11,12 +11,11 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
-import asyncpg
-
 from connectors._sql.quoting import literal, qualified
 from connectors.postgres.chunk_sql import rows_query
 from connectors.postgres.copy_out import CopyFormat, copy_out
-from connectors.postgres.load_connection import Connect, Connection, close, prepare, source_error
+from connectors.postgres.errors import DRIVER_ERRORS, source_error
+from connectors.postgres.load_connection import Connect, Connection, close, prepare
 from engine.contracts import Snapshot
 from engine.errors import SnapshotLostError, SourceError
 from engine.model.chunk import Chunk
@@ -29,7 +28,6 @@ READERS_IDLE_MAX: Final = 16
 """Reader connections kept for the next chunk; more than that many tables at once are not loaded."""
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
-_DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 _NO_SNAPSHOT: Final = frozenset({"22023", "42704", "55000", "72000"})
 """SQLSTATEs of an import that comes too late: invalid identifier, undefined object, source
@@ -83,7 +81,7 @@ class SnapshotReader:
                 async with aclosing(copy_out(reader, query, FORMATS[form])) as buffers:
                     async for buffer in buffers:
                         yield buffer
-        except _DRIVER_ERRORS as error:
+        except DRIVER_ERRORS as error:
             raise self._read_error(error, snapshot.token, doing) from error
 
     @asynccontextmanager
@@ -119,7 +117,7 @@ class SnapshotReader:
         try:
             connection = await self._connect()
             await prepare(connection)
-        except _DRIVER_ERRORS as error:
+        except DRIVER_ERRORS as error:
             raise source_error(error, doing) from error
         return connection
 
@@ -140,7 +138,7 @@ async def _hold(keeper: Connection, exported: str | None) -> Snapshot:
         )
         # Asked last: whatever the snapshot sees had written its commit record before this.
         until = await keeper.fetchval("SELECT pg_catalog.pg_current_wal_insert_lsn()::text")
-    except _DRIVER_ERRORS as error:
+    except DRIVER_ERRORS as error:
         if exported is not None and getattr(error, "sqlstate", None) in _NO_SNAPSHOT:
             raise SnapshotLostError("the slot's exported snapshot is gone") from error
         raise source_error(error, doing) from error

@@ -1,0 +1,40 @@
+"""In which form a table's rows are copied: binary where every byte may pass, else text. (pure)
+
+The text form is lossless for every type, given the settings pinned on both sides, and names what
+the binary form numbers: a `regclass` travels in binary as an OID that means another table there.
+"""
+
+import re
+from typing import Final
+
+from connectors.postgres.passthrough import Passage, judge
+from engine.model.relation import Column, Format, Relation
+
+BINARY: Final = "postgres-binary"
+TEXT: Final = "postgres-text"
+
+_NUMBERED: Final = re.compile(
+    r"\breg(?:class|collation|config|dictionary|namespace|oper|operator|proc|procedure|role|type"
+    r"|database)\b"
+)
+
+
+def load_form(relation: Relation, target: Relation | None, version: int) -> str:
+    """The form for rows of the source's `relation` into `target`, the table as it is there.
+
+    `version`: the target's `server_version_num`. A column that the target lacks or has in another
+    type gives text; whether it fits at all is for `ensure` to say.
+    """
+    if target is None or relation.wire != "postgres":
+        return TEXT
+    there = {column.name: column for column in target.columns}
+    passes = all(_passes(column, there.get(column.name), version) for column in relation.columns)
+    return BINARY if passes else TEXT
+
+
+def _passes(column: Column, there: Column | None, version: int) -> bool:
+    if there is None or column.format is not Format.BINARY:
+        return False
+    if _NUMBERED.search(column.type.name) or _NUMBERED.search(column.type.definition):
+        return False
+    return judge(column.type, there.type, version) is Passage.SAME
