@@ -1,0 +1,240 @@
+"""Tables as the catalog has them now, and Relation messages completed from it.
+
+The log speaks of "then", the catalog of "now": only columns whose name and type agree are completed
+from it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.postgres.relation_message import IDENTITIES, MessageColumn, RelationMessage
+from connectors.postgres.sql import Sql
+from connectors.postgres.type_facts import TypeFacts, type_query
+from engine.model.relation import Column, ColumnType, Format, Relation, ReplicaIdentity
+
+WIRE: Final = "postgres"
+"""`Relation.wire` of everything that comes from here."""
+
+CONTROL_SCHEMA: Final = "penstock"
+"""Our own schema on a target, never part of a selection: a target may be a source too."""
+
+_KEYED: Final = frozenset({ReplicaIdentity.DEFAULT, ReplicaIdentity.INDEX})
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogColumn:
+    name: str
+    type_oid: int
+    modifier: int
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogTable:
+    """A table now. `identity_key` are the columns of its replica identity index, `primary_key`
+    those of the primary key, in index order. `leaves_agree`: every partition logs old rows in a way
+    that is good enough for the root's identity."""
+
+    oid: int
+    schema: str
+    name: str
+    partitioned: bool
+    replica_identity: ReplicaIdentity
+    columns: tuple[CatalogColumn, ...]
+    primary_key: tuple[str, ...]
+    identity_key: tuple[str, ...]
+    leaves_agree: bool
+
+    @property
+    def usable_identity(self) -> ReplicaIdentity:
+        """What its UPDATE and DELETE can really be told by; NOTHING when they cannot."""
+        if not self.leaves_agree:
+            return ReplicaIdentity.NOTHING
+        if self.replica_identity in _KEYED and not self.identity_key:
+            return ReplicaIdentity.NOTHING
+        return self.replica_identity
+
+    @property
+    def message(self) -> RelationMessage:
+        """The Relation message that the stream would bring for it now."""
+        identity = self.usable_identity
+        sent = set(self.identity_key) if identity in _KEYED else set[str]()
+        full = identity is ReplicaIdentity.FULL
+        columns = [
+            MessageColumn(c.name, c.type_oid, c.modifier, full or c.name in sent)
+            for c in self.columns
+        ]
+        return RelationMessage(self.oid, self.schema, self.name, identity, tuple(columns))
+
+
+class Catalog:
+    """Reads tables and types. `text_mode` is asked for each relation: all columns in text form."""
+
+    def __init__(self, sql: Sql) -> None:
+        self._sql = sql
+        self.text_mode = False
+
+    async def tables(self, oids: Iterable[int] | None = None) -> Sequence[CatalogTable]:
+        """User tables sorted by name: all that can be streamed, or these only."""
+        wanted = None if oids is None else list(oids)
+        rows = await self._sql.fetch("reading the catalog", _TABLES, wanted, CONTROL_SCHEMA)
+        return [_table(row) for row in rows]
+
+    async def relations(self) -> Sequence[Relation]:
+        """A relation for every user table now."""
+        tables = await self.tables()
+        facts = await self.types(c.type_oid for table in tables for c in table.columns)
+        names = await self._type_names(c for table in tables for c in table.columns)
+        return [self._relation(table.message, table, facts, names) for table in tables]
+
+    async def describe(self, message: RelationMessage) -> tuple[Relation, TypeFacts]:
+        """The relation that a message describes, completed, and its types."""
+        tables = await self.tables([message.oid])
+        facts = await self.types(column.type_oid for column in message.columns)
+        names = await self._type_names(message.columns)
+        return self._relation(message, tables[0] if tables else None, facts, names), facts
+
+    async def types(self, oids: Iterable[int]) -> TypeFacts:
+        """These types with everything they are made of."""
+        facts = TypeFacts(oids)
+        while missing := facts.missing():
+            rows = await self._sql.fetch("reading types", type_query(missing))
+            facts.add(row[0] for row in rows)
+        return facts
+
+    async def _type_names(
+        self, columns: Iterable[CatalogColumn | MessageColumn]
+    ) -> Mapping[tuple[int, int], str]:
+        pairs = sorted({(column.type_oid, column.modifier) for column in columns})
+        oids, modifiers = [oid for oid, _ in pairs], [modifier for _, modifier in pairs]
+        rows = await self._sql.fetch("reading type names", _NAMES, oids, modifiers)
+        return {pair: row[0] for pair, row in zip(pairs, rows, strict=True)}
+
+    def _relation(
+        self,
+        message: RelationMessage,
+        table: CatalogTable | None,
+        facts: TypeFacts,
+        names: Mapping[tuple[int, int], str],
+    ) -> Relation:
+        message = _usable(message, table)
+        nullable = {} if table is None else {(c.name, c.type_oid): c.nullable for c in table.columns}
+        columns = [
+            Column(
+                column.name,
+                ColumnType(
+                    names[column.type_oid, column.modifier],
+                    column.type_oid,
+                    column.modifier,
+                    facts.definition(column.type_oid),
+                ),
+                self._format(facts, column.type_oid),
+                nullable.get((column.name, column.type_oid), True),
+                column.identity,
+            )
+            for column in message.columns
+        ]
+        return Relation(
+            message.oid, message.schema, message.name, tuple(columns), _key(message, table),
+            message.replica_identity, WIRE,
+        )  # fmt: skip
+
+    def _format(self, facts: TypeFacts, oid: int) -> Format:
+        return Format.TEXT if self.text_mode or not facts.has_send(oid) else Format.BINARY
+
+
+def _usable(message: RelationMessage, table: CatalogTable | None) -> RelationMessage:
+    """The message without an identity that says more than the rows will hold."""
+    keyed = any(column.identity for column in message.columns)
+    agrees = table is None or table.leaves_agree
+    if agrees and (keyed or message.replica_identity is ReplicaIdentity.FULL):
+        return message
+    columns = tuple(MessageColumn(c.name, c.type_oid, c.modifier, False) for c in message.columns)
+    nothing = ReplicaIdentity.NOTHING
+    return RelationMessage(message.oid, message.schema, message.name, nothing, columns)
+
+
+def _key(message: RelationMessage, table: CatalogTable | None) -> tuple[int, ...]:
+    """Column indexes of the key, in the order of its index where the catalog still has it."""
+    places = {column.name: i for i, column in enumerate(message.columns)}
+    if message.replica_identity is ReplicaIdentity.FULL:
+        names = table.primary_key if table is not None else ()
+        return tuple(places[name] for name in names) if places.keys() >= set(names) else ()
+    sent = {column.name for column in message.columns if column.identity}
+    if table is not None and set(table.identity_key) == sent:
+        return tuple(places[name] for name in table.identity_key)
+    return tuple(sorted(places[name] for name in sent))
+
+
+def _table(row: Mapping[str, Any]) -> CatalogTable:
+    return CatalogTable(
+        oid=row["oid"],
+        schema=row["schema"],
+        name=row["name"],
+        partitioned=row["partitioned"],
+        replica_identity=IDENTITIES[row["identity"]],
+        columns=tuple(
+            CatalogColumn(*values)
+            for values in zip(
+                row["names"], row["types"], row["modifiers"], row["nullables"], strict=True
+            )
+        ),
+        primary_key=tuple(row["primary_key"] or ()),
+        identity_key=tuple(row["identity_key"] or ()),
+        leaves_agree=row["leaves_agree"],
+    )
+
+
+_INDEX_COLUMNS: Final = """
+  SELECT array_agg(a.attname::text ORDER BY k.place)
+  FROM pg_catalog.pg_index i
+  CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+  JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+  WHERE i.indrelid = {table} AND i.indisvalid AND k.place <= i.indnkeyatts AND {which}"""
+
+_PRIMARY: Final = "i.indisprimary"
+_IDENTITY: Final = (
+    "i.indimmediate AND CASE {letter} WHEN 'd' THEN i.indisprimary"
+    " WHEN 'i' THEN i.indisreplident ELSE false END"
+)
+_ROOT_KEY: Final = _INDEX_COLUMNS.format(
+    table="c.oid", which=_IDENTITY.format(letter="c.relreplident")
+)
+_LEAF_KEY: Final = _INDEX_COLUMNS.format(
+    table="l.oid", which=_IDENTITY.format(letter="l.relreplident")
+)
+
+_TABLES: Final = f"""
+SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
+  c.relkind = 'p' AS partitioned, c.relreplident::text AS identity,
+  t.names, t.types, t.modifiers, t.nullables,
+  ({_INDEX_COLUMNS.format(table="c.oid", which=_PRIMARY)}) AS primary_key,
+  ({_ROOT_KEY}) AS identity_key,
+  c.relkind <> 'p' OR NOT EXISTS (
+    SELECT FROM pg_catalog.pg_partition_tree(c.oid) p
+    JOIN pg_catalog.pg_class l ON l.oid = p.relid
+    WHERE p.isleaf AND l.relreplident <> 'f'
+      AND (c.relreplident = 'f' OR NOT coalesce(({_LEAF_KEY}) @> ({_ROOT_KEY}), false))
+  ) AS leaves_agree
+FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+CROSS JOIN LATERAL (
+  SELECT coalesce(array_agg(a.attname::text ORDER BY a.attnum), '{{}}') AS names,
+    coalesce(array_agg(a.atttypid::int8 ORDER BY a.attnum), '{{}}') AS types,
+    coalesce(array_agg(a.atttypmod ORDER BY a.attnum), '{{}}') AS modifiers,
+    coalesce(array_agg(NOT a.attnotnull ORDER BY a.attnum), '{{}}') AS nullables
+  FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
+) t
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
+  AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', $2::text)
+  AND ($1::int8[] IS NULL OR c.oid = ANY ($1::int8[]::oid[]))
+ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"
+"""
+
+_NAMES: Final = """
+SELECT coalesce(pg_catalog.format_type(w.oid::oid, w.modifier), '???')
+FROM unnest($1::int8[], $2::int4[]) WITH ORDINALITY AS w(oid, modifier, place)
+ORDER BY w.place
+"""

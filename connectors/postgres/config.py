@@ -1,0 +1,105 @@
+"""(pure) What a PostgreSQL source is told."""
+
+import re
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Final, Self
+
+from engine.errors import ConfigError
+
+
+class TextMode(Enum):
+    """Whether values travel in text form.
+
+    AUTO: binary wherever the server has it (14+) and every published column's type can be sent so.
+    """
+
+    AUTO = "auto"
+    TEXT = "text"
+
+
+BLOCK_BYTES_MAX: Final = 1 << 20
+"""Wire bytes after which a block is handed on. A mebibyte is about 10,000 narrow rows: large enough
+that per-block work disappears, small enough that a block is a small part of the smallest budget."""
+
+HEARTBEAT_SECONDS: Final = 30.0
+"""Silence after which the server is asked for a sign of life; after twice that the link is given
+up. Half the default `wal_sender_timeout`, when the server speaks by itself."""
+
+STATUS_SECONDS_MAX: Final = 10.0
+"""Longest time between two status updates; a third of `wal_sender_timeout` when that is shorter."""
+
+LOCK_TIMEOUT_SECONDS: Final = 0.9
+"""Longest wait for a lock on a table of the source, while others queue behind us."""
+
+NAME_BYTES_MAX: Final = 63
+"""NAMEDATALEN - 1."""
+
+_SLOT: Final = re.compile(r"\A[a-z0-9_]{1,63}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresSourceConfig:
+    """`conninfo`: a libpq connection string or URL, never shown. Empty names are derived from the
+    replication's id; names that the user gave are used as they are and never dropped.
+
+    `insert_only`: tables that cannot send UPDATE and DELETE are carried with their inserts.
+    `origin_none`: leave out what came here by replication (PostgreSQL 16+), against loops.
+    `messages`: ask for logical messages (14+), which carry exact schema changes.
+    `failover`: make the slot one that standbys may take over (17+).
+    `wal_sender_timeout_ms`: set for our session; None keeps the server's.
+    """
+
+    id: str
+    conninfo: str = field(repr=False)
+    slot: str = ""
+    publication: str = ""
+    insert_only_publication: str = ""
+    insert_only: bool = False
+    text_mode: TextMode = TextMode.AUTO
+    origin_none: bool = False
+    messages: bool = True
+    failover: bool = False
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    wal_sender_timeout_ms: int | None = None
+    block_bytes_max: int = BLOCK_BYTES_MAX
+    user_named: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, id: str, conninfo: str, **options: object) -> Self:
+        """A configuration with every name filled in, checked.
+
+        Raises:
+            ConfigError: an option is out of its range.
+        """
+        given = cls(id=id, conninfo=conninfo, **options)  # type: ignore[arg-type]
+        names = ("slot", "publication", "insert_only_publication")
+        user_named = frozenset(getattr(given, name) for name in names) - {""}
+        base = "penstock_" + id.replace("-", "_")
+        config = replace(
+            given,
+            slot=given.slot or base,
+            publication=given.publication or base,
+            insert_only_publication=given.insert_only_publication or f"{base}_inserts",
+            user_named=user_named,
+        )
+        config.validate()
+        return config
+
+    def validate(self) -> None:
+        if not _SLOT.match(self.slot):
+            raise ConfigError("SlotName", "must be 1 to 63 of a-z, 0-9 and _")
+        for name in (self.publication, self.insert_only_publication):
+            if not 0 < len(name.encode()) <= NAME_BYTES_MAX or "\0" in name:
+                raise ConfigError("publication", f"must have 1 to {NAME_BYTES_MAX} bytes")
+        if self.heartbeat_seconds <= 0:
+            raise ConfigError("heartbeat_seconds", "must be greater than 0")
+        if self.block_bytes_max <= 0:
+            raise ConfigError("block_bytes_max", "must be greater than 0")
+
+    @property
+    def publications(self) -> tuple[str, ...]:
+        """The publications that the stream names."""
+        if self.insert_only:
+            return self.publication, self.insert_only_publication
+        return (self.publication,)

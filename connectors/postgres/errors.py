@@ -1,0 +1,89 @@
+"""What an error of the source server, or of the link to it, means.
+
+SQLSTATEs are those of the PostgreSQL manual, Appendix A. The server's own words are shown only
+where they hold names, never where they may hold values.
+"""
+
+from typing import Final
+
+import asyncpg
+import psycopg
+
+from engine.errors import (
+    PositionLostError,
+    SlotBusyError,
+    SourceConnectionError,
+    SourceError,
+)
+
+DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError)
+"""Everything that asyncpg and psycopg raise when the server or the network says no."""
+
+_BACKOFF_CLASSES: Final = frozenset({"08", "53", "57", "58"})
+_BACKOFF: Final = frozenset({"55P03", "40001", "40P01", "25P03", "25P04"})
+_SHOWN_CLASSES: Final = frozenset({"0A", "28", "3D", "3F", "42", "53", "55", "57", "58"})
+_POOLER: Final = ("unsupported startup parameter", "unsupported pkt type", "pgbouncer")
+_HINTS: Final = {
+    "42501": "grant the missing privilege to the role",
+    "42704": "a slot reads its own time: a publication must be older than the slot that names it",
+    "55000": "set wal_level = logical on the source and restart it",
+}
+_CONNECTING_REFUSED: Final = {
+    "password authentication failed": "check user and password",
+    "no password supplied": "give a password, by password_file or ${ENV}",
+    "no pg_hba.conf entry": "let this address in, in the server's pg_hba.conf",
+    "walsender": "ALTER ROLE ... REPLICATION lets the role read the log",
+    "replication role": "ALTER ROLE ... REPLICATION lets the role read the log",
+    "REPLICATION attribute": "ALTER ROLE ... REPLICATION lets the role read the log",
+    "does not exist": "",
+}
+"""libpq gives no SQLSTATE for a refused connection, only the server's words."""
+
+
+class TextModeNeededError(SourceConnectionError):
+    """A column's type cannot be sent in binary form: the stream is opened again in text mode."""
+
+
+def source_error(error: BaseException, doing: str) -> SourceError:
+    """The engine's error for a driver's. `doing` says what failed and where; the SQLSTATE stands in
+    `context`."""
+    if isinstance(error, SourceError):
+        return error
+    state = getattr(error, "sqlstate", None) or ""
+    words = _first_line(error)
+    if any(text in words.lower() for text in _POOLER):
+        return SourceError(
+            f"{doing}: a connection pooler answers, which cannot carry replication",
+            hint="give the address of the server itself",
+        )
+    if not state:
+        return _without_state(error, words, doing)
+    kind, hint = _by_state(state, words)
+    text = f"{doing}: {words if state[:2] in _SHOWN_CLASSES else 'refused'} (SQLSTATE {state})"
+    return kind(text, hint=hint, context={"sqlstate": state})
+
+
+def _by_state(state: str, words: str) -> tuple[type[SourceError], str]:
+    if state == "58P01" or (state == "55000" and "wal_level" not in words):
+        return PositionLostError, "the slot cannot be read any more: load again"
+    if state[:2] in _BACKOFF_CLASSES or state in _BACKOFF:
+        return SourceConnectionError, ""
+    if state == "55006":
+        return SlotBusyError, "end the other reader, or take over with --take-over"
+    if state[:2] == "28":
+        return SourceError, "check user, password and pg_hba.conf"
+    return SourceError, _HINTS.get(state, "")
+
+
+def _without_state(error: BaseException, words: str, doing: str) -> SourceError:
+    for text, hint in _CONNECTING_REFUSED.items():
+        if text in words and isinstance(error, psycopg.Error):
+            return SourceError(f"{doing}: {words}", hint=hint)
+    if isinstance(error, (OSError, psycopg.OperationalError, asyncpg.InterfaceError)):
+        return SourceConnectionError(f"{doing}: {words or type(error).__name__}")
+    return SourceError(f"{doing}: {type(error).__name__}")
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].removeprefix("ERROR:").removeprefix("FATAL:").strip() if lines else ""

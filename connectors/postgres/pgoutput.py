@@ -1,0 +1,257 @@
+"""(pure) Decoder of the pgoutput plugin's messages, protocol version 1.
+
+The only state is the relation cache and the transaction that is open. Bytes go in as the server
+sent them, parts of transactions come out. A table's description on the wire lacks nullability, type
+definitions and, under REPLICA IDENTITY FULL, the key: `feed` therefore stops before a Relation
+message and says what it needs in `wanted`; the caller looks it up and calls `define`.
+
+See: PostgreSQL manual, Logical Replication Message Formats.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Final, NoReturn, TypeAlias
+
+from connectors.postgres.lsn import EPOCH_OFFSET_US, lsn_text, widen_xid
+from connectors.postgres.relation_message import RelationMessage, parse_relation
+from connectors.postgres.rowcode import Action, actions
+from engine.errors import DecodeError
+from engine.model.change import Event, Part, SchemaChanged, Transaction, Truncate
+from engine.model.position import LogPosition
+from engine.model.relation import Relation
+
+MessageHandler: TypeAlias = Callable[[bytes], Sequence[Event]]
+"""Given the content of a transactional logical message with our prefix; its events join the
+transaction at that place. It must be pure and raise nothing but DecodeError."""
+
+MESSAGE_PREFIX: Final = b"penstock"
+"""Prefix of the logical messages that are ours; others belong to somebody else."""
+
+_BEGIN: Final = struct.Struct(">cQqI")
+_COMMIT: Final = struct.Struct(">cBQQq")
+_TRUNCATE: Final = struct.Struct(">cIB")
+_MESSAGE: Final = struct.Struct(">cBQ")
+_CASCADE: Final = 1
+_RESTART_IDENTITY: Final = 2
+_TRANSACTIONAL: Final = 1
+
+
+class PgOutputDecoder:
+    """Turns messages into parts of transactions.
+
+    `start` is where a message begins in each buffer, so that buffers need not be cut. `known` holds
+    the last version of each relation by OID, may be kept from one stream to the next and is
+    updated. `xid` is a recent 64-bit transaction id, `handler` takes our own logical messages.
+    """
+
+    def __init__(
+        self,
+        known: dict[int, Relation],
+        *,
+        start: int = 0,
+        xid: int = 0,
+        handler: MessageHandler | None = None,
+    ) -> None:
+        self.wanted: RelationMessage | None = None
+        self.passed = 0
+        """End LSN of the last transaction that held nothing for us, or 0."""
+        self.committed_at_us = 0
+        """Commit time of the newest transaction, on the server's clock; 0 before the first."""
+        self._known = known
+        self._seen: dict[int, Relation] = {}
+        self._start = start
+        self._xid = xid
+        self._handler = handler
+        self._actions: dict[bytes, Action] = {}
+        self._parts: list[Part] = []
+        self._part: Part | None = None
+        self._uncounted = 0
+        self._messages: dict[int, Callable[[bytes], None]] = {
+            ord("B"): self._begin,
+            ord("C"): self._commit,
+            ord("R"): self._relation,
+            ord("T"): self._truncate,
+            ord("M"): self._message,
+            ord("O"): self._ignore,
+            ord("Y"): self._ignore,
+            ord("A"): self._stray_abort,
+        }
+
+    @property
+    def open(self) -> bool:
+        """Whether a transaction has begun and not ended."""
+        return self._part is not None
+
+    def feed(self, messages: Sequence[bytes], first: int = 0) -> int:
+        """Decode `messages[first:]` and return how far it came.
+
+        Less than their number means that the message there is a Relation message: see `wanted`,
+        call `define`, go on behind it.
+
+        Raises:
+            DecodeError: a message was not understood. Nothing that was not taken before may be
+                used any more.
+        """
+        get, start = self._actions.get, self._start
+        behind = start + 6
+        append = self._append()
+        for index in range(first, len(messages)):
+            data = messages[index]
+            action = get(data[start:behind])
+            if action is not None:
+                append(action(data))
+                continue
+            self._control(data)
+            if self.wanted is not None:
+                return index
+            append = self._append()
+        return len(messages)
+
+    def define(self, relation: Relation) -> None:
+        """Answer `wanted` with the relation it describes; equal content keeps the older object."""
+        assert self.wanted is not None
+        oid, self.wanted = self.wanted.oid, None
+        part = self._opened("Relation")
+        known = self._known.get(oid)
+        after = known if known == relation else relation
+        assert after is not None
+        if self._seen.get(oid) is after:
+            return
+        part.events.append(SchemaChanged(after.table, _before(known, after), after, exact=False))
+        self._uncounted += 1
+        self._adopt(oid, after)
+
+    def take(self) -> list[Part]:
+        """The parts decoded since the last call. An open transaction goes on in a new part."""
+        parts, self._parts = self._parts, []
+        part = self._part
+        if part is not None and part.events:
+            parts.append(part)
+            self._continue(part)
+        return parts
+
+    # --- messages --------------------------------------------------------------------------------
+
+    def _control(self, data: bytes) -> None:
+        """Anything but a row of a known relation."""
+        data = data[self._start :]
+        handle = self._messages.get(data[0] if data else -1)
+        try:
+            if handle is None:
+                self._refuse(data)
+            handle(data)
+        except (struct.error, IndexError, ValueError) as exc:
+            raise self._error(f"malformed {data[:1]!r} message") from exc
+
+    def _begin(self, data: bytes) -> None:
+        _, final, time_us, xid = _exactly(_BEGIN, data)
+        if self._part is not None:
+            raise self._error("a transaction begins inside another")
+        self._xid = widen_xid(xid, self._xid)
+        self.committed_at_us = time_us + EPOCH_OFFSET_US
+        self._part = Part(Transaction(final, self._xid, self.committed_at_us), 1)
+        self._uncounted = 0
+
+    def _commit(self, data: bytes) -> None:
+        _, _, commit, end, _ = _exactly(_COMMIT, data)
+        part = self._opened("Commit")
+        if commit != part.transaction.coordinate:
+            raise self._error("a commit does not belong to the transaction that began")
+        self._part = None
+        if part.events or part.first > 1:
+            part.end = LogPosition(end)
+            self._parts.append(part)
+        else:
+            self.passed = end
+
+    def _relation(self, data: bytes) -> None:
+        self._opened("Relation")
+        self.wanted = parse_relation(data)
+
+    def _truncate(self, data: bytes) -> None:
+        part = self._opened("Truncate")
+        _, count, options = _TRUNCATE.unpack_from(data)
+        oids = struct.Struct(f">{count}I").unpack(data[_TRUNCATE.size :])
+        relations = tuple([self._seen_relation(oid) for oid in oids])
+        cascade, restart = bool(options & _CASCADE), bool(options & _RESTART_IDENTITY)
+        part.events.append(Truncate(relations, cascade, restart))
+
+    def _message(self, data: bytes) -> None:
+        _, flags, _ = _MESSAGE.unpack_from(data)
+        end = data.index(0, _MESSAGE.size)
+        (size,) = struct.unpack_from(">I", data, end + 1)
+        if end + 5 + size != len(data):
+            raise self._error("a logical message is not as long as it says")
+        if self._handler is None or data[_MESSAGE.size : end] != MESSAGE_PREFIX:
+            return
+        if flags & _TRANSACTIONAL:
+            self._add(self._opened("Message"), self._handler(data[end + 5 :]))
+
+    def _ignore(self, data: bytes) -> None:
+        """Origin and Type: nothing in them that is not known from elsewhere."""
+
+    def _stray_abort(self, data: bytes) -> None:
+        """PostgreSQL 18 may report the abort of a streamed transaction that was never begun here,
+        in protocol 1 too; inside a transaction it would mean something else."""
+        if self._part is not None:
+            raise self._error("a stream abort stands inside a transaction")
+
+    def _refuse(self, data: bytes) -> NoReturn:
+        if data[:1] in (b"I", b"U", b"D"):
+            raise self._error(f"a {data[:1]!r} message of a relation that was not described")
+        raise self._error(f"unknown message {data[:1]!r}")
+
+    # --- state -----------------------------------------------------------------------------------
+
+    def _append(self) -> Callable[[Event], None]:
+        return self._stray if self._part is None else self._part.events.append
+
+    def _stray(self, event: Event) -> None:
+        raise self._error("a row stands outside of any transaction")
+
+    def _opened(self, what: str) -> Part:
+        if self._part is None:
+            raise self._error(f"a {what} message stands outside of any transaction")
+        return self._part
+
+    def _continue(self, part: Part) -> None:
+        counted = len(part.events) - self._uncounted
+        self._part = Part(part.transaction, part.first + counted)
+        self._uncounted = 0
+
+    def _add(self, part: Part, events: Sequence[Event]) -> None:
+        """Join the events of a logical message; a relation version they bring becomes the known."""
+        for event in events:
+            part.events.append(event)
+            if isinstance(event, SchemaChanged):
+                self._uncounted += 1
+                if event.after is not None:
+                    self._known[event.after.id] = event.after
+
+    def _adopt(self, oid: int, relation: Relation) -> None:
+        self._known[oid] = self._seen[oid] = relation
+        self._actions.update(actions(relation, oid, self._start))
+
+    def _seen_relation(self, oid: int) -> Relation:
+        relation = self._seen.get(oid)
+        if relation is None:
+            raise self._error("a truncate of a relation that was not described")
+        return relation
+
+    def _error(self, what: str) -> DecodeError:
+        part = self._part
+        if part is None:
+            return DecodeError(what)
+        assert isinstance(part.transaction.coordinate, int)
+        ordinal = part.first + len(part.events) - self._uncounted
+        where = f"{lsn_text(part.transaction.coordinate)}+{ordinal}"
+        return DecodeError(f"{what}, at {where}", context={"position": where})
+
+
+def _before(known: Relation | None, after: Relation) -> Relation | None:
+    return None if known is after else known
+
+
+def _exactly(layout: struct.Struct, data: bytes) -> tuple[int, ...]:
+    values: tuple[int, ...] = layout.unpack(data)
+    return values

@@ -1,0 +1,119 @@
+"""The source's own SQL session: catalog questions and publications, one at a time.
+
+It is opened when first needed and again after it broke; nothing of it has to survive.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import asyncpg
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from connectors.postgres.config import LOCK_TIMEOUT_SECONDS
+from connectors.postgres.errors import DRIVER_ERRORS, source_error
+from connectors.postgres.load_connection import Connection, close, prepare
+from engine.errors import ConfigError
+
+CONNECT_SECONDS: Final = 10.0
+"""Time to connect when the connection string has no `connect_timeout`."""
+
+COMMAND_SECONDS: Final = 60.0
+"""A catalog question that takes longer has met a hung server or a lock; it is given up."""
+
+_URL_KEYS: Final = frozenset(
+    "host port dbname user password passfile sslmode sslcert sslkey sslrootcert sslcrl sslpassword"
+    " sslnegotiation ssl_min_protocol_version ssl_max_protocol_version target_session_attrs"
+    " krbsrvname gsslib service".split()
+)
+
+
+async def connect(conninfo: str, application: str) -> Connection:
+    """One more SQL connection, from a libpq connection string or URL.
+
+    What libpq knows and asyncpg does not is left out here and counts on the replication connection.
+
+    Raises:
+        ConfigError: the string is malformed. Its text is not repeated: it may hold a password.
+        asyncpg's errors, OSError.
+    """
+    known = {key: str(value) for key, value in parse(conninfo).items() if value is not None}
+    settings = {"application_name": known.get("application_name") or application}
+    if "options" in known:
+        settings["options"] = known["options"]
+    url = "postgresql://?" + urlencode({k: v for k, v in known.items() if k in _URL_KEYS})
+    timeout = float(known.get("connect_timeout") or 0) or CONNECT_SECONDS
+    return await asyncpg.connect(url, timeout=timeout, server_settings=settings)
+
+
+def parse(conninfo: str) -> dict[str, Any]:
+    """The parameters of a connection string. Raises ConfigError without repeating it."""
+    try:
+        return dict(conninfo_to_dict(conninfo))
+    except psycopg.ProgrammingError:
+        raise ConfigError("source.url", "is not a PostgreSQL connection string") from None
+
+
+class Sql:
+    """A session that takes one command at a time and connects again by itself."""
+
+    def __init__(self, conninfo: str, application: str) -> None:
+        self._conninfo = conninfo
+        self._application = application
+        self._lock = asyncio.Lock()
+        self._connection: Connection | None = None
+
+    async def fetch(self, doing: str, query: str, *values: object) -> Sequence[asyncpg.Record]:
+        """Rows of a query. `doing` words the error.
+
+        Raises:
+            SourceConnectionError, SourceError.
+        """
+        async with self._lock:
+            try:
+                connection = await self._opened()
+                return await connection.fetch(query, *values, timeout=COMMAND_SECONDS)
+            except DRIVER_ERRORS as error:
+                raise source_error(error, doing) from error
+
+    async def value(self, doing: str, query: str, *values: object) -> Any:
+        """The first column of the first row; None without a row."""
+        rows = await self.fetch(doing, query, *values)
+        return rows[0][0] if rows else None
+
+    async def execute(self, doing: str, *statements: str) -> None:
+        """Statements in one transaction, with a short lock timeout.
+
+        Raises:
+            SourceConnectionError: also when a lock was not had in time.
+            SourceError.
+        """
+        timeout = f"SET LOCAL lock_timeout = '{round(LOCK_TIMEOUT_SECONDS * 1000)}ms'"
+        async with self._lock:
+            try:
+                connection = await self._opened()
+                async with connection.transaction():
+                    for statement in (timeout, *statements):
+                        await connection.execute(statement, timeout=COMMAND_SECONDS)
+            except DRIVER_ERRORS as error:
+                raise source_error(error, doing) from error
+
+    async def close(self) -> None:
+        """Close the session. Idempotent."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await close(connection)
+
+    async def _opened(self) -> Connection:
+        if self._connection is None or self._connection.is_closed():
+            connection = await connect(self._conninfo, self._application)
+            try:
+                await prepare(connection)
+            except BaseException:
+                connection.terminate()
+                raise
+            self._connection = connection
+        return self._connection
+

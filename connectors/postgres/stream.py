@@ -1,0 +1,173 @@
+"""Reads the log as blocks: paces the reading, decodes, watches the link.
+
+Pacing: the server sends every message by itself, and a reader that takes each at once makes each a
+wake-up of its own. While we are behind (the server sends what was committed a while ago) and reads
+come back small, a millisecond is waited before the next read; never when the stream was idle, so a
+single transaction is not delayed.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from typing import Final, TypeAlias
+
+from connectors.postgres.errors import TextModeNeededError
+from connectors.postgres.feedback import Feedback
+from connectors.postgres.pgoutput import PgOutputDecoder
+from connectors.postgres.relation_message import RelationMessage
+from connectors.postgres.replication import Drained, ReplicationConnection
+from engine.contracts import Clock
+from engine.errors import SourceConnectionError, SourceError
+from engine.model.change import Block, Change, Part
+from engine.model.position import LogPosition
+from engine.model.relation import Relation
+
+Describe: TypeAlias = Callable[[RelationMessage], Awaitable[Relation]]
+"""Completes a Relation message from the catalog."""
+
+PACE_SECONDS: Final = 0.001
+"""Wait between two reads while behind. At 150,000 messages a second it gathers 15 KB."""
+
+SMALL_READ_BYTES: Final = 65_536
+"""A read below this was mostly wake-up."""
+
+BEHIND_US: Final = 20_000
+"""Age of a transaction, when the server sends it, from which we are behind."""
+
+WAIT_SECONDS_MAX: Final = 1.0
+"""Longest wait for the socket before everything else is looked at again."""
+
+CHECK_SECONDS: Final = 60.0
+"""Time between two looks at the publications while streaming."""
+
+_EVENT_BYTES: Final = 160
+_VALUE_BYTES: Final = 44
+_SAMPLE: Final = 16
+
+
+class LogStream:
+    """One run of the stream over one connection."""
+
+    def __init__(
+        self,
+        connection: ReplicationConnection,
+        decoder: PgOutputDecoder,
+        feedback: Feedback,
+        describe: Describe,
+        clock: Clock,
+        *,
+        heartbeat: float,
+        bytes_max: int,
+        check: Callable[[], Awaitable[None]],
+    ) -> None:
+        self.feedback = feedback
+        self._connection = connection
+        self._decoder = decoder
+        self._describe = describe
+        self._clock = clock
+        self._heartbeat = heartbeat
+        self._bytes_max = bytes_max
+        self._check = check
+        self._loop = asyncio.get_running_loop()
+        self._check_at = self._loop.time() + CHECK_SECONDS
+        self._end = feedback.flushed
+        self._hurry = True
+        self._ended = False
+        self._interruption: SourceError | None = None
+
+    def interrupt(self, error: SourceError) -> None:
+        """End the stream with this error, soon."""
+        self._interruption = error
+
+    async def blocks(self) -> AsyncGenerator[Block, None]:
+        """Blocks until an error or until closed; either releases the connection."""
+        try:
+            while True:
+                drained = await self._next()
+                block = await self._decode(drained)
+                if block is not None:
+                    yield block
+        finally:
+            self.feedback.close()
+            await self._connection.close()
+
+    async def _next(self) -> Drained:
+        """Wait for anything to arrive and take it."""
+        silent_since, asked = self._loop.time(), False
+        while True:
+            await self._look_around()
+            if not self._hurry:
+                await asyncio.sleep(PACE_SECONDS)
+            drained = self._connection.drain(self._bytes_max)
+            self._pace(drained)
+            if drained.messages or drained.keepalive:
+                self._ended = drained.ended
+                return drained
+            if drained.ended:
+                raise await self._failure()
+            await self._connection.readable(min(WAIT_SECONDS_MAX, self._heartbeat))
+            silence = self._loop.time() - silent_since
+            if silence > 2 * self._heartbeat:
+                raise SourceConnectionError(f"the source has been silent for {silence:.0f} s")
+            if silence > self._heartbeat and not asked:
+                asked = True
+                self.feedback.ask()
+
+    async def _look_around(self) -> None:
+        self.feedback.check()
+        if self._interruption is not None:
+            raise self._interruption
+        if self._ended:
+            raise await self._failure()
+        if self._loop.time() >= self._check_at:
+            await self._check()
+            self._check_at = self._loop.time() + CHECK_SECONDS
+
+    async def _failure(self) -> Exception:
+        error = await self._connection.failure()
+        if isinstance(error, SourceError) and error.context.get("sqlstate") == "42883":
+            return TextModeNeededError(error.message)
+        return error
+
+    def _pace(self, drained: Drained) -> None:
+        """Whether the next read may come at once."""
+        small = drained.bytes < SMALL_READ_BYTES
+        behind = drained.sent_at_us - self._decoder.committed_at_us > BEHIND_US
+        self._hurry = not (drained.messages and small and behind and self._decoder.committed_at_us)
+
+    async def _decode(self, drained: Drained) -> Block | None:
+        decoder, messages = self._decoder, drained.messages
+        received_at = self._clock.monotonic()
+        self.feedback.written = max(self.feedback.written, drained.written)
+        if drained.reply_asked:
+            self.feedback.soon()
+        done = 0
+        while (done := decoder.feed(messages, done)) < len(messages):
+            assert decoder.wanted is not None
+            decoder.define(await self._describe(decoder.wanted))
+            done += 1
+        parts = decoder.take()
+        idle = self._idle(parts, drained)
+        if not parts and idle is None:
+            return None
+        return Block(parts, drained.bytes + _overhead(parts), idle, received_at)
+
+    def _idle(self, parts: list[Part], drained: Drained) -> LogPosition | None:
+        """What has been sent beyond the last transaction, while none is open."""
+        if parts and isinstance(parts[-1].end, LogPosition):
+            self._end = max(self._end, parts[-1].end.offset)
+        reached = max(drained.all_sent, self._decoder.passed)
+        if self._decoder.open or reached <= self._end:
+            return None
+        self._end = reached
+        return LogPosition(reached)
+
+
+def _overhead(parts: list[Part]) -> int:
+    """Memory of the objects beside the bytes, from a sample of the rows."""
+    events = columns = 0
+    for part in parts:
+        events += len(part.events)
+        for event in part.events[::_SAMPLE]:
+            if isinstance(event, Change):
+                columns += len(event.relation.columns) * _SAMPLE
+    return events * _EVENT_BYTES + columns * _VALUE_BYTES
