@@ -1,4 +1,4 @@
-"""(pure) Cut the log into blocks as a socket would: some transactions whole, large ones in parts."""
+"""(pure) Cut the log into blocks as a socket would: transactions whole, large ones in parts."""
 
 from collections.abc import Sequence
 

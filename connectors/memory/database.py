@@ -13,7 +13,7 @@ from typing import Final
 
 from connectors.memory.events import LoggedTransaction, Publication
 from connectors.memory.locks import LockTable
-from connectors.memory.storage import Table, View
+from connectors.memory.storage import Cells, Table, View
 from connectors.memory.transaction import ServerTransaction, State
 from engine.errors import RowRejectedError
 from engine.model.change import Change, Transaction
@@ -233,6 +233,12 @@ class MemoryDatabase:
             for child, table in self.tables.items()
             if child != name and any(foreign.parent == name for foreign in table.foreign_keys)
         ]
+
+    def visible_rows(self, name: TableName) -> list[Cells]:
+        """Every committed row of a table, in the order rows were made."""
+        view = self.view()
+        table = self.tables.get(name)
+        return [v.row for v in table.versions.values() if v.visible_in(view)] if table else []
 
     # --- sessions, snapshots, slots -----------------------------------------------------------
 

@@ -43,6 +43,9 @@ class Version:
         self.made = made
         self.ended = 0
 
+    def visible_in(self, view: View) -> bool:
+        return view.sees(self.made) and not (self.ended and view.sees(self.ended))
+
 
 @dataclass(frozen=True, slots=True)
 class Unique:

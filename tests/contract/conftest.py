@@ -1,0 +1,21 @@
+"""One bench per test, for every registered connector."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.contract.bench import SourceBench, TargetBench
+from tests.contract.registry import SOURCES, TARGETS, source_bench, target_bench
+
+
+@pytest_asyncio.fixture(params=sorted(SOURCES))
+async def source_side(request: pytest.FixtureRequest) -> AsyncIterator[SourceBench]:
+    async with source_bench(request.param) as bench:
+        yield bench
+
+
+@pytest_asyncio.fixture(params=sorted(TARGETS))
+async def target_side(request: pytest.FixtureRequest) -> AsyncIterator[TargetBench]:
+    async with target_bench(request.param) as bench:
+        yield bench
