@@ -5,8 +5,8 @@ One object is one client process. `sever` is its death as the server sees it.
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
 from typing import Final
 
@@ -172,7 +172,7 @@ class MemorySource:
 
     # --- the stream ---------------------------------------------------------------------------
 
-    async def blocks(self, after: Position) -> AsyncIterator[Block]:
+    async def blocks(self, after: Position) -> AsyncGenerator[Block, None]:
         await asyncio.sleep(0)
         self._live()
         assert isinstance(after, LogPosition)
@@ -180,8 +180,9 @@ class MemorySource:
         session = self._connect()
         slot.reader = session
         try:
-            async for block in self._stream(slot, session, after):
-                yield block
+            async with aclosing(self._stream(slot, session, after)) as stream:
+                async for block in stream:
+                    yield block
         finally:
             self._database.drop_session(session)
 
@@ -199,7 +200,7 @@ class MemorySource:
 
     async def _stream(
         self, slot: Slot, session: ServerSession, after: LogPosition
-    ) -> AsyncIterator[Block]:
+    ) -> AsyncGenerator[Block, None]:
         database = self._database
         index = bisect_right(database.log, after, key=lambda entry: LogPosition(entry.end.offset))
         cutter = Cutter(database.log, index, self._events_per_block, send_empty=self._send_empty)

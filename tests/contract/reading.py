@@ -1,10 +1,10 @@
 """Write to a source and read its stream, in a law's terms."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final
 
 from engine.contracts import Source
 from engine.model.change import Block, Change, Event, Part, SchemaChanged, Transaction
@@ -61,17 +61,12 @@ async def read_until(
 ) -> list[Block]:
     """Blocks from a position until they are enough; the iterator is closed then."""
     blocks: list[Block] = []
-    async with asyncio.timeout(PATIENCE_SECONDS), closing(source.blocks(after)) as stream:
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(source.blocks(after)) as stream:
         async for block in stream:
             blocks.append(block)
             if enough(blocks):
                 return blocks
     raise AssertionError("the stream ended")
-
-
-def closing(stream: AsyncIterator[Block]) -> "aclosing[AsyncGenerator[Block, None]]":
-    """Close a source's iterator at the end; every source's is a generator."""
-    return aclosing(cast("AsyncGenerator[Block, None]", stream))
 
 
 async def read(source: Source, after: Position, transactions: int) -> list[Read]:
@@ -111,4 +106,4 @@ def _text(value: object) -> str:
         return "<NULL>"
     if isinstance(value, bytes | memoryview | bytearray):
         return bytes(value).decode()
-    return f"<{cast(object, value)!r}>"
+    return f"<{value!r}>"

@@ -107,8 +107,8 @@ async def test_what_a_snapshot_shows_is_what_visible_says(snapshots: SourceBench
             await writers.pop(f"{number:02}").commit()
     relation = await relation_of(source, "accounts")
     async with source.snapshot() as snapshot:
-        for number in sorted(writers, reverse=True):
-            await writers[number].commit()
+        for key in sorted(writers, reverse=True):
+            await writers[key].commit()
         await insert(snapshots, "zz")
         shown = {
             text_of(row)[0]

@@ -1,6 +1,7 @@
 """Laws of every source: what `engine.contracts.Source` promises."""
 
 import asyncio
+from contextlib import aclosing
 
 import pytest
 
@@ -19,7 +20,6 @@ from tests.contract.bench import (
 )
 from tests.contract.reading import (
     attach,
-    closing,
     finished,
     insert,
     read,
@@ -181,7 +181,7 @@ async def _acknowledge_and_wait(side: SourceBench, position: Position) -> None:
     """Acknowledge while the stream is read, until the source says so."""
     source = await side.source()
     start = (await source.attach(STREAMED_NAMES, INSERT_ONLY_NAMES)).start
-    async with asyncio.timeout(20), closing(source.blocks(start)) as stream:
+    async with asyncio.timeout(20), aclosing(source.blocks(start)) as stream:
         async for _ in stream:
             await source.acknowledge(position)
             other = await side.source()
@@ -499,13 +499,13 @@ async def test_a_second_reader_is_refused_and_can_evict_the_first(source_side: S
     assert isinstance(second, ExclusiveSource)
     start = await attach(first)
     assert await second.reader() is None
-    async with closing(first.blocks(start)) as stream:
+    async with aclosing(first.blocks(start)) as stream:
         await anext(stream)
         assert await second.reader()
         with pytest.raises(SlotBusyError):
             await read(second, start, 1)
         await second.evict()
-        with pytest.raises(SourceConnectionError):
+        with pytest.raises(SourceConnectionError):  # noqa: PT012 (some blocks may come first)
             async with asyncio.timeout(20):
                 while True:
                     await anext(stream)

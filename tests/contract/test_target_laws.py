@@ -1,5 +1,7 @@
 """Laws of every transactional target: what `engine.contracts.TransactionalTarget` promises."""
 
+# ruff: noqa: PT012 (what must raise is a whole transaction)
+
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
