@@ -1,7 +1,7 @@
 """One attempt to carry a replication: from opening both ends to the drain or the first error."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -17,6 +17,7 @@ from engine.contracts import (
 from engine.errors import FencedError, PositionLostError
 from engine.loading import Loading
 from engine.model.position import Position
+from engine.model.relation import TableName
 from engine.model.state import FRONTIER, LaneRow
 from engine.outcome import Outcome
 from engine.roster import Roster, build
@@ -44,6 +45,7 @@ class Flow:
         take_over: bool,
         held_epoch: int | None,
         told: Position | None,
+        again: Sequence[TableName] = (),
     ) -> None:
         self._config = config
         self._source = source
@@ -52,6 +54,7 @@ class Flow:
         self._stop_at = stop_at
         self._take_over = take_over
         self._held_epoch = held_epoch
+        self._again = again
         self.epoch: int | None = None
         self.told = told
         self.flowed = False
@@ -115,7 +118,7 @@ class Flow:
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, roster
         )
-        if not await self._unless_stopped(loading.run(control)):
+        if not await self._unless_stopped(loading.run(control, self._again)):
             return Outcome("stopped")
         if start is None:
             self._around.state("stopped")

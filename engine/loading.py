@@ -63,17 +63,20 @@ class Loading:
         record = self.states.get(table)
         return record is None or record.state in LOADING_STATES
 
-    async def run(self, control: TargetSession) -> None:
-        """Load every pending table, then finish what is loaded."""
+    async def run(self, control: TargetSession, again: Sequence[TableName] = ()) -> None:
+        """Load every pending table, then finish what is loaded. `again`: tables whose chunks do
+        not fit together with the log; they begin anew."""
+        if again:
+            await self.copy([self.roster.relations[table] for table in again], control, again=True)
         pending = self._pending()
         if pending:
             self._around.state("loading")
             definitions = await self._source.definitions(pending)
-            await self._make(definitions, control)
+            await self.make(definitions, control)
             await self.copy([self.roster.relations[t] for t in pending], control)
         await self._finish(control)
 
-    async def _make(
+    async def make(
         self, definitions: Sequence[TableDefinition], control: TargetSession
     ) -> None:
         """Create target tables and record them as ours to load."""

@@ -17,9 +17,16 @@ from typing import Final
 
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Disk, Random, SnapshotSource, TransactionalTarget
-from engine.errors import InvariantError, PenstockError, PositionLostError, Retry
+from engine.errors import (
+    InvariantError,
+    PenstockError,
+    PositionLostError,
+    Retry,
+    SnapshotLostError,
+)
 from engine.flow import Flow
 from engine.model.position import Position
+from engine.model.relation import TableName
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.outcome import Outcome
@@ -65,8 +72,9 @@ async def run_replication(
     running = Backoff(RUNNING, clock, random)
     epoch: int | None = None
     told: Position | None = None
+    again: tuple[TableName, ...] = ()
     while True:
-        flow = Flow(config, source, target, around, stop_at, take_over, epoch, told)
+        flow = Flow(config, source, target, around, stop_at, take_over, epoch, told, again)
         try:
             return await flow.run()
         except BaseExceptionGroup as group:
@@ -75,6 +83,7 @@ async def run_replication(
             error = single
         epoch, told = flow.epoch or epoch, flow.told or told
         _refuse(error)
+        again = _to_load_again(error)
         if flow.flowed:
             running.reset()
         delay = (running if epoch is not None else starting).next_delay()
@@ -83,6 +92,12 @@ async def run_replication(
         log.warning("trying again", action="pipeline.retry", error=error, delay_seconds=delay)
         around.state("retrying")
         await _sleep_or_stop(delay, stop)
+
+
+def _to_load_again(error: PenstockError) -> tuple[TableName, ...]:
+    """The table whose chunks, read at different times, cannot be joined with the log."""
+    table = error.context.get("table") if isinstance(error, SnapshotLostError) else None
+    return (table,) if isinstance(table, TableName) else ()
 
 
 def _refuse(error: PenstockError) -> None:

@@ -27,7 +27,8 @@ from engine.model.state import LaneRow, TableState
 from engine.outcome import Outcome
 from engine.plan.lanes import WHOLE, checkpoint_name, groups
 from engine.queue.bounded import BoundedQueue, Budget
-from engine.roster import Roster
+from engine.reloading import LANE_POLL_SECONDS, Reloading
+from engine.roster import Roster, build
 from engine.route.router import Router
 from engine.surroundings import Surroundings
 
@@ -75,6 +76,8 @@ class Streaming:
         self._caught_up = False
         self._received_us = 0
         self._committer: Committer | None = None
+        self._router: Router | None = None
+        self._epoch = 0
 
     @property
     def told(self) -> Position | None:
@@ -85,6 +88,7 @@ class Streaming:
     ) -> Outcome:
         """Carry changes from `position` on. `row` is the frontier's checkpoint row."""
         self._frontier = Frontier(position)
+        self._epoch = claimed.epoch
         await self._make_lanes(claimed.epoch, control, position)
         committer = self._committer = Committer(
             self._frontier,
@@ -95,19 +99,21 @@ class Streaming:
             acknowledge_delay_seconds=self._config.apply.acknowledge_delay_seconds,
         )
         async with AsyncExitStack() as stack:
+            desk = await stack.enter_async_context(self._target.session())
             sessions = [
                 await stack.enter_async_context(self._target.session())
                 for _ in range(self._config.budget.appliers)
             ]
-            identities = [session.identity for session in (control, *sessions)]
+            identities = [session.identity for session in (control, desk, *sessions)]
             await record_sessions(control, claimed.epoch, identities)
-            return await self._flow(position, committer, control, sessions)
+            return await self._flow(position, committer, control, desk, sessions)
 
     async def _flow(
         self,
         position: Position,
         committer: Committer,
         control: TargetSession,
+        desk: TargetSession,
         sessions: Sequence[TargetSession],
     ) -> Outcome:
         around = self._around
@@ -119,26 +125,32 @@ class Streaming:
             around.random,
             connected=self._connected,
         )
-        station = self._station()
+        evolution = self._evolution()
+        station = self._station(evolution)
         goal = await self._goal()
         around.state("catching-up")
         async with asyncio.TaskGroup() as tasks:
             reading = tasks.create_task(reader.run(), name="capture")
             routing = tasks.create_task(self._route(), name="route")
-            committing = tasks.create_task(committer.run(control), name="checkpoint")
+            finish = asyncio.Event()
+            committing = tasks.create_task(committer.run(control, finish), name="checkpoint")
             others = [
                 tasks.create_task(run_applier(station, session), name=f"applier-{number}")
                 for number, session in enumerate(sessions)
             ]
             others.append(tasks.create_task(self._gauge(), name="gauges"))
+            if self._config.loads:
+                reloading = self._reloading(evolution)
+                others.append(tasks.create_task(reloading.run(desk), name="reload"))
             others.append(tasks.create_task(self._watch_source(), name="source-watch"))
             reason = await self._until(goal)
             around.state("draining")
             await _end(reading)
             self._queue.close()
             await self._drain(routing)
-            await _end(committing, *others)
-            await committer.commit(control)
+            await _end(*others)
+            finish.set()
+            await committing
         self._around.state("stopped")
         return Outcome(reason, str(self._frontier.position))
 
@@ -161,12 +173,7 @@ class Streaming:
         checkpoints = {name: self._checkpoint(name, rows[name]) for name in set(names.values())}
         chunks = await self._loading.stored_chunks(control)
         for group in await self._groups(tables):
-            lane = Lane(
-                WHOLE if self._transactional else checkpoint_name(group[0]),
-                {table: checkpoints[names[table]] for table in group},
-                grouped=len(group) == 1 or (self._transactional and not self._tied),
-                wake=self._scheduler.wake,
-            )
+            lane = self._lane({table: checkpoints[names[table]] for table in group})
             filters = self._loading.catch_up(chunks, group)
             if filters:
                 lane.admit = LaneCatchUp(filters, lane.caught_up).admit
@@ -174,6 +181,39 @@ class Streaming:
             lane.stopped = any([s is not None and s.state in STOPPED_STATES for s in states])
             self._lanes.update(dict.fromkeys(group, lane))
         self._around.metrics.lanes(len(set(map(id, self._lanes.values()))))
+
+    def _lane(self, checkpoints: dict[TableName, Checkpoint]) -> Lane:
+        return Lane(
+            self._checkpoint_name(next(iter(checkpoints))),
+            checkpoints,
+            grouped=len(checkpoints) == 1 or (self._transactional and not self._tied),
+            wake=self._scheduler.wake,
+        )
+
+    def lane_of(self, table: TableName) -> Lane | None:
+        return self._lanes.get(table)
+
+    async def add_lane(self, table: TableName, desk: TargetSession) -> Lane:
+        """A held lane for a table that is new to the stream; in `transactional` mode the one lane
+        takes the table in, held."""
+        name = self._checkpoint_name(table)
+        if self._transactional:
+            lane = next(iter(self._lanes.values()))
+            lane.checkpoints = {**lane.checkpoints, table: next(iter(lane.checkpoints.values()))}
+        else:
+            row = (await read_rows(desk)).get(name)
+            if row is None:
+                row = LaneRow(self._epoch, 0, str(self._frontier.position))
+                await store_rows(desk, self._epoch, {name: row})
+            lane = self._lane({table: self._checkpoint(name, row)})
+        lane.held = True
+        while lane.busy:
+            await asyncio.sleep(LANE_POLL_SECONDS)
+        self._lanes[table] = lane
+        if self._router is not None:
+            self._router.forget()
+        self._around.metrics.lanes(len(set_of(self._lanes)))
+        return lane
 
     @property
     def _transactional(self) -> bool:
@@ -197,13 +237,29 @@ class Streaming:
 
     # stations
 
-    def _station(self) -> ApplyStation:
-        around = self._around
-        evolution = Evolution(
+    def _evolution(self) -> Evolution:
+        return Evolution(
             self._loading.known,
             follow=self._config.apply.on_schema_change is OnSchemaChange.APPLY,
             evolved=self._evolved,
         )
+
+    def _reloading(self, evolution: Evolution) -> Reloading:
+        return Reloading(
+            self._source,
+            self._loading,
+            self,
+            self._scheduler,
+            evolution,
+            self._around,
+            rebuild=self._rebuild,
+        )
+
+    async def _rebuild(self) -> Roster:
+        return build(self._config, await self._source.relations())
+
+    def _station(self, evolution: Evolution) -> ApplyStation:
+        around = self._around
         rejections = RowByRow(
             self._config.on_row_error.value,
             evolution,
@@ -255,7 +311,7 @@ class Streaming:
     async def _route(self) -> None:
         lane_of = self._lanes.get
         whole = next(iter(self._lanes.values()), None) if self._transactional else None
-        router = Router(lane_of, self._frontier, self._budget.release, whole)
+        router = self._router = Router(lane_of, self._frontier, self._budget.release, whole)
         while (block := await self._queue.get()) is not None:
             if block.parts:
                 self._received_us = block.parts[-1].transaction.committed_at_us

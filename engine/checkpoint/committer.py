@@ -47,11 +47,16 @@ class Committer:
         self.stored = str(row.position)
         self.acknowledged: Position | None = None
 
-    async def run(self, session: TargetSession) -> None:
-        """Store and acknowledge until cancelled."""
-        while True:
-            await asyncio.sleep(INTERVAL_SECONDS)
-            if self._due():
+    async def run(self, session: TargetSession, stop: asyncio.Event) -> None:
+        """Store and acknowledge until `stop` is set, then once more. Not to be cancelled for a
+        clean end: a store whose outcome is unknown could not be followed by another."""
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(INTERVAL_SECONDS):
+                    await stop.wait()
+            except TimeoutError:
+                pass
+            if stop.is_set() or self._due():
                 await self.commit(session)
             await self._acknowledge()
 

@@ -76,7 +76,7 @@ class TableCatchUp:
                 f"a row of {change.relation.qualified} moved between chunks read at different "
                 "times, and the log does not hold all of it",
                 hint="the table is loaded again from its beginning",
-                context={"relation": change.relation.qualified},
+                context={"table": change.relation.table},
             )
         return Change(INSERT, change.relation, change.new, None)
 
