@@ -5,9 +5,7 @@ a skip with its reason, unless PENSTOCK_REQUIRE_SERVERS=15,18 names it or CI is 
 """
 
 import itertools
-import os
 from collections.abc import Callable, Iterator
-from typing import Final
 
 import pytest
 from hypothesis import settings
@@ -15,14 +13,7 @@ from hypothesis.database import DirectoryBasedExampleDatabase
 
 from tests.servers.postgres import Cluster, Database
 from tests.servers.programs import CACHE, ServerUnavailableError
-
-VERSIONS: Final = tuple(os.environ.get("PENSTOCK_TEST_POSTGRES", "15,18").split(","))
-
-REQUIRED: Final = frozenset(
-    os.environ.get(
-        "PENSTOCK_REQUIRE_SERVERS", "15,18" if os.environ.get("CI") in ("true", "1") else ""
-    ).split(",")
-)
+from tests.servers.versions import REQUIRED, VERSIONS
 
 settings.register_profile(
     "penstock",

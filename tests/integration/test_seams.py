@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from engine.contracts import Clock, Disk, Random
 from engine.errors import InvariantError, StateError
 from engine.seams import LocalDisk, SystemClock, SystemRandom
@@ -75,7 +76,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", fill)
-        with pytest.raises(StateError, match="No space left on device.*free space"):
+        with pytest.raises(StateError, match=r"No space left on device.*free space"):
             disk.append("a", b"lost")
     assert (tmp_path / "a").read_bytes() == b"kept"
     assert disk.append("a", b"next") == 4

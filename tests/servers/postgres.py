@@ -125,10 +125,12 @@ class Cluster:
         for attempt in range(START_ATTEMPTS):
             self.port = free_port()
             try:
-                return self._launch()
+                self._launch()
             except RuntimeError:
                 if attempt == START_ATTEMPTS - 1 or "could not bind" not in self.log.read_text():
                     raise
+            else:
+                return
 
     def stop(self, mode: str = "fast") -> None:
         """Stop and wait. `fast` ends sessions and checkpoints, `immediate` leaves recovery to do,

