@@ -9,7 +9,7 @@ from engine.config.problems import Problems, shown
 Document: TypeAlias = dict[str, object]
 
 DOCUMENT_CHARACTERS_MAX: Final = 2 * 1024 * 1024
-"""Longest file. A mapping with a rule for each of 10,000 tables has about 1.5 million characters."""
+"""Longest file. A mapping with a rule for each of 10,000 tables has 1.5 million characters."""
 
 DEPTH_MAX: Final = 32
 """Deepest nesting. AWS's own deepest document (object mapping) has about ten levels."""

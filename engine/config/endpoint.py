@@ -1,7 +1,5 @@
 """The two ends of a replication: `[source]` and `[target]`. (pure)"""
 
-# ruff: noqa: RUF009 - `key` declares a field, as `dataclasses.field` does
-
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum

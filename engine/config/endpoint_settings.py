@@ -4,8 +4,6 @@ The declared keys have effect. The others are known to AWS; they are accepted so
 endpoint can be carried over, and reported as having no effect yet.
 """
 
-# ruff: noqa: RUF009 - `key` declares a field, as `dataclasses.field` does
-
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -141,7 +141,7 @@ class Text:
     def check(self, value: str) -> None:
         if len(value) > TEXT_CHARACTERS_MAX:
             raise ValueError(f"must be at most {TEXT_CHARACTERS_MAX} characters")
-        if "\0" in value or not value.isascii() and not _encodable(value):
+        if "\0" in value or (not value.isascii() and not _encodable(value)):
             raise ValueError("must be valid Unicode text without NUL")
         if not value:
             if not self.empty:

@@ -7,7 +7,7 @@ from typing import Final, NoReturn
 from engine.errors import ConfigError
 
 PROBLEMS_MAX: Final = 100
-"""Problems kept of one reading; a person mends a few and reads again, a mangled file has thousands."""
+"""Problems kept of one reading; a person mends a few at a time, a mangled file has thousands."""
 
 NAME_SHOWN_MAX: Final = 80
 """Characters of a user's own name shown in a message: a PostgreSQL name (63 bytes) fits."""
@@ -58,13 +58,13 @@ class Problems:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """The known name that looks most like `name`, letter case aside; '' when none does."""
-    folded = {candidate.lower(): candidate for candidate in known}
+    folded = {candidate.lower(): str(candidate) for candidate in known}
     found = difflib.get_close_matches(name.lower()[:NAME_SHOWN_MAX], folded, n=1, cutoff=0.6)
     return folded[found[0]] if found else ""
 
 
 def shown(name: object) -> str:
     """A user's own name made safe for a message: clipped, control characters escaped."""
-    text = str(name)
+    text = str(name) or '""'
     clipped = text if len(text) <= NAME_SHOWN_MAX else text[:NAME_SHOWN_MAX] + "..."
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in clipped)

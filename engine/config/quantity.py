@@ -21,7 +21,7 @@ SIZE_UNITS: Final = {
 DURATION_UNITS: Final = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 """Seconds of each unit."""
 
-_QUANTITY: Final = re.compile(r"\A([0-9]{1,15}(?:\.[0-9]{1,6})?) ?([A-Za-z]{1,3})\Z", re.ASCII)
+_QUANTITY: Final = re.compile(r"\A([0-9]{1,16}(?:\.[0-9]{1,6})?) ?([A-Za-z]{1,3})\Z", re.ASCII)
 
 SIZE_EXPECTED: Final = 'a size such as "256MiB" or "10GiB", or a whole number of bytes'
 DURATION_EXPECTED: Final = 'a duration such as "10s" or "5min"'
@@ -76,4 +76,4 @@ def format_duration(seconds: float) -> str:
         count = seconds / DURATION_UNITS[unit]
         if count >= 1 and count == int(count):
             return f"{int(count)}{unit}"
-    return f"{round(seconds * 1000, 3):g}ms" if seconds else "0s"
+    return f"{seconds * 1000:.3f}".rstrip("0").rstrip(".") + "ms" if seconds else "0s"

@@ -1,7 +1,5 @@
 """What one replication is told to do: the whole configuration, checked. (pure)"""
 
-# ruff: noqa: RUF009 - `key` declares a field, as `dataclasses.field` does
-
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,7 +23,7 @@ RESERVED_SUFFIXES: Final = ("_insert", "_inserts", "_insert_only")
 
 PARALLEL_TABLES: Final = 4
 """One worker process moves about two COPY streams at full speed on its core; four keep both servers
-busy through the pauses between chunks. AWS's 8 would double the source's connections for nothing."""
+busy through the pauses between chunks. AWS's 8 would only double the source's connections."""
 
 PARALLEL_TABLES_MAX: Final = 49
 """AWS's own limit."""

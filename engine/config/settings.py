@@ -28,26 +28,6 @@ class SettingsFile(Section):
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ReplicationSettings:
-    """The settings with every default filled in, and which keys the user wrote.
-
-    `written` holds dotted keys (`FullLoadSettings.MaxFullLoadSubTasks`) of the user's document.
-    """
-
-    expanded: Mapping[str, object] = field(default_factory=lambda: defaults())
-    written: frozenset[str] = frozenset()
-
-    def value(self, path: str) -> object:
-        """A key's value, its default when it was not written. Raises KeyError for an unknown one."""
-        node: object = self.expanded
-        for name in path.split("."):
-            if not isinstance(node, Mapping):
-                raise KeyError(path)
-            node = node[name]
-        return node
-
-
 def defaults() -> Document:
     """The whole document as AWS echoes it for a replication without settings."""
     return {name: _default(entry) for name, entry in CATALOG.keys.items()}
@@ -59,6 +39,26 @@ def _default(entry: Entry) -> object:
             return None
         return {name: _default(inner) for name, inner in entry.keys.items()}
     return copy.copy(entry.default)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReplicationSettings:
+    """The settings with every default filled in, and which keys the user wrote.
+
+    `written` holds dotted keys (`FullLoadSettings.MaxFullLoadSubTasks`) of the user's document.
+    """
+
+    expanded: Mapping[str, object] = field(default_factory=defaults)
+    written: frozenset[str] = frozenset()
+
+    def value(self, path: str) -> object:
+        """A key's value, or its default. Raises KeyError for an unknown key."""
+        node: object = self.expanded
+        for name in path.split("."):
+            if not isinstance(node, Mapping):
+                raise KeyError(path)
+            node = node[name]
+        return node
 
 
 def read_settings(document: Document, problems: Problems) -> ReplicationSettings:

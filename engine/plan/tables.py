@@ -43,8 +43,8 @@ class LeftOut:
 class Selection:
     """The decision for a whole catalog.
 
-    `tables`: all carried, highest load order first, then by name. `insert_only`: those of them whose
-    updates and deletes are not carried. `left_out`: the others, by name. `unmatched`: ids of
+    `tables`: all carried, highest load order first, then by name. `insert_only`: those of them
+    whose updates and deletes are not carried. `left_out`: the others, by name. `unmatched`: ids of
     including rules that match no table of the catalog, most often a misspelt name.
     """
 

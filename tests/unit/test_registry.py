@@ -1,0 +1,70 @@
+import sys
+from importlib.metadata import EntryPoint
+from types import ModuleType
+
+import pytest
+
+from engine import registry
+from engine.errors import ConfigError
+
+
+def test_an_unknown_engine_suggests_the_nearest() -> None:
+    with pytest.raises(ConfigError, match='did you mean "postgres"') as caught:
+        registry.source("postgresql")
+    assert caught.value.field == "source.engine"
+
+
+def test_an_engine_that_has_no_such_side_is_refused() -> None:
+    with pytest.raises(ConfigError, match='"blackhole" cannot be a source'):
+        registry.source("blackhole")
+
+
+def test_names_lists_what_each_side_knows() -> None:
+    assert {"postgres", "memory"} <= set(registry.names("source"))
+    assert "blackhole" not in registry.names("source")
+    assert "blackhole" in registry.names("target")
+
+
+def test_a_connector_is_imported_on_first_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("outside_connector")
+    monkeypatch.setattr(module, "create", lambda *_: None, raising=False)
+    monkeypatch.setitem(sys.modules, "outside_connector", module)
+    connector = registry.Connector(source="outside_connector:create")
+    monkeypatch.setattr(registry, "CONNECTORS", {"x": connector})
+    assert registry.source("x") is vars(module)["create"]
+
+
+def test_a_missing_driver_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "needs_driver.py").write_text("import a_driver_that_nobody_has\n")
+    monkeypatch.syspath_prepend(str(folder))
+    connector = registry.Connector(target="needs_driver:create", install="penstock[x]")
+    monkeypatch.setattr(registry, "CONNECTORS", {"x": connector})
+    with pytest.raises(ConfigError, match="a_driver_that_nobody_has") as caught:
+        registry.target("x")
+    assert caught.value.hint == "pip install 'penstock[x]'"
+
+
+def test_a_broken_module_of_our_own_is_not_called_a_missing_driver(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connector = registry.Connector(source="connectors.nothing_here:create")
+    monkeypatch.setattr(registry, "CONNECTORS", {"x": connector})
+    with pytest.raises(ModuleNotFoundError):
+        registry.source("x")
+
+
+def test_outside_connectors_come_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("outside_connector")
+    monkeypatch.setattr(module, "create", lambda *_: None, raising=False)
+    monkeypatch.setitem(sys.modules, "outside_connector", module)
+    point = EntryPoint("theirs", "outside_connector:create", "penstock.sources")
+    monkeypatch.setattr(
+        registry.metadata,
+        "entry_points",
+        lambda group, name="theirs": [point] if (group, name) == (point.group, "theirs") else [],
+    )
+    assert registry.source("theirs") is vars(module)["create"]
+    assert "theirs" in registry.names("source")
