@@ -43,7 +43,8 @@ class ChunkLookup:
         """The chunk of a key: wire values (bytes) in `relation.key` order."""
         if self._any is not None or not self._chunks:
             return self._any
-        value = tuple([decode(part) for decode, part in zip(self._decoders, key)])  # type: ignore[arg-type]
+        parts = zip(self._decoders, key, strict=False)
+        value = tuple([decode(part) for decode, part in parts])  # type: ignore[arg-type]
         at = bisect_left(self._highs, value)
         if at == len(self._chunks):
             return None

@@ -21,8 +21,8 @@ from typing import Final
 
 from connectors._sql.quoting import identifier, qualified
 from connectors.postgres.chunk_sql import from_item
-from connectors.postgres.keyorder import COLLATED, orderable
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
+from connectors.postgres.keyorder import COLLATED, orderable
 from connectors.postgres.load_connection import Connection
 from engine.errors import SourceError
 from engine.model.chunk import Chunk
@@ -137,7 +137,7 @@ async def _key_width(connection: Connection, relation: Relation, storage: Storag
     width = 0
     for index in await _indexes(connection, storage):
         common = 0
-        for ours, theirs in zip(usable, index):
+        for ours, theirs in zip(usable, index, strict=False):
             if ours != theirs:
                 break
             common += 1

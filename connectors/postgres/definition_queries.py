@@ -25,7 +25,8 @@ ORDER BY wanted.n
 
 COLUMNS: Final = """
 SELECT a.attrelid AS relation, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod) AS type,
-  a.attnotnull, a.attidentity::text AS identity, a.attgenerated::text AS generated, pg_get_expr(d.adbin, d.adrelid) AS expression,
+  a.attnotnull, a.attidentity::text AS identity, a.attgenerated::text AS generated,
+  pg_get_expr(d.adbin, d.adrelid) AS expression,
   CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END
     AS collation
 FROM pg_attribute a

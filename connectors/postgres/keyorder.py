@@ -51,6 +51,9 @@ _DATE: Final = rb"(\d{4,7})-(\d\d)-(\d\d)"
 _TIME: Final = rb"(\d\d):(\d\d):(\d\d)(?:\.(\d{1,6}))?"
 _ZONE: Final = rb"(?:([+-])(\d\d)(?::(\d\d))?(?::(\d\d))?)?"
 _DATE_TEXT: Final = re.compile(_DATE + rb"( BC)?")
+_INTEGER_TEXT: Final = re.compile(rb"-?[0-9]{1,19}")
+_UUID_TEXT: Final = re.compile(rb"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_BYTEA_TEXT: Final = re.compile(rb"\\x(?:[0-9a-f]{2})*")
 _TIMESTAMP_TEXT: Final = re.compile(_DATE + rb" " + _TIME + _ZONE + rb"( BC)?")
 
 
@@ -81,12 +84,21 @@ def _raw(value: bytes) -> bytes:
     return bytes(value)
 
 
+def _integer_text(value: bytes) -> int:
+    if _INTEGER_TEXT.fullmatch(value) is None:
+        # int() would quote the value in its error.
+        raise ValueError("an integer is not in decimal form")
+    return int(value)
+
+
 def _uuid_text(value: bytes) -> bytes:
-    return bytes.fromhex(bytes(value).decode("ascii").replace("-", ""))
+    if _UUID_TEXT.fullmatch(value) is None:
+        raise ValueError("a uuid is not in the server's form")
+    return bytes.fromhex(bytes(value).replace(b"-", b"").decode("ascii"))
 
 
 def _bytea_text(value: bytes) -> bytes:
-    if not value.startswith(b"\\x"):
+    if _BYTEA_TEXT.fullmatch(value) is None:
         raise ValueError("bytea is not in hex form")
     return bytes.fromhex(bytes(value[2:]).decode("ascii"))
 
@@ -147,9 +159,9 @@ _BINARY: Final[dict[int, Decoder]] = {
 }
 
 _TEXT: Final[dict[int, Decoder]] = {
-    INT2: int,
-    INT4: int,
-    INT8: int,
+    INT2: _integer_text,
+    INT4: _integer_text,
+    INT8: _integer_text,
     DATE: _date_text,
     TIMESTAMP: _timestamp_text,
     TIMESTAMPTZ: _timestamp_text,

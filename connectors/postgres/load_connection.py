@@ -10,7 +10,6 @@ from typing import Final, TypeAlias
 
 import asyncpg
 
-
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
 Connect: TypeAlias = Callable[[], Awaitable[Connection]]
 """Opens one more connection to one database, as configured."""

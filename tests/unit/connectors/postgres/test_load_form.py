@@ -1,0 +1,60 @@
+"""Binary only where every byte may pass."""
+
+from dataclasses import replace
+
+import pytest
+
+from connectors.postgres.load_form import BINARY, TEXT, load_form
+from engine.model.relation import Column, ColumnType, Format, Relation
+
+VERSION = 150000
+
+
+def relation(*types: ColumnType, form: Format = Format.BINARY) -> Relation:
+    columns = tuple(Column(f"c{i}", type_, form) for i, type_ in enumerate(types))
+    return Relation(1, "s", "t", columns, wire="postgres")
+
+
+PLAIN = relation(ColumnType("integer", 23), ColumnType("numeric(10,2)", 1700, 655366))
+
+
+def test_equal_types_pass_as_they_are() -> None:
+    assert load_form(PLAIN, PLAIN, VERSION) == BINARY
+
+
+def test_a_target_in_another_column_order_is_no_reason_for_text() -> None:
+    turned = replace(PLAIN, columns=PLAIN.columns[::-1])
+    assert load_form(PLAIN, turned, VERSION) == BINARY
+
+
+@pytest.mark.parametrize("type_", [ColumnType("real", 700), ColumnType("bigint", 20)])
+def test_another_type_is_copied_as_text(type_: ColumnType) -> None:
+    other = relation(type_, ColumnType("numeric(10,2)", 1700, 655366))
+    assert load_form(PLAIN, other, VERSION) == TEXT
+
+
+def test_an_absent_table_or_column_is_copied_as_text() -> None:
+    assert load_form(PLAIN, None, VERSION) == TEXT
+    assert load_form(PLAIN, relation(ColumnType("integer", 23)), VERSION) == TEXT
+
+
+def test_a_column_that_travels_as_text_is_copied_as_text() -> None:
+    text = relation(ColumnType("aclitem[]", 1034), form=Format.TEXT)
+    assert load_form(text, text, VERSION) == TEXT
+
+
+@pytest.mark.parametrize(
+    "type_",
+    [
+        ColumnType("regclass", 2205),
+        ColumnType("regtype[]", 2211),
+        ColumnType("s.pair", 20000, definition="composite(a integer, b regproc)"),
+    ],
+)
+def test_what_numbers_objects_of_the_catalog_is_copied_by_name(type_: ColumnType) -> None:
+    numbered = relation(type_)
+    assert load_form(numbered, numbered, VERSION) == TEXT
+
+
+def test_rows_of_another_wire_form_are_copied_as_text() -> None:
+    assert load_form(replace(PLAIN, wire="memory"), PLAIN, VERSION) == TEXT
