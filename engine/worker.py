@@ -18,6 +18,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -26,7 +27,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from engine.contracts import Clock, Disk, Random, Source, Target
+from engine.contracts import (
+    Clock,
+    Disk,
+    Random,
+    SnapshotSource,
+    Source,
+    Target,
+    TransactionalTarget,
+)
 from engine.errors import ConfigError, InvariantError, PenstockError
 from engine.failpoint import arm
 from engine.observe.health import Health, Verdict
@@ -82,8 +91,8 @@ class Pipeline(Protocol):
     def __call__(
         self,
         config: "ReplicationConfig",
-        source: Source,
-        target: Target,
+        source: SnapshotSource,
+        target: TransactionalTarget,
         *,
         clock: Clock,
         random: Random,
@@ -94,6 +103,7 @@ class Pipeline(Protocol):
         stop_at: str | None,
         take_over: bool,
         report: Callable[[str, Mapping[str, object]], None],
+        process: str,
     ) -> Awaitable[object]: ...
 
 
@@ -165,7 +175,7 @@ class Worker:
 
     async def _pipeline(self, stop: asyncio.Event) -> None:
         random = _system_random()
-        source, target = self._parts.connect(self._config, self._clock, random)
+        source, target = self._ends(random)
         try:
             await self._parts.pipeline(
                 self._config,
@@ -180,12 +190,23 @@ class Worker:
                 stop_at=self._options.stop_at,
                 take_over=self._options.take_over,
                 report=self._report,
+                process=f"{socket.gethostname()}:{os.getpid()}",
             )
         finally:
             for side in (source, target):
                 with contextlib.suppress(TimeoutError, PenstockError):  # it ends in any case
                     async with asyncio.timeout(CLOSE_SECONDS):
                         await side.close()
+
+    def _ends(self, random: Random) -> tuple[SnapshotSource, TransactionalTarget]:
+        source, target = self._parts.connect(self._config, self._clock, random)
+        if not isinstance(source, SnapshotSource):
+            raise ConfigError(
+                "source.engine", "cannot read existing rows, so it cannot be a source"
+            )
+        if not isinstance(target, TransactionalTarget):
+            raise ConfigError("target.engine", "has no transactions, so it cannot be a target")
+        return source, target
 
     async def _until_end(self, pipeline: asyncio.Task[None], stop: asyncio.Event) -> Outcome:
         stopping = asyncio.create_task(stop.wait(), name="stop signal")

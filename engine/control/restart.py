@@ -2,8 +2,12 @@
 
 A crash (killed, out of memory, a defect) and a failure whose class says that it may pass are
 answered by a new start; what needs a person, what is wrong in the file, and what will fail the same
-way again are not. A worker that moved rows before it ended shows that starting again helps: it is
-started at once, and the row of failures begins anew.
+way again are not. Nor is a server that could not be reached in the minute that a pipeline tries
+when it starts, as long as no worker of this run has moved a row: that is more often a wrong address
+than an outage, and someone is looking.
+
+A worker that moved rows before it ended shows that starting again helps: it is started at once, and
+the row of failures begins anew.
 """
 
 from dataclasses import dataclass
@@ -14,12 +18,8 @@ from engine.errors import Retry
 from engine.observe.report import Outcome
 from engine.retry import Backoff, Policy
 
-FIRST_START_FAILURES_MAX: Final = 5
-"""Failures in a row of a replication that never moved a row, until it gives up.
-
-Someone is looking at a first start: about 10 s of patience for a server that is just coming up, not
-minutes of it for a mistyped host name.
-"""
+FIRST_START_CRASHES_MAX: Final = 5
+"""Crashes in a row of a replication that never moved a row, until it gives up: about 10 s."""
 
 FAILURES_MAX: Final = 100
 """Failures in a row of a replication that has moved rows before, until it gives up."""
@@ -68,12 +68,15 @@ class Restarts:
             self._ever_moved = True
             self._backoff.reset()
         delay = self._backoff.next_delay()
-        if not self._ever_moved and self._backoff.attempt > FIRST_START_FAILURES_MAX:
-            return None
-        if delay is None:
+        if delay is None or not (self._ever_moved or self._first_start(life)):
             return None
         first = self._backoff.attempt == 1
         return max(0.0 if first else delay, START_INTERVAL_SECONDS - life.seconds, 0.0)
+
+    def _first_start(self, life: Life) -> bool:
+        """Whether a worker that never moved a row gets another try."""
+        crashed = life.outcome is None or life.outcome.retry == Retry.RESTART.value
+        return crashed and self._backoff.attempt <= FIRST_START_CRASHES_MAX
 
 
 def restartable(outcome: Outcome | None) -> bool:

@@ -1,7 +1,7 @@
 """What is retried, how often, and how long the waits are."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from hypothesis import given
@@ -43,7 +43,9 @@ class Share:
         return low + (high - low) * self.share
 
 
-def _fails(times: int, error: Callable[[], Exception]) -> "tuple[list[int], Callable[[], object]]":
+def _fails(
+    times: int, error: Callable[[], Exception]
+) -> "tuple[list[int], Callable[[], Awaitable[str]]]":
     calls: list[int] = []
 
     async def call() -> str:
@@ -71,7 +73,9 @@ def test_the_error_class_decides() -> None:
 async def test_a_passing_failure_is_tried_again(error: type[PenstockError]) -> None:
     calls, call = _fails(3, lambda: error("x"))
     told: list[int] = []
-    result = await retry(call, _backoff(NO_WAIT), on_retry=lambda e, n, d: told.append(n))  # type: ignore[arg-type]
+    result = await retry(
+        call, _backoff(NO_WAIT), on_retry=lambda _error, attempt, _delay: told.append(attempt)
+    )
     assert (result, len(calls), told) == ("done", 4, [1, 2, 3])
 
 
@@ -79,20 +83,20 @@ async def test_a_passing_failure_is_tried_again(error: type[PenstockError]) -> N
 async def test_any_other_failure_passes_through_at_once(error: Exception) -> None:
     calls, call = _fails(9, lambda: error)
     with pytest.raises(type(error)):
-        await retry(call, _backoff(NO_WAIT))  # type: ignore[arg-type]
+        await retry(call, _backoff(NO_WAIT))
     assert len(calls) == 1
 
 
 async def test_the_last_error_is_raised_when_the_attempts_are_used_up() -> None:
     calls, call = _fails(9, lambda: SourceConnectionError("x"))
     with pytest.raises(SourceConnectionError):
-        await retry(call, _backoff(Policy(first_delay_seconds=0.0, attempts_max=2)))  # type: ignore[arg-type]
+        await retry(call, _backoff(Policy(first_delay_seconds=0.0, attempts_max=2)))
     assert len(calls) == 3
 
 
 async def test_cancellation_ends_the_wait() -> None:
     _, call = _fails(9, lambda: SourceConnectionError("x"))
-    waiting = asyncio.create_task(retry(call, _backoff(Policy(first_delay_seconds=3600))))  # type: ignore[arg-type]
+    waiting = asyncio.create_task(retry(call, _backoff(Policy(first_delay_seconds=3600))))
     await asyncio.sleep(0)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):

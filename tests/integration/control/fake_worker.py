@@ -15,7 +15,7 @@ from typing import Any
 from engine import errors
 from engine.config.load import load_replication
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random
+from engine.contracts import Clock, Random, SnapshotSource, TransactionalTarget
 from engine.model.batch import TableCounts
 from engine.model.relation import TableName
 from engine.seams import LocalDisk
@@ -24,16 +24,24 @@ from engine.worker import Parts, main
 CANARY = "canary-7f3a"
 
 
-class Side:
-    """Nothing to connect to."""
+def _uncalled(*arguments: object) -> None:
+    raise AssertionError("the fake pipeline calls nothing")
 
-    async def open(self) -> None: ...
+
+class _Nothing:
+    """Nothing to connect to."""
 
     async def close(self) -> None: ...
 
 
+def _side(contract: type) -> Any:
+    """An object that has every method of a contract, as `isinstance` looks for them."""
+    names = {name for name in dir(contract) if not name.startswith("_")} - {"close"}
+    return type("Side", (_Nothing,), dict.fromkeys(names, _uncalled))()
+
+
 def connect(config: ReplicationConfig, clock: Clock, random: Random) -> Any:
-    return Side(), Side()
+    return _side(SnapshotSource), _side(TransactionalTarget)
 
 
 async def pipeline(config: ReplicationConfig, source: Any, target: Any, **given: Any) -> None:
@@ -84,21 +92,36 @@ async def block(detail: str, given: Mapping[str, Any]) -> None:
     await given["stop"].wait()
 
 
-async def crash_until(detail: str, given: Mapping[str, Any]) -> None:
-    """Killed on each start until the file `detail` has two lines; then done."""
-    lives = Path(detail)
-    with lives.open("a") as file:
-        file.write("life\n")
-    if len(lives.read_text().splitlines()) < 3:
+async def crash_twice(detail: str, given: Mapping[str, Any]) -> None:
+    """Killed on the first two starts, as the file `detail` counts them; then done."""
+    if _life(detail) < 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def fail_until(detail: str, given: Mapping[str, Any]) -> None:
-    """The source is away on the first start."""
-    lives = Path(detail)
-    if not lives.exists():
-        lives.write_text("life\n")
+async def crash_always(detail: str, given: Mapping[str, Any]) -> None:
+    _life(detail)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+async def source_away_once(detail: str, given: Mapping[str, Any]) -> None:
+    """Rows flow, then the source goes away for longer than the pipeline waits."""
+    _flow(given)
+    if _life(detail) == 1:
         raise errors.SourceConnectionError("the source is away", hint="start it")
+
+
+async def announce(detail: str, given: Mapping[str, Any]) -> None:
+    """Writes its process id to the file `detail`, then runs until it is stopped."""
+    _life(detail)
+    Path(detail).with_suffix(".pid").write_text(str(os.getpid()))
+    await until_stopped("", given)
+
+
+def _life(detail: str) -> int:
+    lives = Path(detail)
+    count = len(lives.read_text()) + 1 if lives.exists() else 1
+    lives.write_text("x" * count)
+    return count
 
 
 BEHAVIOURS = {
@@ -109,8 +132,10 @@ BEHAVIOURS = {
     "defect": defect,
     "group": group,
     "block": block,
-    "crash-until": crash_until,
-    "fail-until": fail_until,
+    "crash-twice": crash_twice,
+    "crash-always": crash_always,
+    "source-away-once": source_away_once,
+    "announce": announce,
 }
 
 

@@ -18,15 +18,6 @@ from tests.integration.control.fake_worker import CANARY
 FAKE = Path(__file__).with_name("fake_worker.py")
 ROOT = Path(__file__).resolve().parents[3]
 
-FILE = """
-[replication]
-id = "orders"
-[source]
-engine = "memory"
-[target]
-engine = "memory"
-"""
-
 
 class Running:
     """A started worker. `say` waits for a log line."""
@@ -53,14 +44,12 @@ Start = Callable[..., Running]
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    file = tmp_path / "orders.toml"
-    file.write_text(FILE)
+def start(orders: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
     def start(behaviour: str, *arguments: str, **environment: str) -> Running:
         process = subprocess.Popen(
-            [sys.executable, FAKE, "--log-format=json", *arguments, str(file)],
+            [sys.executable, FAKE, "--log-format=json", *arguments, str(orders)],
             env={**os.environ, "PYTHONPATH": str(ROOT), "FAKE_PIPELINE": behaviour, **environment},
             stderr=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -145,8 +134,9 @@ def test_the_error_class_is_the_exit_code(start: Start, way: str, error: str, co
     assert last["replication"] == "orders"
 
 
-def test_a_wrong_file_exits_2_and_every_problem_is_told(start: Start, tmp_path: Path) -> None:
-    (tmp_path / "orders.toml").write_text(FILE + '[load]\nparalel_tables = 1\nprepare = "x"\n')
+def test_a_wrong_file_exits_2_and_every_problem_is_told(start: Start, orders: Path) -> None:
+    with orders.open("a") as file:
+        file.write('[load]\nparalel_tables = 1\nprepare = "x"\n')
     worker = start("done")
     assert worker.end() == 2
     told = json.dumps(worker.lines)
@@ -197,11 +187,11 @@ def test_a_port_in_use_is_a_wrong_command_line(start: Start) -> None:
     assert "cannot listen" in str(second.lines[-1]["error"])
 
 
-def test_the_kernel_kills_it_with_its_parent(start: Start, tmp_path: Path) -> None:
+def test_the_kernel_kills_it_with_its_parent(orders: Path) -> None:
     script = (
         "import os, subprocess, sys, time\n"
         f"worker = subprocess.Popen([sys.executable, {str(FAKE)!r}, '--parent', str(os.getpid()),"
-        f" {str(tmp_path / 'orders.toml')!r}])\n"
+        f" {str(orders)!r}])\n"
         "time.sleep(1.5); print(worker.pid, worker.poll(), flush=True); os.kill(os.getpid(), 9)\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "FAKE_PIPELINE": "hang"}

@@ -1,0 +1,176 @@
+"""The supervisor over real child processes that die in every way."""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from engine.control.supervisor import Supervisor, WorkerArguments
+from engine.observe.report import Outcome
+from engine.seams import SystemClock, SystemRandom
+
+FAKE = str(Path(__file__).with_name("fake_worker.py"))
+ROOT = str(Path(__file__).resolve().parents[3])
+
+
+class Recorder:
+    """A view that keeps what it is shown."""
+
+    takes_log = True
+
+    def __init__(self) -> None:
+        self.events: list[Mapping[str, object]] = []
+        self.log: list[str] = []
+
+    def event(self, event: Mapping[str, object]) -> None:
+        self.events.append(event)
+
+    def log_line(self, line: str) -> None:
+        self.log.append(line)
+
+    def named(self, name: str) -> list[Mapping[str, object]]:
+        return [event for event in self.events if event["event"] == name]
+
+
+Make = Callable[[str], tuple[Supervisor, Recorder]]
+
+
+@pytest.fixture
+def make(orders: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+
+    def make(behaviour: str) -> tuple[Supervisor, Recorder]:
+        monkeypatch.setenv("FAKE_PIPELINE", behaviour)
+        view = Recorder()
+        supervisor = Supervisor(
+            WorkerArguments(file=orders),
+            view,
+            SystemClock(),
+            SystemRandom(),
+            (sys.executable, FAKE),
+        )
+        return supervisor, view
+
+    return make
+
+
+async def _until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(8):
+        while not condition():
+            await asyncio.sleep(0.02)
+
+
+def _lived(lives: Path, times: int) -> bool:
+    return lives.exists() and len(lives.read_text()) == times
+
+
+def _shown(view: Recorder, event: str, times: int) -> bool:
+    return len(view.named(event)) >= times
+
+
+async def test_a_finished_replication_is_done(make: Make) -> None:
+    supervisor, view = make("done")
+    assert await supervisor.run() == Outcome(0)
+    assert [event["event"] for event in view.events if event["event"] != "metrics"] == [
+        "started",
+        "state",
+        "caught-up",
+        "state",
+    ]
+    assert view.named("metrics")[-1]["target_rows"] == 10
+
+
+@pytest.mark.parametrize(("error", "code"), [("FencedError", 3), ("SourceError", 1)])
+async def test_a_final_failure_ends_with_its_reason_and_remedy(
+    make: Make, error: str, code: int
+) -> None:
+    supervisor, view = make(f"fail:{error}")
+    outcome = await supervisor.run()
+    assert (outcome.exit, outcome.reason, outcome.remedy) == (code, "it broke", "mend it")
+    assert len(view.named("started")) == 1
+    assert any("the replication failed" in line for line in view.log)
+
+
+async def test_a_killed_worker_is_started_again_and_goes_on(make: Make, tmp_path: Path) -> None:
+    lives = tmp_path / "lives"
+    supervisor, view = make(f"announce:{lives}")
+    running = asyncio.create_task(supervisor.run())
+    pid_file = lives.with_suffix(".pid")
+    for life in (1, 2):
+        await _until(partial(_lived, lives, life))
+        await _until(partial(_shown, view, "metrics", life))
+        os.kill(int(pid_file.read_text()), signal.SIGKILL)
+        await _until(partial(_shown, view, "restarting", life))
+    await _until(lambda: len(lives.read_text()) == 3)
+    assert "SIGKILL" in str(view.named("restarting")[0]["reason"])
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == Outcome(0)
+
+
+async def test_crashes_at_start_are_tried_again_until_it_works(make: Make, tmp_path: Path) -> None:
+    supervisor, view = make(f"crash-twice:{tmp_path / 'lives'}")
+    assert await supervisor.run() == Outcome(0)
+    assert len(view.named("started")) == 3
+
+
+async def test_a_passing_failure_is_started_again(make: Make, tmp_path: Path) -> None:
+    supervisor, view = make(f"source-away-once:{tmp_path / 'lives'}")
+    assert await supervisor.run() == Outcome(0)
+    assert view.named("restarting")[0]["reason"] == "the source is away"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+async def test_a_signal_is_passed_on_once_and_drains(make: Make, number: signal.Signals) -> None:
+    supervisor, view = make("until-stopped:0.3")
+    running = asyncio.create_task(supervisor.run())
+    await _until(lambda: view.named("state"))
+    os.kill(os.getpid(), number)
+    assert await running == Outcome(0)
+    assert any("finished what was begun" in line for line in view.log)
+
+
+async def test_a_second_signal_kills_at_once(make: Make) -> None:
+    supervisor, view = make("hang")
+    running = asyncio.create_task(supervisor.run())
+    await _until(lambda: view.named("state"))
+    os.kill(os.getpid(), signal.SIGINT)
+    await _until(lambda: any("draining" in line for line in view.log))
+    began = time.monotonic()
+    os.kill(os.getpid(), signal.SIGINT)
+    assert await running == Outcome(0)
+    assert time.monotonic() - began < 2
+
+
+async def test_a_stop_while_waiting_to_start_again_ends_at_once(make: Make, tmp_path: Path) -> None:
+    supervisor, view = make(f"crash-always:{tmp_path / 'lives'}")
+    running = asyncio.create_task(supervisor.run())
+    await _until(lambda: len(view.named("restarting")) == 2)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == Outcome(0)
+
+
+async def test_a_frozen_worker_is_killed_when_the_stop_takes_too_long(
+    make: Make, tmp_path: Path
+) -> None:
+    supervisor, view = make(f"announce:{tmp_path / 'lives'}")
+    running = asyncio.create_task(supervisor.run())
+    await _until(lambda: view.named("state"))
+    os.kill(int((tmp_path / "lives.pid").read_text()), signal.SIGSTOP)
+    began = time.monotonic()
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == Outcome(0)
+    assert time.monotonic() - began < 10.5
+
+
+async def test_a_wrong_file_is_not_started_again(make: Make, orders: Path) -> None:
+    orders.write_text("[replication]\n")
+    supervisor, view = make("done")
+    outcome = await supervisor.run()
+    assert outcome.exit == 2
+    assert not view.named("restarting")
