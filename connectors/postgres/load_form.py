@@ -2,6 +2,7 @@
 
 The text form is lossless for every type, given the settings pinned on both sides, and names what
 the binary form numbers: a `regclass` travels in binary as an OID that means another table there.
+`aclitem` has no binary form, and at any depth the server finds that out only while it copies.
 """
 
 import re
@@ -13,8 +14,8 @@ from engine.model.relation import Column, Format, Relation
 BINARY: Final = "postgres-binary"
 TEXT: Final = "postgres-text"
 
-_NUMBERED: Final = re.compile(
-    r"\breg(?:class|collation|config|dictionary|namespace|oper|operator|proc|procedure|role|type"
+_TEXT_ONLY: Final = re.compile(
+    r"\baclitem\b|\breg(?:class|collation|config|dictionary|namespace|oper|operator|proc|procedure|role|type"
     r"|database)\b"
 )
 
@@ -35,6 +36,6 @@ def load_form(relation: Relation, target: Relation | None, version: int) -> str:
 def _passes(column: Column, there: Column | None, version: int) -> bool:
     if there is None or column.format is not Format.BINARY:
         return False
-    if _NUMBERED.search(column.type.name) or _NUMBERED.search(column.type.definition):
+    if _TEXT_ONLY.search(column.type.name) or _TEXT_ONLY.search(column.type.definition):
         return False
     return judge(column.type, there.type, version) is Passage.SAME

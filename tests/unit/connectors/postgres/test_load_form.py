@@ -48,10 +48,11 @@ def test_a_column_that_travels_as_text_is_copied_as_text() -> None:
     [
         ColumnType("regclass", 2205),
         ColumnType("regtype[]", 2211),
+        ColumnType("aclitem[]", 1034),
         ColumnType("s.pair", 20000, definition="composite(a integer, b regproc)"),
     ],
 )
-def test_what_numbers_objects_of_the_catalog_is_copied_by_name(type_: ColumnType) -> None:
+def test_what_has_no_meaning_in_binary_form_elsewhere_is_copied_as_text(type_: ColumnType) -> None:
     numbered = relation(type_)
     assert load_form(numbered, numbered, VERSION) == TEXT
 
