@@ -6,7 +6,8 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from engine.config.endpoint_settings import PostgresSourceSettings, PostgresTargetSettings
-from engine.config.kind import Choice, Duration, Size, Text
+from engine.config.kind import Duration, Size
+from engine.config.kind_text import Choice, Text
 from engine.config.section import Section, key
 from engine.config.url import ConnectionUrl, Url
 from engine.errors import ConfigError

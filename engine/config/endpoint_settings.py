@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from engine.config.kind import Flag, Integer, Kind, Password, Text, Word
+from engine.config.kind import Flag, Integer, Kind
+from engine.config.kind_text import Password, Text, Word
 from engine.config.secret import Secret
 from engine.config.section import Section, key
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from engine.config.kind import ListOf, Text
+from engine.config.kind_text import ListOf, Text
 from engine.config.pattern import NamePattern, literal
 from engine.config.section import Section, key
 

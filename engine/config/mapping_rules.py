@@ -7,7 +7,7 @@ it is refused by its rule-id until it is supported, never skipped.
 from typing import Final
 
 from engine.config.document import Document
-from engine.config.kind import LIST_ITEMS_MAX
+from engine.config.kind_text import LIST_ITEMS_MAX
 from engine.config.mapping import RuleAction, SelectionRule, TableMapping
 from engine.config.pattern import NamePattern, literal
 from engine.config.problems import Problems, nearest, shown

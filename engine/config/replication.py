@@ -7,7 +7,8 @@ from typing import ClassVar, Final
 
 from engine.config.capacity import APPLIERS_MAX, Budget, CapacityConfig
 from engine.config.endpoint import POSTGRES, SourceConfig, TargetConfig
-from engine.config.kind import Choice, Duration, Flag, Integer, Size, Text
+from engine.config.kind import Duration, Flag, Integer, Size
+from engine.config.kind_text import Choice, Text
 from engine.config.mapping import EVERYTHING, TableMapping
 from engine.config.section import Section, key
 from engine.config.settings import ReplicationSettings
@@ -18,8 +19,8 @@ RESERVED_IDS: Final = frozenset({"all", "control", "default", "none", "penstock"
 """Words with a meaning of their own: `all` and `none` for commands, the others for what is
 Penstock's own and not a replication's."""
 
-RESERVED_SUFFIXES: Final = ("_insert", "_inserts", "_insert_only")
-"""Endings of the second publication's name: an id with one would own another id's publication."""
+RESERVED_SUFFIX: Final = "_inserts"
+"""Ending of the second publication's name: an id with it would own another id's publication."""
 
 PARALLEL_TABLES: Final = 4
 """One worker process moves about two COPY streams at full speed on its core; four keep both servers
@@ -253,9 +254,8 @@ class ReplicationConfig(Section):
         name = self.id.lower().replace("-", "_")
         if name in RESERVED_IDS:
             raise ConfigError("replication.id", "is a reserved word; choose another name")
-        if name.endswith(RESERVED_SUFFIXES):
-            endings = ", ".join(RESERVED_SUFFIXES)
-            raise ConfigError("replication.id", f"must not end in {endings}")
+        if name.endswith(RESERVED_SUFFIX):
+            raise ConfigError("replication.id", f"must not end in {RESERVED_SUFFIX}")
 
     def _validate_start(self) -> None:
         if not self.start_position:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from engine.config.document import Document
-from engine.config.kind import Text
+from engine.config.kind_text import Text
 from engine.config.problems import Problems, shown
 from engine.config.section import Section, key, read_value, type_name
 from engine.config.settings_catalog import CATALOG, Entry, Group, Items

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from engine.config.kind import Flag, Integer, Kind, Text, Word
+from engine.config.kind import Flag, Integer, Kind
+from engine.config.kind_text import Text, Word
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,13 @@ class ConnectionUrl:
             parts["user"] = self.user
         return parts | dict(self.options) | {"sslmode": self.sslmode}
 
+    def reveal_conninfo(self) -> str:
+        """A libpq connection string, **with the password**: for a driver's connect call only."""
+        parameters = self.libpq_parameters()
+        if self.password is not None:
+            parameters["password"] = self.password.reveal()
+        return " ".join(f"{name}={_quoted(value)}" for name, value in parameters.items())
+
     def __str__(self) -> str:
         user = quote(self.user, safe="")
         password = f":{MASK}" if self.password is not None else ""
@@ -133,6 +140,12 @@ class ConnectionUrl:
             f"{self.scheme}://{user}{password}{at}{host}:{self.port}/{database}"
             f"{'?' if query else ''}{query}"
         )
+
+
+def _quoted(value: str) -> str:
+    """A value of a connection string. PostgreSQL manual, "Keyword/Value Connection Strings"."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _is_loopback(host: str) -> bool:

@@ -1,4 +1,5 @@
 import sys
+from importlib import metadata
 from importlib.metadata import EntryPoint
 from types import ModuleType
 
@@ -62,7 +63,7 @@ def test_outside_connectors_come_by_entry_point(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "outside_connector", module)
     point = EntryPoint("theirs", "outside_connector:create", "penstock.sources")
     monkeypatch.setattr(
-        registry.metadata,
+        metadata,
         "entry_points",
         lambda group, name="theirs": [point] if (group, name) == (point.group, "theirs") else [],
     )

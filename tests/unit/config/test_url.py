@@ -1,5 +1,9 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from psycopg.conninfo import conninfo_to_dict
 
+from engine.config.secret import Secret
 from engine.config.url import parse_postgres_url, parse_url
 
 
@@ -98,3 +102,16 @@ def test_a_refused_url_is_not_repeated() -> None:
 def test_urls_of_other_engines_keep_their_scheme_and_options() -> None:
     url = parse_url("kafka://broker:9092/topic?acks=all")
     assert (url.scheme, url.host, url.port, url.option("acks")) == ("kafka", "broker", 9092, "all")
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1))
+def test_any_password_reaches_libpq_as_it_is(password: str) -> None:
+    url = parse_postgres_url("postgresql://me@h/d").with_password(Secret(password))
+    assert conninfo_to_dict(url.reveal_conninfo()) == {
+        "user": "me",
+        "password": password,
+        "host": "h",
+        "port": "5432",
+        "dbname": "d",
+        "sslmode": "verify-full",
+    }

@@ -8,17 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.config.kind import (
-    Choice,
-    Duration,
-    Flag,
-    Integer,
-    ListOf,
-    MistypedError,
-    OneOf,
-    Size,
-    Text,
-)
+from engine.config.kind import Duration, Flag, Integer, MistypedError, OneOf, Size
+from engine.config.kind_text import Choice, ListOf, Text
 from engine.config.quantity import format_duration, format_size, parse_duration, parse_size
 from engine.config.replication import ApplyMode
 from engine.config.secret import Secret
