@@ -112,14 +112,19 @@ class Source(Protocol):
         ...
 
     async def attach(
-        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        create: bool = True,
     ) -> Attached:
         """Make or check what reading the log needs (publication, then slot) for these tables.
+        Without `create` the reader (slot) must be there: a new one would begin at "now".
 
         Idempotent. Does not wait for another reader of the same slot; `blocks` does.
 
         Raises:
-            PositionLostError: the slot is lost or invalidated.
+            PositionLostError: the slot is lost, invalidated, or absent and not to be made.
         """
         ...
 
@@ -212,9 +217,7 @@ class SnapshotSource(Source, Protocol):
         """Whether rows written by this transaction are in a snapshot with that text."""
         ...
 
-    def chunk_of(
-        self, done: Sequence[ChunkDone], relation: Relation, key: Key
-    ) -> ChunkDone | None:
+    def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
         """The chunk in whose range a key (wire values, in `relation.key` order) lies."""
         ...
 
@@ -327,7 +330,6 @@ class TargetTransaction(ControlTransaction, Protocol):
         ...
 
 
-
 class TargetSession(Protocol):
     """One connection of one applier. Not shared; one transaction at a time."""
 
@@ -336,9 +338,7 @@ class TargetSession(Protocol):
         """(backend pid, backend start) on the server; (0, '') where there is no such thing."""
         ...
 
-    def begin(
-        self, fences: Sequence[Fence] = ()
-    ) -> AbstractAsyncContextManager[TargetTransaction]:
+    def begin(self, fences: Sequence[Fence] = ()) -> AbstractAsyncContextManager[TargetTransaction]:
         """A transaction; leaving the context without `commit` rolls it back. After any error but
         a rolled-back row error the session may be broken: `broken` tells."""
         ...

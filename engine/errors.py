@@ -14,10 +14,10 @@ PenstockError                           retry       exit  who acts
 |-- TargetError                         never       1
 |   |-- TargetConnectionError           backoff     1     engine
 |   |-- CommitUnknownError              backoff     1     engine: read the lane row, then decide
-|   |-- TargetBusyError                 wait        1     engine: deadlock, serialization, lock timeout
+|   |-- TargetBusyError                 wait        1     engine: deadlock, lock timeout
 |   |-- FenceFailedError(lane)          restart     1     engine: read the lane row, then decide
-|   |-- FencedError(owner)              never       3     operator: another owner took the replication
-|   |-- TargetRewoundError              restart     1     engine: the target lost commits, read again
+|   |-- FencedError(owner)              never       3     operator: another owner took over
+|   |-- TargetRewoundError              restart     1     engine: it lost commits, read again
 |   |-- RowRejectedError                quarantine  1     setting decides
 |   |   `-- RowMissingError             quarantine  1     setting decides
 |   |-- TargetFullError                 backoff     1     operator frees space, engine goes on

@@ -104,9 +104,7 @@ class Flow:
     ) -> Outcome:
         seqs = SeqSum(sum([row.seq for row in claimed.lanes.values()]))
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(
-                watch(watcher, claimed.epoch, seqs, self._around.clock), name="watch"
-            )
+            watching = tasks.create_task(watch(watcher, claimed.epoch, seqs), name="watch")
             try:
                 return await self._carry(claimed, control, seqs)
             finally:
@@ -123,14 +121,13 @@ class Flow:
         if start is None:
             self._around.state("stopped")
             return Outcome("loaded")
-        return await self._stream(claimed, control, seqs, roster, loading, start)
+        return await self._stream(claimed, control, seqs, loading, start)
 
     async def _stream(
         self,
         claimed: Claim,
         control: TargetSession,
         seqs: SeqSum,
-        roster: Roster,
         loading: Loading,
         start: tuple[Position, LaneRow],
     ) -> Outcome:
@@ -140,13 +137,14 @@ class Flow:
             self._target,
             self._around,
             seqs,
-            roster,
             loading,
             self._stop_at,
+            claimed.epoch,
+            *start,
         )
         self.flowed = True
         try:
-            return await streaming.run(claimed, control, *start)
+            return await streaming.run(control)
         finally:
             self.told = streaming.told or self.told
 
@@ -186,4 +184,3 @@ class Flow:
 
 async def _as_coroutine(work: Awaitable[None]) -> None:
     await work
-

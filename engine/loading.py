@@ -76,9 +76,7 @@ class Loading:
             await self.copy([self.roster.relations[t] for t in pending], control)
         await self._finish(control)
 
-    async def make(
-        self, definitions: Sequence[TableDefinition], control: TargetSession
-    ) -> None:
+    async def make(self, definitions: Sequence[TableDefinition], control: TargetSession) -> None:
         """Create target tables and record them as ours to load."""
         fresh = [d for d in definitions if d.table not in self.states]
         begun = [d for d in definitions if d.table in self.states]
@@ -128,8 +126,7 @@ class Loading:
         async with AsyncExitStack() as stack:
             lanes = await self._loader_lanes(control, count)
             loaders = [
-                (await stack.enter_async_context(self._target.session()), lane)
-                for lane in lanes
+                (await stack.enter_async_context(self._target.session()), lane) for lane in lanes
             ]
             await self._chunk_copy().load(
                 relations, await self.stored_chunks(control), loaders, again=again
@@ -187,13 +184,8 @@ class Loading:
 
     def _ready(self, loaded: Sequence[TableName]) -> list[TableRecord]:
         """Records of tables that stream from now on."""
-        carried = set(self.roster.carried)
-        unknown = [t for t in carried if t not in self.states and not self._config.loads]
-        return [
-            self.streaming_record(table)
-            for table in sorted({*loaded, *unknown})
-            if table in carried
-        ]
+        new = [t for t in self.roster.carried if t not in self.states and not self._config.loads]
+        return [self.streaming_record(table) for table in (*loaded, *new)]
 
     def streaming_record(self, table: TableName) -> TableRecord:
         """The record of a table that streams, with the version it was made from."""
@@ -214,7 +206,7 @@ class Loading:
                 chunks[table], self._source.visible, self._source.chunk_of, self._source.position
             )
             for table in lane_tables
-            if chunks.get(table) and all([chunk.snapshot for chunk in chunks[table]])
+            if chunks.get(table) and all(chunk.snapshot for chunk in chunks[table])
         }
 
     # progress

@@ -30,8 +30,6 @@ REQUEST_POLL_SECONDS: Final = 2.0
 DISCOVERY_SECONDS: Final = 20.0
 """Time between looks for new tables: they are to be there within a minute, load included."""
 
-LANE_POLL_SECONDS: Final = 0.05
-
 
 class Lanes(Protocol):
     """The stream's lanes, by table."""
@@ -103,7 +101,7 @@ class Reloading:
                 self._scheduler.wake(lane)
             record = TableRecord(table, TableState.NEEDS_RELOAD, reason=error.message)
             await self._loading.save(desk, [record])
-            self._around.log.error(
+            self._around.log.exception(
                 "table could not be loaded",
                 action="reload.failed",
                 relation=str(table),
@@ -153,8 +151,7 @@ class Reloading:
 
     async def _hold(self, lane: Lane) -> None:
         lane.held = True
-        while lane.busy:
-            await asyncio.sleep(LANE_POLL_SECONDS)
+        await self._scheduler.released(lane)
 
     async def _refresh_roster(self) -> None:
         self._loading.roster = await self._rebuild()

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.config.endpoint import WithoutIdentity
 from engine.config.replication import ReplicationConfig
 from engine.errors import ConfigError
 from engine.model import relation_text
@@ -37,9 +36,8 @@ def build(config: ReplicationConfig, present: Sequence[Relation]) -> Roster:
     Raises:
         ConfigError: the mapping selects no table.
     """
-    # a load alone needs no replica identity: every table can be copied
-    policy = config.source.without_identity if config.streams else WithoutIdentity.INSERT_ONLY
-    selection = select(present, config.mapping, policy)
+    policy = config.source.without_identity if config.streams else None
+    selection = select(present, config.mapping, without_identity=policy)
     if not selection.tables:
         raise ConfigError(
             "mapping",

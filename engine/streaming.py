@@ -1,4 +1,4 @@
-"""The stream: capture -> queue -> route -> apply -> checkpoint, until stopped or a goal is reached."""
+"""The stream: capture -> queue -> route -> apply -> checkpoint, until a stop or a goal."""
 
 import asyncio
 from collections.abc import Sequence
@@ -8,26 +8,26 @@ from typing import Final
 from engine.apply.applier import ApplyStation, BatchLimits, run_applier
 from engine.apply.evolution import Evolution
 from engine.apply.fallback import RowByRow
-from engine.apply.lane import Checkpoint, Lane
+from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.apply.tally import Tally
 from engine.capture.reader import Reader
 from engine.checkpoint.committer import Committer
 from engine.checkpoint.frontier import Frontier
-from engine.checkpoint.ownership import Claim, SeqSum, read_rows, record_sessions, store_rows
-from engine.config.replication import ApplyMode, OnSchemaChange, ReplicationConfig
-from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
+from engine.checkpoint.ownership import SeqSum, record_sessions
+from engine.config.replication import OnSchemaChange, ReplicationConfig
+from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import PenstockError
-from engine.load.handover import LaneCatchUp
+from engine.gauges import Gauges
+from engine.lane_table import LaneTable
 from engine.loading import Loading
 from engine.model.position import Position
 from engine.model.relation import TableName
-from engine.model.segment import Mark
 from engine.model.state import LaneRow, TableState
 from engine.outcome import Outcome
-from engine.plan.lanes import WHOLE, checkpoint_name, groups
 from engine.queue.bounded import BoundedQueue, Budget
-from engine.reloading import LANE_POLL_SECONDS, Reloading
+from engine.reloading import Reloading
+from engine.retention import Retention, SlotGivenUpError
 from engine.roster import Roster, build
 from engine.route.router import Router
 from engine.surroundings import Surroundings
@@ -39,16 +39,10 @@ DRAIN_SECONDS: Final = 10.0
 
 GOAL_POLL_SECONDS: Final = 0.05
 
-GAUGES_SECONDS: Final = 1.0
-
-SOURCE_SECONDS: Final = 10.0
-"""Time between two looks at the source's head and the log it keeps for us."""
-
-STOPPED_STATES: Final = (TableState.SUSPENDED, TableState.NEEDS_RELOAD)
-
 
 class Streaming:
-    """`told` is the newest position acknowledged to the source."""
+    """One stream from a stored frontier on. `told` is the newest position acknowledged to the
+    source."""
 
     def __init__(
         self,
@@ -57,47 +51,44 @@ class Streaming:
         target: TransactionalTarget,
         around: Surroundings,
         seqs: SeqSum,
-        roster: Roster,
         loading: Loading,
         stop_at: str | None,
+        epoch: int,
+        start: Position,
+        row: LaneRow,
     ) -> None:
         self._config = config
         self._source = source
         self._target = target
         self._around = around
         self._seqs = seqs
-        self._roster = roster
         self._loading = loading
         self._stop_at = stop_at
+        self._epoch = epoch
+        self._start = start
         self._budget = Budget(config.budget.queue_bytes_max)
         self._queue = BoundedQueue(self._budget)
         self._scheduler = Scheduler()
-        self._lanes: dict[TableName, Lane] = {}
-        self._caught_up = False
-        self._received_us = 0
-        self._committer: Committer | None = None
-        self._router: Router | None = None
-        self._epoch = 0
+        self._frontier = Frontier(start)
+        self._lanes = LaneTable(config, source, target, loading, self._scheduler, epoch)
+        self._router = Router(self._lanes.lane_of, self._frontier, self._budget.release)
+        self._committer = Committer(
+            self._frontier,
+            row,
+            source,
+            around.clock,
+            committed=lambda: seqs.add(1),
+            acknowledge_delay_seconds=config.apply.acknowledge_delay_seconds,
+        )
 
     @property
     def told(self) -> Position | None:
-        return self._committer.acknowledged if self._committer is not None else None
+        return self._committer.acknowledged
 
-    async def run(
-        self, claimed: Claim, control: TargetSession, position: Position, row: LaneRow
-    ) -> Outcome:
-        """Carry changes from `position` on. `row` is the frontier's checkpoint row."""
-        self._frontier = Frontier(position)
-        self._epoch = claimed.epoch
-        await self._make_lanes(claimed.epoch, control, position)
-        committer = self._committer = Committer(
-            self._frontier,
-            row,
-            self._source,
-            self._around.clock,
-            committed=lambda: self._seqs.add(1),
-            acknowledge_delay_seconds=self._config.apply.acknowledge_delay_seconds,
-        )
+    async def run(self, control: TargetSession) -> Outcome:
+        """Carry changes until stopped or the goal is reached, then drain."""
+        await self._lanes.build(self._loading.roster.carried, control, self._start)
+        self._router.whole = self._lanes.whole
         async with AsyncExitStack() as stack:
             desk = await stack.enter_async_context(self._target.session())
             sessions = [
@@ -105,46 +96,38 @@ class Streaming:
                 for _ in range(self._config.budget.appliers)
             ]
             identities = [session.identity for session in (control, desk, *sessions)]
-            await record_sessions(control, claimed.epoch, identities)
-            return await self._flow(position, committer, control, desk, sessions)
+            await record_sessions(control, self._epoch, identities)
+            try:
+                return await self._flow(control, desk, sessions)
+            except* SlotGivenUpError:
+                await self._source.detach()
+                raise
 
     async def _flow(
-        self,
-        position: Position,
-        committer: Committer,
-        control: TargetSession,
-        desk: TargetSession,
-        sessions: Sequence[TargetSession],
+        self, control: TargetSession, desk: TargetSession, sessions: Sequence[TargetSession]
     ) -> Outcome:
-        around = self._around
-        reader = Reader(
-            self._source,
-            position,
-            self._queue,
-            around.clock,
-            around.random,
-            connected=self._connected,
-        )
         evolution = self._evolution()
         station = self._station(evolution)
+        reader = self._reader()
         goal = await self._goal()
-        around.state("catching-up")
+        self._around.state("catching-up")
+        finish = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
+            gauges = self._gauges()
             reading = tasks.create_task(reader.run(), name="capture")
-            routing = tasks.create_task(self._route(), name="route")
-            finish = asyncio.Event()
-            committing = tasks.create_task(committer.run(control, finish), name="checkpoint")
+            routing = tasks.create_task(self._route(gauges), name="route")
+            committing = tasks.create_task(self._committer.run(control, finish), name="checkpoint")
             others = [
                 tasks.create_task(run_applier(station, session), name=f"applier-{number}")
                 for number, session in enumerate(sessions)
             ]
-            others.append(tasks.create_task(self._gauge(), name="gauges"))
+            others.append(tasks.create_task(gauges.run(), name="gauges"))
+            others.append(tasks.create_task(gauges.watch_source(), name="source-watch"))
             if self._config.loads:
                 reloading = self._reloading(evolution)
                 others.append(tasks.create_task(reloading.run(desk), name="reload"))
-            others.append(tasks.create_task(self._watch_source(), name="source-watch"))
             reason = await self._until(goal)
-            around.state("draining")
+            self._around.state("draining")
             await _end(reading)
             self._queue.close()
             await self._drain(routing)
@@ -154,88 +137,22 @@ class Streaming:
         self._around.state("stopped")
         return Outcome(reason, str(self._frontier.position))
 
-    # lanes
+    # stations
 
-    async def _make_lanes(
-        self, epoch: int, control: TargetSession, position: Position
-    ) -> None:
-        """One lane for each table or group of tied tables, with what is stored about them."""
-        tables = self._roster.carried
-        rows = dict(await read_rows(control))
-        names = {table: self._checkpoint_name(table) for table in tables}
-        missing = {
-            name: LaneRow(epoch, 0, str(position))
-            for name in sorted(set(names.values()))
-            if name not in rows
-        }
-        await store_rows(control, epoch, missing)
-        rows.update(missing)
-        checkpoints = {name: self._checkpoint(name, rows[name]) for name in set(names.values())}
-        chunks = await self._loading.stored_chunks(control)
-        for group in await self._groups(tables):
-            lane = self._lane({table: checkpoints[names[table]] for table in group})
-            filters = self._loading.catch_up(chunks, group)
-            if filters:
-                lane.admit = LaneCatchUp(filters, lane.caught_up).admit
-            states = [self._loading.states.get(table) for table in group]
-            lane.stopped = any([s is not None and s.state in STOPPED_STATES for s in states])
-            self._lanes.update(dict.fromkeys(group, lane))
-        self._around.metrics.lanes(len(set(map(id, self._lanes.values()))))
-
-    def _lane(self, checkpoints: dict[TableName, Checkpoint]) -> Lane:
-        return Lane(
-            self._checkpoint_name(next(iter(checkpoints))),
-            checkpoints,
-            grouped=len(checkpoints) == 1 or (self._transactional and not self._tied),
-            wake=self._scheduler.wake,
+    def _reader(self) -> Reader:
+        return Reader(
+            self._source,
+            self._start,
+            self._queue,
+            self._around.clock,
+            self._around.random,
+            connected=self._connected,
         )
 
-    def lane_of(self, table: TableName) -> Lane | None:
-        return self._lanes.get(table)
-
-    async def add_lane(self, table: TableName, desk: TargetSession) -> Lane:
-        """A held lane for a table that is new to the stream; in `transactional` mode the one lane
-        takes the table in, held."""
-        name = self._checkpoint_name(table)
-        if self._transactional:
-            lane = next(iter(self._lanes.values()))
-            lane.checkpoints = {**lane.checkpoints, table: next(iter(lane.checkpoints.values()))}
-        else:
-            row = (await read_rows(desk)).get(name)
-            if row is None:
-                row = LaneRow(self._epoch, 0, str(self._frontier.position))
-                await store_rows(desk, self._epoch, {name: row})
-            lane = self._lane({table: self._checkpoint(name, row)})
-        lane.held = True
-        while lane.busy:
-            await asyncio.sleep(LANE_POLL_SECONDS)
-        self._lanes[table] = lane
-        if self._router is not None:
-            self._router.forget()
-        self._around.metrics.lanes(len(set_of(self._lanes)))
-        return lane
-
-    @property
-    def _transactional(self) -> bool:
-        return self._config.apply.mode is ApplyMode.TRANSACTIONAL
-
-    def _checkpoint_name(self, table: TableName) -> str:
-        return WHOLE if self._transactional else checkpoint_name(table)
-
-    def _checkpoint(self, name: str, row: LaneRow) -> Checkpoint:
-        replay = self._source.position(row.position)
-        return Checkpoint(name, row.epoch, row.seq, row.position, replay)
-
-    async def _groups(self, tables: Sequence[TableName]) -> list[tuple[TableName, ...]]:
-        target = self._target
-        keys = await target.foreign_keys() if isinstance(target, SchemaTarget) else []
-        chosen = set(tables)
-        self._tied = any([child in chosen for child, _ in keys])
-        if self._transactional:
-            return [tuple(tables)] if tables else []
-        return groups(tables, keys)
-
-    # stations
+    async def _route(self, gauges: Gauges) -> None:
+        while (block := await self._queue.get()) is not None:
+            size = block.size
+            gauges.received(block, self._router.route(block), size)
 
     def _evolution(self) -> Evolution:
         return Evolution(
@@ -243,20 +160,6 @@ class Streaming:
             follow=self._config.apply.on_schema_change is OnSchemaChange.APPLY,
             evolved=self._evolved,
         )
-
-    def _reloading(self, evolution: Evolution) -> Reloading:
-        return Reloading(
-            self._source,
-            self._loading,
-            self,
-            self._scheduler,
-            evolution,
-            self._around,
-            rebuild=self._rebuild,
-        )
-
-    async def _rebuild(self) -> Roster:
-        return build(self._config, await self._source.relations())
 
     def _station(self, evolution: Evolution) -> ApplyStation:
         around = self._around
@@ -270,7 +173,9 @@ class Streaming:
             committed=self._seqs.add,
         )
         limits = BatchLimits(
-            self._config.apply.batch_rows_max, self._config.batch_bytes_max, self._transactional
+            self._config.apply.batch_rows_max,
+            self._config.batch_bytes_max,
+            self._lanes.transactional,
         )
         return ApplyStation(
             self._scheduler,
@@ -280,13 +185,49 @@ class Streaming:
             around.clock,
             around.random,
             release=self._budget.release,
-            done=self._done,
+            done=self._frontier.done,
             applied=self._applied,
             committed=self._seqs.add,
         )
 
-    def _done(self, mark: Mark) -> None:
-        self._frontier.done(mark)
+    def _reloading(self, evolution: Evolution) -> Reloading:
+        return Reloading(
+            self._source,
+            self._loading,
+            self,
+            self._scheduler,
+            evolution,
+            self._around,
+            rebuild=self._rebuild,
+        )
+
+    def _gauges(self) -> Gauges:
+        return Gauges(
+            self._config,
+            self._source,
+            self._around,
+            self._budget,
+            self._scheduler,
+            self._frontier,
+            self._lanes,
+            retained=Retention(self._config.source, self._around.log).judge,
+        )
+
+    # lanes of tables that come later
+
+    def lane_of(self, table: TableName) -> Lane | None:
+        return self._lanes.lane_of(table)
+
+    async def add_lane(self, table: TableName, desk: TargetSession) -> Lane:
+        """A held lane for a table that is new to the stream."""
+        lane = await self._lanes.add(table, desk, self._frontier.position)
+        self._router.forget()
+        return lane
+
+    async def _rebuild(self) -> Roster:
+        return build(self._config, await self._source.relations())
+
+    # what is told
 
     def _applied(self, tally: Tally) -> None:
         size = tally.bytes
@@ -295,9 +236,7 @@ class Streaming:
             size = 0
 
     def _evolved(self, table: TableName) -> None:
-        self._around.log.info(
-            "schema change applied", action="apply.schema", relation=str(table)
-        )
+        self._around.log.info("schema change applied", action="apply.schema", relation=str(table))
 
     def _lane_stopped(self, lane: Lane, error: PenstockError) -> None:
         for table in lane.tables:
@@ -307,19 +246,6 @@ class Streaming:
             self._around.report(
                 "table", {"table": str(table), "state": TableState.NEEDS_RELOAD.value}
             )
-
-    async def _route(self) -> None:
-        lane_of = self._lanes.get
-        whole = next(iter(self._lanes.values()), None) if self._transactional else None
-        router = self._router = Router(lane_of, self._frontier, self._budget.release, whole)
-        while (block := await self._queue.get()) is not None:
-            if block.parts:
-                self._received_us = block.parts[-1].transaction.committed_at_us
-            size = block.size
-            rows = router.route(block)
-            self._caught_up = block.idle is not None
-            if rows:
-                self._around.metrics.received(rows, size)
 
     def _connected(self, error: PenstockError | None) -> None:
         if error is None:
@@ -366,52 +292,6 @@ class Streaming:
                 action="pipeline.drain",
             )
             await _end(routing)
-
-    # what is shown
-
-    async def _gauge(self) -> None:
-        while True:
-            await asyncio.sleep(GAUGES_SECONDS)
-            metrics = self._around.metrics
-            waiting = sum([lane.rows for lane in set_of(self._lanes)])
-            metrics.queue(self._budget.used, waiting)
-            metrics.appliers(self._config.budget.appliers, self._scheduler.busy)
-            wall_us = self._around.clock.wall() * 1e6
-            oldest = self._frontier.oldest_us
-            target_lag = max(0.0, (wall_us - oldest) / 1e6) if oldest else 0.0
-            behind = self._received_us and not self._caught_up
-            source_lag = max(0.0, (wall_us - self._received_us) / 1e6) if behind else 0.0
-            metrics.lag(source_lag, target_lag, None, None)
-            metrics.utilization(
-                max(
-                    self._budget.used / self._budget.bytes_max,
-                    self._scheduler.busy / self._config.budget.appliers,
-                )
-            )
-
-    async def _watch_source(self) -> None:
-        """Log kept for us on the source, and our distance from its head."""
-        while True:
-            await asyncio.sleep(SOURCE_SECONDS)
-            retained = await self._source.retained_bytes()
-            if retained is not None:
-                self._around.metrics.lag(None, None, None, retained)
-                self._judge_retained(retained)
-
-    def _judge_retained(self, retained: int) -> None:
-        limit = self._config.source.wal_retained_warn_bytes
-        if retained > limit:
-            self._around.log.warning(
-                f"the source keeps {retained >> 20} MiB of log for this replication",
-                action="source.retained",
-                bytes=retained,
-                hint="see why the target does not keep up; the source's disk fills meanwhile",
-            )
-
-
-def set_of(lanes: dict[TableName, Lane]) -> list[Lane]:
-    """Each lane once."""
-    return list({id(lane): lane for lane in lanes.values()}.values())
 
 
 async def _end(*tasks: "asyncio.Task[None]") -> None:

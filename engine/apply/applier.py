@@ -127,7 +127,10 @@ async def _apply_batch(
             _give_up(station, lane, batch)
             return
         except TargetBusyError:
-            await _pause(backoff)
+            delay = backoff.next_delay()
+            if delay is None:
+                raise
+            await asyncio.sleep(delay)
             continue
         station.committed(batch.committed(batch.position))
         break
@@ -137,13 +140,6 @@ async def _apply_batch(
     station.applied(tally)
 
 
-async def _pause(backoff: Backoff) -> None:
-    delay = backoff.next_delay()
-    if delay is None:
-        raise
-    await asyncio.sleep(delay)
-
-
 def _settle(station: ApplyStation, batch: LaneBatch) -> None:
     for segment in batch.segments:
         station.done(segment.mark)
@@ -151,7 +147,7 @@ def _settle(station: ApplyStation, batch: LaneBatch) -> None:
 
 
 def _give_up(station: ApplyStation, lane: Lane, batch: LaneBatch) -> None:
-    """A stopped lane lets go of everything it holds: its durable record took it off the frontier."""
+    """A stopped lane lets go of what it holds: its durable record took it off the frontier."""
     _settle(station, batch)
     while (rest := lane.take(station.limits.rows_max, station.limits.bytes_max)) is not None:
         _settle(station, rest)
@@ -219,9 +215,7 @@ async def _stream_transaction(
     station.evolutions.started(lane.name)
     async with session.begin(first.fences(None)) as transaction:
         while True:
-            tally.bytes += await write_events(
-                station.evolutions, transaction, lane, batch.events
-            )
+            tally.bytes += await write_events(station.evolutions, transaction, lane, batch.events)
             tally.add(batch.events)
             marks += [segment.mark for segment in batch.segments]
             station.release(batch.size)

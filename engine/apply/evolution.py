@@ -49,9 +49,7 @@ class Evolution:
         if after is not None:
             pending[change.table] = after
             await transaction.save_table(
-                TableRecord(
-                    change.table, TableState.STREAMING, relation=relation_text.dump(after)
-                )
+                TableRecord(change.table, TableState.STREAMING, relation=relation_text.dump(after))
             )
 
     def _permit(self, known: Relation) -> None:

@@ -220,7 +220,7 @@ def _rejected_row(lane: Lane, item: _Item, error: PenstockError) -> RejectedRow:
 
 
 def payload(change: Change) -> str:
-    """A change as JSON, values in base64 of their wire form; it goes to the quarantine table only."""
+    """A change as JSON, values in base64 of their wire form; for the quarantine table only."""
     relation = change.relation
     return orjson.dumps(
         {
@@ -245,5 +245,3 @@ def _encoded(relation: Relation, row: Row | None) -> dict[str, str | None] | Non
         for column, value in zip(relation.columns, row, strict=True)
         if value is not UNCHANGED
     }
-
-

@@ -64,10 +64,7 @@ def fold(changes: list[Change]) -> list[Run]:
 
 
 def _all_inserts(changes: list[Change]) -> bool:
-    for change in changes:
-        if change[0] != INSERT:
-            return False
-    return True
+    return all(change[0] == INSERT for change in changes)
 
 
 def in_order(changes: Sequence[Change]) -> list[Run]:

@@ -77,7 +77,7 @@ class LaneBatch:
 
 @dataclass(slots=True)
 class Lane:
-    """`checkpoints` maps each table to its checkpoint; all to the same one when the lane has one."""
+    """`checkpoints` maps each table to its checkpoint, or all of them to the same one."""
 
     name: str
     checkpoints: Mapping[TableName, Checkpoint]

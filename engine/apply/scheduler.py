@@ -18,6 +18,7 @@ class Scheduler:
         self.busy = 0
         self._parked = 0
         self._more = asyncio.Event()
+        self._freed = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -49,6 +50,7 @@ class Scheduler:
     def give_back(self, lane: Lane) -> None:
         lane.busy = False
         self.busy -= 1
+        self._freed.set()
         self.wake(lane)
         self._settle()
 
@@ -62,6 +64,12 @@ class Scheduler:
                 await self._more.wait()
             finally:
                 self._parked -= 1
+
+    async def released(self, lane: Lane) -> None:
+        """Wait until the lane is on no applier. Hold it first, or it may be taken again."""
+        while lane.busy:
+            self._freed.clear()
+            await self._freed.wait()
 
     async def idle(self) -> None:
         """Wait until no lane is ready and none is on an applier that has something to do."""

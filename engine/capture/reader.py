@@ -33,7 +33,7 @@ class Inlet(Protocol):
 
 
 class Reader:
-    """`connected` is told None with the first block of a connection, and the error when it breaks."""
+    """`connected` is told None with a connection's first block, and the error when it breaks."""
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class Frontier:
 
     @property
     def oldest_us(self) -> int:
-        """Source commit time of the oldest transaction that is not durable; 0 when there is none."""
+        """Source commit time of the oldest transaction that is not durable; 0 when none is."""
         return self._marks[0].committed_at_us if self._marks else 0
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.contracts import Clock, TargetSession, TransactionalTarget
+from engine.contracts import TargetSession, TransactionalTarget
 from engine.errors import (
     ConfigError,
     FencedError,
@@ -82,9 +82,7 @@ async def claim(
     )
 
 
-async def _claim_once(
-    session: TargetSession, claimant: Claimant, held_epoch: int | None
-) -> Claim:
+async def _claim_once(session: TargetSession, claimant: Claimant, held_epoch: int | None) -> Claim:
     async with session.begin() as transaction:
         owner = await transaction.lock_owner()
         if owner is not None:
@@ -202,7 +200,7 @@ class SeqSum:
         self.committed += fences
 
 
-async def watch(session: TargetSession, epoch: int, seqs: SeqSum, clock: Clock) -> None:
+async def watch(session: TargetSession, epoch: int, seqs: SeqSum) -> None:
     """Look at the owner row every `WATCH_SECONDS`, until cancelled.
 
     Raises:

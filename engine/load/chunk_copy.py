@@ -117,7 +117,7 @@ class ChunkCopy:
         again: bool,
     ) -> list[Chunk]:
         """The chunks still to be copied; stores the plan of a table that begins."""
-        resumable = all([chunk.by == "key" for chunk in stored])
+        resumable = all(chunk.by == "key" for chunk in stored)
         done = [chunk for chunk in stored if chunk.snapshot]
         if stored and not again and (resumable or not done):
             return [_chunk(relation, c) for c in stored if not c.snapshot]
@@ -180,9 +180,7 @@ class ChunkCopy:
         self.progress.chunk(chunk.relation.table, counts[0], counts[1])
         hit(CHUNK_DONE)
 
-    async def _loaded(
-        self, table: TableName, loader: tuple[TargetSession, LoaderLane]
-    ) -> None:
+    async def _loaded(self, table: TableName, loader: tuple[TargetSession, LoaderLane]) -> None:
         async def write(transaction: TargetTransaction) -> None:
             await transaction.save_table(TableRecord(table, TableState.LOADED))
 

@@ -38,7 +38,7 @@ class TableCatchUp:
 
     def passed(self, transaction: Transaction) -> bool:
         """Whether this transaction and all later ones are past every snapshot."""
-        return not any([until.covers(transaction.coordinate, 1) for until in self._until])
+        return not any(until.covers(transaction.coordinate, 1) for until in self._until)
 
     def admit(self, transaction: Transaction, event: Event) -> Event | None:
         """The event, or what of it is still to be done, or None when the chunks hold it."""
@@ -49,7 +49,7 @@ class TableCatchUp:
         return event
 
     def _all_see(self, transaction: Transaction) -> bool:
-        return all([self._visible(c.snapshot, transaction) for c in self._chunks])
+        return all(self._visible(c.snapshot, transaction) for c in self._chunks)
 
     def _admit_change(self, transaction: Transaction, change: Change) -> Change | None:
         if self._one is not None:
@@ -86,7 +86,7 @@ class TableCatchUp:
 
 
 def _moved(relation: Relation, old: Row, new: Row) -> bool:
-    return any([new[i] is not UNCHANGED and new[i] != old[i] for i in relation.key])
+    return any(new[i] is not UNCHANGED and new[i] != old[i] for i in relation.key)
 
 
 class LaneCatchUp:

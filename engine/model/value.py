@@ -17,7 +17,7 @@ class Unchanged(Enum):
 
 UNCHANGED: Final = Unchanged.UNCHANGED
 
-Value: TypeAlias = bytes | None | Unchanged
+Value: TypeAlias = bytes | Unchanged | None
 Row: TypeAlias = tuple[Value, ...]
 """Values in the relation's column order."""
 

@@ -38,10 +38,7 @@ def steps(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
     """
     if change.after is None:
         raise _error(known, "the table was dropped on the source", "drop it, or take it out")
-    if change.exact:
-        found = change.steps
-    else:
-        found = tuple(_read(known, change))
+    found = change.steps if change.exact else tuple(_read(known, change))
     for step in found:
         if step.kind not in FOLLOWED:
             raise _error(

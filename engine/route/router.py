@@ -53,21 +53,20 @@ class _Share:
 
 
 class Router:
-    """Splits blocks into lane segments. `lane_of` is asked once per table; None means that it is not
-    selected: its changes are passed over. `whole` is the lane that never cuts a transaction, which
-    is told of every end."""
+    """Splits blocks into lane segments. `lane_of` is asked once per table; None means that it is
+    not selected: its changes are passed over. `whole` is the lane that never cuts a transaction,
+    which is told of every end."""
 
     def __init__(
         self,
         lane_of: Callable[[TableName], LaneInbox | None],
         ledger: Ledger,
         release: Callable[[int], None],
-        whole: LaneInbox | None = None,
     ) -> None:
         self._lane_of = lane_of
         self._ledger = ledger
         self._release = release
-        self._whole = whole
+        self.whole: LaneInbox | None = None
         self._open: Mark | None = None
         self._by_relation: dict[int, LaneInbox | None] = {}
 
@@ -104,8 +103,8 @@ class Router:
             self._open = mark
             return held
         self._open = None
-        if self._whole is not None and not held:
-            self._whole.close(mark, part.transaction, part.end)
+        if self.whole is not None and not held:
+            self.whole.close(mark, part.transaction, part.end)
         self._ledger.finish(mark, part.end)
         return held
 
@@ -159,9 +158,7 @@ class Router:
             if share is not None:
                 by_lane.setdefault(id(share), (share, []))[1].append(relation)
         for share, relations in by_lane.values():
-            share.events.append(
-                Truncate(tuple(relations), event.cascade, event.restart_identity)
-            )
+            share.events.append(Truncate(tuple(relations), event.cascade, event.restart_identity))
             share.ordinals.append(ordinal)
 
     def _split_schema(self, event: SchemaChanged, ordinal: int, shares: dict[int, _Share]) -> None:

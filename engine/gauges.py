@@ -1,0 +1,99 @@
+"""What is measured about a running stream, and the alarms that follow from it."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from engine.apply.scheduler import Scheduler
+from engine.checkpoint.frontier import Frontier
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Source
+from engine.lane_table import LaneTable
+from engine.model.change import Block
+from engine.model.position import LogPosition
+from engine.queue.bounded import Budget
+from engine.surroundings import Surroundings
+
+GAUGES_SECONDS: Final = 1.0
+
+SOURCE_SECONDS: Final = 10.0
+"""Time between two looks at the source's head and the log it keeps for us: two cheap queries, and a
+disk that fills at 1 GB/s grows by no more than 10 GB between them."""
+
+
+class Gauges:
+    """Reads the stations; changes nothing in them. `gave_up` is called when the log kept on the
+    source passes the limit at which the slot is to be given up."""
+
+    def __init__(
+        self,
+        config: ReplicationConfig,
+        source: Source,
+        around: Surroundings,
+        budget: Budget,
+        scheduler: Scheduler,
+        frontier: Frontier,
+        lanes: LaneTable,
+        *,
+        retained: Callable[[int], None],
+    ) -> None:
+        self._config = config
+        self._source = source
+        self._around = around
+        self._budget = budget
+        self._scheduler = scheduler
+        self._frontier = frontier
+        self._lanes = lanes
+        self._retained = retained
+        self._received_us = 0
+        self._at_head = False
+        self._lag_bytes: int | None = None
+        self._retained_bytes: int | None = None
+
+    def received(self, block: Block, rows: int, size: int) -> None:
+        """A block was handed out."""
+        if block.parts:
+            self._received_us = block.parts[-1].transaction.committed_at_us
+        self._at_head = block.idle is not None
+        if rows:
+            self._around.metrics.received(rows, size)
+
+    async def run(self) -> None:
+        """Show the gauges every second, until cancelled."""
+        while True:
+            await asyncio.sleep(GAUGES_SECONDS)
+            self._show()
+
+    def _show(self) -> None:
+        metrics = self._around.metrics
+        lanes = self._lanes.lanes()
+        appliers = self._config.budget.appliers
+        metrics.queue(self._budget.used, sum([lane.rows for lane in lanes]))
+        metrics.appliers(appliers, self._scheduler.busy)
+        metrics.lanes(len(lanes))
+        metrics.lag(
+            0.0 if self._at_head else self._since(self._received_us),
+            self._since(self._frontier.oldest_us),
+            self._lag_bytes,
+            self._retained_bytes,
+        )
+        queue = self._budget.used / self._budget.bytes_max
+        metrics.utilization(max(queue, self._scheduler.busy / appliers))
+
+    def _since(self, committed_at_us: int) -> float:
+        """Seconds from a source commit to now; 0 when there is none."""
+        if not committed_at_us:
+            return 0.0
+        return max(0.0, self._around.clock.wall() - committed_at_us / 1e6)
+
+    async def watch_source(self) -> None:
+        """Look at the source every ten seconds, until cancelled."""
+        while True:
+            head = await self._source.head()
+            stored = self._frontier.position
+            if isinstance(head, LogPosition) and isinstance(stored, LogPosition):
+                self._lag_bytes = max(0, head.offset - stored.offset)
+            self._retained_bytes = await self._source.retained_bytes()
+            if self._retained_bytes is not None:
+                self._retained(self._retained_bytes)
+            await asyncio.sleep(SOURCE_SECONDS)

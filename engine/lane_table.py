@@ -1,0 +1,117 @@
+"""The stream's lanes: which tables share one, made from what is stored about them."""
+
+from collections.abc import Sequence
+
+from engine.apply.lane import Checkpoint, Lane
+from engine.apply.scheduler import Scheduler
+from engine.checkpoint.ownership import read_rows, store_rows
+from engine.config.replication import ApplyMode, ReplicationConfig
+from engine.contracts import SchemaTarget, Source, TargetSession, TransactionalTarget
+from engine.load.handover import LaneCatchUp
+from engine.loading import Loading
+from engine.model.position import Position
+from engine.model.relation import TableName
+from engine.model.state import LaneRow, TableState
+from engine.plan.lanes import WHOLE, checkpoint_name, groups
+
+STOPPED_STATES = (TableState.SUSPENDED, TableState.NEEDS_RELOAD)
+
+
+class LaneTable:
+    """Lanes by table. `whole` is the one lane of `transactional` mode."""
+
+    def __init__(
+        self,
+        config: ReplicationConfig,
+        source: Source,
+        target: TransactionalTarget,
+        loading: Loading,
+        scheduler: Scheduler,
+        epoch: int,
+    ) -> None:
+        self._config = config
+        self._source = source
+        self._target = target
+        self._loading = loading
+        self._scheduler = scheduler
+        self._epoch = epoch
+        self._by_table: dict[TableName, Lane] = {}
+        self._tied = False
+        self.whole: Lane | None = None
+
+    @property
+    def transactional(self) -> bool:
+        return self._config.apply.mode is ApplyMode.TRANSACTIONAL
+
+    def lane_of(self, table: TableName) -> Lane | None:
+        return self._by_table.get(table)
+
+    def lanes(self) -> list[Lane]:
+        """Each lane once."""
+        return list({id(lane): lane for lane in self._by_table.values()}.values())
+
+    async def build(
+        self, tables: Sequence[TableName], control: TargetSession, position: Position
+    ) -> None:
+        """Make the lanes of these tables; a table without a checkpoint begins at `position`."""
+        names = {table: self._checkpoint_name(table) for table in tables}
+        rows = await self._stored_rows(list(dict.fromkeys(names.values())), control, position)
+        checkpoints = {name: self._checkpoint(name, row) for name, row in rows.items()}
+        chunks = await self._loading.stored_chunks(control)
+        for group in await self._groups(tables):
+            lane = self._lane({table: checkpoints[names[table]] for table in group})
+            filters = self._loading.catch_up(chunks, group)
+            if filters:
+                lane.admit = LaneCatchUp(filters, lane.caught_up).admit
+            states = [self._loading.states.get(table) for table in group]
+            lane.stopped = any(s is not None and s.state in STOPPED_STATES for s in states)
+            self._by_table.update(dict.fromkeys(group, lane))
+            if self.transactional:
+                self.whole = lane
+
+    async def add(self, table: TableName, desk: TargetSession, position: Position) -> Lane:
+        """A held lane for a table that is new to the stream. In `transactional` mode the one lane
+        takes the table in, and is held."""
+        if self.whole is not None:
+            lane = self.whole
+            only = next(iter(lane.checkpoints.values()))
+            lane.checkpoints = {**lane.checkpoints, table: only}
+        else:
+            name = checkpoint_name(table)
+            rows = await self._stored_rows([name], desk, position)
+            lane = self._lane({table: self._checkpoint(name, rows[name])})
+        lane.held = True
+        await self._scheduler.released(lane)
+        self._by_table[table] = lane
+        return lane
+
+    async def _stored_rows(
+        self, names: Sequence[str], session: TargetSession, position: Position
+    ) -> dict[str, LaneRow]:
+        stored = await read_rows(session)
+        missing = {n: LaneRow(self._epoch, 0, str(position)) for n in names if n not in stored}
+        await store_rows(session, self._epoch, missing)
+        return {name: stored.get(name) or missing[name] for name in names}
+
+    def _lane(self, checkpoints: dict[TableName, Checkpoint]) -> Lane:
+        return Lane(
+            self._checkpoint_name(next(iter(checkpoints))),
+            checkpoints,
+            grouped=len(checkpoints) == 1 or (self.transactional and not self._tied),
+            wake=self._scheduler.wake,
+        )
+
+    def _checkpoint_name(self, table: TableName) -> str:
+        return WHOLE if self.transactional else checkpoint_name(table)
+
+    def _checkpoint(self, name: str, row: LaneRow) -> Checkpoint:
+        replay = self._source.position(row.position)
+        return Checkpoint(name, row.epoch, row.seq, row.position, replay)
+
+    async def _groups(self, tables: Sequence[TableName]) -> list[tuple[TableName, ...]]:
+        target = self._target
+        keys = await target.foreign_keys() if isinstance(target, SchemaTarget) else []
+        self._tied = any(child in tables for child, _ in keys)
+        if self.transactional:
+            return [tuple(tables)] if tables else []
+        return groups(tables, keys)
