@@ -1,8 +1,8 @@
 """Named crash points: places where a test kills, fails or delays the process.
 
-    APPLIED = failpoint.register("apply.after-commit", "a batch is durable, not yet acknowledged")
+    APPLIED: Final = register("apply.after-commit", "a batch is durable, not yet acknowledged")
     ...
-    failpoint.hit(APPLIED)
+    hit(APPLIED)
 
 Off by default, and then `hit` is one comparison. A worker arms one from `PENSTOCK_FAILPOINT`, which
 reads `name[:nth][:action]`: the n-th hit (from 1) does the action, `kill` (SIGKILL, the default),
@@ -73,7 +73,7 @@ def arm(text: str, sleep: Callable[[float], None]) -> None:
     Raises:
         ConfigError: the text is not of that form.
     """
-    global _armed
+    global _armed  # noqa: PLW0603 - one process arms one point; `hit` must cost one comparison
     _armed = _parse(text, sleep) if text else None
 
 

@@ -80,6 +80,12 @@ class Log:
         """`error=exception` shows its class and, for a PenstockError, message, hint, context."""
         self._line(Level.ERROR, message, action, fields)
 
+    def exception(
+        self, message: str, *, action: str, error: BaseException, **fields: object
+    ) -> None:
+        """`error` where there is an exception to show; never a traceback, it may quote values."""
+        self._line(Level.ERROR, message, action, {"error": error, **fields})
+
     def enabled(self, level: Level) -> bool:
         """Whether a line of this level would be written; for facts that are costly to gather."""
         return level >= self._level

@@ -21,11 +21,12 @@ ITEMS_MAX: Final = 20
 
 DEPTH_MAX: Final = 3
 
-Fact: TypeAlias = "str | int | float | bool | None | list[Fact] | dict[str, Fact]"
+Fact: TypeAlias = "str | int | float | bool | list[Fact] | dict[str, Fact] | None"
 
 _URL_PASSWORD: Final = re.compile(r"(://[^/\s:@]*:)[^\s]*@")
 _NAMED_SECRET: Final = re.compile(
-    r"""(?ix) \b (password|passwd|pgpassword|secret|token) (\s*[=:]\s*) ('[^']*'|"[^"]*"|[^\s,;&)]+)"""
+    r"""(?ix) \b (password|passwd|pgpassword|secret|token) (\s*[=:]\s*)
+        ('[^']*' | "[^"]*" | [^\s,;&)]+)"""
 )
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 

@@ -63,7 +63,7 @@ class Watchdog:
                 "the event loop is blocked",
                 action="worker.blocked",
                 duration_ms=round(still * 1000),
-                frames=places(sys._current_frames().get(self._watched)),
+                frames=places(sys._current_frames().get(self._watched)),  # noqa: SLF001 - documented
             )
 
 
