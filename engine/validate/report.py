@@ -32,6 +32,8 @@ class TableReport:
     `missing`, `extra`: rows only the source, only the target has; `different`: keys whose rows
     differ. `unsettled`: keys that differed but could not be judged, `reason` says why; `problem`
     is why the table could not be read at all. `keys` holds the first differences only.
+    `read_again`: keys that differed at first reading; `moving`: those that never stood still and
+    were seen on both sides in the same state.
     `keyed` is False for a table without key: its differences are counted, its rows have no name.
     """
 
@@ -45,6 +47,7 @@ class TableReport:
     different: int = 0
     unsettled: int = 0
     read_again: int = 0
+    moving: int = 0
     keys: list[KeyDifference] = field(default_factory=list[KeyDifference])
     left_out: tuple[str, ...] = ()
     problem: str = ""
@@ -127,6 +130,7 @@ def _amounts(table: TableReport) -> str:
         "extra": table.extra,
         "different": table.different,
         "not settled": table.unsettled,
+        "changing all the time": table.moving,
     }
     text = "".join(f", {number:,} {what}" for what, number in counted.items() if number)
     return f"{text} ({table.reason})" if table.reason else text

@@ -101,7 +101,7 @@ async def test_each_mutation_is_found_by_its_key(
     source_database.execute("DELETE FROM t WHERE ctid = '(0,30)'")
     last = target_database.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = 't'::regclass AND attnum > 0"
-        " AND NOT attnum = ANY((SELECT indkey FROM pg_index WHERE indrelid = 't'::regclass)::int2[])"
+        " AND NOT attnum = ANY((SELECT indkey FROM pg_index WHERE indrelid = attrelid)::int2[])"
     )[0][0]
     target_database.execute(f"UPDATE t SET \"{last}\" = NULL WHERE ctid = '(0,11)'")
     report = await compared()
