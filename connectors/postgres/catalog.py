@@ -6,7 +6,9 @@ from it.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+import asyncpg
 
 from connectors.postgres.relation_message import IDENTITIES, MessageColumn, RelationMessage
 from connectors.postgres.sql import Sql
@@ -167,7 +169,7 @@ def _key(message: RelationMessage, table: CatalogTable | None) -> tuple[int, ...
     return tuple(sorted(places[name] for name in sent))
 
 
-def _table(row: Mapping[str, Any]) -> CatalogTable:
+def _table(row: asyncpg.Record) -> CatalogTable:
     return CatalogTable(
         oid=row["oid"],
         schema=row["schema"],

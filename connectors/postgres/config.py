@@ -99,7 +99,15 @@ class PostgresSourceConfig:
 
     @property
     def publications(self) -> tuple[str, ...]:
-        """The publications that the stream names."""
+        """The publications that the stream names: everything, then inserts only."""
         if self.insert_only:
             return self.publication, self.insert_only_publication
         return (self.publication,)
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """The publications that must exist before the slot does. Both, unless the user brings the
+        first: `insert_only` may be switched on when it is too late to make the second."""
+        if self.publication in self.user_named:
+            return self.publications
+        return self.publication, self.insert_only_publication

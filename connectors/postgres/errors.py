@@ -26,7 +26,7 @@ _POOLER: Final = ("unsupported startup parameter", "unsupported pkt type", "pgbo
 _HINTS: Final = {
     "42501": "grant the missing privilege to the role",
     "42704": "a slot reads its own time: a publication must be older than the slot that names it",
-    "55000": "set wal_level = logical on the source and restart it",
+    "55000": "the server must be a primary with wal_level = logical",
 }
 _CONNECTING_REFUSED: Final = {
     "password authentication failed": "check user and password",
@@ -64,7 +64,7 @@ def source_error(error: BaseException, doing: str) -> SourceError:
 
 
 def _by_state(state: str, words: str) -> tuple[type[SourceError], str]:
-    if state == "58P01" or (state == "55000" and "wal_level" not in words):
+    if state == "58P01" or (state == "55000" and "replication slot" in words):
         return PositionLostError, "the slot cannot be read any more: load again"
     if state[:2] in _BACKOFF_CLASSES or state in _BACKOFF:
         return SourceConnectionError, ""

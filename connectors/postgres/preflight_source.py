@@ -1,0 +1,232 @@
+"""Checks of a source before anything is made: each finding with the statement that mends it.
+
+A check that cannot run (a missing privilege, a setting this version does not have) is a finding of
+its own and proves nothing.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from connectors._sql.quoting import identifier
+from connectors.postgres import preflight_tables
+from connectors.postgres.catalog import Catalog
+from connectors.postgres.config import PostgresSourceConfig
+from connectors.postgres.publication import EVERYTHING, Publications
+from connectors.postgres.replication import ReplicationConnection
+from connectors.postgres.server import BINARY_FROM, Server, read_server
+from connectors.postgres.slot import Slots
+from connectors.postgres.sql import Sql
+from engine.errors import SourceError
+from engine.model.finding import Finding, Severity
+from engine.model.relation import Relation, ReplicaIdentity
+
+LONG_TRANSACTION_SECONDS: Final = 60
+"""A transaction open for longer is named: making the slot waits until it has ended."""
+
+SENDER_TIMEOUT_MS_MIN: Final = 5_000
+"""Below this a short pause of our machine may cut the stream off."""
+
+BLOCKS, WARNS, TELLS = Severity.BLOCKS, Severity.WARNS, Severity.TELLS
+
+
+class PreflightSource:
+    """Runs every check, in a fixed order."""
+
+    def __init__(self, sql: Sql, catalog: Catalog, config: PostgresSourceConfig) -> None:
+        self._sql = sql
+        self._catalog = catalog
+        self._config = config
+
+    async def findings(self, relations: Sequence[Relation]) -> Sequence[Finding]:
+        """Raises SourceConnectionError, SourceError: the server does not answer at all."""
+        server = await read_server(self._sql)
+        found = [*_server(server)]
+        checks: dict[str, Callable[[], Awaitable[Sequence[Finding]]]] = {
+            "replication-connection": self._replication,
+            "settings": self._settings,
+            "database": self._database,
+            "slot": lambda: self._slot(server),
+            "publication": lambda: self._publication(relations),
+            "transactions": self._transactions,
+            "tables": lambda: preflight_tables.findings(self._sql, self._config, relations),
+            "types": lambda: self._types(server, relations),
+        }
+        for name, check in checks.items():
+            try:
+                found += await check()
+            except SourceError as error:
+                found.append(Finding(name, Severity.UNCHECKED, error.message, error.hint))
+        return found
+
+    async def _replication(self) -> Sequence[Finding]:
+        """Everything that keeps a walsender from starting: privilege, pg_hba.conf, a pooler."""
+        try:
+            connection = await ReplicationConnection.open(
+                self._config.conninfo, f"penstock {self._config.id} check", {}
+            )
+        except SourceError as error:
+            return [Finding("replication-connection", BLOCKS, error.message, error.hint)]
+        try:
+            await connection.query("identifying the source", "IDENTIFY_SYSTEM")
+        except SourceError as error:
+            return [Finding("replication-connection", BLOCKS, error.message, error.hint)]
+        finally:
+            await connection.close()
+        return []
+
+    async def _settings(self) -> Sequence[Finding]:
+        rows = await self._sql.fetch("reading settings", _SETTINGS)
+        return [finding for row in rows for finding in _setting(row[0], int(row[1]))]
+
+    async def _database(self) -> Sequence[Finding]:
+        row = (await self._sql.fetch("looking at the database", _DATABASE))[0]
+        found = []
+        if not row["may_create"] and self._config.publication not in self._config.user_named:
+            found.append(
+                Finding(
+                    "create-publication", BLOCKS,
+                    f"role {row['role']} may not make publications in database {row['name']}",
+                    f"GRANT CREATE ON DATABASE {identifier(row['name'])}"
+                    f" TO {identifier(row['role'])}",
+                )
+            )  # fmt: skip
+        if row["encoding"] not in ("UTF8", "SQL_ASCII"):
+            text = f"the database's encoding is {row['encoding']}; values travel as UTF-8"
+            found.append(Finding("encoding", TELLS, text))
+        if row["encoding"] == "SQL_ASCII":
+            text = "the database's encoding is SQL_ASCII: text that is not UTF-8 stops its table"
+            found.append(Finding("encoding", WARNS, text))
+        if row["large_objects"]:
+            text = "large objects are not copied and not streamed: the log does not carry them"
+            found.append(Finding("large-objects", WARNS, text))
+        if row["sequences"]:
+            text = "sequences are not in the stream: they are set when the load has ended"
+            found.append(Finding("sequences", TELLS, text))
+        return found
+
+    async def _slot(self, server: Server) -> Sequence[Finding]:
+        slot = await Slots(self._sql, self._config.slot).find()
+        if slot is None:
+            return await self._room()
+        try:
+            slot.check(server.database)
+        except SourceError as error:
+            return [Finding("slot", BLOCKS, error.message, error.hint, slot.name)]
+        return []
+
+    async def _room(self) -> Sequence[Finding]:
+        """Whether one more slot and two more walsenders fit."""
+        row: Any = (await self._sql.fetch("counting slots", _ROOM))[0]
+        found = []
+        if row["slots"] >= row["slots_max"]:
+            found.append(_too_few("max_replication_slots", row["slots_max"]))
+        if row["senders"] + 2 > row["senders_max"]:
+            found.append(_too_few("max_wal_senders", row["senders_max"]))
+        return found
+
+    async def _publication(self, relations: Sequence[Relation]) -> Sequence[Finding]:
+        name = self._config.publication
+        given = name in self._config.user_named
+        handle = Publications(self._sql, name, self._config.id, EVERYTHING, given=given)
+        tables = {
+            r.id: r.table for r in relations if r.replica_identity is not ReplicaIdentity.NOTHING
+        }
+        try:
+            await handle.changes(tables)
+        except SourceError as error:
+            return [Finding("publication", BLOCKS, error.message, error.hint, name)]
+        return []
+
+    async def _transactions(self) -> Sequence[Finding]:
+        rows = await self._sql.fetch("looking at transactions", _LONG, LONG_TRANSACTION_SECONDS)
+        return [
+            Finding(
+                "long-transaction", WARNS,
+                f"a transaction of {row['who'] or 'another role'} has been open for"
+                f" {row['seconds']} s; making the slot waits for it",
+                f"SELECT pg_terminate_backend({row['pid']})" if row["pid"] else
+                "COMMIT or ROLLBACK PREPARED",
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    async def _types(self, server: Server, relations: Sequence[Relation]) -> Sequence[Finding]:
+        if server.version < BINARY_FROM:
+            text = "PostgreSQL 13 has no binary form of the stream: values travel as text"
+            return [Finding("text-mode", TELLS, text)]
+        facts = await self._catalog.types(c.type.oid for r in relations for c in r.columns)
+        return [
+            Finding(
+                "text-mode", TELLS,
+                f"{r.qualified}, column {c.name}: {c.type.name} has no binary form that means the"
+                " same elsewhere; the whole stream travels as text",
+                subject=r.qualified,
+            )
+            for r in relations for c in r.columns if facts.unsendable(c.type.oid)
+        ]  # fmt: skip
+
+
+def _server(server: Server) -> Sequence[Finding]:
+    try:
+        server.check()
+    except SourceError as error:
+        return [Finding("server", BLOCKS, error.message, error.hint)]
+    return []
+
+
+def _setting(name: str, value: int) -> Sequence[Finding]:
+    if name == "max_slot_wal_keep_size" and value < 0:
+        text = "the source keeps log for a stopped replication without limit, until its disk is full"
+        return [Finding("wal-limit", TELLS, text, "ALTER SYSTEM SET max_slot_wal_keep_size = ...")]
+    if name == "max_slot_wal_keep_size":
+        text = f"the source gives the slot up once it keeps more than {value} MB of log for it"
+        return [Finding("wal-limit", WARNS, text)]
+    if name == "wal_sender_timeout" and 0 < value < SENDER_TIMEOUT_MS_MIN:
+        text = f"wal_sender_timeout is {value} ms: a short pause cuts the stream off"
+        return [Finding("sender-timeout", WARNS, text, "ALTER SYSTEM SET wal_sender_timeout = '60s'")]
+    if name == "idle_replication_slot_timeout" and value > 0:
+        text = "the source gives the slot up when the replication has been stopped for a while"
+        return [Finding("slot-timeout", WARNS, text)]
+    return []
+
+
+def _too_few(setting: str, value: int) -> Finding:
+    text = f"no room: {setting} = {value} is used up"
+    return Finding(
+        "room", BLOCKS, text, f"ALTER SYSTEM SET {setting} = {value + 10}; restart", setting
+    )
+
+
+_SETTINGS: Final = """
+SELECT name, setting FROM pg_catalog.pg_settings
+WHERE name IN ('max_slot_wal_keep_size', 'wal_sender_timeout', 'idle_replication_slot_timeout')
+ORDER BY name
+"""
+
+_DATABASE: Final = """
+SELECT d.datname::text AS name, current_user::text AS role,
+  pg_catalog.pg_encoding_to_char(d.encoding)::text AS encoding,
+  pg_catalog.has_database_privilege(d.oid, 'CREATE') AS may_create,
+  EXISTS (SELECT FROM pg_catalog.pg_largeobject_metadata) AS large_objects,
+  EXISTS (SELECT FROM pg_catalog.pg_class WHERE relkind = 'S' AND relpersistence = 'p') AS sequences
+FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database()
+"""
+
+_ROOM: Final = """
+SELECT (SELECT count(*) FROM pg_catalog.pg_replication_slots) AS slots,
+  pg_catalog.current_setting('max_replication_slots')::int8 AS slots_max,
+  (SELECT count(*) FROM pg_catalog.pg_stat_replication) AS senders,
+  pg_catalog.current_setting('max_wal_senders')::int8 AS senders_max
+"""
+
+_LONG: Final = """
+SELECT a.pid, a.usename::text AS who,
+  extract(epoch FROM pg_catalog.now() - a.xact_start)::int8 AS seconds
+FROM pg_catalog.pg_stat_activity a
+WHERE a.backend_xid IS NOT NULL AND a.pid <> pg_catalog.pg_backend_pid()
+  AND a.xact_start < pg_catalog.now() - pg_catalog.make_interval(secs => $1::int4)
+UNION ALL
+SELECT NULL, p.owner::text, extract(epoch FROM pg_catalog.now() - p.prepared)::int8
+FROM pg_catalog.pg_prepared_xacts p
+WHERE p.prepared < pg_catalog.now() - pg_catalog.make_interval(secs => $1::int4)
+"""

@@ -1,0 +1,250 @@
+"""The publications: made by us with a note of their tables, or given by the user and only checked.
+
+The note (the publication's comment) says whose it is and which tables were put in. A table that is
+noted and not a member any more was taken out behind our back: from then on it would be silent, with
+no error from the server. A publication without our note is not ours and never altered.
+"""
+
+import asyncio
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from connectors._sql.quoting import identifier, literal, qualified
+from connectors.postgres.sql import Sql
+from engine.errors import SourceConnectionError, SourceError
+from engine.model.relation import TableName
+
+EVERYTHING: Final = "insert, update, delete, truncate"
+INSERTS: Final = "insert, truncate"
+
+LOCK_ATTEMPTS: Final = 20
+"""Tries to lock the tables of a change, each at most LOCK_TIMEOUT_SECONDS long."""
+
+LOCK_PAUSE_SECONDS: Final = 0.5
+"""Between two of them, so that the application's own statements get through."""
+
+NOTE: Final = "penstock"
+"""First key of the note."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """`members` by OID. `noted`: the OIDs that our note holds; None when it has no note of ours.
+    `altered`: a row filter or column list stands on a member."""
+
+    name: str
+    replication: str | None
+    noted: frozenset[int] | None
+    members: Mapping[int, TableName]
+    publishes: frozenset[str]
+    via_root: bool
+    all_tables: bool
+    altered: tuple[TableName, ...]
+
+
+class Publications:
+    """One publication of a replication. `given`: named by the user, so only checked."""
+
+    def __init__(
+        self, sql: Sql, name: str, replication: str, publishes: str, *, given: bool
+    ) -> None:
+        self._sql = sql
+        self._name = name
+        self._replication = replication
+        self._publishes = publishes
+        self._given = given
+
+    async def find(self) -> Publication | None:
+        rows = await self._sql.fetch("reading the publication", _PUBLICATION, self._name)
+        return _publication(json.loads(rows[0][0])) if rows else None
+
+    async def changes(self, tables: Mapping[int, TableName]) -> Sequence[str]:
+        """Statements after which it holds these tables; one given by the user must hold them.
+
+        Raises:
+            SourceError: it is not ours, or a table was taken out of it, or is missing.
+        """
+        found = await self.find()
+        if found is None and self._given:
+            raise SourceError(
+                f"publication {self._name} does not exist",
+                hint=f"CREATE PUBLICATION {identifier(self._name)} FOR TABLE ...",
+            )
+        if found is None:
+            return self._create(tables)
+        if self._given:
+            await self._check_given(found, tables)
+            return ()
+        self._check_ours(found)
+        await self._check_members(found)
+        return self._alter(found, tables)
+
+    async def check(self) -> None:
+        """Check that it is still as we left it.
+
+        Raises:
+            SourceError: it is gone, or not ours, or a table was taken out of it.
+        """
+        found = await self.find()
+        if found is None:
+            raise SourceError(
+                f"publication {self._name} is missing, and one made now would be younger than the"
+                " slot, which could not see it",
+                hint="penstock cleanup, then load again",
+            )
+        if not self._given:
+            self._check_ours(found)
+            await self._check_members(found)
+
+    async def drop(self) -> Sequence[str]:
+        """Statements that drop it if it is ours."""
+        found = await self.find()
+        if found is None or self._given or found.replication != self._replication:
+            return ()
+        return (f"DROP PUBLICATION {identifier(self._name)}",)
+
+    def _create(self, tables: Mapping[int, TableName]) -> Sequence[str]:
+        members = f" FOR TABLE {_list(sorted(tables.values()))}" if tables else ""
+        return (
+            f"CREATE PUBLICATION {identifier(self._name)}{members} WITH"
+            f" (publish = '{self._publishes}', publish_via_partition_root = true)",
+            self._note(tables),
+        )
+
+    def _alter(self, found: Publication, tables: Mapping[int, TableName]) -> Sequence[str]:
+        added = sorted(tables[oid] for oid in tables.keys() - found.members.keys())
+        removed = sorted(found.members[oid] for oid in found.members.keys() - tables.keys())
+        if not added and not removed and found.noted == frozenset(tables):
+            return ()
+        alter = f"ALTER PUBLICATION {identifier(self._name)}"
+        return (
+            *[f"{alter} DROP TABLE {_list(removed)}"] * bool(removed),
+            *[f"{alter} ADD TABLE {_list(added)}"] * bool(added),
+            self._note(tables),
+        )
+
+    def _note(self, tables: Iterable[int]) -> str:
+        note = json.dumps({NOTE: self._replication, "tables": sorted(tables)})
+        return f"COMMENT ON PUBLICATION {identifier(self._name)} IS {literal(note)}"
+
+    def _check_ours(self, found: Publication) -> None:
+        if found.replication != self._replication:
+            raise SourceError(
+                f"publication {self._name} exists and was not made for this replication",
+                hint="choose another replication id, or give the publication's name",
+            )
+        wanted = frozenset(self._publishes.split(", "))
+        if found.publishes != wanted or not found.via_root or found.altered or found.all_tables:
+            raise SourceError(
+                f"publication {self._name} was altered: it must publish {self._publishes} via the"
+                " partition root, without row filters and column lists",
+                hint="undo that, or penstock cleanup and load again",
+            )
+
+    async def _check_members(self, found: Publication) -> None:
+        missing = (found.noted or frozenset()) - found.members.keys()
+        if not missing:
+            return
+        rows = await self._sql.fetch("looking for tables", _NAMES, sorted(missing))
+        if rows:
+            names = [TableName(*row) for row in rows]
+            alter = f"ALTER PUBLICATION {identifier(self._name)} ADD TABLE {_list(names)}"
+            raise SourceError(
+                f"publication {self._name} no longer holds {', '.join(map(str, names))}: their"
+                " changes since then were not sent",
+                hint=f"{alter}; then penstock reload for each",
+            )
+
+    async def _check_given(self, found: Publication, tables: Mapping[int, TableName]) -> None:
+        wanted = frozenset(self._publishes.split(", "))
+        if not found.publishes >= wanted:
+            raise SourceError(
+                f"publication {self._name} does not publish {', '.join(wanted - found.publishes)}",
+                hint=f"ALTER PUBLICATION {identifier(self._name)} SET"
+                f" (publish = '{self._publishes}')",
+            )
+        rows = await self._sql.fetch("reading the publication's tables", _COVERED, self._name)
+        covered = {TableName(*row) for row in rows}
+        missing = sorted(set(tables.values()) - covered)
+        if missing:
+            raise SourceError(
+                f"publication {self._name} does not hold {', '.join(map(str, missing))}",
+                hint=f"ALTER PUBLICATION {identifier(self._name)} ADD TABLE {_list(missing)}",
+            )
+
+
+async def change(sql: Sql, doing: str, statements: Sequence[str]) -> None:
+    """Run statements that lock tables, in one transaction and in short tries: together they count
+    from one moment of the log.
+
+    Raises:
+        SourceConnectionError: also when a table stayed locked.
+        SourceError.
+    """
+    for attempt in range(1, LOCK_ATTEMPTS + 1):
+        try:
+            return await sql.execute(doing, *statements)
+        except SourceConnectionError as error:
+            if error.context.get("sqlstate") != "55P03" or attempt == LOCK_ATTEMPTS:
+                raise
+        await asyncio.sleep(LOCK_PAUSE_SECONDS)
+
+
+def _publication(row: dict[str, object]) -> Publication:
+    note = _read_note(row["note"])
+    members = row["members"]
+    assert isinstance(members, list)
+    return Publication(
+        name=str(row["name"]),
+        replication=None if note is None else note[0],
+        noted=None if note is None else note[1],
+        members={m[0]: TableName(m[1], m[2]) for m in members},
+        publishes=frozenset(
+            word for word in ("insert", "update", "delete", "truncate") if row[word]
+        ),
+        via_root=bool(row["via_root"]),
+        all_tables=bool(row["all_tables"]),
+        altered=tuple(TableName(m[1], m[2]) for m in members if m[3]),
+    )
+
+
+def _read_note(text: object) -> tuple[str, frozenset[int]] | None:
+    try:
+        note = json.loads(str(text))
+        return str(note[NOTE]), frozenset(note["tables"])
+    except (ValueError, KeyError, TypeError):
+        return None  # a comment of somebody else's
+
+
+def _list(tables: Iterable[TableName]) -> str:
+    return ", ".join(f"ONLY {qualified(table.schema, table.name)}" for table in tables)
+
+
+_PUBLICATION: Final = """
+SELECT pg_catalog.json_build_object(
+  'name', p.pubname, 'all_tables', p.puballtables, 'insert', p.pubinsert, 'update', p.pubupdate,
+  'delete', p.pubdelete, 'truncate', p.pubtruncate, 'via_root', p.pubviaroot,
+  'note', pg_catalog.obj_description(p.oid, 'pg_publication'),
+  'members', coalesce((SELECT pg_catalog.json_agg(pg_catalog.json_build_array(
+      c.oid::int8, n.nspname, c.relname,
+      pg_catalog.to_jsonb(r) ->> 'prqual' IS NOT NULL
+        OR pg_catalog.to_jsonb(r) ->> 'prattrs' IS NOT NULL))
+    FROM pg_catalog.pg_publication_rel r
+    JOIN pg_catalog.pg_class c ON c.oid = r.prrelid
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE r.prpubid = p.oid), '[]'::json))::text
+FROM pg_catalog.pg_publication p WHERE p.pubname = $1::text
+"""
+
+_NAMES: Final = """
+SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.oid = ANY ($1::int8[]::oid[]) AND c.relkind IN ('r', 'p') ORDER BY 1, 2
+"""
+
+_COVERED: Final = (
+    "SELECT schemaname::text, tablename::text FROM pg_catalog.pg_publication_tables"
+    " WHERE pubname = $1::text"
+)

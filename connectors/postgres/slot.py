@@ -1,0 +1,156 @@
+"""The replication slot: what the server says of it, and what that means for us."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+from connectors.postgres.lsn import lsn_text, parse_lsn
+from connectors.postgres.sql import Sql
+from engine.errors import PositionLostError, SlotBusyError, SourceConnectionError, SourceError
+
+PLUGIN: Final = "pgoutput"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A row of pg_replication_slots. `confirmed` is what was acknowledged, None while it is being
+    made; `lost` says in the server's words why it cannot be read any more."""
+
+    name: str
+    plugin: str
+    database: str
+    temporary: bool
+    active_pid: int | None
+    confirmed: int | None
+    restart: int | None
+    lost: str
+
+    def check(self, database: str) -> None:
+        """Refuse what is not a usable slot of ours.
+
+        Raises:
+            SourceError: it is somebody else's.
+            PositionLostError: the server has given it up.
+            SourceConnectionError: it is being made just now.
+        """
+        if self.plugin != PLUGIN or self.database != database or self.temporary:
+            kind = f"plugin {self.plugin or 'none'}, database {self.database or 'none'}"
+            raise SourceError(
+                f"replication slot {self.name} exists and is of another kind ({kind})",
+                hint="choose another replication id, or give SlotName",
+            )
+        if self.lost:
+            raise PositionLostError(
+                f"replication slot {self.name} was given up by the server ({self.lost})",
+                hint="raise max_slot_wal_keep_size, drop the slot, load again",
+            )
+        if self.confirmed is None:
+            raise SourceConnectionError(f"replication slot {self.name} is still being made")
+
+    def check_position(self, after: int) -> None:
+        """Refuse a slot that was moved past what is stored on our side.
+
+        The server would begin later without a word. Raises PositionLostError.
+        """
+        if self.confirmed is not None and self.confirmed > after:
+            raise PositionLostError(
+                f"replication slot {self.name} stands at {lsn_text(self.confirmed)}, past the stored"
+                f" position {lsn_text(after)}: it was moved, or dropped and made again, or read by"
+                " another consumer",
+                hint="the changes between cannot be had any more: load again",
+            )
+
+
+class Slots:
+    """Questions and orders about the one slot of a replication."""
+
+    def __init__(self, sql: Sql, name: str) -> None:
+        self._sql = sql
+        self._name = name
+
+    async def find(self) -> Slot | None:
+        text = await self._sql.value("reading the replication slot", _SLOT, self._name)
+        return None if text is None else _slot(json.loads(text))
+
+    async def owner(self) -> str | None:
+        """Who reads the slot now, as far as we may see; None when nobody does."""
+        rows = await self._sql.fetch("reading the slot's owner", _OWNER, self._name)
+        if not rows:
+            return None
+        pid, application, user, address, since = rows[0]
+        who = f"pid {pid}" + (f", application {application}" if application else "")
+        return f"{who}, user {user or '?'} from {address or 'a local socket'} since {since or '?'}"
+
+    async def check_free(self) -> None:
+        """Raises SlotBusyError naming the reader."""
+        owner = await self.owner()
+        if owner is not None:
+            raise SlotBusyError(
+                f"replication slot {self._name} is in use by {owner}",
+                hint="end that reader, or take over with --take-over",
+                context={"owner": owner},
+            )
+
+    async def evict(self) -> None:
+        """End the session that reads the slot."""
+        await self._sql.fetch("ending the slot's reader", _EVICT, self._name)
+
+    async def drop(self) -> None:
+        """Drop the slot. Idempotent. Raises SlotBusyError."""
+        if await self.find() is None:
+            return
+        await self.check_free()
+        await self._sql.fetch(
+            f"dropping slot {self._name}",
+            "SELECT pg_catalog.pg_drop_replication_slot($1::text::name)",
+            self._name,
+        )
+
+    async def retained_bytes(self) -> int | None:
+        """Log that the server keeps for the slot; None without one."""
+        value = await self._sql.value("measuring the retained log", _RETAINED, self._name)
+        return None if value is None else int(value)
+
+
+def _slot(row: dict[str, Any]) -> Slot:
+    lost = row.get("invalidation_reason") or ""
+    if not lost and row.get("wal_status") == "lost":
+        lost = "its log was removed"
+    return Slot(
+        name=row["slot_name"],
+        plugin=row["plugin"] or "",
+        database=row["database"] or "",
+        temporary=row["temporary"],
+        active_pid=row["active_pid"],
+        confirmed=_lsn(row["confirmed_flush_lsn"]),
+        restart=_lsn(row["restart_lsn"]),
+        lost=lost,
+    )
+
+
+def _lsn(text: str | None) -> int | None:
+    return None if text is None else parse_lsn(text)
+
+
+_SLOT: Final = (
+    "SELECT pg_catalog.to_jsonb(s)::text FROM pg_catalog.pg_replication_slots s"
+    " WHERE s.slot_name = $1::text"
+)
+
+_OWNER: Final = """
+SELECT s.active_pid, a.application_name, a.usename::text,
+  coalesce(host(a.client_addr), ''), a.backend_start::text
+FROM pg_catalog.pg_replication_slots s
+LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = s.active_pid
+WHERE s.slot_name = $1::text AND s.active_pid IS NOT NULL
+"""
+
+_EVICT: Final = """
+SELECT pg_catalog.pg_terminate_backend(active_pid) FROM pg_catalog.pg_replication_slots
+WHERE slot_name = $1::text AND active_pid IS NOT NULL
+"""
+
+_RETAINED: Final = """
+SELECT greatest(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn), 0)::int8
+FROM pg_catalog.pg_replication_slots WHERE slot_name = $1::text
+"""
