@@ -3,10 +3,11 @@
 import os
 import pwd
 import shutil
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
+
+from tests.servers.programs import Programs
 
 ACCOUNTS: Final = ("postgres", "nobody")
 """Tried in this order when the tests run as root; the first exists where Debian's server is."""
@@ -25,22 +26,21 @@ class Account:
             return {}
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
-    def command(self, program: Path, *arguments: str) -> tuple[Sequence[str], dict[str, Any]]:
-        """A command line and `subprocess` arguments that run a program as this account.
+    def reachable(self, programs: Programs, scratch: Path) -> Programs:
+        """The programs, copied into `scratch` where this account could not enter their folder.
 
-        Below a folder that only root may enter (a checkout in /root), the child keeps the one
-        capability that lets it read what root can: copying the programs elsewhere would leave
-        files outside the checkout.
+        That is so for tests run as root in a checkout below, say, /root. A capability to read
+        everything would not do: `access(2)`, by which the programs find each other, ignores it.
         """
-        line = [str(program), *arguments]
-        if self.uid is None or _public(program):
-            return line, self.process()
-        setpriv = shutil.which("setpriv")
-        if setpriv is None:
-            raise RuntimeError(f"{program} is below a private folder, and setpriv is missing")
-        keep = ["--inh-caps=+dac_read_search", "--ambient-caps=+dac_read_search"]
-        drop = [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        return [setpriv, *drop, *keep, *line], {}
+        if self.uid is None or _public(programs.bin):
+            return programs
+        home = scratch / "programs"
+        shutil.copytree(programs.bin.parent, home, symlinks=True)
+        for folder, _, files in os.walk(home):
+            Path(folder).chmod(0o755)
+            for name in files:
+                _open_to_all(Path(folder, name))
+        return replace(programs, bin=home / "bin")
 
     def give(self, path: Path) -> None:
         """Make this account the owner of a path and of everything below it."""
@@ -65,6 +65,13 @@ def server_account() -> Account:
     raise RuntimeError("running as root, and there is no account 'postgres' or 'nobody'")
 
 
-def _public(program: Path) -> bool:
-    """Whether every folder above a program may be entered by anybody."""
-    return all(folder.stat().st_mode & 0o001 for folder in program.resolve().parents)
+def _public(folder: Path) -> bool:
+    """Whether a folder and every one above it may be entered by anybody."""
+    folder = folder.resolve()
+    return all(each.stat().st_mode & 0o001 for each in (folder, *folder.parents))
+
+
+def _open_to_all(file: Path) -> None:
+    if not file.is_symlink():
+        mode = file.stat().st_mode
+        file.chmod(mode | 0o444 | (0o111 if mode & 0o100 else 0))

@@ -96,7 +96,7 @@ class Cluster:
         Raises ServerUnavailableError when this major version cannot be had here.
         """
         self.major = major
-        self.programs: Programs = find(major)
+        programs = find(major)
         self.host = LOOPBACK
         self.port = 0
         self._account = server_account()
@@ -108,6 +108,7 @@ class Cluster:
         self.sockets = self.directory / "s"
         self.log = self.directory / "log"
         self._watchdog = self._watch()
+        self.programs: Programs = self._account.reachable(programs, self.directory)
 
     # --- life ---------------------------------------------------------------------------------
 
@@ -282,17 +283,15 @@ class Cluster:
         (self.data / "postgresql.conf").write_text(text)
 
     def _launch(self) -> None:
-        arguments = ("-D", str(self.data), "-p", str(self.port))
-        line, options = self._account.command(self.programs.bin / "postgres", *arguments)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                line,
+                [self.programs.bin / "postgres", "-D", self.data, "-p", str(self.port)],
                 cwd=self.directory,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                **options,
+                **self._account.process(),
             )
         self._await_ready()
 

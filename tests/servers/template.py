@@ -54,9 +54,13 @@ def _initialise(programs: Programs, account: Account, folder: Path) -> None:
         data = Path(scratch) / "data"
         data.mkdir(mode=0o700)
         account.give(data)
-        line, options = account.command(programs.bin / "initdb", *INITDB, "-D", str(data))
         done = subprocess.run(
-            line, cwd=scratch, capture_output=True, text=True, stdin=subprocess.DEVNULL, **options
+            [programs.bin / "initdb", *INITDB, "-D", data],
+            cwd=scratch,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            **account.process(),
         )
         if done.returncode != 0:
             raise RuntimeError(f"initdb of {programs.release} failed: {done.stderr.strip()}")
