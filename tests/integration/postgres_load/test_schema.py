@@ -344,7 +344,8 @@ async def test_foreign_keys_are_those_that_fire_in_apply_sessions(
 
 
 TRIGGERS = """
-SELECT t.tgrelid::regclass, t.tgname FROM pg_trigger t JOIN pg_constraint c ON c.oid = t.tgconstraint
+SELECT t.tgrelid::regclass, t.tgname
+FROM pg_trigger t JOIN pg_constraint c ON c.oid = t.tgconstraint
 WHERE c.conrelid = ('public.' || $1::text)::regclass
   AND c.confrelid = ('public.' || $2::text)::regclass
 """
