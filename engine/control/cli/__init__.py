@@ -1,0 +1,5 @@
+"""The `penstock` command."""
+
+from engine.control.cli.app import main
+
+__all__ = ["main"]

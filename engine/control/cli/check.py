@@ -1,0 +1,191 @@
+"""`penstock check`: every finding with the statement that mends it. Writes nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import orjson
+import typer
+
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Checked, Source, Target
+from engine.control.cli.arguments import File, Json, load
+from engine.control.cli.ending import end_with
+from engine.errors import PenstockError
+from engine.model.finding import Finding, Severity
+from engine.model.relation import Relation
+from engine.observe.redact import clean
+from engine.plan.tables import LeftOut, Reason, Selection, select
+from engine.registry import connect
+from engine.seams import SystemClock, SystemRandom
+
+ORDER: Final = (Severity.BLOCKS, Severity.WARNS, Severity.UNCHECKED, Severity.TELLS)
+
+COLOURS: Final = {
+    Severity.BLOCKS: typer.colors.RED,
+    Severity.WARNS: typer.colors.YELLOW,
+    Severity.UNCHECKED: typer.colors.MAGENTA,
+    Severity.TELLS: typer.colors.CYAN,
+}
+
+
+def check(file: File, as_json: Json = False) -> None:
+    """Look at both databases and tell what stands in the way, with the statement that mends it.
+
+    Writes nothing. Exit code 1 when something blocks.
+    """
+    end_with(lambda: _check(load(file), as_json=as_json))
+
+
+def _check(config: ReplicationConfig, *, as_json: bool) -> int:
+    source, target = connect(config, SystemClock(), SystemRandom())
+    findings = asyncio.run(Preflight(config).run(source, target))
+    findings.sort(key=lambda finding: (ORDER.index(finding.severity), finding.check))
+    if as_json:
+        typer.echo(orjson.dumps([_document(finding) for finding in findings]))
+    else:
+        show(findings)
+    return int(any(finding.severity is Severity.BLOCKS for finding in findings))
+
+
+@dataclass(slots=True)
+class Preflight:
+    """Everything that can be known before the first row moves."""
+
+    config: ReplicationConfig
+    findings: list[Finding] = field(default_factory=list[Finding])
+
+    async def run(self, source: Source, target: Target) -> list[Finding]:
+        """Look at both sides; what cannot be reached is a finding, not an error."""
+        self._file()
+        selection: Selection | None = None
+        async with self._opened("source", source) as reached:
+            if reached:
+                selection = await self._source(source)
+        async with self._opened("target", target) as reached:
+            if reached:
+                await self._side("target", target, selection.tables if selection else ())
+        return self.findings
+
+    def _file(self) -> None:
+        for warning in self.config.warnings:
+            self.findings.append(Finding("file", Severity.WARNS, warning))
+        for key in self.config.no_effect:
+            self.findings.append(
+                Finding("file", Severity.TELLS, "accepted, but has no effect yet", subject=key)
+            )
+
+    @asynccontextmanager
+    async def _opened(self, side: str, end: Source | Target) -> AsyncIterator[bool]:
+        try:
+            try:
+                await end.open()
+            except PenstockError as error:
+                self._add(f"{side}-connection", Severity.BLOCKS, error)
+                yield False
+            else:
+                yield True
+        finally:
+            await end.close()
+
+    async def _source(self, source: Source) -> Selection | None:
+        try:
+            relations = await source.relations()
+        except PenstockError as error:
+            self._add("source-tables", Severity.BLOCKS, error)
+            return None
+        policy = self.config.source.without_identity if self.config.streams else None
+        selection = select(relations, self.config.mapping, without_identity=policy)
+        self.findings += _selection_findings(selection)
+        await self._side("source", source, _looked_at(relations, selection))
+        return selection
+
+    async def _side(self, side: str, end: Source | Target, tables: Sequence[Relation]) -> None:
+        if not isinstance(end, Checked):
+            return
+        try:
+            self.findings += await end.preflight(tables)
+        except PenstockError as error:
+            self._add(f"{side}-preflight", Severity.UNCHECKED, error)
+
+    def _add(self, check: str, severity: Severity, error: PenstockError) -> None:
+        self.findings.append(Finding(check, severity, error.message, error.hint))
+
+
+def _looked_at(relations: Iterable[Relation], selection: Selection) -> list[Relation]:
+    """What is carried, and what would be if its rows could be identified: each of those is named
+    with the statement that makes it so."""
+    wanted = {r.table for r in selection.tables}
+    wanted |= {out.table for out in selection.left_out if out.reason is Reason.WITHOUT_IDENTITY}
+    return [relation for relation in relations if relation.table in wanted]
+
+
+def _selection_findings(selection: Selection) -> list[Finding]:
+    found = [
+        Finding(
+            "mapping-unmatched",
+            Severity.WARNS,
+            "this rule matches no table",
+            "check its spelling",
+            subject=rule,
+        )
+        for rule in selection.unmatched
+    ]
+    found += [_left_out(out) for out in selection.left_out if out.reason is Reason.EXCLUDED]
+    if not selection.tables:
+        found.append(
+            Finding(
+                "mapping-empty",
+                Severity.BLOCKS,
+                "no table would be carried",
+                "widen [mapping] include, or mend what leaves the tables out",
+            )
+        )
+    return found
+
+
+def _left_out(out: LeftOut) -> Finding:
+    message = f"{out.reason.value} (rule {out.rule})" if out.rule else out.reason.value
+    return Finding("left-out", Severity.TELLS, message, subject=str(out.table))
+
+
+def show(findings: Sequence[Finding]) -> None:
+    """A block for each finding; remedies stand unwrapped on lines of their own, to be copied."""
+    width = max((len(finding.check) for finding in findings), default=0)
+    for finding in findings:
+        severity = typer.style(f"{finding.severity.value:<9}", fg=COLOURS[finding.severity])
+        subject = f"{finding.subject}: " if finding.subject else ""
+        typer.echo(f"{severity}  {finding.check:<{width}}  {clean(subject + finding.message)}")
+        for line in finding.remedy.splitlines():
+            typer.echo(f"{'':9}  {'':<{width}}  -> {clean(line)}")
+    typer.echo(_summary(findings))
+
+
+def _summary(findings: Sequence[Finding]) -> str:
+    counts = dict.fromkeys(ORDER, 0)
+    for finding in findings:
+        counts[finding.severity] += 1
+    blocking = counts[Severity.BLOCKS]
+    first = f"{blocking} block" + ("s" if blocking == 1 else "") if blocking else "nothing blocks"
+    rest = [
+        f"{counts[severity]} {word}"
+        for severity, word in (
+            (Severity.WARNS, "to be warned of"),
+            (Severity.UNCHECKED, "could not be checked"),
+            (Severity.TELLS, "to know"),
+        )
+        if counts[severity]
+    ]
+    return ", ".join([first, *rest])
+
+
+def _document(finding: Finding) -> dict[str, str]:
+    return {
+        "check": finding.check,
+        "severity": finding.severity.value,
+        "subject": finding.subject,
+        "message": clean(finding.message),
+        "remedy": finding.remedy,
+    }

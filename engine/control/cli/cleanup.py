@@ -1,0 +1,120 @@
+"""`penstock cleanup`: drops the slot, publications and control rows that a replication made."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeAlias
+
+import typer
+
+from engine.config.replication import ReplicationConfig
+from engine.contracts import ExclusiveSource, Source, Target, TargetSession
+from engine.control.cli.arguments import File, load
+from engine.control.cli.control_rows import control_session, owner_locked
+from engine.control.cli.ending import end_with
+from engine.errors import ConfigError, FencedError
+from engine.registry import connect
+from engine.seams import SystemClock, SystemRandom
+
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+DECLINED = 1
+
+
+def cleanup(file: File, yes: Yes = False) -> None:
+    """Drop what the replication made: slot and publications on the source, control rows in the
+    target.
+
+    Copied tables and their rows stay. Slot and publications that were named in the file stay too.
+    Lists what goes and asks, unless --yes is given. Afterwards `penstock run` begins anew.
+    """
+    end_with(lambda: _cleanup(load(file), yes=yes))
+
+
+def _cleanup(config: ReplicationConfig, *, yes: bool) -> int:
+    ends = connect(config, SystemClock(), SystemRandom())
+    agreed = asyncio.run(clean(config, *ends, agree=lambda rows: _agree(config, rows, yes=yes)))
+    typer.echo("done" if agreed else "nothing was dropped")
+    return 0 if agreed else DECLINED
+
+
+@dataclass(frozen=True, slots=True)
+class ControlRows:
+    """How many control rows a replication has in its target."""
+
+    owned: bool
+    lanes: int
+    tables: int
+    chunks: int
+
+
+async def clean(
+    config: ReplicationConfig,
+    source: Source,
+    target: Target,
+    *,
+    agree: Callable[[ControlRows], bool],
+) -> bool:
+    """Count, ask `agree`, drop. False when it did not agree; then nothing was dropped.
+
+    The source's part goes first: a slot left behind would keep its log for ever, control rows left
+    behind only make the next `cleanup` repeat itself.
+
+    Raises:
+        FencedError: the replication runs.
+    """
+    try:
+        await source.open()
+        await _refuse_running(source)
+        async with control_session(target) as session:
+            if not agree(await _count(session)):
+                return False
+            if config.streams:
+                await source.detach()
+            async with owner_locked(session) as transaction:
+                await transaction.remove_replication()
+                await transaction.commit()
+        return True
+    finally:
+        await source.close()
+
+
+async def _refuse_running(source: Source) -> None:
+    reader = await source.reader() if isinstance(source, ExclusiveSource) else None
+    if reader is not None:
+        raise FencedError(f"the replication runs: {reader}", hint="stop it first")
+
+
+async def _count(session: TargetSession) -> ControlRows:
+    async with owner_locked(session) as transaction:
+        owner = await transaction.lock_owner()
+        lanes = await transaction.lanes()
+        tables = await transaction.tables()
+        chunks = await transaction.chunks()
+        return ControlRows(owner is not None, len(lanes), len(tables), len(chunks))
+
+
+def _agree(config: ReplicationConfig, rows: ControlRows, *, yes: bool) -> bool:
+    for line in what_goes(config, rows):
+        typer.echo(line)
+    if yes:
+        return True
+    if not sys.stdin.isatty():
+        raise ConfigError("--yes", "is needed where nobody can be asked")
+    return typer.confirm("Drop these?", default=False)
+
+
+def what_goes(config: ReplicationConfig, rows: ControlRows) -> list[str]:
+    """What would be dropped, a line each."""
+    lines = []
+    if config.streams:
+        slot = f"replication slot {config.slot_name}"
+        kept = "" if config.slot_is_ours else " stays: it was named in the file"
+        lines.append(f"source: {slot}{kept}")
+        lines.append(f"source: publications beginning with {config.object_name}")
+    lines.append(
+        f"target: control rows of {config.id}: {rows.lanes} lanes, {rows.tables} tables,"
+        f" {rows.chunks} finished chunks" + ("" if rows.owned else " (it has never run here)")
+    )
+    return lines

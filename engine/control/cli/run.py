@@ -1,0 +1,129 @@
+"""`penstock run`: starts the worker as a child and watches it."""
+
+import asyncio
+import sys
+from contextlib import closing
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+from rich.console import Console
+
+from engine.config.endpoint import POSTGRES
+from engine.config.replication import ReplicationConfig
+from engine.control.cli.arguments import File, load
+from engine.control.cli.ending import end_with, say_error, say_warning
+from engine.control.supervisor import Supervisor, WorkerArguments
+from engine.errors import ConfigError
+from engine.model.position import LogPosition
+from engine.observe.http import Address
+from engine.observe.progress import Bars, JsonLines
+from engine.observe.report import Outcome
+from engine.seams import SystemClock, SystemRandom
+
+CAUGHT_UP = "caught-up"
+
+
+class LogFormat(StrEnum):
+    """How log lines look on standard error."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+StopAt: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="caught-up|POSITION",
+        help="End when everything that the source had committed when the stream began is durable"
+        " in the target, or when a log position is reached. Without it: run until stopped.",
+    ),
+]
+TakeOver: TypeAlias = Annotated[
+    bool, typer.Option("--take-over", help="End another process that runs this replication.")
+]
+StateDir: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Where changes overflow to. Default: $XDG_STATE_HOME/penstock, else"
+        " ~/.local/state/penstock. Holds row values; nothing in it is needed after a crash.",
+    ),
+]
+Metrics: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT",
+        help="Serve /metrics (Prometheus), /healthz and /readyz here. A port alone is on loopback.",
+    ),
+]
+Format: TypeAlias = Annotated[
+    LogFormat, typer.Option("--log-format", help="How log lines on standard error look.")
+]
+
+
+def run(
+    file: File,
+    stop_at: StopAt = None,
+    take_over: TakeOver = False,
+    state_dir: StateDir = None,
+    metrics: Metrics = None,
+    log_format: Format = LogFormat.TEXT,
+) -> None:
+    """Copy what is there, then carry every change, until stopped.
+
+    Shows progress bars on a terminal and JSON lines elsewhere (standard output); log lines go to
+    standard error. Started again after a stop or a kill, it goes on where it was. SIGTERM and
+    Ctrl-C finish what is under way for at most 10 s and exit 0; a second one ends at once.
+    """
+    arguments = WorkerArguments(
+        file=file,
+        stop_at=stop_at,
+        take_over=take_over,
+        state_dir=state_dir,
+        metrics=metrics,
+        log_format=log_format.value,
+    )
+    end_with(lambda: _run(arguments))
+
+
+def _run(arguments: WorkerArguments) -> int:
+    config = load(arguments.file)
+    _check(arguments, config)
+    for warning in config.warnings:
+        say_warning(warning)
+    if config.no_effect:
+        say_warning(f"no effect yet: {', '.join(config.no_effect)}")
+    outcome = _watch(arguments, config.id)
+    if outcome.exit:
+        say_error(outcome, arguments.log_format)
+    return outcome.exit
+
+
+def _watch(arguments: WorkerArguments, replication: str) -> Outcome:
+    clock = SystemClock()
+    if sys.stdout.isatty():
+        view: Bars | JsonLines = Bars(Console(), replication, clock)
+    else:
+        view = JsonLines(sys.stdout, replication, clock)
+    with closing(view):
+        outcome = asyncio.run(Supervisor(arguments, view, clock, SystemRandom()).run())
+        ended = {"exit": outcome.exit, "reason": outcome.reason, "remedy": outcome.remedy}
+        view.event({"event": "ended", **ended})
+    return outcome
+
+
+def _check(arguments: WorkerArguments, config: ReplicationConfig) -> None:
+    """Find what is wrong on the command line before anything is started."""
+    if arguments.metrics is not None:
+        Address.parse(arguments.metrics)
+    stop_at = arguments.stop_at
+    if stop_at is None or stop_at == CAUGHT_UP or config.source.engine != POSTGRES:
+        return
+    try:
+        LogPosition.parse(stop_at)
+    except ValueError:
+        raise ConfigError(
+            "--stop-at", "must be caught-up or a position such as 16/B374D848"
+        ) from None
