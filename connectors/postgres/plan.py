@@ -1,0 +1,160 @@
+"""How the rows of one relation version reach one table of the target, column by column. (pure)
+
+Compiled once and used for every row: which bytes go through, in which type a value is bound, what
+the server casts, what can be matched.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from connectors._sql.quoting import identifier
+from connectors.postgres.passthrough import TEXT, Passage, judge
+from connectors.postgres.target_table import WRITABLE_KINDS, TargetColumn, TargetTable
+from engine.errors import SchemaMismatchError
+from engine.model.relation import Column, Format, Relation
+
+WIRE: Final = "postgres"
+"""The wire form these plans understand (`Relation.wire`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """`index` in the source's row, `name` quoted. A value is bound as type `oid` in `format` (1 is
+    binary) and followed by `cast`; in a staging table it stands as `stage_type` and is followed by
+    `stage_cast`. `direct`: its bytes are what COPY into the target itself takes."""
+
+    index: int
+    name: str
+    oid: int
+    format: int
+    cast: str
+    stage_type: str
+    stage_cast: str
+    direct: bool
+    writable: bool
+    equal: str = "="
+
+
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """`columns` are those an INSERT writes, in the source's order; `by_index` also holds the ones
+    only looked at (generated on the target); `key` finds a row, empty when nothing does.
+    `key_indexed`: the target can look a key up. `direct`: COPY may write the table itself."""
+
+    relation: Relation
+    target: TargetTable
+    columns: tuple[ColumnPlan, ...]
+    by_index: tuple[ColumnPlan, ...]
+    key: tuple[ColumnPlan, ...]
+    key_indexed: bool
+    direct: bool
+
+    @property
+    def subject(self) -> str:
+        """The table's name for messages."""
+        return self.relation.qualified
+
+
+def compile_plan(relation: Relation, target: TargetTable | None) -> TablePlan:
+    """The plan for a relation version.
+
+    Raises:
+        SchemaMismatchError: the target has no such table, lacks a column, has one that every row
+            would need, or a type to which the source's values cannot go unharmed.
+    """
+    if target is None:
+        raise SchemaMismatchError(
+            f"{relation.qualified}: the target has no such table", hint="create it, or reload it"
+        )
+    if relation.wire != WIRE:
+        raise SchemaMismatchError(
+            f"{relation.qualified}: rows in the wire form {relation.wire} cannot be written here"
+        )
+    problems = list(problems_of(relation, target))
+    if problems:
+        raise SchemaMismatchError(f"{relation.qualified}: {'; '.join(problems)}")
+    columns = tuple(
+        _column(index, column, _found(target, column), target)
+        for index, column in enumerate(relation.columns)
+    )
+    writable = tuple(column for column in columns if column.writable)
+    names = frozenset(relation.columns[index].name for index in relation.key)
+    return TablePlan(
+        relation=relation,
+        target=target,
+        columns=writable,
+        by_index=columns,
+        key=tuple(columns[index] for index in relation.key),
+        key_indexed=bool(names) and any(key <= names for key in target.keys),
+        direct=bool(writable) and all(column.direct for column in writable),
+    )
+
+
+def problems_of(relation: Relation, target: TargetTable) -> Iterable[str]:
+    """Everything in which the target's table does not fit the source's rows."""
+    if target.kind not in WRITABLE_KINDS:
+        yield "it is not a table on the target"
+    for column in relation.columns:
+        other = target.column(column.name)
+        if other is None:
+            yield f"the target has no column {column.name}"
+        elif not other.generated and _passage(column, other, target) is Passage.REFUSED:
+            yield (
+                f"column {column.name} is {column.type.name} on the source"
+                f" and {_described(column, other)} on the target"
+            )
+    names = {column.name for column in relation.columns}
+    for other in target.columns:
+        if other.name not in names and not other.nullable and not other.defaulted:
+            yield (
+                f"the target's column {other.name} is NOT NULL without a default"
+                " and the source does not have it"
+            )
+
+
+def _described(source: Column, target: TargetColumn) -> str:
+    if source.type.name == target.type.name:
+        return f"a different {target.type.name}"
+    return target.type.name
+
+
+def _found(target: TargetTable, column: Column) -> TargetColumn:
+    found = target.column(column.name)
+    assert found is not None
+    return found
+
+
+def _passage(column: Column, other: TargetColumn, target: TargetTable) -> Passage:
+    return judge(column.type, other.type, target.version)
+
+
+def _column(index: int, column: Column, other: TargetColumn, target: TargetTable) -> ColumnPlan:
+    passage = _passage(column, other, target)
+    binary = column.format is Format.BINARY
+    oid, cast, stage_type, stage_cast = _binding(passage, column, other, binary)
+    return ColumnPlan(
+        index=index,
+        name=identifier(column.name),
+        oid=oid,
+        format=int(binary),
+        cast=cast,
+        stage_type=stage_type,
+        stage_cast=stage_cast,
+        direct=binary and passage is Passage.SAME,
+        writable=not other.generated,
+        equal=target.operators.get(column.name, "="),
+    )
+
+
+def _binding(
+    passage: Passage, column: Column, other: TargetColumn, binary: bool
+) -> tuple[int, str, str, str]:
+    """(type bound, cast after a parameter, type in a staging table, cast after its column)."""
+    to_target = f"::{other.cast}"
+    if passage is Passage.LABEL:
+        return TEXT, to_target, "text", to_target
+    if passage is Passage.CAST:
+        through = to_target if binary else f"::{column.type.name}{to_target}"
+        return column.type.oid, to_target, column.type.name if binary else "text", through
+    return other.type.oid, "", other.cast if binary else "text", "" if binary else to_target

@@ -1,0 +1,319 @@
+"""One applier's connection to the target, with what it has learned about its tables.
+
+Everything a session remembers (table descriptions, compiled plans, prepared statements, staging
+tables) may be made wrong by somebody who alters the target. Wrong memory is found before anything
+is committed: each transaction ends by comparing the shapes of the tables it wrote, and a statement
+refused for what a changed table would explain makes the session forget everything and report the
+target busy, once.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from connectors._sql.quoting import literal
+from connectors.postgres import target_table
+from connectors.postgres.link import Link, LinkLostError, ServerError, cells
+from connectors.postgres.plan import TablePlan, compile_plan
+from connectors.postgres.rows import RowStatements
+from connectors.postgres.target_config import (
+    CHECK_CLIENT_SECONDS,
+    CONNECT_SECONDS,
+    PostgresTargetConfig,
+)
+from connectors.postgres.target_errors import is_stale_plan, refusal
+from connectors.postgres.target_table import TargetTable
+from connectors.postgres.transaction import PostgresTransaction
+from connectors.postgres.type_facts import TypeFacts, type_query
+from engine.errors import (
+    SchemaMismatchError,
+    TargetBusyError,
+    TargetConnectionError,
+    TargetError,
+)
+from engine.model.relation import Relation, TableName
+from engine.model.state import Fence
+
+PLANS_MAX: Final = 2000
+"""Relation versions a session remembers; beyond, it starts anew."""
+
+PREPARED_MAX: Final = 1000
+"""Statements a session keeps prepared on the server, some 20 KB each there; beyond, it starts
+anew."""
+
+STAGES_MAX: Final = 200
+"""Staging tables a session keeps, each an empty file and rows of the server's catalog."""
+
+CLIENT_CHECK_FROM: Final = 140000
+"""Server version that has client_connection_check_interval."""
+
+_KEEPALIVES: Final = {
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    # Data we sent that stays unacknowledged: 30 s, the kernel's own default is 15 minutes.
+    "tcp_user_timeout": "30000",
+}
+_REFUSED: Final = {
+    "password authentication failed": "check user and password",
+    "no password supplied": "give a password",
+    "no pg_hba.conf entry": "let this address in, in the server's pg_hba.conf",
+    "does not exist": "",
+    "certificate verify failed": "check sslrootcert and the server's certificate",
+    "server does not support SSL": "set sslmode, or turn on TLS on the server",
+}
+"""libpq gives no SQLSTATE for a refused connection, only the server's words. These do not get
+better by waiting."""
+
+
+async def connect(config: PostgresTargetConfig) -> "PostgresSession":
+    """Open a session with every setting pinned that a value's meaning depends on.
+
+    Raises:
+        TargetConnectionError: nobody answers, or not yet.
+        TargetError: the server refuses this user, database or password.
+    """
+    given = psycopg.conninfo.conninfo_to_dict(config.conninfo)
+    timeout = {} if "connect_timeout" in given else {"connect_timeout": round(CONNECT_SECONDS)}
+    options = {**_KEEPALIVES, **timeout, **given, "application_name": config.application_name}
+    try:
+        connection = await psycopg.AsyncConnection.connect(autocommit=True, **options)  # type: ignore[arg-type]
+    except psycopg.Error as error:
+        raise _refused(error) from error
+    link = Link(connection)
+    try:
+        return await _prepare(link, config)
+    except BaseException:
+        await link.close()
+        raise
+
+
+async def _prepare(link: Link, config: PostgresTargetConfig) -> "PostgresSession":
+    version = link.pgconn.server_version
+    sets = "".join(f"SET {name} = {literal(v)};" for name, v in _settings(config, version).items())
+    try:
+        results = await link.script(
+            f"{sets}SELECT pid, backend_start::text FROM pg_stat_activity"
+            " WHERE pid = pg_backend_pid()"
+        )
+    except ServerError as error:
+        raise refusal(error) from error
+    except LinkLostError as error:
+        raise TargetConnectionError("the connection to the target broke") from error
+    pid, start = cells(results[-1])[0]
+    return PostgresSession(link, config, (int(pid or 0), start or ""), version)
+
+
+def _settings(config: PostgresTargetConfig, version: int) -> Mapping[str, str]:
+    settings = {
+        "client_encoding": "UTF8",
+        "DateStyle": "ISO, MDY",
+        "IntervalStyle": "postgres",
+        "TimeZone": "UTC",
+        "extra_float_digits": "3",
+        "bytea_output": "hex",
+        "xmloption": "content",
+        "lc_monetary": "C",
+        "standard_conforming_strings": "on",
+        "search_path": "pg_catalog",
+        "synchronous_commit": config.synchronous_commit,
+        "statement_timeout": "0",
+        "lock_timeout": f"{round(config.lock_timeout_seconds * 1000)}ms",
+        "idle_in_transaction_session_timeout": (
+            f"{round(config.idle_in_transaction_seconds * 1000)}ms"
+        ),
+        "row_security": "off",
+        # A plan that avoids scans looks expensive, and would be compiled to machine code.
+        "jit": "off",
+        "plan_cache_mode": "auto",
+    }
+    if config.replica:
+        settings["session_replication_role"] = "replica"
+    if version >= CLIENT_CHECK_FROM:
+        settings["client_connection_check_interval"] = f"{round(CHECK_CLIENT_SECONDS * 1000)}ms"
+        settings["idle_session_timeout"] = "0"
+    if version >= 170000:
+        settings["transaction_timeout"] = "0"
+    return settings
+
+
+def _refused(error: psycopg.Error) -> TargetError:
+    lines = str(error).strip().splitlines()
+    words = lines[-1] if lines else type(error).__name__
+    for text, hint in _REFUSED.items():
+        if text in words:
+            return TargetError(f"connecting to the target: {words}", hint=hint)
+    return TargetConnectionError(f"connecting to the target: {words}")
+
+
+class PostgresSession:
+    """See `contracts.TargetSession`."""
+
+    def __init__(
+        self, link: Link, config: PostgresTargetConfig, identity: tuple[int, str], version: int
+    ) -> None:
+        self.link = link
+        self.config = config
+        self.version = version
+        self._identity = identity
+        self._tables: dict[TableName, TargetTable | None] = {}
+        self._plans: dict[int, tuple[Relation, RowStatements]] = {}
+        self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._number = 0
+        self._fresh = True
+        self._dirty = False
+
+    @property
+    def identity(self) -> tuple[int, str]:
+        return self._identity
+
+    @property
+    def broken(self) -> bool:
+        return self.link.broken
+
+    @asynccontextmanager
+    async def begin(self, fences: Sequence[Fence] = ()) -> AsyncIterator[PostgresTransaction]:
+        """See `contracts.TargetSession.begin`. Nothing is sent before it must be."""
+        if self.broken:
+            raise TargetConnectionError("the connection to the target is closed")
+        await self._renew()
+        transaction = PostgresTransaction(self, fences)
+        try:
+            yield transaction
+        finally:
+            await self._leave()
+
+    async def close(self) -> None:
+        await self.link.close()
+
+    # --- what it knows ------------------------------------------------------------------------
+
+    async def statements(self, relation: Relation) -> RowStatements:
+        """The compiled plan of a relation version, with its statements.
+
+        Raises:
+            SchemaMismatchError: the rows do not fit the target's table.
+        """
+        known = self._plans.get(id(relation))
+        if known is not None:
+            return known[1]
+        # Read now, not remembered: a new version of the relation may come with a table that another
+        # session has altered.
+        self._tables.pop(relation.table, None)
+        plan = compile_plan(relation, await self.table(relation.table))
+        made = RowStatements(plan, self._next_name)
+        self._plans[id(relation)] = (relation, made)
+        return made
+
+    async def plan(self, relation: Relation) -> TablePlan:
+        return (await self.statements(relation)).plan
+
+    async def table(self, name: TableName) -> TargetTable | None:
+        """The target's table as it is now, or was when first asked for."""
+        if name not in self._tables:
+            self._tables[name] = await self._describe(name)
+        return self._tables[name]
+
+    async def _describe(self, name: TableName) -> TargetTable | None:
+        results = await self.run(target_table.describe(name), str(name))
+        found, columns, keys = (cells(result) for result in results)
+        facts = TypeFacts(int(column[1] or 0) for column in columns)
+        while missing := facts.missing():
+            (result,) = await self.run(type_query(missing), str(name))
+            facts.add(row[0] or "" for row in cells(result))
+        definitions = {int(c[1] or 0): facts.definition(int(c[1] or 0)) for c in columns}
+        return target_table.read_table(name, found, columns, keys, definitions, self.version)
+
+    def stage(self, plan: TablePlan, columns: tuple[int, ...]) -> tuple[int, bool]:
+        """The number of the staging table for these columns, and whether it must be made."""
+        key = (id(plan), columns)
+        number = self._stages.get(key)
+        if number is not None:
+            return number, False
+        self._number += 1
+        self._stages[key] = self._number
+        return self._number, True
+
+    def forget_stages(self, numbers: set[int]) -> None:
+        """These staging tables went with the transaction that made them."""
+        if numbers:
+            self._stages = {k: n for k, n in self._stages.items() if n not in numbers}
+
+    def forget(self) -> None:
+        """Drop everything remembered; the server's part at the next `begin`."""
+        self._tables.clear()
+        self._plans.clear()
+        self._stages.clear()
+        self._fresh = True
+        self._dirty = True
+
+    def forget_tables(self) -> None:
+        """After DDL of our own: descriptions and plans are read anew. Statements and staging tables
+        stay on the server unused until the session starts anew."""
+        self._tables.clear()
+        self._plans.clear()
+        self._stages.clear()
+        self._fresh = True
+
+    def committed(self) -> None:
+        """What was remembered has proved right."""
+        self._fresh = False
+
+    def _next_name(self) -> bytes:
+        self._number += 1
+        return f"p{self._number}".encode()
+
+    async def _renew(self) -> None:
+        full = (
+            len(self._plans) > PLANS_MAX
+            or self.link.prepared > PREPARED_MAX
+            or len(self._stages) > STAGES_MAX
+        )
+        if full:
+            self.forget()
+        if self._dirty:
+            await self.run("DEALLOCATE ALL;DISCARD TEMP")
+            self.link.forget_prepared()
+            self._dirty = False
+
+    # --- talking ------------------------------------------------------------------------------
+
+    async def run(self, sql: str, subject: str = "") -> list[PGresult]:
+        """Run plain statements. Raises TargetError's classes."""
+        try:
+            return await self.link.script(sql)
+        except ServerError as error:
+            raise self.refused(error, subject) from error
+        except LinkLostError as error:
+            raise TargetConnectionError("the connection to the target broke") from error
+
+    def refused(self, error: ServerError, subject: str) -> TargetError:
+        """The engine's error; forgets what the refusal proves wrong."""
+        found = refusal(error, subject)
+        if is_stale_plan(error):
+            self.forget()
+        elif isinstance(found, SchemaMismatchError) and not self._fresh:
+            self.forget()
+            return TargetBusyError(
+                f"{subject or 'a table'}: refused by the target, its tables are read again",
+                context=found.context,
+            )
+        return found
+
+    async def _leave(self) -> None:
+        """End what is open. A session that cannot is broken."""
+        if self.broken:
+            return
+        status = self.link.pgconn.transaction_status
+        if status in (TransactionStatus.INTRANS, TransactionStatus.INERROR):
+            try:
+                await self.link.script("ROLLBACK")
+            except (ServerError, LinkLostError):
+                self.link.broken = True
+        elif status != TransactionStatus.IDLE:
+            self.link.broken = True

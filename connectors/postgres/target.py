@@ -1,0 +1,196 @@
+"""A PostgreSQL database as the target of one replication."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from psycopg.conninfo import make_conninfo
+
+from connectors._sql.quoting import literal, qualified
+from connectors.postgres import control_schema, load_form, target_preflight, target_state
+from connectors.postgres.catalog import Catalog
+from connectors.postgres.ensure import DRIVER_ERRORS, ensure, target_error
+from connectors.postgres.finish import finish
+from connectors.postgres.link import cells
+from connectors.postgres.load_connection import Connection, close, prepare
+from connectors.postgres.session import PostgresSession, connect
+from connectors.postgres.sql import Sql
+from connectors.postgres.sql import connect as connect_sql
+from connectors.postgres.target_config import PostgresTargetConfig
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Clock, Random
+from engine.errors import (
+    ConfigError,
+    SchemaMismatchError,
+    SourceConnectionError,
+    SourceError,
+    TargetConnectionError,
+    TargetError,
+)
+from engine.model.finding import Finding
+from engine.model.relation import Relation, TableName
+from engine.model.table import TableDefinition
+
+TERMINATE_WAIT_MS: Final = 5000
+"""How long `terminate` waits for each session to be gone, in milliseconds (14+)."""
+
+
+def create(config: ReplicationConfig, _clock: Clock, _random: Random) -> "PostgresTarget":
+    """The target that a replication file names; connects to nothing yet. Raises ConfigError."""
+    target = config.target
+    if target.url is None:
+        raise ConfigError("target.url", "is needed for a PostgreSQL target")
+    password = target.url.password
+    secret = {} if password is None else {"password": password.reveal()}
+    return PostgresTarget(
+        PostgresTargetConfig(
+            replication=config.id,
+            conninfo=make_conninfo("", **target.url.libpq_parameters(), **secret),
+            synchronous_commit=target.synchronous_commit.value,
+            session_replication_role=target.session_replication_role.value,
+            drop_columns=config.apply.drop_columns,
+        )
+    )
+
+
+class PostgresTarget:
+    """See `contracts.TransactionalTarget`, `SchemaTarget` and `Checked`."""
+
+    def __init__(self, config: PostgresTargetConfig) -> None:
+        config.validate()
+        self._config = config
+        self._sql = Sql(config.conninfo, config.application_name)
+
+    async def open(self) -> None:
+        """Find out that the server answers and takes this user.
+
+        Raises:
+            TargetConnectionError, TargetError.
+        """
+        async with self.session():
+            pass
+
+    async def close(self) -> None:
+        """Release what is not released by a context of its own. Idempotent."""
+        await self._sql.close()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[PostgresSession]:
+        """See `contracts.TransactionalTarget.session`.
+
+        Raises:
+            TargetConnectionError, TargetError.
+        """
+        session = await connect(self._config)
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None:
+        """See `contracts.TransactionalTarget.terminate`. Sessions of other roles are left alone
+        where this one may not end them."""
+        async with self.session() as session:
+            wait = f", {TERMINATE_WAIT_MS}" if session.version >= 140000 else ""
+            for pid, start in sessions:
+                await session.run(
+                    f"SELECT pg_terminate_backend(pid{wait}) FROM pg_stat_activity"
+                    f" WHERE pid = {int(pid)} AND backend_start::text = {literal(start)}"
+                    " AND (pg_has_role(usesysid, 'MEMBER')"
+                    " OR pg_has_role('pg_signal_backend', 'MEMBER'))"
+                )
+
+    # --- control schema -----------------------------------------------------------------------
+
+    async def prepare_control(self) -> None:
+        """See `contracts.TransactionalTarget.prepare_control`. Safe in two processes at once."""
+        async with self.session() as session:
+            if await _control_version(session) == control_schema.VERSION:
+                return
+            await session.run(f"BEGIN;SELECT pg_advisory_xact_lock({control_schema.LOCK_KEY})")
+            found = await _control_version(session)
+            if found < control_schema.VERSION:
+                await session.run(control_schema.migration(found), "schema penstock")
+            await session.run("COMMIT")
+
+    # --- tables -------------------------------------------------------------------------------
+
+    async def relation(self, table: TableName) -> Relation | None:
+        """See `contracts.SchemaTarget.relation`."""
+        try:
+            name = qualified(table.schema, table.name)
+            oid = await self._sql.value(
+                f"describing {table} on the target",
+                "SELECT pg_catalog.to_regclass($1)::oid::int8",
+                name,
+            )
+            if oid is None:
+                return None
+            catalog = Catalog(self._sql)
+            found = await catalog.tables([oid])
+            return (await catalog.describe(found[0].message))[0] if found else None
+        except SourceConnectionError as error:
+            raise TargetConnectionError(error.message, hint=error.hint) from error
+        except SourceError as error:
+            raise TargetError(error.message, hint=error.hint) from error
+
+    async def empty(self, table: TableName) -> bool:
+        """See `contracts.SchemaTarget.empty`."""
+        async with self._connection() as connection:
+            return await target_state.empty(connection, table)
+
+    async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None:
+        """See `contracts.SchemaTarget.ensure`."""
+        async with self._connection() as connection:
+            await ensure(connection, definitions, prepare)
+
+    async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
+        """See `contracts.SchemaTarget.finish`."""
+        async with self._connection() as connection:
+            return await finish(connection, definitions)
+
+    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
+        """See `contracts.SchemaTarget.foreign_keys`."""
+        async with self._connection() as connection:
+            return await target_state.foreign_keys(connection, replica=self._config.replica)
+
+    async def load_form(self, relation: Relation) -> str:
+        """See `contracts.SchemaTarget.load_form`."""
+        there = await self.relation(relation.table)
+        async with self._connection() as connection:
+            version = int(connection.get_server_version().major) * 10000
+        return load_form.load_form(relation, there, version)
+
+    async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
+        """See `contracts.Checked.preflight`."""
+        async with self.session() as session:
+            return await target_preflight.preflight(session, relations)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """A session for work that takes its time."""
+        try:
+            connection = await connect_sql(self._config.conninfo, self._config.application_name)
+            await prepare(connection)
+        except DRIVER_ERRORS as error:
+            raise target_error(error, "connecting to the target") from error
+        try:
+            yield connection
+        finally:
+            await close(connection)
+
+
+async def _control_version(session: PostgresSession) -> int:
+    """The version there, 0 for none. Raises SchemaMismatchError for a newer one."""
+    (exists,) = await session.run(control_schema.EXISTS)
+    if cells(exists)[0][0] != "t":
+        return 0
+    (result,) = await session.run(control_schema.CURRENT)
+    found = int(cells(result)[0][0] or 0)
+    if found > control_schema.VERSION:
+        raise SchemaMismatchError(
+            f"schema penstock on the target is of version {found};"
+            f" this Penstock knows version {control_schema.VERSION}",
+            hint="run the newer Penstock that made it",
+        )
+    return found

@@ -1,0 +1,147 @@
+"""What apply must know of a table of the target, and the query that tells it. (pure)"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from connectors._sql.quoting import identifier, literal, qualified
+from engine.model.relation import ColumnType, TableName
+
+PARTITIONED: Final = "p"
+WRITABLE_KINDS: Final = frozenset({"r", "p", "f"})
+"""`pg_class.relkind` of what rows can be written to: ordinary, partitioned and foreign tables."""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetColumn:
+    """`cast` is its type without length, as it stands after `::`. `defaulted`: an INSERT may leave
+    it out although it is NOT NULL."""
+
+    name: str
+    type: ColumnType
+    cast: str
+    nullable: bool = True
+    defaulted: bool = False
+    generated: bool = False
+    identity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TargetTable:
+    """`keys`: column sets of unique indexes without predicate or expression. `operators`: the
+    equality operator of a key column where it is not the ordinary one. `shape` changes whenever a
+    column comes, goes, or changes its name or type."""
+
+    oid: int
+    table: TableName
+    kind: str
+    columns: tuple[TargetColumn, ...]
+    keys: tuple[frozenset[str], ...] = ()
+    operators: Mapping[str, str] = field(default_factory=dict[str, str])
+    deferrable: bool = False
+    row_security: bool = False
+    shape: str = ""
+    version: int = 0
+
+    @property
+    def sql(self) -> str:
+        """Its name in SQL."""
+        return qualified(self.table.schema, self.table.name)
+
+    def column(self, name: str) -> TargetColumn | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+
+SHAPE: Final = (
+    "SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attnum, a.attname,"
+    " a.atttypid, a.atttypmod, a.attgenerated), ',' ORDER BY a.attnum))"
+    " FROM pg_catalog.pg_attribute a"
+    " WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped"
+)
+"""A table's shape as one word."""
+
+_TABLE: Final = """
+SELECT c.oid, c.relkind, c.relrowsecurity, coalesce(({shape}), ''),
+  EXISTS (SELECT FROM pg_constraint k WHERE k.condeferrable AND c.oid IN (k.conrelid, k.confrelid))
+FROM pg_class c WHERE c.oid = {oid}"""
+
+_COLUMNS: Final = """
+SELECT a.attname, a.atttypid, a.atttypmod, format_type(a.atttypid, a.atttypmod),
+  format_type(a.atttypid, -1), a.attnotnull, a.atthasdef, a.attidentity, a.attgenerated
+FROM pg_attribute a
+WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped
+ORDER BY a.attnum"""
+
+_KEYS: Final = """
+SELECT i.indexrelid, a.attname, n.nspname, o.oprname
+FROM pg_index i
+CROSS JOIN LATERAL unnest(i.indkey::int2[], i.indclass::oid[]) WITH ORDINALITY
+  AS k(attnum, opclass, place)
+JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+JOIN pg_opclass s ON s.oid = k.opclass
+JOIN pg_amop p ON p.amopfamily = s.opcfamily AND p.amopstrategy = 3
+  AND p.amoplefttype = s.opcintype AND p.amoprighttype = s.opcintype
+JOIN pg_operator o ON o.oid = p.amopopr
+JOIN pg_namespace n ON n.oid = o.oprnamespace
+WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+ORDER BY i.indexrelid, k.place"""
+
+
+def describe(table: TableName) -> str:
+    """Three statements whose results `read_table` takes. With no such table all are empty."""
+    oid = f"pg_catalog.to_regclass({literal(qualified(table.schema, table.name))})"
+    shape = SHAPE.format(oid="c.oid")
+    return ";".join(text.format(oid=oid, shape=shape) for text in (_TABLE, _COLUMNS, _KEYS))
+
+
+Cells = Sequence[Sequence[str | None]]
+
+
+def read_table(
+    table: TableName,
+    found: Cells,
+    columns: Cells,
+    keys: Cells,
+    definitions: Mapping[int, str],
+    version: int,
+) -> TargetTable | None:
+    """The description; None when there is no such table. `definitions`: canonical texts of
+    user-defined types by OID."""
+    if not found:
+        return None
+    oid, kind, row_security, shape, deferrable = (cell or "" for cell in found[0])
+    indexes: dict[str, set[str]] = {}
+    operators: dict[str, str] = {}
+    for index, name, schema, operator in keys:
+        indexes.setdefault(index or "", set()).add(name or "")
+        if schema != "pg_catalog" or operator != "=":
+            operators[name or ""] = f"OPERATOR({identifier(schema or '')}.{operator})"
+    return TargetTable(
+        oid=int(oid),
+        table=table,
+        kind=kind,
+        columns=tuple(_column(row, definitions) for row in columns),
+        keys=tuple(frozenset(names) for names in indexes.values()),
+        operators=operators,
+        deferrable=deferrable == "t",
+        row_security=row_security == "t",
+        shape=shape,
+        version=version,
+    )
+
+
+def _column(row: Sequence[str | None], definitions: Mapping[int, str]) -> TargetColumn:
+    name, oid, modifier, type_name, cast, not_null, has_default, identity, generated = (
+        cell or "" for cell in row
+    )
+    number = int(oid)
+    return TargetColumn(
+        name=name,
+        type=ColumnType(type_name, number, int(modifier), definitions.get(number, "")),
+        cast=cast,
+        nullable=not_null != "t",
+        defaulted=has_default == "t" or bool(identity) or bool(generated),
+        generated=bool(generated),
+        identity=identity,
+    )
