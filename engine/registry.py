@@ -13,22 +13,24 @@ from typing import Any, Final, Literal, TypeAlias, cast
 
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random, Source, Target
-from engine.errors import ConfigError
+from engine.contracts import Clock, Comparable, Random, Source, Target
+from engine.errors import ComparisonError, ConfigError
 
 SourceFactory: TypeAlias = Callable[[ReplicationConfig, Clock, Random], Source]
 TargetFactory: TypeAlias = Callable[[ReplicationConfig, Clock, Random], Target]
 
 Side: TypeAlias = Literal["source", "target"]
+ComparableFactory: TypeAlias = Callable[[ReplicationConfig, Side], Comparable]
 
 
 @dataclass(frozen=True, slots=True)
 class Connector:
-    """Where a built-in connector's factories are. An empty one means it has no such side.
-    `install` is what to give pip when its driver is missing."""
+    """Where a built-in connector's factories are. An empty one means it has no such side, or that
+    its tables cannot be compared. `install` is what to give pip when its driver is missing."""
 
     source: str = ""
     target: str = ""
+    comparable: str = ""
     install: str = "penstock"
 
 
@@ -36,6 +38,7 @@ CONNECTORS: Final[Mapping[str, Connector]] = {
     "postgres": Connector(
         source="connectors.postgres.source:create",
         target="connectors.postgres.target:create",
+        comparable="connectors.postgres.compare:create",
         install="penstock[postgres]",
     ),
     "memory": Connector(
@@ -66,6 +69,20 @@ def target(name: str) -> TargetFactory:
         ConfigError: no such target, or its driver is not installed.
     """
     return cast("TargetFactory", _factory(name, "target"))
+
+
+def comparable(config: ReplicationConfig, side: Side) -> Comparable:
+    """One side of a comparison, not opened yet.
+
+    Raises:
+        ComparisonError: tables of that system cannot be compared.
+    """
+    name = config.source.engine if side == "source" else config.target.engine
+    connector = CONNECTORS.get(name, Connector())
+    if not connector.comparable:
+        raise ComparisonError(f'{side}: tables of "{name}" cannot be compared')
+    factory = _imported(connector.comparable, name, f"{side}.engine", connector.install)
+    return cast("ComparableFactory", factory)(config, side)
 
 
 def connect(config: ReplicationConfig, clock: Clock, random: Random) -> tuple[Source, Target]:

@@ -7,7 +7,7 @@ scan; nothing is held between two of them, so the source's cleanup is never kept
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
@@ -15,7 +15,8 @@ from psycopg import AsyncConnection, AsyncRawCursor
 from connectors.postgres import compare_sql
 from connectors.postgres.compare_sql import Statements
 from connectors.postgres.lsn import parse_lsn
-from engine.errors import ComparisonError
+from engine.config.replication import ReplicationConfig
+from engine.errors import ComparisonError, ConfigError
 from engine.model.compared import Digest, Part, Reading, RowKey, Span, TableShape
 from engine.model.position import LogPosition, Position
 from engine.model.relation import TableName
@@ -206,6 +207,14 @@ _HINTS: Final[Mapping[str, str]] = {
     " rows, and compare again",
     "28P01": "check user and password",
 }
+
+
+def create(config: ReplicationConfig, side: Literal["source", "target"]) -> PostgresComparable:
+    """The side of a replication. Raises ConfigError when it has no URL."""
+    url = config.source.url if side == "source" else config.target.url
+    if url is None:
+        raise ConfigError(f"{side}.url", "is needed")
+    return PostgresComparable(side, url.reveal_conninfo())
 
 
 def _shown(error: psycopg.Error) -> str:

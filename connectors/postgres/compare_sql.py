@@ -199,7 +199,8 @@ SELECT a.attname::text AS name, a.attgenerated <> '' AS generated,
             WHEN a.attcollation = 0 THEN 'own'
             ELSE (SELECT CASE WHEN l.provider = 'c' AND l.locale IN ('C', 'POSIX') THEN 'C'
                               WHEN l.provider = 'c' THEN 'c:' || l.locale || ':' || l.version END
-                    FROM (SELECT coalesce(nullif(k.collprovider::text, 'd'), d.provider) AS provider,
+                    FROM (SELECT coalesce(nullif(k.collprovider::text, 'd'), d.provider)
+                                     AS provider,
                                  coalesce(k.collcollate::text, d.datcollate) AS locale,
                                  (SELECT max(pg_collation_actual_version(v.oid)) FROM pg_collation v
                                    WHERE v.collprovider = 'c' AND v.collcollate::text
