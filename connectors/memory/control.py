@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Final, TypeVar, cast
 
@@ -223,6 +224,9 @@ class ControlRows:
         return [cast(TableRecord, version.row[2]) for version in self._mine(TABLES)]
 
     async def save_table(self, record: TableRecord) -> None:
+        if not record.relation:
+            stored = [r for r in await self.tables() if r.table == record.table]
+            record = replace(record, relation=stored[0].relation if stored else "")
         await self._put(TABLES, (self._replication, record.table, record))
 
     async def remove_table(self, table: TableName) -> None:
@@ -256,12 +260,20 @@ class ControlRows:
         if self.session.transaction is self.server:
             self.database.rollback(self.server)
 
-    async def commit(self, positions: Mapping[str, str] | None = None) -> None:
+    async def place(self, positions: Mapping[str, str] | None) -> None:
+        """Set the positions that `commit` was given; the rest of a commit never waits."""
         await self._step()
         for lane, position in (positions or {}).items():
             await self._do(partial(self._move, lane, position))
+
+    async def commit(self, positions: Mapping[str, str] | None = None) -> None:
+        await self.place(positions)
         self.database.commit(self.server)
         await asyncio.sleep(0)
+
+    def fail(self) -> None:
+        """The server has aborted the transaction: only rolling back is possible."""
+        self._failed = True
 
     def _move(self, lane: str, position: str) -> None:
         def change(row: LaneRow) -> LaneRow:

@@ -99,8 +99,9 @@ class MemoryDatabase:
         self.work = 0
         """Grows with everything that changes the server; equal means nothing happened between."""
         self.after_commit: list[Callable[[ServerTransaction], None]] = []
+        self.history: list[ServerTransaction] = []
+        """Every commit, oldest first."""
         self._wall = wall
-        self._history: list[ServerTransaction] = []
         self._views: dict[str, tuple[ServerSession, View]] = {}
         self._next_xid = 1
         self._next_version = 0
@@ -134,7 +135,7 @@ class MemoryDatabase:
         transaction.state = State.COMMITTED
         transaction.committed_at_us = int(self._wall() * 1_000_000)
         self._log(transaction)
-        self._history.append(transaction)
+        self.history.append(transaction)
         self._ended(transaction)
         for listener in self.after_commit:
             listener(transaction)
@@ -172,16 +173,11 @@ class MemoryDatabase:
             self.drop_session(session)
         for transaction in list(self.open.values()):
             self.rollback(transaction)
-        lost = min(count, len(self._history))
+        lost = min(count, len(self.history))
         for _ in range(lost):
-            self._history.pop().take_back()
+            self.history.pop().take_back()
         self.worked()
         return lost
-
-    @property
-    def commits(self) -> int:
-        """How many commits this server remembers."""
-        return len(self._history)
 
     def _log(self, transaction: ServerTransaction) -> None:
         if not self.logging:
@@ -277,9 +273,6 @@ class MemoryDatabase:
     def exported(self, token: str) -> View | None:
         found = self._views.get(token)
         return found[1] if found else None
-
-    def forget(self, token: str) -> None:
-        self._views.pop(token, None)
 
     def acknowledge(self, slot: Slot, offset: int) -> None:
         """Move a slot on; never back, and never past the log's end."""

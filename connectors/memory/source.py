@@ -63,15 +63,17 @@ class MemorySource:
         self._keepalive_seconds = keepalive_seconds
         self._send_empty = send_empty
         self._identity = ""
+        self._opened = False
         self._session: ServerSession | None = None
         self._sessions: list[ServerSession] = []
-        self._first_view: Snapshot | None = None
+        self._first_view: tuple[Snapshot, ServerSession] | None = None
 
     # --- life ---------------------------------------------------------------------------------
 
     async def open(self) -> str:
         await asyncio.sleep(0)
         self._session = self._connect()
+        self._opened = True
         self._identity = self._database.identity
         return self._identity
 
@@ -80,7 +82,12 @@ class MemorySource:
         self.sever()
 
     def sever(self) -> None:
-        """Cut every connection, as the server sees a client that died."""
+        """The client is dead: no effect any more, and every connection cut."""
+        self._opened = False
+        self.cut()
+
+    def cut(self) -> None:
+        """Cut every connection; the stream may be opened again."""
         for session in self._sessions:
             self._database.drop_session(session)
         self._sessions.clear()
@@ -91,6 +98,11 @@ class MemorySource:
         session = self._database.connect()
         self._sessions.append(session)
         return session
+
+    def _disconnect(self, session: ServerSession) -> None:
+        self._database.drop_session(session)
+        if session in self._sessions:
+            self._sessions.remove(session)
 
     def _live(self) -> ServerSession:
         if self._session is None or not self._session.alive:
@@ -141,7 +153,7 @@ class MemorySource:
         slot = Slot(self._database.offset)
         self._database.slots[self._slot_name] = slot
         self._database.worked()
-        self._first_view = self._export(self._connect())
+        self._first_view = self._export()
         return slot
 
     async def publish(
@@ -174,7 +186,8 @@ class MemorySource:
 
     async def blocks(self, after: Position) -> AsyncGenerator[Block, None]:
         await asyncio.sleep(0)
-        self._live()
+        if not self._opened:
+            raise SourceConnectionError("the source is not open")
         assert isinstance(after, LogPosition)
         slot = self._readable_slot(after)
         session = self._connect()
@@ -184,7 +197,7 @@ class MemorySource:
                 async for block in stream:
                     yield block
         finally:
-            self._database.drop_session(session)
+            self._disconnect(session)
 
     def _readable_slot(self, after: LogPosition) -> Slot:
         if self._database.identity != self._identity:
@@ -235,7 +248,7 @@ class MemorySource:
     async def acknowledge(self, position: Position) -> None:
         assert isinstance(position, LogPosition)
         slot = self._database.slots.get(self._slot_name)
-        if slot is not None and self._session is not None and self._session.alive:
+        if slot is not None and self._opened:
             self._database.acknowledge(slot, position.offset)
 
     async def head(self) -> Position:
@@ -268,16 +281,18 @@ class MemorySource:
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         await asyncio.sleep(0)
         self._live()
-        snapshot, self._first_view = self._first_view or self._export(self._connect()), None
+        (snapshot, session), self._first_view = self._first_view or self._export(), None
         try:
             yield snapshot
         finally:
-            self._database.forget(snapshot.token)
+            self._disconnect(session)
 
-    def _export(self, session: ServerSession) -> Snapshot:
+    def _export(self) -> tuple[Snapshot, ServerSession]:
+        """A view of now, kept by a session of its own."""
+        session = self._connect()
         view = self._database.view()
         until = LogPosition(self._database.offset)
-        return Snapshot(str(view), until, self._database.export(session, view))
+        return Snapshot(str(view), until, self._database.export(session, view)), session
 
     async def chunks(self, relation: Relation, rows_max: int) -> Sequence[Chunk]:
         await asyncio.sleep(0)

@@ -335,7 +335,7 @@ def _close(coroutine: Any) -> None:
     for _ in range(DISCARD_ROUNDS):
         try:
             coroutine.close()
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001, S112 (of the dead)
+        except (Exception, asyncio.CancelledError):  # noqa: BLE001 (of the dead)
             continue
         return
 

@@ -1,0 +1,501 @@
+"""Faults around the memory connectors: what links, servers and locks do to a client.
+
+A `Decider` draws every delay and every fault from one seeded stream, in the order the calls are
+made, so a run is its seed. The wrappers hold no state that the engine could not lose: what a crash
+leaves in doubt (a COMMIT on its way) is told to the decider, and the world decides it.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, cast
+
+from connectors.memory.database import MemoryDatabase
+from connectors.memory.source import MemorySource
+from connectors.memory.target import MemorySession, MemoryTarget
+from connectors.memory.transaction import ServerTransaction, State
+from connectors.memory.writing import MemoryTransaction
+from engine.contracts import Attached, Snapshot, TargetSession, TargetTransaction
+from engine.errors import (
+    CommitUnknownError,
+    InvariantError,
+    RowRejectedError,
+    SourceConnectionError,
+    TargetBusyError,
+    TargetConnectionError,
+    TargetFullError,
+)
+from engine.model.change import Block, Part, SchemaChanged, Transaction
+from engine.model.chunk import Chunk, ChunkDone
+from engine.model.finding import Finding
+from engine.model.position import LogPosition, Position
+from engine.model.relation import Relation, TableName
+from engine.model.state import Fence
+from engine.model.table import TableDefinition
+from engine.model.value import Key
+from tests.simulation.loop import SimulatedLoop
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """How likely each thing is, per call. `delay` is of a wait up to `delay_seconds_max`."""
+
+    delay: float = 0.0
+    delay_seconds_max: float = 0.05
+    source_cut: float = 0.0
+    """The stream breaks between two blocks."""
+    source_down: float = 0.0
+    """A query on the source fails and takes every connection with it."""
+    repeat: float = 0.0
+    """A reopened stream sends again from what was acknowledged."""
+    recut: float = 0.0
+    """A block comes in pieces."""
+    acknowledgement_lost: float = 0.0
+    target_cut: float = 0.0
+    busy: float = 0.0
+    full: float = 0.0
+    lost_reply: float = 0.0
+    """COMMIT was done, the answer is lost."""
+    lost_commit: float = 0.0
+    """COMMIT never arrived."""
+    late_commit: float = 0.0
+    """COMMIT lands after the client has given up."""
+    late_seconds_max: float = 8.0
+
+    def times(self, factor: float) -> "Faults":
+        """The same faults, more or less often."""
+        changed = {
+            f.name: getattr(self, f.name) * factor
+            for f in fields(self)
+            if not f.name.endswith("seconds_max") and f.name != "delay"
+        }
+        return replace(self, **changed)
+
+
+CALM: Final = Faults(delay=0.3)
+STORM: Final = Faults(
+    delay=0.5,
+    delay_seconds_max=0.3,
+    source_cut=0.02,
+    source_down=0.01,
+    repeat=0.5,
+    recut=0.3,
+    acknowledgement_lost=0.3,
+    target_cut=0.01,
+    busy=0.02,
+    full=0.004,
+    lost_reply=0.03,
+    lost_commit=0.02,
+    late_commit=0.03,
+)
+
+
+class Decider:
+    """Chance, of one seed. `healed`: only delays are left."""
+
+    def __init__(self, seed: int, faults: Faults, loop: SimulatedLoop) -> None:
+        self.random = random.Random(seed)
+        self.faults = faults
+        self.healed = False
+        self.loop = loop
+        self.met: dict[str, int] = {}
+        """How often each fault struck: a fault that never strikes tests nothing."""
+        self.committing: dict[ServerTransaction, MemoryDatabase] = {}
+        """COMMITs on their way to the server."""
+
+    async def trip(self) -> None:
+        """A way to a server."""
+        if self.random.random() < self.faults.delay:
+            await asyncio.sleep(self.random.uniform(0.0, self.faults.delay_seconds_max))
+
+    def strikes(self, fault: str) -> bool:
+        likely: float = getattr(self.faults, fault)
+        if self.healed or not likely or self.random.random() >= likely:
+            return False
+        self.met[fault] = self.met.get(fault, 0) + 1
+        self.loop.note(fault)
+        return True
+
+    def land_later(self, database: MemoryDatabase, transaction: ServerTransaction) -> None:
+        """The server commits by itself, after a while; its locks are held until then."""
+
+        def land() -> None:
+            if transaction.state is State.OPEN:
+                self.loop.note(f"late commit of {transaction.xid}")
+                commit_quietly(database, transaction)
+
+        delay = self.random.uniform(0.0, self.faults.late_seconds_max)
+        with self.loop.inside(None):
+            self.loop.call_later(delay, land)
+
+
+def commit_quietly(database: MemoryDatabase, transaction: ServerTransaction) -> None:
+    """Commit with nobody there to be told of a constraint that fails now."""
+    try:
+        database.commit(transaction)
+    except RowRejectedError:
+        assert transaction.state is State.ABORTED
+
+
+# --- source ---------------------------------------------------------------------------------------
+
+
+class FaultySource:
+    """A memory source behind a link that breaks. `delivered` is told of every position given."""
+
+    def __init__(
+        self,
+        inner: MemorySource,
+        database: MemoryDatabase,
+        decider: Decider,
+        delivered: Callable[[LogPosition], None],
+        acknowledged: Callable[[LogPosition], None],
+    ) -> None:
+        self._inner = inner
+        self._database = database
+        self._decider = decider
+        self._delivered = delivered
+        self._acknowledged = acknowledged
+
+    async def _query(self) -> None:
+        await self._decider.trip()
+        if self._decider.strikes("source_down"):
+            self._inner.cut()
+            raise SourceConnectionError("the source's server went away")
+
+    async def open(self) -> str:
+        await self._decider.trip()
+        return await self._inner.open()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def relations(self) -> Sequence[Relation]:
+        await self._query()
+        return await self._inner.relations()
+
+    async def attach(
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        create: bool = True,
+    ) -> Attached:
+        await self._query()
+        attached = await self._inner.attach(streamed, insert_only, create=create)
+        self._delivered(cast(LogPosition, attached.start))
+        await self._query()
+        return attached
+
+    async def publish(
+        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+    ) -> None:
+        await self._query()
+        await self._inner.publish(streamed, insert_only)
+        await self._decider.trip()
+
+    async def detach(self) -> None:
+        await self._query()
+        await self._inner.detach()
+
+    def position(self, text: str) -> Position:
+        return self._inner.position(text)
+
+    async def blocks(self, after: Position) -> AsyncGenerator[Block, None]:
+        decider = self._decider
+        await decider.trip()
+        async with aclosing(self._inner.blocks(self._from(after))) as stream:
+            async for block in stream:
+                for piece in self._pieces(block):
+                    await decider.trip()
+                    if decider.strikes("source_cut"):
+                        raise SourceConnectionError("the stream broke")
+                    self._note(piece)
+                    yield piece
+
+    def _from(self, after: Position) -> Position:
+        assert isinstance(after, LogPosition)
+        confirmed = min((slot.confirmed for slot in self._database.slots.values()), default=None)
+        if confirmed is None or after.offset < confirmed or not self._decider.strikes("repeat"):
+            return after
+        return LogPosition(confirmed)
+
+    def _pieces(self, block: Block) -> list[Block]:
+        if not block.parts or not self._decider.strikes("recut"):
+            return [block]
+        parts = [piece for part in block.parts for piece in _halves(part, self._decider.random)]
+        size = block.size // len(parts)
+        pieces = [Block([part], size, None, block.received_at) for part in parts]
+        pieces[-1].idle = block.idle
+        return pieces
+
+    def _note(self, block: Block) -> None:
+        for part in block.parts:
+            counted = sum(not isinstance(e, SchemaChanged) for e in part.events)
+            inside = part.transaction.at(part.first + counted - 1)
+            self._delivered(cast(LogPosition, part.end or inside))
+        if block.idle is not None:
+            self._delivered(cast(LogPosition, block.idle))
+
+    async def acknowledge(self, position: Position) -> None:
+        self._acknowledged(cast(LogPosition, position))
+        if not self._decider.strikes("acknowledgement_lost"):
+            await self._inner.acknowledge(position)
+
+    async def head(self) -> Position:
+        await self._query()
+        return await self._inner.head()
+
+    async def retained_bytes(self) -> int | None:
+        await self._query()
+        return await self._inner.retained_bytes()
+
+    async def reader(self) -> str | None:
+        await self._query()
+        return await self._inner.reader()
+
+    async def evict(self) -> None:
+        await self._query()
+        await self._inner.evict()
+
+    async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]:
+        await self._query()
+        return await self._inner.definitions(tables)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        await self._query()
+        async with self._inner.snapshot() as snapshot:
+            yield snapshot
+
+    async def chunks(self, relation: Relation, rows_max: int) -> Sequence[Chunk]:
+        await self._query()
+        return await self._inner.chunks(relation, rows_max)
+
+    async def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncIterator[bytes]:
+        await self._query()
+        async for buffer in self._inner.rows(chunk, snapshot, form):
+            await self._query()
+            middle = self._decider.random.randint(0, len(buffer))
+            yield buffer[:middle]
+            yield buffer[middle:]
+
+    def visible(self, snapshot: str, transaction: Transaction) -> bool:
+        return self._inner.visible(snapshot, transaction)
+
+    def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
+        return self._inner.chunk_of(done, relation, key)
+
+
+def _halves(part: Part, chance: random.Random) -> list[Part]:
+    """Cut a part of a transaction somewhere in its middle."""
+    if len(part.events) < 2:
+        return [part]
+    at = chance.randint(1, len(part.events) - 1)
+    counted = sum(not isinstance(event, SchemaChanged) for event in part.events[:at])
+    return [
+        Part(part.transaction, part.first, part.events[:at]),
+        Part(part.transaction, part.first + counted, part.events[at:], part.end),
+    ]
+
+
+# --- target ---------------------------------------------------------------------------------------
+
+
+class FaultyTransaction:
+    """A transaction over a link that breaks. Every method of the contract but the end goes the
+    same way: a trip, perhaps a fault, then the server."""
+
+    def __init__(
+        self, inner: MemoryTransaction, database: MemoryDatabase, decider: Decider
+    ) -> None:
+        self._inner = inner
+        self._database = database
+        self._decider = decider
+
+    async def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
+        decider = self._decider
+        await decider.trip()
+        self._strike()
+        method: Callable[..., Awaitable[Any]] = getattr(self._inner, name)
+        result = await method(*arguments, **named)
+        await decider.trip()
+        return result
+
+    def _strike(self) -> None:
+        decider = self._decider
+        if decider.strikes("target_cut"):
+            self._drop()
+            raise TargetConnectionError("the connection to the target broke")
+        if decider.strikes("busy"):
+            self._inner.fail()
+            raise TargetBusyError("deadlock detected")
+        if decider.strikes("full"):
+            self._inner.fail()
+            raise TargetFullError("no room left")
+
+    def _drop(self) -> None:
+        self._database.drop_session(self._inner.session)
+
+    async def rollback(self) -> None:
+        await self._decider.trip()
+        await self._inner.rollback()
+
+    async def commit(self, positions: Mapping[str, str] | None = None) -> None:
+        decider, server = self._decider, self._inner.server
+        await decider.trip()
+        self._strike()
+        await self._inner.place(positions)
+        decider.committing[server] = self._database
+        try:
+            await decider.trip()
+        finally:
+            decider.committing.pop(server, None)
+        if decider.strikes("lost_commit"):
+            self._drop()
+            raise CommitUnknownError("the connection broke at COMMIT")
+        if decider.strikes("late_commit"):
+            decider.land_later(self._database, self._database.detach(self._inner.session))
+            self._drop()
+            raise CommitUnknownError("the connection broke after COMMIT was sent")
+        await self._inner.commit()
+        if decider.strikes("lost_reply"):
+            self._drop()
+            raise CommitUnknownError("the answer to COMMIT was lost")
+        await decider.trip()
+
+
+def _passed_on(name: str) -> Callable[..., Awaitable[Any]]:
+    async def method(self: FaultyTransaction, *arguments: Any, **named: Any) -> Any:
+        return await self._call(name, *arguments, **named)
+
+    return method
+
+
+for _name in [
+    "lock_owner",
+    "peek_owner",
+    "save_owner",
+    "raise_lanes",
+    "lanes",
+    "glance",
+    "save_lane",
+    "remove_lane",
+    "tables",
+    "save_table",
+    "remove_table",
+    "chunks",
+    "save_chunk",
+    "remove_chunks",
+    "reject",
+    "remove_replication",
+    "write",
+    "truncate",
+    "evolve",
+    "load",
+    "savepoint",
+    "release_savepoint",
+    "rollback_to_savepoint",
+]:
+    setattr(FaultyTransaction, _name, _passed_on(_name))
+
+
+class FaultySession:
+    def __init__(
+        self,
+        inner: MemorySession,
+        database: MemoryDatabase,
+        decider: Decider,
+        in_use: dict[str, object],
+    ) -> None:
+        self._inner = inner
+        self._database = database
+        self._decider = decider
+        self._in_use = in_use
+
+    @property
+    def identity(self) -> tuple[int, str]:
+        return self._inner.identity
+
+    @property
+    def broken(self) -> bool:
+        return self._inner.broken
+
+    @asynccontextmanager
+    async def begin(self, fences: Sequence[Fence] = ()) -> AsyncIterator[TargetTransaction]:
+        await self._decider.trip()
+        for fence in fences:
+            if self._in_use.setdefault(fence.lane, self) is not self:
+                raise InvariantError(f"lane {fence.lane} is on two appliers")
+        try:
+            async with self._inner.begin(fences) as transaction:
+                faulty = FaultyTransaction(transaction, self._database, self._decider)
+                yield cast(TargetTransaction, faulty)
+        finally:
+            for fence in fences:
+                self._in_use.pop(fence.lane, None)
+
+
+class FaultyTarget:
+    """A memory target behind links that break."""
+
+    def __init__(self, inner: MemoryTarget, database: MemoryDatabase, decider: Decider) -> None:
+        self._inner = inner
+        self._database = database
+        self._decider = decider
+        self._in_use: dict[str, object] = {}
+
+    async def _query(self) -> None:
+        await self._decider.trip()
+        if self._decider.strikes("target_cut"):
+            raise TargetConnectionError("the target's server went away")
+
+    async def open(self) -> None:
+        await self._decider.trip()
+        await self._inner.open()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def prepare_control(self) -> None:
+        await self._query()
+        await self._inner.prepare_control()
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[TargetSession]:
+        await self._query()
+        async with self._inner.session() as session:
+            yield FaultySession(session, self._database, self._decider, self._in_use)
+
+    async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None:
+        await self._query()
+        await self._inner.terminate(sessions)
+
+    async def relation(self, table: TableName) -> Relation | None:
+        await self._query()
+        return await self._inner.relation(table)
+
+    async def empty(self, table: TableName) -> bool:
+        await self._query()
+        return await self._inner.empty(table)
+
+    async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None:
+        await self._query()
+        await self._inner.ensure(definitions, prepare)
+        await self._query()
+
+    async def load_form(self, relation: Relation) -> str:
+        await self._query()
+        return await self._inner.load_form(relation)
+
+    async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
+        await self._query()
+        findings = await self._inner.finish(definitions)
+        await self._query()
+        return findings
+
+    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
+        await self._query()
+        return await self._inner.foreign_keys()

@@ -1,0 +1,90 @@
+"""What the target must hold: the source's log, replayed up to a position."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from connectors.memory.events import LoggedTransaction
+from connectors.memory.storage import Cells
+from engine.model.change import DELETE, INSERT, Change, Event, SchemaChanged, Truncate
+from engine.model.position import LogPosition
+from engine.model.relation import Relation, TableName
+from engine.model.value import UNCHANGED, Row
+
+
+@dataclass
+class TableModel:
+    """One table's rows at `position`. Moves forward cheaply, backward by starting again."""
+
+    table: TableName
+    log: Sequence[LoggedTransaction]
+    position: LogPosition = LogPosition(0)
+    rows: list[Row] = field(default_factory=list[Row])
+    _keys: dict[Row, Row] = field(default_factory=dict[Row, Row])
+    _entry: int = 0
+    _ordinal: int = 0
+
+    def at(self, position: LogPosition) -> Counter[Cells]:
+        """Rows and how often each is there."""
+        if position < self.position:
+            self._keys, self.rows, self._entry, self._ordinal = {}, [], 0, 0
+        self.position = position
+        while self._entry < len(self.log):
+            entry = self.log[self._entry]
+            coordinate = entry.transaction.coordinate
+            if not position.covers(coordinate, 1) and position < entry.end:
+                break
+            whole = position >= entry.end
+            self._replay(entry, position, whole=whole)
+            if not whole:
+                break
+            self._entry, self._ordinal = self._entry + 1, 0
+        return Counter[Cells]([*self._keys.values(), *self.rows])
+
+    def _replay(self, entry: LoggedTransaction, position: LogPosition, *, whole: bool) -> None:
+        """Inside a transaction positions count what is published; before and after all counts."""
+        events = entry.events if whole and not self._ordinal else entry.published()
+        ordinal = 0
+        for event in events:
+            ordinal += not isinstance(event, SchemaChanged)
+            if ordinal <= self._ordinal:
+                continue
+            if not whole and not position.covers(entry.transaction.coordinate, ordinal):
+                break
+            self._apply(event)
+            if not whole:
+                self._ordinal = ordinal
+
+    def _apply(self, event: Event) -> None:
+        if isinstance(event, Truncate):
+            if self.table in {relation.table for relation in event.relations}:
+                self._keys.clear()
+                self.rows.clear()
+        elif isinstance(event, Change) and event.relation.table == self.table:
+            self._change(event, event.relation)
+
+    def _change(self, change: Change, relation: Relation) -> None:
+        if change.kind == INSERT:
+            assert change.new is not None
+            if relation.key:
+                self._keys[relation.key_of(change.new)] = change.new
+            else:
+                self.rows.append(change.new)
+            return
+        old = change.old or change.new
+        assert old is not None
+        before = self._take(relation, old)
+        if change.kind == DELETE:
+            return
+        assert change.new is not None
+        new = tuple(b if v is UNCHANGED else v for v, b in zip(change.new, before, strict=True))
+        if relation.key:
+            self._keys[relation.key_of(new)] = new
+        else:
+            self.rows.append(new)
+
+    def _take(self, relation: Relation, old: Row) -> Row:
+        if relation.key:
+            return self._keys.pop(relation.key_of(old))
+        self.rows.remove(old)
+        return old

@@ -1,0 +1,315 @@
+"""Six stories over the whole engine. Each says what the source holds and what happens to it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from connectors.memory.definitions import References, table
+from connectors.memory.storage import Table
+from connectors.memory.target import MemoryTarget
+from connectors.memory.transaction import ServerTransaction
+from engine.config.capacity import CapacityConfig
+from engine.config.endpoint import SourceConfig, TargetConfig, WithoutIdentity
+from engine.config.replication import (
+    ApplyConfig,
+    ApplyMode,
+    LoadConfig,
+    ReplicationConfig,
+)
+from engine.loading import RELOAD_REQUESTED
+from engine.model.relation import ReplicaIdentity, TableName
+from engine.model.state import TableRecord, TableState
+from tests.simulation.application import Application, insert, mixed, remove, truncate
+from tests.simulation.world import REPLICATION, ViolationError, World
+
+KEYS: Final = tuple(b"k%02d" % i for i in range(12))
+LONG: Final = b"long" * 30
+
+Work: Any = Callable[[World, Application], Awaitable[None]]
+
+
+def public(name: str) -> TableName:
+    return TableName("public", name)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`tables` and `work` are its source, the rest how the replication is told to run."""
+
+    name: str
+    tables: Callable[[], Sequence[Table]]
+    work: "Callable[[World, Application], Awaitable[None]]"
+    rows: int = 0
+    """Rows there before the replication begins, in the first table."""
+    mode: ApplyMode = ApplyMode.TABLE_PARALLEL
+    events_per_block: int = 20
+    batch_rows_max: int = 50
+    acknowledge_delay_seconds: float = 0.0
+    extra_check: Callable[[World], None] | None = None
+    target_losses: int = 0
+    """How often the target fails over to a copy that lacks its newest commits."""
+    more: Mapping[str, object] = field(default_factory=dict[str, object])
+
+    def config(self) -> ReplicationConfig:
+        return ReplicationConfig(
+            id=REPLICATION,
+            source=SourceConfig(engine="memory", without_identity=WithoutIdentity.INSERT_ONLY),
+            target=TargetConfig(engine="memory"),
+            load=LoadConfig(parallel_tables=2, rows_per_chunk=7),
+            apply=ApplyConfig(
+                mode=self.mode,
+                appliers=3,
+                batch_rows_max=self.batch_rows_max,
+                acknowledge_delay_seconds=self.acknowledge_delay_seconds,
+            ),
+            capacity=CapacityConfig(),
+        )
+
+
+def _audit() -> Table:
+    return table("public.audit", ["id", "transaction"])
+
+
+# --- inserts --------------------------------------------------------------------------------------
+
+
+def _insert_tables() -> list[Table]:
+    return [table("public.events", ["id", "value"], key=["id"]), _audit()]
+
+
+async def _insert(world: World, application: Application) -> None:
+    """Two writers that only append."""
+
+    async def writer(name: bytes) -> None:
+        for number in range(12):
+            rows = [
+                insert(public("events"), (b"%b%03d-%d" % (name, number, i), application.value()))
+                for i in range(application.chance.randint(1, 4))
+            ]
+            await application.transaction(*rows)
+            await application.pause(0.3)
+
+    await asyncio.gather(writer(b"a"), writer(b"b"))
+
+
+# --- mixed ----------------------------------------------------------------------------------------
+
+
+def _mixed_tables() -> list[Table]:
+    return [
+        table("public.plain", ["id", "a", "b"], key=["id"]),
+        table("public.toasted", ["id", "body", "note"], key=["id"], toasted=["body"]),
+        table("public.full", ["id", "a"], key=["id"], identity=ReplicaIdentity.FULL),
+        table("public.keyless", ["id", "a"], identity=ReplicaIdentity.FULL),
+        _audit(),
+    ]
+
+
+async def _mix(world: World, application: Application) -> None:
+    """Three writers over all tables and few keys."""
+    names = [public(n) for n in ("plain", "toasted", "full", "keyless")]
+
+    async def writer() -> None:
+        for _ in range(12):
+            chosen = [application.chance.choice(names) for _ in range(4)]
+            await application.transaction(*[mixed(application, n, KEYS) for n in chosen])
+            await application.pause(0.3)
+
+    await asyncio.gather(writer(), writer(), writer())
+
+
+# --- large ----------------------------------------------------------------------------------------
+
+
+async def _large(world: World, application: Application) -> None:
+    """Transactions over many blocks and batches, empty ones between, others beside."""
+    events = public("events")
+
+    async def large(name: bytes, size: int) -> None:
+        rows = [insert(events, (b"%b%04d" % (name, i), LONG)) for i in range(size)]
+        gone = [remove(events, (b"%b%04d" % (name, i),)) for i in range(0, size, 3)]
+        await application.transaction(*rows, *gone, commit=True)
+
+    async def small() -> None:
+        for number in range(10):
+            application.database.commit(application.database.begin())
+            await application.transaction(insert(events, (b"small%03d" % number, b"x")))
+            await application.pause(0.4)
+
+    await large(b"first", 30)
+    await asyncio.gather(large(b"a", 60), large(b"b", 25), small())
+
+
+# --- load -----------------------------------------------------------------------------------------
+
+
+def _load_tables() -> list[Table]:
+    return [
+        table("public.plain", ["id", "a", "b"], key=["id"]),
+        table("public.toasted", ["id", "body", "note"], key=["id"], toasted=["body"]),
+        table("public.keyless", ["id", "a"], identity=ReplicaIdentity.FULL),
+        _audit(),
+    ]
+
+
+async def _load(world: World, application: Application) -> None:
+    """Rows there before, and writers that move them all the while."""
+    keys = tuple(b"%03d" % i for i in range(0, 60, 2))
+    names = [public(n) for n in ("plain", "toasted", "keyless")]
+
+    async def writer() -> None:
+        for _ in range(20):
+            chosen = [application.chance.choice(names) for _ in range(3)]
+            await application.transaction(*[mixed(application, n, keys) for n in chosen])
+            await application.pause(0.2)
+
+    await asyncio.gather(writer(), writer())
+
+
+# --- reload ---------------------------------------------------------------------------------------
+
+
+def _tied_tables() -> list[Table]:
+    return [
+        table("public.parents", ["id", "a"], key=["id"]),
+        table(
+            "public.children",
+            ["id", "parent"],
+            key=["id"],
+            references=[References(("parent",), "public.parents")],
+        ),
+        table("public.plain", ["id", "a", "b"], key=["id"]),
+        _audit(),
+    ]
+
+
+async def _reload(world: World, application: Application) -> None:
+    """Parents and children, truncates, and a table that is copied again in between."""
+    parents, children, plain = public("parents"), public("children"), public("plain")
+
+    def child(server: ServerTransaction) -> None:
+        rows = list(server.scan(parents))
+        if rows:
+            parent = application.chance.choice(rows).row[0]
+            number = b"%06d" % application.chance.randint(0, 10**6)
+            server.insert(children, (number, parent))
+
+    def orphaned(server: ServerTransaction) -> None:
+        rows = list(server.scan(children))
+        if rows:
+            server.delete(children, application.chance.choice(rows))
+
+    async def writer() -> None:
+        for _ in range(15):
+            steps = [mixed(application, parents, KEYS), child, child, orphaned]
+            steps += [mixed(application, plain, KEYS) for _ in range(2)]
+            await application.transaction(*steps)
+            await application.pause(0.5)
+
+    async def clearing() -> None:
+        for _ in range(2):
+            await application.pause(4.0)
+            await application.transaction(truncate(plain), commit=True)
+            await application.pause(4.0)
+            await application.transaction(truncate(parents, children), commit=True)
+
+    async def reloading() -> None:
+        await application.pause(6.0)
+        await request_reload(world, plain)
+
+    await asyncio.gather(writer(), writer(), clearing(), reloading())
+
+
+async def request_reload(world: World, name: TableName) -> None:
+    """What `penstock reload` does: mark a streaming table, from a process of its own."""
+    target = MemoryTarget(world.target, REPLICATION)
+    await target.open()
+    while world.states().get(name) is not TableState.STREAMING:
+        await asyncio.sleep(0.5)
+    async with target.session() as session, session.begin() as transaction:
+        record = TableRecord(name, TableState.NEEDS_RELOAD, reason=RELOAD_REQUESTED)
+        await transaction.save_table(record)
+        await transaction.commit()
+    await target.close()
+
+
+# --- bank -----------------------------------------------------------------------------------------
+
+ACCOUNTS: Final = 6
+BALANCE: Final = 100
+
+
+def _bank_tables() -> list[Table]:
+    return [
+        table("public.accounts", ["id", "balance"], key=["id"]),
+        table("public.savings", ["id", "balance"], key=["id"]),
+        _audit(),
+    ]
+
+
+async def _bank(world: World, application: Application) -> None:
+    """Money moves between rows of two tables; none is made or lost in any state ever seen."""
+    tables = [public("accounts"), public("savings")]
+    open_all = [
+        insert(name, (b"%d" % i, b"%d" % BALANCE)) for name in tables for i in range(ACCOUNTS)
+    ]
+    await application.transaction(*open_all, commit=True)
+
+    def transfer(server: ServerTransaction) -> None:
+        amount = application.chance.randint(1, 9)
+        for change in (-amount, amount):
+            name = application.chance.choice(tables)
+            key = (b"%d" % application.chance.randrange(ACCOUNTS),)
+            version = server.find(name, (0,), key)
+            assert version is not None
+            balance = version.row[1]
+            assert isinstance(balance, bytes)
+            server.update(name, version, (key[0], b"%d" % (int(balance) + change)))
+
+    async def teller() -> None:
+        for _ in range(15):
+            await application.transaction(transfer, transfer)
+            await application.pause(0.3)
+
+    await asyncio.gather(teller(), teller())
+
+
+def _sum_is_kept(world: World) -> None:
+    rows = [
+        row for name in ("accounts", "savings") for row in world.target.visible_rows(public(name))
+    ]
+    total = sum(int(row[1]) for row in rows if isinstance(row[1], bytes))
+    loaded = all(
+        world.states().get(public(n)) is TableState.STREAMING for n in ("accounts", "savings")
+    )
+    if loaded and rows and total != 2 * ACCOUNTS * BALANCE:
+        raise ViolationError(f"the target's sum is {total}")
+
+
+SCENARIOS: Final = {
+    scenario.name: scenario
+    for scenario in (
+        Scenario("insert", _insert_tables, _insert),
+        Scenario("mixed", _mixed_tables, _mix),
+        Scenario("large", _insert_tables, _large, events_per_block=5, batch_rows_max=7),
+        Scenario(
+            "large-transactional",
+            _insert_tables,
+            _large,
+            mode=ApplyMode.TRANSACTIONAL,
+            events_per_block=5,
+            batch_rows_max=7,
+        ),
+        Scenario("load", _load_tables, _load, rows=40),
+        Scenario("reload", _tied_tables, _reload, rows=10),
+        Scenario(
+            "bank",
+            _bank_tables,
+            _bank,
+            mode=ApplyMode.TRANSACTIONAL,
+            extra_check=_sum_is_kept,
+        ),
+        Scenario("rewind", _mixed_tables, _mix, acknowledge_delay_seconds=20.0, target_losses=3),
+    )
+}

@@ -1,0 +1,332 @@
+"""Servers, clients and everything that may happen to them, on one simulated loop.
+
+The world outlives the processes that carry the replication: it holds the two servers, starts a
+process, crashes it, starts the next, and looks at every commit and every acknowledgement.
+"""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+from connectors.memory.control import CHECKPOINT, CHUNKS, QUARANTINE, TABLES
+from connectors.memory.database import MemoryDatabase
+from connectors.memory.source import MemorySource
+from connectors.memory.storage import Cells, Table
+from connectors.memory.target import MemoryTarget
+from connectors.memory.transaction import ServerTransaction
+from engine.config.replication import ReplicationConfig
+from engine.errors import PenstockError, Retry
+from engine.model.chunk import ChunkDone
+from engine.model.position import LogPosition
+from engine.model.relation import TableName
+from engine.model.state import FRONTIER, LaneRow, TableRecord, TableState
+from engine.observe.log import Line, Log
+from engine.observe.metrics import Metrics
+from engine.pipeline import run_replication
+from engine.plan.lanes import WHOLE, checkpoint_name
+from tests.simulation.faults import (
+    Decider,
+    Faults,
+    FaultySource,
+    FaultyTarget,
+    commit_quietly,
+)
+from tests.simulation.loop import Process, SimulatedLoop
+from tests.simulation.model import TableModel
+from tests.simulation.seams import SimulatedClock, SimulatedDisk, SimulatedRandom
+
+REPLICATION: Final = "simulated"
+RESTART_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 3_600.0
+"""Virtual time after which a healed replication that has not caught up never will."""
+
+RESTARTS_MAX: Final = 200
+
+
+class ViolationError(AssertionError):
+    """An invariant does not hold."""
+
+
+@dataclass
+class Client:
+    """One process that carries the replication."""
+
+    process: Process
+    task: "asyncio.Task[object]"
+    source: MemorySource
+    target: MemoryTarget
+    stop: asyncio.Event
+    acknowledged: LogPosition = LogPosition(0)
+
+
+@dataclass
+class World:
+    loop: SimulatedLoop
+    seed: int
+    config: ReplicationConfig
+    faults: Faults
+    events_per_block: int = 100
+    half_open_seconds_max: float = 0.0
+    """How long a server may hold the connections of a client that died."""
+    lossy_target: bool = False
+    """The target may lose its last commits."""
+    source: MemoryDatabase = field(init=False)
+    target: MemoryDatabase = field(init=False)
+    chance: random.Random = field(init=False)
+    decider: Decider = field(init=False)
+    disk: SimulatedDisk = field(default_factory=SimulatedDisk)
+    clients: list[Client] = field(default_factory=list[Client])
+    models: dict[TableName, TableModel] = field(default_factory=dict[TableName, TableModel])
+    lines: list[Line] = field(default_factory=list[Line])
+    delivered: LogPosition = LogPosition(0)
+    checked: dict[str, LaneRow] = field(default_factory=dict[str, LaneRow])
+    checks: int = 0
+    restarts: int = 0
+    crashes: int = 0
+    extra_check: Callable[["World"], None] | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    violation: "ViolationError | None" = None
+    """The first: the engine may catch what a commit or an acknowledgement raises."""
+
+    def __post_init__(self) -> None:
+        wall = SimulatedClock(self.loop).wall
+        self.source = MemoryDatabase("simulated source", wall=wall)
+        self.target = MemoryDatabase("simulated target", logging=False, wall=wall)
+        self.target.after_commit.append(self._committed)
+        self.chance = random.Random(self.seed)
+        self.decider = Decider(self.seed ^ 0x5EED, self.faults, self.loop)
+
+    def create(self, tables: Sequence[Table]) -> None:
+        """Tables of the source."""
+        for table in tables:
+            name = table.relation.table
+            self.source.put_table(name, table)
+            self.models[name] = TableModel(name, self.source.log)
+
+    # --- processes ----------------------------------------------------------------------------
+
+    def start(self) -> Client:
+        """A new process, with nothing but what the servers hold."""
+        source = MemorySource(
+            self.source, events_per_block=self.events_per_block, rows_per_buffer=3
+        )
+        target = MemoryTarget(self.target, REPLICATION)
+        stop = asyncio.Event()
+        number = len(self.clients) + 1
+        client: Client
+
+        def acknowledged(position: LogPosition) -> None:
+            self._acknowledged(client, position)
+
+        faulty = FaultySource(source, self.source, self.decider, self._deliver, acknowledged)
+        clock = SimulatedClock(self.loop)
+        work = run_replication(
+            self.config,
+            faulty,
+            FaultyTarget(target, self.target, self.decider),
+            clock=clock,
+            random=SimulatedRandom(self.seed + number),
+            disk=self.disk,
+            metrics=Metrics(REPLICATION),
+            log=Log(self.lines.append, clock),
+            stop=stop,
+            report=self._reported,
+            process=f"process-{number}",
+        )
+        process, task = self.loop.spawn(f"process-{number}", work)
+        client = Client(process, task, source, target, stop)
+        self.clients.append(client)
+        with self.loop.inside(None):
+            task.add_done_callback(lambda _: self.ended.set())
+        return client
+
+    def _reported(self, event: str, facts: Mapping[str, object]) -> None:
+        self.loop.note(f"{event} {dict(facts)}")
+
+    def crash(self, client: Client) -> None:
+        """Kill -9: nothing of the process runs any more; what it had sent is decided here."""
+        self.loop.note(f"crash of {client.process.name}")
+        self.crashes += 1
+        self.loop.kill(client.process)
+        for server in list(self.decider.committing):
+            self._decide_commit(server, self.decider.committing.pop(server))
+        delay = self.chance.uniform(0.0, self.half_open_seconds_max)
+        if self.half_open_seconds_max and self.chance.random() < 0.5:
+            with self.loop.inside(None):
+                self.loop.call_later(delay, client.target.sever)
+        else:
+            client.target.sever()
+        client.source.sever()
+        self.disk.crash(self.chance)
+        self.ended.set()
+
+    def _decide_commit(self, server: ServerTransaction, database: MemoryDatabase) -> None:
+        """A COMMIT that was on its way: lost, or there already, or there later."""
+        fate = self.chance.choice(("lost", "landed", "late"))
+        self.loop.note(f"commit of {server.xid}: {fate}")
+        if fate == "landed":
+            commit_quietly(database, server)
+        elif fate == "late":
+            for session in database.sessions.values():
+                if session.transaction is server:
+                    database.detach(session)
+                    break
+            self.decider.land_later(database, server)
+
+    async def lose_commits(self) -> None:
+        """The target fails over to a copy that lacks the newest commits. Only commits are lost
+        whose positions the source was not told of yet: the delay of acknowledging is for that."""
+        delay = self.config.apply.acknowledge_delay_seconds
+        oldest_us = (SimulatedClock(self.loop).wall() - delay * 0.5) * 1_000_000
+        newest = [t for t in self.target.history if t.committed_at_us > oldest_us]
+        count = self.chance.randint(0, len(newest))
+        self.loop.note(f"the target loses {count} commits")
+        self.checked.clear()
+        self.target.lose_commits(count)
+
+    async def supervise(self, until: asyncio.Event) -> None:
+        """Keep one process running until `until` is set, then stop it and wait for its end."""
+        client = self.start()
+        while True:
+            await self._wait(until)
+            if client.process.alive and not client.task.done():
+                client.stop.set()
+                await self._finish(client)
+                return
+            self.ended.clear()
+            self._judge_end(client)
+            self.restarts += 1
+            if self.restarts > RESTARTS_MAX:
+                raise ViolationError(f"restarted {RESTARTS_MAX} times")
+            await asyncio.sleep(RESTART_SECONDS)
+            client = self.start()
+
+    async def _wait(self, until: asyncio.Event) -> None:
+        waits = [asyncio.ensure_future(event.wait()) for event in (self.ended, until)]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+
+    async def _finish(self, client: Client) -> None:
+        """The drain; a crash in it counts as the end."""
+        self.ended.clear()
+        if not client.task.done():
+            await self.ended.wait()
+        if client.process.alive:
+            self._judge_end(client)
+
+    def _judge_end(self, client: Client) -> None:
+        if not client.process.alive:
+            return
+        error = client.task.exception()
+        if error is None:
+            if not client.stop.is_set():
+                raise ViolationError("the replication ended although nobody asked it to")
+        elif not isinstance(error, PenstockError) or error.retry in (
+            Retry.NEVER,
+            Retry.QUARANTINE,
+        ):
+            raise ViolationError(f"{client.process.name} gave up: {error!r}") from error
+
+    @property
+    def current(self) -> Client:
+        return self.clients[-1]
+
+    # --- what is looked at --------------------------------------------------------------------
+
+    def _deliver(self, position: LogPosition) -> None:
+        self.delivered = max(self.delivered, position)
+
+    def _acknowledged(self, client: Client, position: LogPosition) -> None:
+        stored = self.frontier
+        if position < client.acknowledged:
+            self.violation = ViolationError(f"told {position} after {client.acknowledged}")
+        elif position > stored:
+            self.violation = ViolationError(f"told {position}, stored is only {stored}")
+        if self.violation is not None:
+            raise self.violation
+        client.acknowledged = position
+
+    @property
+    def frontier(self) -> LogPosition:
+        """The stored frontier, as committed now."""
+        row = self.lanes().get(FRONTIER)
+        return LogPosition.parse(row.position) if row is not None else LogPosition(0)
+
+    def lanes(self) -> dict[str, LaneRow]:
+        rows = self.target.visible_rows(CHECKPOINT)
+        return {cast(str, row[1]): cast(LaneRow, row[2]) for row in rows}
+
+    def states(self) -> dict[TableName, TableState]:
+        rows = self.target.visible_rows(TABLES)
+        return {cast(TableName, row[1]): cast(TableRecord, row[2]).state for row in rows}
+
+    def _committed(self, _: ServerTransaction) -> None:
+        """After every commit on the target: each table equals the source at its position."""
+        lanes = self.lanes()
+        if lanes == self.checked:
+            return
+        self.checked = lanes
+        try:
+            self._check_lanes(lanes)
+            if self.extra_check is not None:
+                self.extra_check(self)
+        except ViolationError as violation:
+            self.violation = self.violation or violation
+            raise
+
+    def _check_lanes(self, lanes: dict[str, LaneRow]) -> None:
+        frontier = self.frontier
+        if frontier > self.delivered:
+            raise ViolationError(f"stored {frontier}, received only {self.delivered}")
+        untils = self._untils()
+        for table, state in self.states().items():
+            if state is not TableState.STREAMING:
+                continue
+            row = lanes.get(WHOLE) or lanes.get(checkpoint_name(table))
+            if row is None:
+                continue
+            position = max(LogPosition.parse(row.position), frontier)
+            if position >= untils.get(table, LogPosition(0)):
+                self.check_table(table, position)
+
+    def _untils(self) -> dict[TableName, LogPosition]:
+        """Where each table's hand-over ends: before that its rows are of several moments."""
+        untils: dict[TableName, LogPosition] = {}
+        for row in self.target.visible_rows(CHUNKS):
+            done = cast(ChunkDone, row[3])
+            if done.until:
+                until = LogPosition.parse(done.until)
+                untils[done.table] = max(until, untils.get(done.table, LogPosition(0)))
+        return untils
+
+    def check_table(self, table: TableName, position: LogPosition) -> None:
+        """Raises ViolationError when the target's rows are not the source's at that position."""
+        self.checks += 1
+        expected = self.models[table].at(position)
+        actual = rows_of(self.target, table)
+        if actual != expected:
+            missing, extra = expected - actual, actual - expected
+            raise ViolationError(
+                f"{table} at {position}: missing {dict(missing)}, extra {dict(extra)}"
+            )
+
+    def check_end(self) -> None:
+        """Every table whole and equal, nothing set aside."""
+        for table, model in self.models.items():
+            if rows_of(self.source, table) != model.at(LogPosition(self.source.offset)):
+                raise ViolationError(f"the model of {table} is wrong: mend the simulator")
+            self.check_table(table, LogPosition(self.source.offset))
+        kept = self.target.visible_rows(QUARANTINE)
+        if kept:
+            raise ViolationError(f"{len(kept)} rows in quarantine: {kept[0][1]}")
+
+
+def rows_of(database: MemoryDatabase, table: TableName) -> Counter[Cells]:
+    """Rows and how often each is there."""
+    return Counter(database.visible_rows(table))
