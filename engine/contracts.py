@@ -37,9 +37,13 @@ class Clock(Protocol):
 
 
 class Random(Protocol):
-    """Randomness: jitter, and nothing else."""
+    """Randomness: jitter, and the key of this process's overflow files."""
 
     def uniform(self, low: float, high: float) -> float: ...
+
+    def key(self, size: int) -> bytes:
+        """Bytes that nobody can guess."""
+        ...
 
 
 class Disk(Protocol):
@@ -263,7 +267,9 @@ class ControlTransaction(Protocol):
 
     async def tables(self) -> Sequence[TableRecord]: ...
 
-    async def save_table(self, record: TableRecord) -> None: ...
+    async def save_table(self, record: TableRecord) -> None:
+        """Insert or replace; an empty `relation` keeps the stored one."""
+        ...
 
     async def remove_table(self, table: TableName) -> None: ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import cast
 
 from engine.checkpoint.ownership import Claim, SeqSum, read_rows, store_rows
@@ -48,6 +49,8 @@ class Loading:
         self.roster = roster
         self.states = {record.table: record for record in claimed.tables}
         self.known = known_relations(claimed.tables)
+        self.lost: list[TableName] = []
+        """Tables whose changes were dropped and whose record does not say so yet."""
         self._rows: dict[TableName, int] = {}
         self._estimates: dict[TableName, int] = {}
 
@@ -66,6 +69,7 @@ class Loading:
     async def run(self, control: TargetSession, again: Sequence[TableName] = ()) -> None:
         """Load every pending table, then finish what is loaded. `again`: tables whose chunks do
         not fit together with the log; they begin anew."""
+        await self._demote_suspended(control)
         if again:
             await self.copy([self.roster.relations[table] for table in again], control, again=True)
         pending = self._pending()
@@ -75,6 +79,13 @@ class Loading:
             await self.make(definitions, control)
             await self.copy([self.roster.relations[t] for t in pending], control)
         await self._finish(control)
+
+    async def _demote_suspended(self, control: TargetSession) -> None:
+        """What waited for a stopped table was in the files of a process that is gone."""
+        suspended = [r for r in self.states.values() if r.state is TableState.SUSPENDED]
+        await self.save(
+            control, [replace(record, state=TableState.NEEDS_RELOAD) for record in suspended]
+        )
 
     async def make(self, definitions: Sequence[TableDefinition], control: TargetSession) -> None:
         """Create target tables and record them as ours to load."""

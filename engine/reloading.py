@@ -69,11 +69,23 @@ class Reloading:
         while True:
             await asyncio.sleep(REQUEST_POLL_SECONDS)
             waited += REQUEST_POLL_SECONDS
+            await self._record_lost(desk)
             for table in await self._requested(desk):
                 await self._guarded(table, desk)
             if waited >= DISCOVERY_SECONDS:
                 waited = 0.0
                 await self._discover(desk)
+
+    async def _record_lost(self, desk: TargetSession) -> None:
+        """Tables whose waiting changes were dropped need a reload; make that durable."""
+        lost, self._loading.lost = self._loading.lost, []
+        await self._loading.save(
+            desk,
+            [
+                TableRecord(table, TableState.NEEDS_RELOAD, reason="waiting changes were dropped")
+                for table in lost
+            ],
+        )
 
     async def _requested(self, desk: TargetSession) -> list[TableName]:
         async with desk.begin() as transaction:
@@ -115,6 +127,9 @@ class Reloading:
         assert lane is not None
         await self._refresh_roster()
         await self._hold(lane)
+        if lane.suspension is not None:
+            lane.suspension.clear()
+            lane.suspension = None
         lane.stopped = False
         roster = self._loading.roster
         await self._source.publish(roster.streamed, roster.insert_only)

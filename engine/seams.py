@@ -48,6 +48,10 @@ class SystemRandom:
         """Any number between the two, all alike."""
         return self._random.uniform(low, high)
 
+    def key(self, size: int) -> bytes:
+        """Bytes that nobody can guess."""
+        return self._random.randbytes(size)
+
 
 class LocalDisk:
     """Append-only files in one directory, within a budget.

@@ -25,11 +25,13 @@ from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import LaneRow, TableState
 from engine.outcome import Outcome
+from engine.overflow import Overflow
 from engine.queue.bounded import BoundedQueue, Budget
 from engine.reloading import Reloading
 from engine.retention import Retention, SlotGivenUpError
 from engine.roster import Roster, build
 from engine.route.router import Router
+from engine.spool import KEY_BYTES, SpoolRoom
 from engine.surroundings import Surroundings
 
 CAUGHT_UP: Final = "caught-up"
@@ -68,6 +70,9 @@ class Streaming:
         self._start = start
         self._budget = Budget(config.budget.queue_bytes_max)
         self._queue = BoundedQueue(self._budget)
+        self._room = SpoolRoom(
+            around.disk, config.budget.spool_bytes_max, around.random.key(KEY_BYTES)
+        )
         self._scheduler = Scheduler()
         self._frontier = Frontier(start)
         self._lanes = LaneTable(config, source, target, loading, self._scheduler, epoch)
@@ -87,6 +92,7 @@ class Streaming:
 
     async def run(self, control: TargetSession) -> Outcome:
         """Carry changes until stopped or the goal is reached, then drain."""
+        self._room.sweep()
         await self._lanes.build(self._loading.roster.carried, control, self._start)
         self._router.whole = self._lanes.whole
         async with AsyncExitStack() as stack:
@@ -122,6 +128,7 @@ class Streaming:
                 for number, session in enumerate(sessions)
             ]
             others.append(tasks.create_task(gauges.run(), name="gauges"))
+            others.append(tasks.create_task(self._overflow().run(), name="overflow"))
             others.append(tasks.create_task(gauges.watch_source(), name="source-watch"))
             if self._config.loads:
                 reloading = self._reloading(evolution)
@@ -171,6 +178,8 @@ class Streaming:
             rejected=around.metrics.rejected,
             stopped=self._lane_stopped,
             committed=self._seqs.add,
+            spool=self._room.spool,
+            dropped=self._changes_dropped,
         )
         limits = BatchLimits(
             self._config.apply.batch_rows_max,
@@ -188,6 +197,18 @@ class Streaming:
             done=self._frontier.done,
             applied=self._applied,
             committed=self._seqs.add,
+            mended=self._mended,
+        )
+
+    def _overflow(self) -> Overflow:
+        return Overflow(
+            self._lanes,
+            self._budget,
+            self._scheduler,
+            self._room,
+            self._around.clock,
+            self._around.log,
+            self._config.budget.lane_bytes_max,
         )
 
     def _reloading(self, evolution: Evolution) -> Reloading:
@@ -243,9 +264,25 @@ class Streaming:
             self._around.log.error(
                 "table stopped", action="apply.table-stopped", relation=str(table), error=error
             )
-            self._around.report(
-                "table", {"table": str(table), "state": TableState.NEEDS_RELOAD.value}
+            self._around.report("table", {"table": str(table), "state": TableState.SUSPENDED.value})
+
+    def _changes_dropped(self, lane: Lane) -> None:
+        """No room for what waits: only a new load makes the tables whole."""
+        for table in lane.tables:
+            self._loading.lost.append(table)
+            self._around.log.error(
+                "changes of a stopped table were dropped",
+                action="apply.changes-dropped",
+                relation=str(table),
+                hint=f"mend it, then run `penstock reload FILE {table}`",
             )
+
+    def _mended(self, lane: Lane) -> None:
+        for table in lane.tables:
+            self._around.log.info(
+                "table is back in the stream", action="apply.mended", relation=str(table)
+            )
+            self._around.report("table", {"table": str(table), "state": TableState.STREAMING.value})
 
     def _connected(self, error: PenstockError | None) -> None:
         if error is None:

@@ -96,7 +96,8 @@ _SAVE_TABLE: Final = _statement(
     " reason, relation) VALUES ($1, $2, $3, $4, $5, $6, $7)"
     " ON CONFLICT (replication, schema_name, table_name) DO UPDATE"
     " SET (state, position, reason, relation, changed_at)"
-    " = (excluded.state, excluded.position, excluded.reason, excluded.relation, now())",
+    " = (excluded.state, excluded.position, excluded.reason,"
+    " coalesce(nullif(excluded.relation, ''), table_state.relation), now())",
     *(_TEXT,) * 7,
 )
 _REMOVE_TABLE: Final = _statement(

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 from engine.apply.fold import arrange
 from engine.apply.lane import Lane, LaneBatch
 from engine.apply.scheduler import Scheduler
+from engine.apply.suspension import Suspension
 from engine.apply.tally import Tally
 from engine.contracts import Clock, Random, TargetSession, TargetTransaction
 from engine.errors import (
@@ -24,6 +25,7 @@ from engine.errors import (
 from engine.failpoint import hit, register
 from engine.model.change import Change, Event, SchemaChanged, Truncate
 from engine.model.segment import Mark
+from engine.model.state import TableRecord, TableState
 from engine.retry import Backoff, Policy
 
 BEFORE_COMMIT: Final = register("apply.before-commit", "rows written, not committed")
@@ -85,6 +87,8 @@ class ApplyStation:
     applied: Callable[[Tally], None]
     committed: Callable[[int], None]
     """Told the number of checkpoints that a durable transaction moved."""
+    mended: Callable[[Lane], None]
+    """A stopped lane is back in the stream."""
 
 
 async def run_applier(station: ApplyStation, session: TargetSession) -> None:
@@ -99,6 +103,9 @@ async def run_applier(station: ApplyStation, session: TargetSession) -> None:
 
 
 async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> None:
+    if lane.suspension is not None:
+        await mend(station, session, lane, lane.suspension)
+        return
     limits = station.limits
     whole = limits.whole_transactions
     batch = lane.take(limits.rows_max, limits.bytes_max, whole=whole)
@@ -150,7 +157,46 @@ def _give_up(station: ApplyStation, lane: Lane, batch: LaneBatch) -> None:
     """A stopped lane lets go of what it holds: its durable record took it off the frontier."""
     _settle(station, batch)
     while (rest := lane.take(station.limits.rows_max, station.limits.bytes_max)) is not None:
+        if lane.suspension is not None:
+            for segment in rest.segments:
+                lane.suspension.take_in(segment)
         _settle(station, rest)
+
+
+async def mend(
+    station: ApplyStation, session: TargetSession, lane: Lane, suspension: Suspension
+) -> None:
+    """Try what waits for a stopped lane again; back into the stream when all of it is applied."""
+    suspension.due = False
+    if suspension.lost:
+        return
+    while (segment := suspension.oldest()) is not None:
+        batch = lane.batch([segment])
+        try:
+            tally = Tally()
+            tally.bytes = await _commit(station, session, lane, batch)
+        except (RowRejectedError, SchemaMismatchError, SchemaChangeError, TargetBusyError):
+            return
+        station.committed(batch.committed(batch.position))
+        station.evolutions.committed(lane.name)
+        suspension.drop()
+        tally.add(batch.events)
+        station.applied(tally)
+    # from here on what comes is held by the frontier again; the record follows before it is applied
+    lane.suspension = None
+    await _record_streaming(station, session, lane)
+
+
+async def _record_streaming(station: ApplyStation, session: TargetSession, lane: Lane) -> None:
+    checkpoints = list({id(c): c for c in lane.checkpoints.values()}.values())
+    async with session.begin([c.fence(None) for c in checkpoints]) as transaction:
+        for table in lane.tables:
+            await transaction.save_table(TableRecord(table, TableState.STREAMING))
+        await transaction.commit()
+    for checkpoint in checkpoints:
+        checkpoint.seq += 1
+    station.committed(len(checkpoints))
+    station.mended(lane)
 
 
 async def _commit(

@@ -18,6 +18,7 @@ import orjson
 from engine.apply.applier import BUSY, Evolutions, write_special
 from engine.apply.fold import in_order
 from engine.apply.lane import Lane, LaneBatch
+from engine.apply.suspension import Suspension
 from engine.contracts import Clock, Random, TargetSession, TargetTransaction
 from engine.errors import (
     PenstockError,
@@ -34,6 +35,7 @@ from engine.model.segment import Segment
 from engine.model.state import RejectedRow, TableRecord, TableState
 from engine.model.value import UNCHANGED, Row
 from engine.retry import Backoff
+from engine.spool import Spool
 
 STOP_TABLE: Final = "stop-table"
 QUARANTINE: Final = "quarantine"
@@ -67,7 +69,9 @@ class _Stopped:
 
 
 class RowByRow:
-    """`rejected(reason)` counts, `stopped(lane, error)` tells that a lane's tables have stopped."""
+    """`rejected(reason)` counts, `stopped(lane, error)` tells that a lane's tables have stopped,
+    `dropped(lane)` that changes of theirs had to be let go. `spool()` gives room for what a stopped
+    lane may not apply; None when there is no disk: then its tables need a reload at once."""
 
     def __init__(
         self,
@@ -79,6 +83,8 @@ class RowByRow:
         rejected: Callable[[str], None],
         stopped: Callable[[Lane, PenstockError], None],
         committed: Callable[[int], None],
+        spool: Callable[[], Spool | None],
+        dropped: Callable[[Lane], None],
     ) -> None:
         self._policy = policy
         self._evolutions = evolutions
@@ -87,6 +93,8 @@ class RowByRow:
         self._rejected = rejected
         self._stopped = stopped
         self._committed = committed
+        self._spool = spool
+        self._dropped = dropped
 
     async def apply(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
         """Make the batch durable as far as the policy says. False: the lane was stopped."""
@@ -111,26 +119,54 @@ class RowByRow:
             for row in kept:
                 await transaction.reject(row)
             if stopped is not None:
-                await _suspend(transaction, lane, stopped, position)
+                await _record(transaction, lane, stopped, position)
             await transaction.commit({c.name: str(position) for c in batch.touched})
         self._committed(batch.committed(position))
         for row in kept:
             self._rejected(row.reason)
         if stopped is None:
             return True
-        lane.stopped = True
-        self._stopped(lane, stopped.error)
+        self._suspend(lane, batch, stopped)
         return False
 
+    def _suspend(self, lane: Lane, batch: LaneBatch, stopped: _Stopped) -> None:
+        """What is not applied, and all that comes, waits apart from the stream."""
+        spool = self._spool()
+        if spool is None:
+            lane.stopped = True
+        else:
+            lane.suspension = Suspension(spool, lambda: self._dropped(lane))
+            for segment in _rest(batch, stopped.item):
+                lane.suspension.take_in(segment)
+        self._stopped(lane, stopped.error)
 
-async def _suspend(
-    transaction: TargetTransaction, lane: Lane, stopped: _Stopped, position: Position
+
+async def _record(
+    transaction: TargetTransaction,
+    lane: Lane,
+    stopped: _Stopped,
+    position: Position,
 ) -> None:
     for table in lane.tables:
         record = TableRecord(
-            table, TableState.NEEDS_RELOAD, str(position), reason=stopped.error.message
+            table, TableState.SUSPENDED, str(position), reason=stopped.error.message
         )
         await transaction.save_table(record)
+
+
+def _rest(batch: LaneBatch, item: _Item) -> list[Segment]:
+    """The refused event and what follows it in the batch."""
+    index = batch.segments.index(item.segment)
+    first = item.segment
+    cut = Segment(
+        first.mark,
+        first.transaction,
+        first.events[item.index :],
+        list(first.ordinals[item.index :]),
+        0,
+        first.end,
+    )
+    return [cut, *batch.segments[index + 1 :]]
 
 
 def _items(batch: LaneBatch) -> list[_Item]:

@@ -11,12 +11,15 @@ What a lane is told again after a restart, it drops by the checkpoints.
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
+from engine.apply.suspension import Suspension
 from engine.model.change import Change, Event, SchemaChanged, Transaction, Truncate
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.segment import Mark, Segment
 from engine.model.state import Fence
+from engine.spool import Spool, Spooled, SpoolFullError
 
 Admit = Callable[[Transaction, Event], Event | None]
 """Catch-up filter of tables just loaded: what of an event their chunks have not seen."""
@@ -89,6 +92,11 @@ class Lane:
     """Its tables left the frontier by a durable record: what comes is dropped."""
     busy: bool = False
     admit: Admit | None = None
+    suspension: Suspension | None = None
+    """Its tables left the frontier by a durable record, and what comes waits on disk."""
+    spool: Spool | None = None
+    """Overflow between `segments` (older) and `tail` (newer)."""
+    tail: deque[Segment] = field(default_factory=deque[Segment])
     wake: Callable[["Lane"], None] | None = None
     size: int = 0
     rows: int = 0
@@ -109,9 +117,14 @@ class Lane:
         """Queue a segment; returns the bytes kept of it (0: all of it was applied before)."""
         if self.stopped or self._replayed(segment):
             return 0
+        if self.suspension is not None:
+            self.suspension.take_in(segment)
+            return 0
         segment.mark.pending += 1
         self._last = segment.mark
-        self.segments.append(segment)
+        if self.spool is not None and not self.tail and _spilled(self.spool, segment):
+            return 0
+        (self.segments if self.spool is None else self.tail).append(segment)
         self.size += segment.size
         self.rows += len(segment.events)
         if self.wake is not None:
@@ -123,7 +136,8 @@ class Lane:
         a transaction needs to be told."""
         if self._last is not mark:
             return
-        queued = self.segments[-1] if self.segments else None
+        waiting = self.segments if self.spool is None else self.tail
+        queued = waiting[-1] if waiting else None
         if queued is not None and queued.mark is mark:
             queued.end = end
             if self.wake is not None:
@@ -157,6 +171,8 @@ class Lane:
         with a transaction, unless the first one alone exceeds the limits or is not all here."""
         segments: list[Segment] = []
         rows = size = 0
+        if not self.segments:
+            self._refill(rows_max)
         queue = self.segments
         while queue and (not segments or (rows < rows_max and size < size_max)):
             segment = queue.popleft()
@@ -174,9 +190,55 @@ class Lane:
         self.rows -= rows
         if self.admit is not None:
             _filter(self.admit, segments)
+        return self.batch(segments, rows, size)
+
+    def batch(self, segments: list[Segment], rows: int = 0, size: int = 0) -> LaneBatch:
+        """What an applier needs to know of these segments."""
         events = segments[0].events if len(segments) == 1 else _joined(segments)
         ends = segments[-1].end is not None
         return LaneBatch(segments, events, self._touched(events), rows, size, ends)
+
+    def spill(self, spool: Spool, size_kept: int) -> int:
+        """Move the newest of what waits in memory to disk, down to `size_kept`; returns the bytes
+        that memory no longer holds. What does not fit on the disk stays."""
+        if self.spool is not None:
+            return 0
+        moved: deque[Segment] = deque()
+        size = self.size
+        while self.segments and size > size_kept:
+            segment = self.segments.pop()
+            size -= segment.size
+            moved.appendleft(segment)
+        freed = 0
+        self.spool = spool
+        while moved and _spilled(spool, moved[0]):
+            segment = moved.popleft()
+            freed += segment.size
+            self.rows -= len(segment.events)
+        self.tail.extend(moved)
+        self.size -= freed
+        if not len(spool):
+            self._unspool()
+        return freed
+
+    def _refill(self, rows_max: int) -> None:
+        """Bring the oldest overflow back; it holds nothing of the budget."""
+        if self.spool is None:
+            return
+        rows = 0
+        while len(self.spool) and rows < rows_max:
+            segment = _read(self.spool.peek())
+            self.spool.drop()
+            self.segments.append(segment)
+            rows += len(segment.events)
+        self.rows += rows
+        if not len(self.spool):
+            self._unspool()
+
+    def _unspool(self) -> None:
+        self.spool = None
+        self.segments.extend(self.tail)
+        self.tail.clear()
 
     def _touched(self, events: list[Event]) -> list[Checkpoint]:
         single = self.single
@@ -191,7 +253,27 @@ class Lane:
 
     @property
     def serviceable(self) -> bool:
-        return bool(self.segments) and not self.busy and not self.held
+        if self.busy or self.held:
+            return False
+        if self.suspension is not None:
+            return self.suspension.due
+        return bool(self.segments) or self.spool is not None
+
+
+def _spilled(spool: Spool, segment: Segment) -> bool:
+    """Write a segment to disk; False when there is no room."""
+    try:
+        spool.put(
+            segment.transaction, segment.events, segment.ordinals, (segment.mark, segment.end)
+        )
+    except SpoolFullError:
+        return False
+    return True
+
+
+def _read(spooled: Spooled) -> Segment:
+    mark, end = cast("tuple[Mark, Position | None]", spooled.tag)
+    return Segment(mark, spooled.transaction, spooled.events, spooled.ordinals, 0, end)
 
 
 def _tables(event: Event) -> tuple[TableName, ...]:

@@ -1,0 +1,93 @@
+"""Relief for memory: what waits in a lane that is held or stuck goes to disk, so others flow on.
+
+A lane that is merely behind is not touched: then the full queue pushes back on the source, which is
+what a full queue is for. A lane is stuck when it has been on an applier, or held, for a while with
+more than its share of the queue.
+"""
+
+import asyncio
+from typing import Final
+
+from engine.apply.lane import Lane
+from engine.apply.scheduler import Scheduler
+from engine.contracts import Clock
+from engine.lane_table import LaneTable
+from engine.observe.log import Log
+from engine.queue.bounded import Budget
+from engine.spool import SpoolRoom
+
+LOOK_SECONDS: Final = 0.5
+
+STUCK_SECONDS: Final = 5.0
+"""Longer than any batch takes on a target that works; short against the time in which neighbours
+would be missed."""
+
+MEND_SECONDS: Final = 30.0
+"""Time between two tries of a stopped table: somebody mends it by hand, so seconds do not matter,
+and every try costs the target a failing transaction."""
+
+
+class Overflow:
+    """Watches lanes; `size_max` is one lane's share of the queue's budget."""
+
+    def __init__(
+        self,
+        lanes: LaneTable,
+        budget: Budget,
+        scheduler: Scheduler,
+        room: SpoolRoom,
+        clock: Clock,
+        log: Log,
+        size_max: int,
+    ) -> None:
+        self._lanes = lanes
+        self._budget = budget
+        self._scheduler = scheduler
+        self._room = room
+        self._clock = clock
+        self._log = log
+        self._size_max = size_max
+        self._since: dict[str, tuple[float, int]] = {}
+        self._mended_at = clock.monotonic()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            now = self._clock.monotonic()
+            for lane in self._lanes.lanes():
+                if self._stuck(lane, now) and lane.size > self._size_max:
+                    self._spill(lane)
+            if now - self._mended_at >= MEND_SECONDS:
+                self._mended_at = now
+                self._try_stopped()
+
+    def _stuck(self, lane: Lane, now: float) -> bool:
+        """Held or on an applier without a commit for `STUCK_SECONDS`."""
+        if not lane.held and not lane.busy:
+            self._since.pop(lane.name, None)
+            return False
+        moved = sum([checkpoint.seq for checkpoint in lane.checkpoints.values()])
+        since, before = self._since.setdefault(lane.name, (now, moved))
+        if before != moved:
+            self._since[lane.name] = (now, moved)
+            return False
+        return now - since >= STUCK_SECONDS
+
+    def _spill(self, lane: Lane) -> None:
+        freed = lane.spill(self._room.spool(), self._size_max)
+        if freed:
+            self._budget.release(freed)
+            self._log.warning(
+                "a lane does not move; what waits in it goes to disk",
+                action="overflow.spill",
+                lane=lane.name,
+                bytes=freed,
+                hint="see what holds its tables up on the target (locks, a slow trigger)",
+            )
+
+    def _try_stopped(self) -> None:
+        for lane in self._lanes.lanes():
+            if lane.suspension is not None:
+                lane.suspension.due = True
+                self._scheduler.wake(lane)
