@@ -69,6 +69,8 @@ class Feedback:
             self._soon.cancel()
 
     def _tick(self) -> None:
+        # An answer each time: a sign of life, and what an idle server keeps log for may be let go.
+        self._ask = True
         self._send()
         if not self._closed:
             self._timer = self._loop.call_later(self._interval, self._tick)

@@ -106,14 +106,20 @@ class PostgresSource:
     # --- life ------------------------------------------------------------------------------------
 
     async def open(self) -> str:
+        self._sql.reopen()
+        return (await self._identified()).identity
+
+    async def _identified(self) -> Server:
+        """The server as it is now; the same one as before."""
         server = await read_server(self._sql)
         if self._server is not None and server.identity != self._server.identity:
             raise SourceIdentityError(
                 f"the source is {server.identity}, it was {self._server.identity}"
             )
         self._server = server
-        self._catalog.text_mode = self._text_forced or server.version < BINARY_FROM
-        return server.identity
+        if self._text_forced or server.version < BINARY_FROM:
+            self._catalog.text_mode = True
+        return server
 
     async def close(self) -> None:
         await self._release_snapshot()
@@ -281,15 +287,15 @@ class PostgresSource:
 
     async def _open_stream(self, after: int) -> LogStream:
         server = await self._checked_server()
+        slot = await self._readable_slot(server, after)
         for publication in self._publications():
             await publication.check()
-        slot = await self._readable_slot(server, after)
         await self._choose_mode(server)
         connection = await self._replication()
         try:
             self._timeline = await check_timeline(connection, server, self._timeline, after)
             await self._start(connection, server, after)
-            return self._log_stream(connection, server, slot.confirmed or 0)
+            return self._log_stream(connection, server, after, slot.confirmed or 0)
         except BaseException:
             await connection.close()
             raise
@@ -319,7 +325,7 @@ class PostgresSource:
             raise
 
     def _log_stream(
-        self, connection: ReplicationConnection, server: Server, confirmed: int
+        self, connection: ReplicationConnection, server: Server, after: int, confirmed: int
     ) -> LogStream:
         timeout = self._config.wal_sender_timeout_ms
         timeout_ms = server.sender_timeout_ms if timeout is None else timeout
@@ -333,6 +339,7 @@ class PostgresSource:
             Feedback(connection, self._clock, min(interval, STATUS_SECONDS_MAX), flushed),
             self._describe,
             self._clock,
+            after=after,
             heartbeat=self._config.heartbeat_seconds,
             bytes_max=self._config.block_bytes_max,
             check=self._check_now_and_then,
@@ -367,10 +374,9 @@ class PostgresSource:
         self._catalog.text_mode = any(facts.unsendable(oid) for oid in oids)
 
     async def _checked_server(self) -> Server:
-        await self.open()
-        assert self._server is not None
-        self._server.check()
-        return self._server
+        server = await self._identified()
+        server.check()
+        return server
 
     def _slot_missing(self) -> PositionLostError:
         return PositionLostError(

@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 from connectors.postgres.config import LOCK_TIMEOUT_SECONDS
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import Connection, close, prepare
-from engine.errors import ConfigError
+from engine.errors import ConfigError, SourceConnectionError
 
 CONNECT_SECONDS: Final = 10.0
 """Time to connect when the connection string has no `connect_timeout`."""
@@ -64,6 +64,11 @@ class Sql:
         self._application = application
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
+        self._closed = False
+
+    def reopen(self) -> None:
+        """Allow connecting again after `close`."""
+        self._closed = False
 
     async def fetch(self, doing: str, query: str, *values: object) -> Sequence[asyncpg.Record]:
         """Rows of a query. `doing` words the error.
@@ -101,12 +106,15 @@ class Sql:
                 raise source_error(error, doing) from error
 
     async def close(self) -> None:
-        """Close the session. Idempotent."""
+        """Close the session; nothing is asked any more. Idempotent."""
+        self._closed = True
         connection, self._connection = self._connection, None
         if connection is not None:
             await close(connection)
 
     async def _opened(self) -> Connection:
+        if self._closed:
+            raise SourceConnectionError("the source was closed")
         if self._connection is None or self._connection.is_closed():
             connection = await connect(self._conninfo, self._application)
             try:

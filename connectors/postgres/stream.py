@@ -55,6 +55,7 @@ class LogStream:
         describe: Describe,
         clock: Clock,
         *,
+        after: int,
         heartbeat: float,
         bytes_max: int,
         check: Callable[[], Awaitable[None]],
@@ -69,7 +70,9 @@ class LogStream:
         self._check = check
         self._loop = asyncio.get_running_loop()
         self._check_at = self._loop.time() + CHECK_SECONDS
-        self._end = feedback.flushed
+        # A server begins to count at what was acknowledged, which may lie before `after`.
+        self._end = self._idle_at = max(after, feedback.flushed)
+        self._untold = True
         self._hurry = True
         self._ended = False
         self._interruption: SourceError | None = None
@@ -80,6 +83,7 @@ class LogStream:
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         """Blocks until an error or until closed; either releases the connection."""
+        self.feedback.ask()
         try:
             while True:
                 drained = await self._next()
@@ -92,7 +96,7 @@ class LogStream:
 
     async def _next(self) -> Drained:
         """Wait for anything to arrive and take it."""
-        silent_since, asked = self._loop.time(), False
+        silent_since = self._loop.time()
         while True:
             await self._look_around()
             if not self._hurry:
@@ -104,13 +108,16 @@ class LogStream:
                 return drained
             if drained.ended:
                 raise await self._failure()
-            await self._connection.readable(min(WAIT_SECONDS_MAX, self._heartbeat))
-            silence = self._loop.time() - silent_since
-            if silence > 2 * self._heartbeat:
-                raise SourceConnectionError(f"the source has been silent for {silence:.0f} s")
-            if silence > self._heartbeat and not asked:
-                asked = True
-                self.feedback.ask()
+            if not await self._connection.readable(min(WAIT_SECONDS_MAX, self._heartbeat)):
+                self._quiet(self._loop.time() - silent_since)
+
+    def _quiet(self, silence: float) -> None:
+        """Nothing came for a while: once after data, and when it lasts, ask for a sign of life."""
+        if silence > 2 * self._heartbeat:
+            raise SourceConnectionError(f"the source has been silent for {silence:.0f} s")
+        if self._untold or silence > self._heartbeat:
+            self._untold = False
+            self.feedback.ask()
 
     async def _look_around(self) -> None:
         self.feedback.check()
@@ -153,12 +160,13 @@ class LogStream:
 
     def _idle(self, parts: list[Part], drained: Drained) -> LogPosition | None:
         """What has been sent beyond the last transaction, while none is open."""
+        self._untold = self._untold or bool(drained.messages)
         if parts and isinstance(parts[-1].end, LogPosition):
             self._end = max(self._end, parts[-1].end.offset)
         reached = max(drained.all_sent, self._decoder.passed)
-        if self._decoder.open or reached <= self._end:
+        if self._decoder.open or reached < self._end or reached <= self._idle_at:
             return None
-        self._end = reached
+        self._end = self._idle_at = reached
         return LogPosition(reached)
 
 

@@ -25,7 +25,8 @@ class Read:
 
     @property
     def events(self) -> list[Event]:
-        return [event for part in self.parts for event in part.events]
+        """The events that have an ordinal; a table's description has none."""
+        return [event for part in self.parts for event in counted(part)]
 
     @property
     def changes(self) -> list[Change]:
@@ -91,8 +92,12 @@ def finished(blocks: Sequence[Block]) -> list[Read]:
     return [r for r in reads if r.parts[-1].end is not None and _has_data(r)]
 
 
+def counted(part: Part) -> list[Event]:
+    return [event for event in part.events if not isinstance(event, SchemaChanged)]
+
+
 def _has_data(read: Read) -> bool:
-    return any(not isinstance(event, SchemaChanged) for event in read.events)
+    return bool(read.events)
 
 
 def text_of(row: Row | None) -> list[str]:

@@ -14,6 +14,7 @@ from tests.contract.bench import SourceBench, TargetBench
 
 SOURCES: Final = {
     "memory": "tests.contract.memory:source_bench",
+    "postgres": "tests.contract.postgres_source:source_bench",
 }
 
 TARGETS: Final = {

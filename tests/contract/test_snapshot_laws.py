@@ -168,8 +168,8 @@ async def test_several_readers_share_a_snapshot(snapshots: SourceBench) -> None:
 
 async def test_definitions_hold_what_the_target_must_make(snapshots: SourceBench) -> None:
     source = await snapshots.source()
-    accounts, children, named = await source.definitions(
-        [name("accounts"), name("children"), name("named")]
+    accounts, children, named, _ = await source.definitions(
+        [name("accounts"), name("children"), name("named"), name("parents")]
     )
     assert [c.name for c in accounts.columns] == ["id", "value"]
     assert accounts.primary_key is not None
