@@ -62,7 +62,7 @@ bench: servers ## Measure against peers (CASES="drain-insert load-1"; all withou
 lock: install ## Choose the newest allowed versions again
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .cache/uv uv
 	PYTHONPATH=.cache/uv $(BIN)/python -m uv pip compile --quiet --upgrade --universal --generate-hashes \
-		--no-header --no-emit-index-url --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+		--no-header --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
 
 .PHONY: clean
 clean: ## Remove what was made, fetched servers included
