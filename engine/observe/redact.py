@@ -28,7 +28,12 @@ _NAMED_SECRET: Final = re.compile(
     r"""(?ix) \b (password|passwd|pgpassword|secret|token) (\s*[=:]\s*)
         ('[^']*' | "[^"]*" | [^\s,;&)]+)"""
 )
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_UNPRINTABLE: Final = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""Control characters, which could forge a line or drive a terminal, and lone surrogates, which no
+encoder takes."""
+
+_INTEGER_MAX: Final = 2**63 - 1
+"""Largest number that every reader of JSON lines takes as one."""
 
 
 def clean(text: str) -> str:
@@ -37,7 +42,7 @@ def clean(text: str) -> str:
     text = _NAMED_SECRET.sub(r"\1\2***", text)
     if len(text) > TEXT_CHARACTERS_MAX:
         text = text[: TEXT_CHARACTERS_MAX - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    return _CONTROL.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
+    return _UNPRINTABLE.sub(lambda match: f"\\x{ord(match.group()):02x}", text)
 
 
 def describe_error(error: BaseException) -> str:
@@ -56,8 +61,10 @@ def describe_error(error: BaseException) -> str:
 
 def fact(value: object, depth: int = 0) -> Fact:
     """A value as a log line may show it. Never raises."""
-    if value is None or isinstance(value, (bool, int, float)):
+    if value is None or isinstance(value, float):
         return value
+    if isinstance(value, int):
+        return value if abs(value) <= _INTEGER_MAX else str(value)
     if isinstance(value, Enum):
         return fact(value.value, depth + 1)
     if isinstance(value, str):

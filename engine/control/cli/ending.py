@@ -14,7 +14,7 @@ from typing import NoReturn
 import orjson
 import typer
 
-from engine.errors import ConfigError, InvariantError, PenstockError
+from engine.errors import ConfigError, InvariantError
 from engine.observe.redact import clean
 from engine.observe.report import Outcome, leading
 from engine.observe.watchdog import error_places
@@ -74,8 +74,3 @@ def say_error(outcome: Outcome, log_format: str = "text") -> None:
 def say_warning(text: str) -> None:
     """Something the user should know, on standard error."""
     typer.echo(f"warning: {clean(text)}", err=True)
-
-
-def as_comparison_failure(error: PenstockError) -> Outcome:
-    """A comparison that could not be made needs a person, whatever stood in its way."""
-    return Outcome(3, error=type(error).__name__, reason=error.message, remedy=error.hint)

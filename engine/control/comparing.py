@@ -1,0 +1,73 @@
+"""The tables of a replication, compared on both sides; what `penstock compare` calls."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import engine.registry as connectors
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Clock, Comparable, Random
+from engine.errors import ComparisonError, PenstockError
+from engine.model.relation import TableName
+from engine.plan.tables import select
+from engine.validate.compare import Limits, Progress, TablePair, compare
+from engine.validate.report import Report
+
+
+async def compare_replication(
+    config: ReplicationConfig,
+    *,
+    clock: Clock,
+    random: Random,
+    limits: Limits | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+    only: Sequence[TableName] = (),
+) -> Report:
+    """Compare every table that the replication carries, or these only. Writes nothing.
+
+    Raises:
+        ComparisonError: the comparison could not be made.
+        ConfigError: the file names a connector that is not there.
+    """
+    tables = await _tables(config, clock, random)
+    if not tables:
+        raise ComparisonError(
+            "the mapping selects no table that can be carried, so nothing was compared",
+            hint="`penstock check FILE` names each table and why it is left out",
+        )
+    unknown = [str(name) for name in only if name not in tables]
+    if unknown:
+        raise ComparisonError(f"not carried by the replication: {', '.join(unknown)}")
+    async with _opened(config, "source") as source, _opened(config, "target") as target:
+        return await compare(
+            [TablePair(name, name) for name in only or tables],
+            source,
+            target,
+            replication=config.id,
+            clock=clock,
+            limits=limits,
+            progress=progress,
+        )
+
+
+async def _tables(config: ReplicationConfig, clock: Clock, random: Random) -> Sequence[TableName]:
+    source = connectors.source(config.source.engine)(config, clock, random)
+    try:
+        await source.open()
+        relations = await source.relations()
+    except PenstockError as error:
+        raise ComparisonError(f"source: {error.message}", hint=error.hint) from error
+    finally:
+        await source.close()
+    identity = config.source.without_identity if config.streams else None
+    chosen = select(relations, config.mapping, without_identity=identity).tables
+    return [relation.table for relation in chosen]
+
+
+@asynccontextmanager
+async def _opened(config: ReplicationConfig, side: connectors.Side) -> AsyncIterator[Comparable]:
+    comparable = connectors.comparable(config, side)
+    try:
+        await comparable.open()
+        yield comparable
+    finally:
+        await comparable.close()

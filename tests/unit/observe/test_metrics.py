@@ -1,0 +1,143 @@
+"""Counting, and what a scrape shows of it."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from engine.model.batch import TableCounts
+from engine.model.relation import TableName
+from engine.observe import metrics as names
+from engine.observe.metrics import METRICS, STATES, TABLES_MAX, Metrics
+from engine.observe.scrape import Scrape
+
+GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guide" / "metrics.md"
+
+A = TableName("public", "a")
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scraped(metrics: Metrics) -> Samples:
+    text = Scrape(metrics, "1.2.3").text().decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name.startswith("penstock_")
+    }
+
+
+def _value(samples: Samples, name: str, **labels: str) -> float | None:
+    return samples.get((name, tuple(sorted({"replication": "orders", **labels}.items()))))
+
+
+def _measured() -> Metrics:
+    metrics = Metrics("orders")
+    metrics.received(10, 500)
+    metrics.applied(A, TableCounts(inserts=3, updates=2, deletes=1, truncates=1), 300)
+    metrics.loaded(A, 100, 4000)
+    metrics.rejected("constraint", 2)
+    metrics.state("streaming")
+    metrics.queue(1 << 20, 42)
+    metrics.appliers(4, 1)
+    metrics.lanes(7)
+    metrics.lag(0.5, 1.5, 1000, 2000)
+    metrics.utilization(0.25)
+    return metrics
+
+
+def test_every_metric_is_in_a_full_scrape_and_nothing_else() -> None:
+    assert {name for name, _ in scraped(_measured())} == {metric.name for metric in METRICS}
+
+
+def test_values_come_through_with_their_labels() -> None:
+    samples = scraped(_measured())
+    expected = {
+        ("penstock_capacity_utilization_ratio",): 0.25,
+        ("penstock_cdc_incoming_changes",): 42,
+        ("penstock_cdc_latency_source_seconds",): 0.5,
+        ("penstock_cdc_latency_target_seconds",): 1.5,
+        ("penstock_cdc_target_bytes_total",): 300,
+        ("penstock_cdc_source_rows_total",): 10,
+        ("penstock_cdc_target_rows_total",): 6,
+        ("penstock_full_load_target_bytes_total",): 4000,
+        ("penstock_full_load_target_rows_total",): 100,
+        ("penstock_source_lag_bytes",): 1000,
+        ("penstock_source_retained_bytes",): 2000,
+        ("penstock_queue_bytes",): 1 << 20,
+        ("penstock_lanes",): 7,
+    }
+    assert {key: _value(samples, *key) for key in expected} == expected
+    assert _value(samples, "penstock_appliers", busy="true") == 1
+    assert _value(samples, "penstock_appliers", busy="false") == 3
+    assert _value(samples, "penstock_quarantined_rows_total", reason="constraint") == 2
+    for operation, rows in (("load", 100), ("insert", 3), ("update", 2), ("delete", 1)):
+        labels = {"schema": "public", "table": "a", "operation": operation}
+        assert _value(samples, "penstock_table_rows_total", **labels) == rows
+    assert samples["penstock_build_info", (("version", "1.2.3"),)] == 1
+
+
+def test_exactly_one_state_is_set() -> None:
+    samples = scraped(_measured())
+    states = {state: _value(samples, "penstock_state", state=state) for state in STATES}
+    assert states == {state: float(state == "streaming") for state in STATES}
+
+
+def test_what_was_not_measured_is_absent_and_counters_begin_at_zero() -> None:
+    samples = scraped(Metrics("orders"))
+    shown = {name for name, _ in samples}
+    gauges = {
+        metric.name
+        for metric in METRICS
+        if metric.kind == "gauge" and metric not in (names.STATE, names.BUILD_INFO)
+    }
+    assert shown & gauges == set()
+    assert _value(samples, "penstock_cdc_source_rows_total") == 0
+    snapshot = Metrics("orders").snapshot()
+    assert "lag_bytes" not in snapshot
+    assert snapshot["target_rows"] == 0
+
+
+def test_a_lag_that_is_no_longer_measured_disappears() -> None:
+    metrics = _measured()
+    metrics.lag(None, 2.0, None, None)
+    samples = scraped(metrics)
+    assert _value(samples, "penstock_cdc_latency_source_seconds") is None
+    assert _value(samples, "penstock_cdc_latency_target_seconds") == 2.0
+
+
+def test_tables_past_the_limit_share_one_name() -> None:
+    metrics = Metrics("orders")
+    for number in range(TABLES_MAX + 500):
+        metrics.loaded(TableName("public", f"t{number}"), 1, 10)
+    samples = scraped(metrics)
+    series = [key for key in samples if key[0] == "penstock_table_rows_total"]
+    assert len(series) == TABLES_MAX + 1
+    other = {"schema": "other", "table": "other", "operation": "load"}
+    assert _value(samples, "penstock_table_rows_total", **other) == 500
+    assert _value(samples, "penstock_full_load_target_rows_total") == TABLES_MAX + 500
+
+
+def test_odd_table_names_survive_the_text_format() -> None:
+    metrics = Metrics("orders")
+    metrics.loaded(TableName('sch"ema', "new\nline\\ é"), 1, 1)
+    labels = {"schema": 'sch"ema', "table": "new\nline\\ é", "operation": "load"}
+    assert _value(scraped(metrics), "penstock_table_rows_total", **labels) == 1
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_the_guide_describes_every_metric(metric: names.Metric) -> None:
+    labels = ("replication", *metric.labels) if metric is not names.BUILD_INFO else metric.labels
+    row = f"| `{metric.name}` | {metric.kind} | {', '.join(f'`{x}`' for x in labels)} |"
+    rows = [line for line in GUIDE.read_text().splitlines() if line.startswith(row)]
+    assert len(rows) == 1
+    assert metric.help in rows[0]
+
+
+def test_the_guide_describes_no_other_metric() -> None:
+    told = set(re.findall(r"^\| `(penstock_\w+)`", GUIDE.read_text(), re.MULTILINE))
+    assert told == {metric.name for metric in METRICS}
+    for state in STATES:
+        assert f"`{state}`" in GUIDE.read_text()
