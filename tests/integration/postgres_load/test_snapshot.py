@@ -53,9 +53,7 @@ async def test_the_slots_exported_snapshot_is_shared(
     )
     async with replication:
         made = await replication.execute(
-            "CREATE_REPLICATION_SLOT load_test TEMPORARY LOGICAL pgoutput (SNAPSHOT 'export')"
-            if source_database.cluster.major != "13"
-            else "CREATE_REPLICATION_SLOT load_test TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT"
+            "CREATE_REPLICATION_SLOT load_test TEMPORARY LOGICAL pgoutput EXPORT_SNAPSHOT"
         )
         row = await made.fetchone()
         assert row is not None

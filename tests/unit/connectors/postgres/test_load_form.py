@@ -49,12 +49,19 @@ def test_a_column_that_travels_as_text_is_copied_as_text() -> None:
         ColumnType("regclass", 2205),
         ColumnType("regtype[]", 2211),
         ColumnType("aclitem[]", 1034),
+        ColumnType("tsquery", 3615),
+        ColumnType("public.isbn[]", 20002, definition="array(public.isbn = base(isn))"),
         ColumnType("s.pair", 20000, definition="composite(a integer, b regproc)"),
     ],
 )
 def test_what_has_no_meaning_in_binary_form_elsewhere_is_copied_as_text(type_: ColumnType) -> None:
     numbered = relation(type_)
     assert load_form(numbered, numbered, VERSION) == TEXT
+
+
+def test_an_extensions_type_passes_where_the_server_sends_it() -> None:
+    hstore = relation(ColumnType("public.hstore", 20003, definition="base(hstore)"))
+    assert load_form(hstore, hstore, VERSION) == BINARY
 
 
 def test_rows_of_another_wire_form_are_copied_as_text() -> None:
