@@ -1,0 +1,50 @@
+"""`python -m benchmarks [CASE ...]`: a JSON object per result on standard output."""
+
+import argparse
+import os
+import platform
+import sys
+from collections.abc import Mapping
+from typing import Final
+
+from benchmarks.case import Case, Options
+from benchmarks.drain import drain_insert, drain_pgbench
+from benchmarks.servers import servers
+
+CASES: Final[Mapping[str, Case]] = {
+    "drain-insert": drain_insert,
+    "drain-pgbench": drain_pgbench,
+}
+
+PAIRS: Final = 5
+
+
+def main() -> int:
+    """Run the named cases, or all."""
+    arguments = _arguments()
+    names = arguments.cases or list(CASES)
+    options = Options(pairs=arguments.pairs, quick=arguments.quick)
+    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", file=sys.stderr)
+    with servers(arguments.major, fsync=arguments.fsync) as both:
+        for name in names:
+            for result in CASES[name](both, options):
+                print(result.json(), flush=True)
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("cases", nargs="*", metavar="CASE", help=", ".join(CASES))
+    parser.add_argument("--pairs", type=int, default=PAIRS, help="pairs of runs per result")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to try the harness")
+    parser.add_argument("--major", default="15", help="PostgreSQL major version")
+    parser.add_argument("--fsync", action="store_true", help="servers flush to the device")
+    arguments = parser.parse_args()
+    unknown = sorted(set(arguments.cases) - CASES.keys())
+    if unknown:
+        parser.error(f"no such case: {', '.join(unknown)}")
+    return arguments
+
+
+if __name__ == "__main__":
+    sys.exit(main())
