@@ -236,6 +236,8 @@ class ReplicationConnection:
         self._pgconn.flush()
         while not self.drain(1 << 20).ended:
             await self.readable(CLOSE_SECONDS)
+        # The slot is released between the end of the stream and the end of the command.
+        await self._connection.wait(generators.fetch_many(self._pgconn))
 
 
 def _keepalive(drained: Drained, message: bytes) -> None:
