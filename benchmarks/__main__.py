@@ -9,11 +9,20 @@ from typing import Final
 
 from benchmarks.case import Case, Options
 from benchmarks.drain import drain_insert, drain_pgbench
+from benchmarks.latency import latency
+from benchmarks.load import load_1, load_2
+from benchmarks.memory import rss_idle, rss_steady, rss_transaction
 from benchmarks.servers import servers
 
 CASES: Final[Mapping[str, Case]] = {
     "drain-insert": drain_insert,
     "drain-pgbench": drain_pgbench,
+    "load-1": load_1,
+    "load-2": load_2,
+    "latency": latency,
+    "rss-transaction": rss_transaction,
+    "rss-steady": rss_steady,
+    "rss-idle": rss_idle,
 }
 
 PAIRS: Final = 5

@@ -108,13 +108,16 @@ class Replication:
         document: dict[str, dict[str, object]] = {
             "replication": {"id": self.id, "type": self.type},
             "source": {"engine": "postgres", "url": self.source},
-            "source.settings": dict[str, object]({"SlotName": self.slot} if self.slot else {}),
-            "target": {"engine": self.engine}
-            | ({"url": self.target} if self.engine == "postgres" else {}),
+            "source.settings": {},
+            "target": {"engine": self.engine},
             "mapping": {"include": [self.include]},
             "apply": {"mode": self.mode},
             "capacity": {"unit_memory": UNIT_MEMORY},
         }
+        if self.slot:
+            document["source.settings"]["SlotName"] = self.slot
+        if self.engine == "postgres":
+            document["target"]["url"] = self.target
         for name, keys in self.sections.items():
             document.setdefault(name, {}).update(keys)
         return "\n".join(_section(name, keys) for name, keys in document.items() if keys)
