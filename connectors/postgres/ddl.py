@@ -15,6 +15,8 @@ VIRTUAL_COLUMNS_FROM: Final = 180_000
 """First server version with virtual generated columns; before it they are stored."""
 
 _NOT_VALID: Final = " NOT VALID"
+_UNCHECKED: Final = (_NOT_VALID, " NOT ENFORCED")
+"""Ends of constraints that say nothing about the rows there are (NOT ENFORCED: PostgreSQL 18)."""
 
 
 def create_table(definition: TableDefinition, version: int) -> str:
@@ -83,11 +85,12 @@ def truncate_tables(tables: Sequence[TableName]) -> str:
 def not_valid(foreign_key: Definition) -> str:
     """The statement that adds a foreign key without looking at the rows there are."""
     statement = foreign_key.statement
-    return statement if statement.endswith(_NOT_VALID) else statement + _NOT_VALID
+    return statement if is_not_valid(foreign_key) else statement + _NOT_VALID
 
 
 def is_not_valid(foreign_key: Definition) -> bool:
-    return foreign_key.statement.endswith(_NOT_VALID)
+    """Whether it says nothing about the rows there are."""
+    return foreign_key.statement.endswith(_UNCHECKED)
 
 
 def validate(table: TableName, name: str) -> str:

@@ -25,7 +25,10 @@ ORDER BY wanted.n
 
 COLUMNS: Final = """
 SELECT a.attrelid AS relation, a.attname, a.atttypid, format_type(a.atttypid, a.atttypmod) AS type,
-  a.attnotnull, a.attidentity::text AS identity, a.attgenerated::text AS generated,
+  a.attnotnull AND NOT EXISTS (
+    SELECT FROM pg_constraint n WHERE n.conrelid = a.attrelid AND n.contype = 'n'
+      AND n.conkey = ARRAY[a.attnum] AND NOT n.convalidated) AS attnotnull,
+  a.attidentity::text AS identity, a.attgenerated::text AS generated,
   pg_get_expr(d.adbin, d.adrelid) AS expression,
   CASE WHEN a.attcollation <> t.typcollation THEN a.attcollation::regcollation::text END
     AS collation
@@ -35,6 +38,7 @@ LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 WHERE a.attrelid = ANY($1::oid[]) AND a.attnum > 0 AND NOT a.attisdropped
 ORDER BY a.attrelid, a.attnum
 """
+"""A NOT NULL that is not validated (PostgreSQL 18) does not keep NULLs from being there already."""
 
 CONSTRAINTS: Final = """
 SELECT c.conrelid AS relation, c.contype, c.conname, quote_ident(c.conname) AS name,

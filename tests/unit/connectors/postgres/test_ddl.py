@@ -108,3 +108,9 @@ def test_a_table_without_primary_key_gets_the_index_of_its_key_early() -> None:
 )
 def test_an_index_that_finds_no_row_by_key_waits_for_the_end(index: Definition) -> None:
     assert ddl.identity_index(definition(indexes=(index,))) is None
+
+
+def test_a_foreign_key_that_is_not_enforced_is_added_as_it_is() -> None:
+    key = Definition("f", "ALTER TABLE s.t ADD CONSTRAINT f FOREIGN KEY (a) NOT ENFORCED")
+    assert ddl.not_valid(key) == key.statement
+    assert ddl.is_not_valid(key)
