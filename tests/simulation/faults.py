@@ -77,7 +77,7 @@ class Faults:
 CALM: Final = Faults(delay=0.3)
 STORM: Final = Faults(
     delay=0.5,
-    delay_seconds_max=0.3,
+    delay_seconds_max=0.05,
     source_cut=0.02,
     source_down=0.01,
     repeat=0.5,

@@ -27,7 +27,7 @@ STEPS_MAX: Final = 5_000_000
 TIME_MAX_SECONDS: Final = 7 * 86_400.0
 """Virtual seconds after which a run is taken for one that waits forever, timer by timer."""
 
-DISCARD_ROUNDS: Final = 50
+DISCARD_ROUNDS: Final = 1_000
 """How often a dead coroutine is closed again that awaits something while it closes."""
 
 
@@ -111,6 +111,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self._tasks: list[SimulatedTask] = []
         self._graveyard: list[object] = []
         self._discarding = False
+        self._forked = False
         self.set_exception_handler(lambda _, context: self.failures.append(context))
 
     # --- processes ----------------------------------------------------------------------------
@@ -318,9 +319,16 @@ class SimulatedLoop(asyncio.BaseEventLoop):
                 assert error is not None
                 raise error
 
+    def forked(self) -> None:
+        """Go on in a copy of this (operating system) process, which will end by `os._exit`."""
+        asyncio._set_running_loop(self)
+        self._forked = True
+
     def discard(self) -> None:
         """Close the loop. Dead coroutines end now, on dead seams, and whatever they raise or start
         is of no consequence."""
+        if self._forked:
+            return
         self._discarding = True
         for task in self._tasks:
             task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -331,13 +339,17 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.close()
 
 
+class _DiscardedError(BaseException):
+    """Ends a dead coroutine. `close` would not do: an inner coroutine that awaits while it closes
+    makes the outer ones leave it behind."""
+
+
 def _close(coroutine: Any) -> None:
     for _ in range(DISCARD_ROUNDS):
         try:
-            coroutine.close()
-        except (Exception, asyncio.CancelledError):  # noqa: BLE001 (of the dead)
-            continue
-        return
+            coroutine.throw(_DiscardedError())
+        except BaseException:  # noqa: BLE001 (of the dead)
+            return
 
 
 def run(work: Callable[[SimulatedLoop], Coroutine[Any, Any, Any]], *, traced: bool = False) -> Any:

@@ -141,7 +141,7 @@ def _seed_rows(world: World, scenario: Scenario, application: Application) -> No
 async def _crash(world: World, times: int) -> None:
     """Kill the running process at moments spread over the workload."""
     for _ in range(times):
-        await asyncio.sleep(world.chance.uniform(0.0, 6.0))
+        await asyncio.sleep(world.chance.uniform(0.0, 8.0))
         client = world.current
         if client.process.alive and not client.task.done():
             world.crash(client)
@@ -149,7 +149,7 @@ async def _crash(world: World, times: int) -> None:
 
 async def _lose(world: World, times: int) -> None:
     for _ in range(times):
-        await asyncio.sleep(world.chance.uniform(0.0, 6.0))
+        await asyncio.sleep(world.chance.uniform(0.0, 8.0))
         await world.lose_commits()
 
 

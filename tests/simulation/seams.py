@@ -25,13 +25,16 @@ class SimulatedClock:
 
 
 class SimulatedRandom:
-    """Jitter, of one seed."""
+    """Jitter and keys, of one seed."""
 
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
 
     def uniform(self, low: float, high: float) -> float:
         return self._random.uniform(low, high)
+
+    def key(self, size: int) -> bytes:
+        return self._random.randbytes(size)
 
 
 class SimulatedDisk:

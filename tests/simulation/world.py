@@ -83,6 +83,8 @@ class World:
     lines: list[Line] = field(default_factory=list[Line])
     delivered: LogPosition = LogPosition(0)
     checked: dict[str, LaneRow] = field(default_factory=dict[str, LaneRow])
+    handed_over: set[TableName] = field(default_factory=set[TableName])
+    """Tables that must equal the source at their position."""
     checks: int = 0
     restarts: int = 0
     crashes: int = 0
@@ -293,7 +295,10 @@ class World:
                 continue
             position = max(LogPosition.parse(row.position), frontier)
             if position >= untils.get(table, LogPosition(0)):
+                self.handed_over.add(table)
                 self.check_table(table, position)
+            else:
+                self.handed_over.discard(table)
 
     def _untils(self) -> dict[TableName, LogPosition]:
         """Where each table's hand-over ends: before that its rows are of several moments."""
