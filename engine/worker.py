@@ -154,6 +154,7 @@ class Worker:
         self._metrics = Metrics(self._config.id)
         self._health = Health(self._metrics, clock)
         self._loaded_sent: dict[str, int] = {}
+        self._state_told = ""
 
     def run(self) -> Outcome:
         """Run the loop until the replication ends."""
@@ -255,7 +256,10 @@ class Worker:
 
     def _report(self, event: str, facts: Mapping[str, object]) -> None:
         if event == "state":
-            self._metrics.state(str(facts["state"]))
+            if facts["state"] == self._state_told:
+                return
+            self._state_told = str(facts["state"])
+            self._metrics.state(self._state_told)
         self._reports.send(event, facts)
 
     @contextlib.asynccontextmanager

@@ -145,7 +145,7 @@ class LoadBars:
         rows = int(_number(event.get("rows")))
         estimate = int(_number(event.get("rows_estimated")))
         if state in DONE_STATES:
-            self._finish(name)
+            self._finish(name, rows)
         elif state in ("pending", "loading"):
             self._done.discard(name)
             self._totals[name] = max(estimate, rows)
@@ -163,10 +163,10 @@ class LoadBars:
             self.progress.update(self._tasks[name], completed=self._rows[name], total=total)
         self._sum()
 
-    def _finish(self, name: str) -> None:
+    def _finish(self, name: str, rows: int) -> None:
         if name in self._totals:
             self._done.add(name)
-            self._rows[name] = max(self._rows[name], 0)
+            self._rows[name] = max(self._rows[name], rows)
             self._totals[name] = self._rows[name]
         if name in self._tasks:
             self.progress.remove_task(self._tasks.pop(name))

@@ -34,6 +34,9 @@ class Highest:
     def uniform(self, low: float, high: float) -> float:
         return high
 
+    def key(self, size: int) -> bytes:
+        return bytes(size)
+
 
 class Share:
     def __init__(self, share: float) -> None:
@@ -41,6 +44,9 @@ class Share:
 
     def uniform(self, low: float, high: float) -> float:
         return low + (high - low) * self.share
+
+    def key(self, size: int) -> bytes:
+        return bytes(size)
 
 
 def _fails(

@@ -35,6 +35,9 @@ class Highest:
     def uniform(self, low: float, high: float) -> float:
         return high
 
+    def key(self, size: int) -> bytes:
+        return bytes(size)
+
 
 def _restarts() -> Restarts:
     return Restarts(FakeClock(), Highest())
