@@ -34,6 +34,10 @@ class ControlRows(ABC):
         rows = cells(await self._ask(*control_sql.lock_owner(self._replication)))
         return _owner(rows[0]) if rows else None
 
+    async def peek_owner(self) -> Owner | None:
+        rows = cells(await self._ask(control_sql.peek_owner(self._replication)))
+        return _owner(rows[0]) if rows else None
+
     async def save_owner(self, owner: Owner) -> None:
         self._add(control_sql.save_owner(self._replication, owner))
 

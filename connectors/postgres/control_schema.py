@@ -101,10 +101,10 @@ _FUNCTIONS: Final = (
         " END IF; END",
     ),
     _function(
-        "miscounted(found bigint, expected bigint)",
+        "miscounted(changed bigint, sent bigint)",
         "void",
-        "BEGIN RAISE EXCEPTION '% of % rows', found, expected USING ERRCODE ="
-        f" CASE WHEN found < expected THEN '{ROW_MISSING}' ELSE '{ROW_AMBIGUOUS}' END; END",
+        "BEGIN RAISE EXCEPTION '% of % rows', changed, sent USING ERRCODE ="
+        f" CASE WHEN changed < sent THEN '{ROW_MISSING}' ELSE '{ROW_AMBIGUOUS}' END; END",
     ),
     _plain_function(
         "same_shape(tables oid[], shapes text[])",

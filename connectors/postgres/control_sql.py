@@ -46,6 +46,13 @@ _OWNER: Final = _statement(
     " FROM penstock.owner WHERE replication = $1 FOR UPDATE",
     _TEXT,
 )
+_PEEK_OWNER: Final = _statement(
+    "peek_owner",
+    "SELECT epoch, identity, fingerprint, process, started_at,"
+    " array_to_json(session_pids), array_to_json(session_starts)"
+    " FROM penstock.owner WHERE replication = $1",
+    _TEXT,
+)
 _SAVE_OWNER: Final = _statement(
     "save_owner",
     "INSERT INTO penstock.owner AS o (replication, epoch, identity, fingerprint, process,"
@@ -165,6 +172,11 @@ def reposition(replication: str, lane: str, position: str) -> Call:
 def lock_owner(replication: str) -> Sequence[Call]:
     """A lock that also holds while there is no row, then the row."""
     return (_LOCK_OWNER, _encoded(replication)), (_OWNER, _encoded(replication))
+
+
+def peek_owner(replication: str) -> Call:
+    """The owner row as committed now, without a lock."""
+    return _PEEK_OWNER, _encoded(replication)
 
 
 def save_owner(replication: str, owner: Owner) -> Call:

@@ -186,7 +186,7 @@ class PostgresSession:
         try:
             yield transaction
         finally:
-            await self._leave()
+            await self.leave()
 
     async def close(self) -> None:
         await self.link.close()
@@ -305,7 +305,7 @@ class PostgresSession:
             )
         return found
 
-    async def _leave(self) -> None:
+    async def leave(self) -> None:
         """End what is open. A session that cannot is broken."""
         if self.broken:
             return

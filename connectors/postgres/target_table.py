@@ -53,15 +53,15 @@ class TargetTable:
 
 
 SHAPE: Final = (
-    "SELECT pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attnum, a.attname,"
-    " a.atttypid, a.atttypmod, a.attgenerated), ',' ORDER BY a.attnum))"
+    "SELECT coalesce(pg_catalog.md5(pg_catalog.string_agg(pg_catalog.concat_ws(':', a.attnum,"
+    " a.attname, a.atttypid, a.atttypmod, a.attgenerated), ',' ORDER BY a.attnum)), '')"
     " FROM pg_catalog.pg_attribute a"
     " WHERE a.attrelid = {oid} AND a.attnum > 0 AND NOT a.attisdropped"
 )
 """A table's shape as one word."""
 
 _TABLE: Final = """
-SELECT c.oid, c.relkind, c.relrowsecurity, coalesce(({shape}), ''),
+SELECT c.oid, c.relkind, c.relrowsecurity, ({shape}),
   EXISTS (SELECT FROM pg_constraint k WHERE k.condeferrable AND c.oid IN (k.conrelid, k.confrelid))
 FROM pg_class c WHERE c.oid = {oid}"""
 

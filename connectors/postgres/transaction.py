@@ -219,6 +219,13 @@ class PostgresTransaction(ControlRows):
             raise TargetError("the target answered COMMIT by rolling back")
         self._session.committed()
 
+    async def rollback(self) -> None:
+        """End without effect; what was held back is forgotten."""
+        self._outbox = Outbox()
+        self._ended = True
+        self._forget_stages()
+        await self._session.leave()
+
     def _reposition(self, positions: Mapping[str, str]) -> None:
         """Set lanes' positions: in the fences while they are still here, else by a statement."""
         if self._begun:

@@ -1,0 +1,96 @@
+"""The control schema and its primitives."""
+
+import asyncio
+
+import pytest
+
+from connectors.postgres.control_schema import VERSION
+from connectors.postgres.target import PostgresTarget
+from engine.errors import SchemaMismatchError, TargetBusyError
+from engine.model.chunk import ChunkDone
+from engine.model.relation import TableName
+from engine.model.state import LaneRow, Owner, RejectedRow, TableRecord, TableState
+from tests.integration.postgres_target.conftest import LANE, Rig, config
+from tests.servers.postgres import Database
+
+OWNER = Owner(3, "id", "print", "host:1", "now", ((7, "2026-01-01"), (8, 'odd "start"')))
+ODD = TableName('sch"ema', "tab'le \\ é")
+
+
+async def test_two_processes_may_prepare_at_once(target_database: Database) -> None:
+    targets = [PostgresTarget(config(target_database.dsn)) for _ in range(4)]
+    await asyncio.gather(*(target.prepare_control() for target in targets))
+    assert target_database.execute("SELECT version FROM penstock.version") == [(VERSION,)]
+    for target in targets:
+        await target.close()
+
+
+async def test_a_newer_control_schema_is_refused(rig: Rig) -> None:
+    rig.execute(f"INSERT INTO penstock.version (version) VALUES ({VERSION + 1})")
+    with pytest.raises(SchemaMismatchError, match="newer Penstock"):
+        await rig.target.prepare_control()
+
+
+async def test_what_is_saved_is_read_back(rig: Rig) -> None:
+    record = TableRecord(ODD, TableState.SUSPENDED, "0/1", "it's \\ broken", '{"a": 1}')
+    chunk = ChunkDone(ODD, 2, "key", ('1"2', "\\"), None, "10:20:11", "0/2", 5)
+    async with rig.session.begin() as transaction:
+        assert await transaction.lock_owner() is None
+        await transaction.save_owner(OWNER)
+        await transaction.save_table(record)
+        await transaction.save_chunk(chunk)
+        await transaction.reject(RejectedRow(ODD, "l", "0/1", "insert", "x", "23505", "m", "{}"))
+        await transaction.commit()
+    async with rig.session.begin() as transaction:
+        assert await transaction.lock_owner() == OWNER
+        assert await transaction.tables() == [record]
+        assert await transaction.chunks() == [chunk]
+        assert await transaction.lanes() == {LANE: LaneRow(1, 0, "")}
+        assert await transaction.raise_lanes(9) == {LANE: LaneRow(9, 0, "")}
+        assert await transaction.glance() == (3, 0)
+        await transaction.commit()
+    assert rig.lane() == LaneRow(9, 0, "")
+
+
+async def test_the_owner_is_locked_also_while_there_is_none(rig: Rig) -> None:
+    async with rig.target.session() as other, rig.session.begin() as first:
+        assert await first.lock_owner() is None
+        async with other.begin() as second:
+            with pytest.raises(TargetBusyError):
+                await second.lock_owner()
+
+
+async def test_a_glance_waits_for_nobody(rig: Rig) -> None:
+    async with rig.target.session() as other, rig.session.begin() as first:
+        await first.lock_owner()
+        await first.raise_lanes(5)
+        async with other.begin() as second:
+            assert await second.glance() == (0, 0)
+
+
+async def test_removing_a_replication_leaves_no_row(rig: Rig) -> None:
+    async with rig.session.begin() as transaction:
+        await transaction.save_owner(OWNER)
+        await transaction.save_table(TableRecord(ODD, TableState.PENDING))
+        await transaction.remove_replication()
+        await transaction.commit()
+    for table in ("owner", "checkpoint", "table_state", "chunk", "quarantine"):
+        assert rig.execute(f"SELECT count(*) FROM penstock.{table}") == [(0,)]
+
+
+async def test_a_session_is_ended_by_pid_and_start(rig: Rig) -> None:
+    async with rig.target.session() as hanging:
+        await rig.target.terminate([(hanging.identity[0], "another start")])
+        await asyncio.sleep(0.1)
+        assert not hanging.broken
+        await rig.target.terminate([hanging.identity])
+        await asyncio.sleep(0.1)
+        assert hanging.broken
+
+
+async def test_checkpoint_updates_stay_in_their_page(rig: Rig) -> None:
+    for _ in range(200):
+        await rig.apply()
+    assert rig.lane().seq == 200
+    size = rig.execute("SELECT pg_relation_size('penstock.checkpoint') / 8192")
+    assert size[0][0] == 1
