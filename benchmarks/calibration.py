@@ -7,7 +7,7 @@ that was measured just before them.
 import time
 from typing import Final
 
-ROUNDS: Final = 400_000
+ROUNDS: Final = 2_000_000
 """About a tenth of a second; short against any measured run, long against a time slice."""
 
 DIFFERENCE_MAX: Final = 0.20

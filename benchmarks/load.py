@@ -28,7 +28,7 @@ INSERT INTO {name} SELECT g, g % 1000, 'row number ' || g, timestamptz '2026-01-
 COPYING: Final = "SELECT count(*) > 0 FROM pg_stat_progress_copy WHERE command = 'COPY TO'"
 """The first row is being read: what came before is start-up."""
 
-LOADED: Final = "SELECT coalesce(sum(rows), 0) = %s FROM penstock.chunk"
+LOADED: Final = "SELECT coalesce(sum(row_count), 0) = %s FROM penstock.chunk"
 """Rows of finished chunks; they commit together with the rows themselves."""
 
 REACH_ONE: Final = 0.95
@@ -127,7 +127,7 @@ def _tables(
     servers: Servers, names: Sequence[str], options: Options
 ) -> Iterator[tuple[Database, int]]:
     """A source with these tables filled, and the number of their rows."""
-    each = options.sized(1_000_000, 50_000)
+    each = options.sized(1_000_000, 300_000)
     with servers.source_database() as source:
         for name in names:
             source.execute(TABLE.format(name=name))

@@ -105,7 +105,7 @@ def _measured(servers: Servers, situation: Situation) -> Figure:
     )
 
 
-def _idle(seconds: int, source: Database, target: Database) -> int:
+def _idle(seconds: int, *_: Database) -> int:
     time.sleep(seconds)
     return 0
 

@@ -25,6 +25,8 @@ SETTINGS: Final[Mapping[str, object]] = {
     # A quarter of a busy machine's pages; the default would spill every decoded transaction.
     "logical_decoding_work_mem": "64MB",
     "log_checkpoints": "off",
+    # Else a subscription waits up to 5 s for its worker, when another was started just before.
+    "wal_retrieve_retry_interval": "100ms",
 }
 """The same on both servers. No checkpoint and no vacuum falls into one side's run by chance."""
 
