@@ -36,23 +36,13 @@ _REPOSITION: Final = _statement(
     "UPDATE penstock.checkpoint SET position = $3 WHERE replication = $1 AND lane = $2",
     _TEXT, _TEXT, _TEXT,
 )  # fmt: skip
-_LOCK_OWNER: Final = _statement(
-    "lock_owner", "SELECT pg_advisory_xact_lock(hashtextextended('penstock:' || $1, 0))", _TEXT
-)
-_OWNER: Final = _statement(
-    "owner",
+_LOCK_OWNER_COLUMNS: Final = (
     "SELECT epoch, identity, fingerprint, process, started_at,"
     " array_to_json(session_pids), array_to_json(session_starts)"
-    " FROM penstock.owner WHERE replication = $1 FOR UPDATE",
-    _TEXT,
+    " FROM penstock.owner WHERE replication = $1"
 )
-_PEEK_OWNER: Final = _statement(
-    "peek_owner",
-    "SELECT epoch, identity, fingerprint, process, started_at,"
-    " array_to_json(session_pids), array_to_json(session_starts)"
-    " FROM penstock.owner WHERE replication = $1",
-    _TEXT,
-)
+_OWNER: Final = _statement("owner", f"{_OWNER_COLUMNS} FOR UPDATE", _TEXT)
+_PEEK_OWNER: Final = _statement("peek_owner", _OWNER_COLUMNS, _TEXT)
 _SAVE_OWNER: Final = _statement(
     "save_owner",
     "INSERT INTO penstock.owner AS o (replication, epoch, identity, fingerprint, process,"
@@ -99,7 +89,7 @@ _TABLES: Final = _statement(
 )
 _SAVE_TABLE: Final = _statement(
     "save_table",
-    "INSERT INTO penstock.table_state (replication, schema_name, table_name, state, position,"
+    "INSERT INTO penstock.table_state AS t (replication, schema_name, table_name, state, position,"
     " reason, relation) VALUES ($1, $2, $3, $4, $5, $6, $7)"
     " ON CONFLICT (replication, schema_name, table_name) DO UPDATE"
     " SET (state, position, reason, relation, changed_at)"
@@ -123,7 +113,11 @@ _CHUNKS: Final = _statement(
 _SAVE_CHUNK: Final = _statement(
     "save_chunk",
     "INSERT INTO penstock.chunk (replication, schema_name, table_name, ordinal, bounded_by, low,"
-    " high, snapshot, until, row_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    " high, snapshot, until, row_count) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+    " ON CONFLICT (replication, schema_name, table_name, ordinal) DO UPDATE"
+    " SET (bounded_by, low, high, snapshot, until, row_count)"
+    " = (excluded.bounded_by, excluded.low, excluded.high, excluded.snapshot, excluded.until,"
+    " excluded.row_count)",
     _TEXT, _TEXT, _TEXT, _BIGINT, _TEXT, _TEXTS, _TEXTS, _TEXT, _TEXT, _BIGINT,
 )  # fmt: skip
 _REMOVE_CHUNKS: Final = _statement(
@@ -176,6 +170,10 @@ def lock_owner(replication: str) -> Sequence[Call]:
 
 def peek_owner(replication: str) -> Call:
     """The owner row as committed now, without a lock."""
+    return _PEEK_OWNER, _encoded(replication)
+
+
+def peek_owner(replication: str) -> Call:
     return _PEEK_OWNER, _encoded(replication)
 
 

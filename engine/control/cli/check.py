@@ -156,11 +156,17 @@ def show(findings: Sequence[Finding]) -> None:
     width = max((len(finding.check) for finding in findings), default=0)
     for finding in findings:
         severity = typer.style(f"{finding.severity.value:<9}", fg=COLOURS[finding.severity])
-        subject = f"{finding.subject}: " if finding.subject else ""
-        typer.echo(f"{severity}  {finding.check:<{width}}  {clean(subject + finding.message)}")
+        typer.echo(f"{severity}  {finding.check:<{width}}  {clean(_sentence(finding))}")
         for line in finding.remedy.splitlines():
             typer.echo(f"{'':9}  {'':<{width}}  -> {clean(line)}")
     typer.echo(_summary(findings))
+
+
+def _sentence(finding: Finding) -> str:
+    """The message, with its subject in front unless it names it by itself."""
+    if not finding.subject or finding.subject in finding.message:
+        return finding.message
+    return f"{finding.subject}: {finding.message}"
 
 
 def _summary(findings: Sequence[Finding]) -> str:
