@@ -1,0 +1,87 @@
+"""Replay one run, or many: what a failure prints.
+
+python -m tests.simulation --scenario mixed --seed 7 --storm --crashes 3
+python -m tests.simulation --scenario mixed --seed 7 --crash-at 1234 --trace
+python -m tests.simulation --scenario all --seeds 0-2000 --storm
+python -m tests.simulation --scenario all --seed 1 --everywhere
+"""
+
+import argparse
+import sys
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+
+from tests.simulation.everywhere import crash_everywhere
+from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.swarm import Spell, command, run
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    names = sorted(SCENARIOS) if options.scenario == "all" else [options.scenario]
+    chosen = [SCENARIOS[name] for name in names]
+    if options.everywhere:
+        return max(_everywhere(scenario, options.seed, every=options.every) for scenario in chosen)
+    if options.seeds:
+        low, _, high = options.seeds.partition("-")
+        return max(_many(scenario, range(int(low), int(high))) for scenario in chosen)
+    spell = Spell(options.seed, options.storm, options.crashes, options.half_open, options.crash_at)
+    return max(_one(scenario, spell, traced=options.trace) for scenario in chosen)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--scenario", choices=["all", *sorted(SCENARIOS)], required=True)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--storm", action="store_true", help="faults on every link")
+    parser.add_argument("--crashes", type=int, default=0, help="kills at moments of the seed")
+    parser.add_argument("--half-open", action="store_true", help="servers notice deaths late")
+    parser.add_argument("--crash-at", type=int, default=0, help="kill before this step")
+    parser.add_argument("--trace", action="store_true", help="print what happened")
+    parser.add_argument("--seeds", default="", help="LOW-HIGH: as the test suite runs them")
+    parser.add_argument("--everywhere", action="store_true", help="crash at every step")
+    parser.add_argument("--every", action="store_true", help="also where nothing had changed")
+    return parser
+
+
+def _one(scenario: Scenario, spell: Spell, *, traced: bool) -> int:
+    try:
+        report = run(scenario, spell, traced=traced)
+    except Exception:  # noqa: BLE001 (it is what we are here to show)
+        traceback.print_exc()
+        return 1
+    for line in report.trace:
+        print(line)
+    print(
+        f"{scenario.name}: {report.steps} steps, {report.seconds:.1f} virtual seconds, "
+        f"{report.checks} tables compared, {report.restarts} restarts, {report.met}"
+    )
+    return 0
+
+
+def _many(scenario: Scenario, seeds: range) -> int:
+    failed = 0
+    met: Counter[str] = Counter()
+    for seed in seeds:
+        spell = Spell.of(seed)
+        try:
+            met.update(run(scenario, spell).met)
+        except Exception as error:  # noqa: BLE001 (counted, and shown by its command)
+            failed += 1
+            print(f"{type(error).__name__}: {error}\n    {command(scenario, spell)}")
+    print(f"{scenario.name}: {failed} of {len(seeds)} failed; {dict(met)}")
+    return 1 if failed else 0
+
+
+def _everywhere(scenario: Scenario, seed: int, *, every: bool) -> int:
+    crashes = crash_everywhere(scenario, seed, every=every)
+    for step, text in crashes.failed.items():
+        spell = Spell(seed, crash_at=step)
+        print(f"{text}\n    {command(scenario, spell)}")
+    print(f"{scenario.name}: {crashes.points} crash points, {len(crashes.failed)} failed")
+    return 1 if crashes.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
