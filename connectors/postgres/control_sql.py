@@ -36,7 +36,10 @@ _REPOSITION: Final = _statement(
     "UPDATE penstock.checkpoint SET position = $3 WHERE replication = $1 AND lane = $2",
     _TEXT, _TEXT, _TEXT,
 )  # fmt: skip
-_LOCK_OWNER_COLUMNS: Final = (
+_LOCK_OWNER: Final = _statement(
+    "lock_owner", "SELECT pg_advisory_xact_lock(hashtextextended('penstock:' || $1, 0))", _TEXT
+)
+_OWNER_COLUMNS: Final = (
     "SELECT epoch, identity, fingerprint, process, started_at,"
     " array_to_json(session_pids), array_to_json(session_starts)"
     " FROM penstock.owner WHERE replication = $1"
@@ -89,7 +92,7 @@ _TABLES: Final = _statement(
 )
 _SAVE_TABLE: Final = _statement(
     "save_table",
-    "INSERT INTO penstock.table_state AS t (replication, schema_name, table_name, state, position,"
+    "INSERT INTO penstock.table_state (replication, schema_name, table_name, state, position,"
     " reason, relation) VALUES ($1, $2, $3, $4, $5, $6, $7)"
     " ON CONFLICT (replication, schema_name, table_name) DO UPDATE"
     " SET (state, position, reason, relation, changed_at)"
@@ -170,10 +173,6 @@ def lock_owner(replication: str) -> Sequence[Call]:
 
 def peek_owner(replication: str) -> Call:
     """The owner row as committed now, without a lock."""
-    return _PEEK_OWNER, _encoded(replication)
-
-
-def peek_owner(replication: str) -> Call:
     return _PEEK_OWNER, _encoded(replication)
 
 

@@ -67,7 +67,8 @@ class Rig:
         ((epoch, seq, position),) = self.execute(
             f"SELECT epoch, seq, position FROM penstock.checkpoint WHERE lane = '{LANE}'"
         )
-        assert isinstance(epoch, int) and isinstance(seq, int)
+        assert isinstance(epoch, int)
+        assert isinstance(seq, int)
         return LaneRow(epoch, seq, str(position))
 
 

@@ -42,7 +42,7 @@ async def test_what_is_saved_is_read_back(rig: Rig) -> None:
         await transaction.reject(RejectedRow(ODD, "l", "0/1", "insert", "x", "23505", "m", "{}"))
         await transaction.commit()
     async with rig.session.begin() as transaction:
-        assert await transaction.lock_owner() == OWNER
+        assert await transaction.lock_owner() == await transaction.peek_owner() == OWNER
         assert await transaction.tables() == [record]
         assert await transaction.chunks() == [chunk]
         assert await transaction.lanes() == {LANE: LaneRow(1, 0, "")}
@@ -66,6 +66,18 @@ async def test_a_glance_waits_for_nobody(rig: Rig) -> None:
         await first.raise_lanes(5)
         async with other.begin() as second:
             assert await second.glance() == (0, 0)
+
+
+async def test_a_table_saved_without_its_relation_keeps_the_stored_one(rig: Rig) -> None:
+    async with rig.session.begin() as transaction:
+        await transaction.save_table(TableRecord(ODD, TableState.LOADING, relation="{}"))
+        await transaction.save_table(TableRecord(ODD, TableState.STREAMING, "0/1"))
+        assert await transaction.tables() == [
+            TableRecord(ODD, TableState.STREAMING, "0/1", "", "{}")
+        ]
+        await transaction.rollback()
+    async with rig.session.begin() as transaction:
+        assert await transaction.tables() == []
 
 
 async def test_removing_a_replication_leaves_no_row(rig: Rig) -> None:

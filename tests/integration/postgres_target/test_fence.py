@@ -1,6 +1,7 @@
 """The compare-and-set comes first, and nothing behind a failed one takes effect."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -39,9 +40,7 @@ async def inserts(rig: Rig, count: int, start: int = 1) -> Run:
 async def test_a_failed_fence_has_no_effect(rig: Rig, count: int, fence: Fence) -> None:
     run = await inserts(rig, count)
     with pytest.raises(FenceFailedError, match=fence.lane):
-        async with rig.session.begin([rig.fence, fence]) as transaction:
-            await transaction.write([run])
-            await transaction.commit()
+        await _fenced(rig.session, [rig.fence, fence], run)
     assert rig.rows() == []
     assert rig.lane() == LaneRow(1, 0, "")
     await rig.apply(run)
@@ -84,9 +83,7 @@ async def test_the_fence_waits_before_any_row_is_touched(rig: Rig) -> None:
         await first.write([run])
         await first.lanes()
         with pytest.raises(TargetBusyError):
-            async with other.begin([rig.fence]) as second:
-                await second.write([run])
-                await second.commit()
+            await _fenced(other, [rig.fence], run)
         await first.commit()
     assert rig.lane().seq == 1
 
@@ -104,7 +101,7 @@ async def test_a_link_lost_after_commit_was_sent_is_an_unknown_outcome(
             # Everything goes up; of the answer only the word that COPY may begin comes back.
             proxy.cut_after(down=0 if count <= 50 else 120)
             with pytest.raises(CommitUnknownError):
-                await _fenced(session, rig.fence, run)
+                await _fenced(session, [rig.fence], run)
             assert session.broken
         await target.close()
     async with asyncio.timeout(5):
@@ -141,7 +138,7 @@ async def test_a_cancelled_transaction_breaks_its_session(rig: Rig) -> None:
     assert rig.session.broken
 
 
-async def _fenced(session: PostgresSession, fence: Fence, run: Run) -> None:
-    async with session.begin([fence]) as transaction:
+async def _fenced(session: PostgresSession, fences: Sequence[Fence], run: Run) -> None:
+    async with session.begin(fences) as transaction:
         await transaction.write([run])
         await transaction.commit()

@@ -1,0 +1,1 @@
+"""A target that discards rows, to measure everything before it."""
