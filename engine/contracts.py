@@ -98,6 +98,7 @@ class Source(Protocol):
 
     async def open(self) -> str:
         """Connect and return the source's identity (for PostgreSQL: system id and database).
+        May be called again after `close`.
 
         Raises:
             SourceConnectionError, SourceError.
@@ -359,9 +360,13 @@ class TargetSession(Protocol):
 class Target(Protocol):
     """Where rows go."""
 
-    async def open(self) -> None: ...
+    async def open(self) -> None:
+        """Connect, as far as needed to know that it answers. May be called again after `close`."""
+        ...
 
-    async def close(self) -> None: ...
+    async def close(self) -> None:
+        """Release every connection. Idempotent."""
+        ...
 
 
 @runtime_checkable

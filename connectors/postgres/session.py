@@ -25,12 +25,11 @@ from connectors.postgres.target_config import (
     CONNECT_SECONDS,
     PostgresTargetConfig,
 )
-from connectors.postgres.target_errors import is_stale_plan, refusal
+from connectors.postgres.target_errors import is_stale_plan, may_be_stale, refusal
 from connectors.postgres.target_table import TargetTable
 from connectors.postgres.transaction import PostgresTransaction
 from connectors.postgres.type_facts import TypeFacts, type_query
 from engine.errors import (
-    SchemaMismatchError,
     TargetBusyError,
     TargetConnectionError,
     TargetError,
@@ -297,7 +296,7 @@ class PostgresSession:
         found = refusal(error, subject)
         if is_stale_plan(error):
             self.forget()
-        elif isinstance(found, SchemaMismatchError) and not self._fresh:
+        elif may_be_stale(error) and not self._fresh:
             self.forget()
             return TargetBusyError(
                 f"{subject or 'a table'}: refused by the target, its tables are read again",

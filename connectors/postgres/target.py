@@ -67,6 +67,7 @@ class PostgresTarget:
         Raises:
             TargetConnectionError, TargetError.
         """
+        self._sql.reopen()
         async with self.session():
             pass
 
