@@ -9,7 +9,10 @@
 | `database` | the server: transactions, log, slots, snapshots, sessions |
 | `rows` | the byte form of rows in a full load |
 | `definitions` | a table's description, to make it elsewhere |
-| `source`, `target` | the connectors; `control` the control tables |
+| `source`, `cutting` | the source connector; how the log is cut into blocks |
+| `target`, `writing`, `control` | the target connector; rows as runs say; the control tables |
+| `evolution` | a table after a schema change |
+| `servers` | the servers of this process, by name |
 
 It has real transaction semantics and neither randomness nor faults: those are a layer around it in
 the simulator. It serves tests; it is not a cache nor a store, and forgets everything at exit.

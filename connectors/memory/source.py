@@ -14,8 +14,10 @@ from connectors.memory import definitions, rows
 from connectors.memory.cutting import Cutter
 from connectors.memory.database import MemoryDatabase, ServerSession, Slot
 from connectors.memory.events import Publication
+from connectors.memory.servers import server
 from connectors.memory.storage import Cells, Table, View, pick
-from engine.contracts import Attached, Snapshot
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Attached, Clock, Random, Snapshot
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
@@ -40,6 +42,12 @@ EVENTS_PER_BLOCK: Final = 100
 
 ROWS_PER_BUFFER: Final = 50
 """Rows in a buffer of a full load."""
+
+
+def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MemorySource":
+    """The source that a replication file names; connects to nothing yet."""
+    url = config.source.url
+    return MemorySource(server(url.database if url else "source", clock), config.slot_name)
 
 
 class MemorySource:

@@ -12,9 +12,12 @@ from typing import Final, TypeVar
 from connectors.memory import definitions, rows
 from connectors.memory.control import prepare
 from connectors.memory.database import MemoryDatabase, ServerSession
+from connectors.memory.servers import server
 from connectors.memory.storage import Table
 from connectors.memory.transaction import ServerTransaction
 from connectors.memory.writing import MemoryTransaction
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Clock, Random
 from engine.errors import RowRejectedError, SchemaMismatchError, TargetConnectionError
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation, TableName
@@ -25,6 +28,12 @@ T = TypeVar("T")
 
 LOCK_TIMEOUT_SECONDS: Final = 10.0
 """How long a transaction waits for a lock before it is told that the target is busy."""
+
+
+def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MemoryTarget":
+    """The target that a replication file names; connects to nothing yet."""
+    url = config.target.url
+    return MemoryTarget(server(url.database if url else "target", clock), config.id)
 
 
 class MemorySession:

@@ -473,6 +473,29 @@ async def test_attaching_twice_changes_nothing(source_side: SourceBench) -> None
     assert first.identity == second.identity == await (await source_side.source()).open()
 
 
+async def test_a_reader_that_is_gone_is_not_made_again_unless_asked(
+    source_side: SourceBench,
+) -> None:
+    source = await source_side.source()
+    await attach(source)
+    await source.detach()
+    with pytest.raises(PositionLostError):
+        await source.attach(STREAMED_NAMES, INSERT_ONLY_NAMES, create=False)
+    assert (await source.attach(STREAMED_NAMES, INSERT_ONLY_NAMES)).created
+    assert not (await source.attach(STREAMED_NAMES, INSERT_ONLY_NAMES, create=False)).created
+
+
+async def test_a_closed_source_can_be_opened_again(source_side: SourceBench) -> None:
+    source = await source_side.source()
+    start = await attach(source)
+    await source.close()
+    identity = await source.open()
+    assert identity == await (await source_side.source()).open()
+    await insert(source_side, "a")
+    (only,) = await read(source, start, 1)
+    assert only.ids == ["a"]
+
+
 async def test_a_position_from_before_a_detach_is_lost(source_side: SourceBench) -> None:
     source = await source_side.source()
     start = await attach(source)

@@ -382,7 +382,8 @@ async def test_lanes_tables_and_chunks_read_back_replaced_and_removed(
             await transaction.commit()
         async with session.begin() as transaction:
             assert dict(await transaction.lanes()) == {"a": LaneRow(1, 7, "y")}
-            assert list(await transaction.tables()) == [second]
+            kept = TableRecord(second.table, second.state, relation=first.relation)
+            assert list(await transaction.tables()) == [kept]
             chunks = sorted(await transaction.chunks(), key=lambda c: c.ordinal)
             assert chunks == [_chunk(0), _chunk(1, high=None)]
             await transaction.remove_chunks(name("accounts"))
@@ -404,6 +405,17 @@ async def test_a_rejected_row_is_kept_with_its_transaction_or_not_at_all(
             await transaction.reject(_rejected())
             await transaction.commit()
         assert await target_side.quarantined() == 2
+
+
+async def test_a_closed_target_can_be_opened_again(target_side: TargetBench) -> None:
+    target = await target_side.target()
+    async with target.session() as session:
+        await owned(session, "a")
+    await target.close()
+    await target.close()
+    await target.open()
+    async with target.session() as session:
+        assert await lanes_of(session) == {"a": LaneRow(1, 0, "0/1")}
 
 
 async def test_preparing_the_control_tables_again_keeps_what_they_hold(

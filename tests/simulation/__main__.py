@@ -6,6 +6,8 @@ python -m tests.simulation --scenario all --seeds 0-2000 --storm
 python -m tests.simulation --scenario all --seed 1 --everywhere
 """
 
+# ruff: noqa: T201 (a command that prints)
+
 import argparse
 import sys
 import traceback
