@@ -121,7 +121,8 @@ class Catalog:
         names: Mapping[tuple[int, int], str],
     ) -> Relation:
         message = _usable(message, table)
-        nullable = {} if table is None else {(c.name, c.type_oid): c.nullable for c in table.columns}
+        known = () if table is None else table.columns
+        nullable = {(column.name, column.type_oid): column.nullable for column in known}
         columns = [
             Column(
                 column.name,

@@ -16,8 +16,22 @@ from engine.errors import (
     SourceError,
 )
 
-DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, psycopg.Error, OSError)
+DRIVER_ERRORS: Final = (
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What asyncpg makes of a session that the server ends between two messages of ours.
+    asyncpg.InternalClientError,
+    psycopg.Error,
+    OSError,
+)
 """Everything that asyncpg and psycopg raise when the server or the network says no."""
+
+_LINK_ERRORS: Final = (
+    OSError,
+    psycopg.OperationalError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 _BACKOFF_CLASSES: Final = frozenset({"08", "53", "57", "58"})
 _BACKOFF: Final = frozenset({"55P03", "40001", "40P01", "25P03", "25P04"})
@@ -34,7 +48,7 @@ _CONNECTING_REFUSED: Final = {
     "no pg_hba.conf entry": "let this address in, in the server's pg_hba.conf",
     "walsender": "ALTER ROLE ... REPLICATION lets the role read the log",
     "replication role": "ALTER ROLE ... REPLICATION lets the role read the log",
-    "REPLICATION attribute": "ALTER ROLE ... REPLICATION lets the role read the log",
+    "start WAL sender": "ALTER ROLE ... REPLICATION lets the role read the log",
     "does not exist": "",
 }
 """libpq gives no SQLSTATE for a refused connection, only the server's words."""
@@ -79,7 +93,7 @@ def _without_state(error: BaseException, words: str, doing: str) -> SourceError:
     for text, hint in _CONNECTING_REFUSED.items():
         if text in words and isinstance(error, psycopg.Error):
             return SourceError(f"{doing}: {words}", hint=hint)
-    if isinstance(error, (OSError, psycopg.OperationalError, asyncpg.InterfaceError)):
+    if isinstance(error, _LINK_ERRORS):
         return SourceConnectionError(f"{doing}: {words or type(error).__name__}")
     return SourceError(f"{doing}: {type(error).__name__}")
 

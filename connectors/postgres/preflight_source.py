@@ -176,14 +176,15 @@ def _server(server: Server) -> Sequence[Finding]:
 
 def _setting(name: str, value: int) -> Sequence[Finding]:
     if name == "max_slot_wal_keep_size" and value < 0:
-        text = "the source keeps log for a stopped replication without limit, until its disk is full"
+        text = "the source keeps log for a stopped replication until its disk is full"
         return [Finding("wal-limit", TELLS, text, "ALTER SYSTEM SET max_slot_wal_keep_size = ...")]
     if name == "max_slot_wal_keep_size":
         text = f"the source gives the slot up once it keeps more than {value} MB of log for it"
         return [Finding("wal-limit", WARNS, text)]
     if name == "wal_sender_timeout" and 0 < value < SENDER_TIMEOUT_MS_MIN:
         text = f"wal_sender_timeout is {value} ms: a short pause cuts the stream off"
-        return [Finding("sender-timeout", WARNS, text, "ALTER SYSTEM SET wal_sender_timeout = '60s'")]
+        remedy = "ALTER SYSTEM SET wal_sender_timeout = '60s'"
+        return [Finding("sender-timeout", WARNS, text, remedy)]
     if name == "idle_replication_slot_timeout" and value > 0:
         text = "the source gives the slot up when the replication has been stopped for a while"
         return [Finding("slot-timeout", WARNS, text)]

@@ -31,13 +31,13 @@ async def findings(
 def _identity(relation: Relation, config: PostgresSourceConfig) -> Finding | None:
     if relation.replica_identity is not ReplicaIdentity.NOTHING:
         return None
-    carried = "its inserts are streamed, " if config.insert_only else "it is left out of the stream, "
+    carried = "its inserts are streamed" if config.insert_only else "it is left out of the stream"
     table = qualified(relation.schema, relation.name)
     return Finding(
         "replica-identity",
         WARNS,
-        f"{relation.qualified} has no usable replica identity: {carried}"
-        "its updates and deletes are not",
+        f"{relation.qualified} has no usable replica identity: {carried},"
+        " its updates and deletes are not",
         f"ALTER TABLE {table} ADD PRIMARY KEY (...), or ALTER TABLE {table} REPLICA IDENTITY FULL"
         " (on every partition too)",
         relation.qualified,
@@ -55,7 +55,7 @@ def _owner(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Findin
     return (Finding("owner", BLOCKS, text, remedy, row["qualified"]),)
 
 
-def _readable(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Finding]:
+def _readable(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Finding]:
     if row["readable"] and row["reachable"]:
         return ()
     role, table = identifier(row["role"]), qualified(row["schema"], row["name"])
@@ -67,7 +67,7 @@ def _readable(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Fin
     return (Finding("select", BLOCKS, text, "; ".join(grants), row["qualified"]),)
 
 
-def _row_security(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Finding]:
+def _row_security(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Finding]:
     if not row["policies"]:
         return ()
     text = f"{row['qualified']} has row security, which would hide rows from role {row['role']}"
@@ -75,7 +75,7 @@ def _row_security(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence
     return (Finding("row-security", BLOCKS, text, remedy, row["qualified"]),)
 
 
-def _partitions(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Finding]:
+def _partitions(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Finding]:
     if not row["partitioned"]:
         return ()
     text = (
@@ -85,7 +85,7 @@ def _partitions(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[F
     return (Finding("partitions", WARNS, text, "reload the table after one", row["qualified"]),)
 
 
-def _generated(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Finding]:
+def _generated(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Finding]:
     if not row["generated"]:
         return ()
     names = ", ".join(row["generated"])
@@ -99,12 +99,17 @@ def _unlogged(schema: str, name: str) -> Finding:
     return Finding("unlogged", WARNS, text, remedy, f"{schema}.{name}")
 
 
-_CHECKS: Final[
-    Sequence[Callable[[asyncpg.Record, PostgresSourceConfig], Sequence[Finding]]]
-] = (_owner, _readable, _row_security, _partitions, _generated)
+_CHECKS: Final[Sequence[Callable[[asyncpg.Record, PostgresSourceConfig], Sequence[Finding]]]] = (
+    _owner,
+    _readable,
+    _row_security,
+    _partitions,
+    _generated,
+)
 
 _TABLES: Final = """
-SELECT n.nspname::text AS schema, c.relname::text AS name, n.nspname || '.' || c.relname AS qualified,
+SELECT n.nspname::text AS schema, c.relname::text AS name,
+  n.nspname || '.' || c.relname AS qualified,
   c.relkind = 'p' AS partitioned, current_user::text AS role,
   pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
   pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owned,

@@ -107,11 +107,9 @@ class Publications:
 
     def _create(self, tables: Mapping[int, TableName]) -> Sequence[str]:
         members = f" FOR TABLE {_list(sorted(tables.values()))}" if tables else ""
-        return (
-            f"CREATE PUBLICATION {identifier(self._name)}{members} WITH"
-            f" (publish = '{self._publishes}', publish_via_partition_root = true)",
-            self._note(tables),
-        )
+        options = f"publish = '{self._publishes}', publish_via_partition_root = true"
+        create = f"CREATE PUBLICATION {identifier(self._name)}{members} WITH ({options})"
+        return create, self._note(tables)
 
     def _alter(self, found: Publication, tables: Mapping[int, TableName]) -> Sequence[str]:
         added = sorted(tables[oid] for oid in tables.keys() - found.members.keys())
@@ -185,11 +183,13 @@ async def change(sql: Sql, doing: str, statements: Sequence[str]) -> None:
     """
     for attempt in range(1, LOCK_ATTEMPTS + 1):
         try:
-            return await sql.execute(doing, *statements)
+            await sql.execute(doing, *statements)
         except SourceConnectionError as error:
             if error.context.get("sqlstate") != "55P03" or attempt == LOCK_ATTEMPTS:
                 raise
-        await asyncio.sleep(LOCK_PAUSE_SECONDS)
+            await asyncio.sleep(LOCK_PAUSE_SECONDS)
+        else:
+            return
 
 
 def _publication(row: dict[str, object]) -> Publication:

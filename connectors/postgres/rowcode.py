@@ -162,8 +162,9 @@ def _compiled_actions(
         b"UN": _Writer(relation, at).new("v").end(f"({UPDATE}, R, (v), None)"),
         b"DK": _Writer(relation, at).key("o").end(f"({DELETE}, R, None, (o))"),
         b"DO": _Writer(relation, at).new("o").end(f"({DELETE}, R, None, (o))"),
-        b"UO": _Writer(relation, at).new("o").marker().new("v", "o").end(f"({UPDATE}, R, (v), (o))"),
     }
+    both = _Writer(relation, at).new("o").marker().new("v", "o")
+    texts[b"UO"] = both.end(f"({UPDATE}, R, (v), (o))")
     return {head: _build(writer, relation, plain[head]) for head, writer in texts.items()}
 
 
@@ -173,7 +174,7 @@ def _build(writer: "_Writer", relation: Relation, plain: Action) -> Action:
         "error": struct.error,
     }  # fmt: skip
     scope |= {f"u{i}": struct.Struct(text).unpack_from for i, text in enumerate(writer.structs)}
-    exec(writer.source(), scope)
+    exec(writer.source(), scope)  # noqa: S102 - the text is ours and holds numbers only
     action = scope["action"]
     assert callable(action)
     return action

@@ -86,9 +86,7 @@ async def check_timeline(
     return now
 
 
-async def _check_fork(
-    connection: ReplicationConnection, before: int, now: int, after: int
-) -> None:
+async def _check_fork(connection: ReplicationConnection, before: int, now: int, after: int) -> None:
     """Check that the new timeline left the one we read at or behind our position."""
     (row,) = await connection.query("reading the timeline", f"TIMELINE_HISTORY {now}")
     for line in (row["content"] or "").splitlines():

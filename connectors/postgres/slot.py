@@ -54,9 +54,9 @@ class Slot:
         """
         if self.confirmed is not None and self.confirmed > after:
             raise PositionLostError(
-                f"replication slot {self.name} stands at {lsn_text(self.confirmed)}, past the stored"
-                f" position {lsn_text(after)}: it was moved, or dropped and made again, or read by"
-                " another consumer",
+                f"replication slot {self.name} stands at {lsn_text(self.confirmed)}, past the"
+                f" stored position {lsn_text(after)}: it was moved, or dropped and made again, or"
+                " read by another consumer",
                 hint="the changes between cannot be had any more: load again",
             )
 

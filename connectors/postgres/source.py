@@ -10,6 +10,8 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, as
 from dataclasses import dataclass
 from typing import Final
 
+from psycopg.conninfo import make_conninfo
+
 from connectors.postgres.catalog import Catalog, CatalogTable
 from connectors.postgres.chunk_lookup import ChunkLookups
 from connectors.postgres.chunks import cut
@@ -19,7 +21,7 @@ from connectors.postgres.errors import DRIVER_ERRORS, TextModeNeededError, sourc
 from connectors.postgres.feedback import Feedback
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.lsn import lsn_text, parse_lsn
-from connectors.postgres.pgoutput import MessageHandler, PgOutputDecoder
+from connectors.postgres.pgoutput import PgOutputDecoder
 from connectors.postgres.preflight_source import PreflightSource
 from connectors.postgres.publication import EVERYTHING, INSERTS, Publications, change
 from connectors.postgres.relation_message import RelationMessage
@@ -37,8 +39,11 @@ from connectors.postgres.snapshot import SnapshotReader
 from connectors.postgres.sql import Sql, connect
 from connectors.postgres.stream import LogStream
 from connectors.postgres.visibility import visible
-from engine.contracts import Attached, Clock, Snapshot
+from engine.config.endpoint import Origin, WithoutIdentity
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Attached, Clock, Random, Snapshot
 from engine.errors import (
+    ConfigError,
     PositionLostError,
     ReplicaIdentityError,
     SlotBusyError,
@@ -67,6 +72,25 @@ OLDER_POLL_SECONDS: Final = 0.2
 """Between two looks whether the transactions before a change have ended."""
 
 
+def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "PostgresSource":
+    """The source that a replication file names; connects to nothing yet. Raises ConfigError."""
+    source = config.source
+    if source.url is None:
+        raise ConfigError("source.url", "is needed for a PostgreSQL source")
+    password = source.url.password
+    secret = {} if password is None else {"password": password.reveal()}
+    return PostgresSource(
+        PostgresSourceConfig.of(
+            config.id.lower(),
+            make_conninfo("", **source.url.libpq_parameters(), **secret),
+            slot="" if config.slot_is_ours else config.slot_name,
+            insert_only=source.without_identity is WithoutIdentity.INSERT_ONLY,
+            origin_none=source.origin is Origin.NONE,
+        ),
+        clock,
+    )
+
+
 @dataclass(slots=True)
 class _Held:
     """The snapshot of a slot made just now."""
@@ -77,17 +101,11 @@ class _Held:
 
 
 class PostgresSource:
-    """See `engine.contracts.SnapshotSource`, `ExclusiveSource` and `Checked`.
+    """See `engine.contracts.SnapshotSource`, `ExclusiveSource` and `Checked`."""
 
-    `handler` reads our own logical messages (exact schema changes) from the stream.
-    """
-
-    def __init__(
-        self, config: PostgresSourceConfig, clock: Clock, *, handler: MessageHandler | None = None
-    ) -> None:
+    def __init__(self, config: PostgresSourceConfig, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._handler = handler
         application = f"{APPLICATION} {config.id}"
         self._application = application
         self._sql = Sql(config.conninfo, application)
@@ -244,8 +262,11 @@ class PostgresSource:
     async def _older_transactions_ended(self) -> None:
         """Wait until no transaction runs that began before now. As long as it takes."""
         newest = int(await self._sql.value("reading the snapshot", _NEWEST_XID))
-        while int(await self._sql.value("reading the snapshot", _OLDEST_XID)) < newest:
+        while await self._oldest_transaction() < newest:  # noqa: ASYNC110 - the server has no event
             await asyncio.sleep(OLDER_POLL_SECONDS)
+
+    async def _oldest_transaction(self) -> int:
+        return int(await self._sql.value("reading the snapshot", _OLDEST_XID))
 
     # --- stream ----------------------------------------------------------------------------------
 
@@ -314,7 +335,7 @@ class PostgresSource:
         options = {"proto_version": "1", "publication_names": names}
         if not self._catalog.text_mode:
             options["binary"] = "true"
-        if self._config.messages and self._handler and server.version >= BINARY_FROM:
+        if self._config.messages and server.version >= BINARY_FROM:
             options["messages"] = "true"
         if self._config.origin_none and server.version >= ORIGIN_FROM:
             options["origin"] = "none"
@@ -333,9 +354,7 @@ class PostgresSource:
         flushed = max(confirmed, self._acknowledged)
         return LogStream(
             connection,
-            PgOutputDecoder(
-                self._known, start=DATA_HEADER_BYTES, xid=server.next_xid, handler=self._handler
-            ),
+            PgOutputDecoder(self._known, start=DATA_HEADER_BYTES, xid=server.next_xid),
             Feedback(connection, self._clock, min(interval, STATUS_SECONDS_MAX), flushed),
             self._describe,
             self._clock,
@@ -415,9 +434,7 @@ class PostgresSource:
     def visible(self, snapshot: str, transaction: Transaction) -> bool:
         return visible(snapshot, transaction)
 
-    def chunk_of(
-        self, done: Sequence[ChunkDone], relation: Relation, key: Key
-    ) -> ChunkDone | None:
+    def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
         return self._lookups.chunk_of(done, relation, key)
 
     # --- connections -----------------------------------------------------------------------------
@@ -443,9 +460,7 @@ class PostgresSource:
     async def _replication(self) -> ReplicationConnection:
         timeout = self._config.wal_sender_timeout_ms
         settings = {} if timeout is None else {"wal_sender_timeout": f"{timeout}ms"}
-        return await ReplicationConnection.open(
-            self._config.conninfo, self._application, settings
-        )
+        return await ReplicationConnection.open(self._config.conninfo, self._application, settings)
 
 
 def _existing(
@@ -468,12 +483,8 @@ def _check_identities(tables: Sequence[CatalogTable]) -> None:
 
 
 _HEAD: Final = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text"
-_NEWEST_XID: Final = (
-    "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text"
-)
-_OLDEST_XID: Final = (
-    "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text"
-)
+_NEWEST_XID: Final = "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text"
+_OLDEST_XID: Final = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text"
 _PUBLISHED_TYPES: Final = """
 SELECT DISTINCT a.atttypid::int8
 FROM pg_catalog.pg_publication_tables p

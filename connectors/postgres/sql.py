@@ -24,9 +24,27 @@ COMMAND_SECONDS: Final = 60.0
 """A catalog question that takes longer has met a hung server or a lock; it is given up."""
 
 _URL_KEYS: Final = frozenset(
-    "host port dbname user password passfile sslmode sslcert sslkey sslrootcert sslcrl sslpassword"
-    " sslnegotiation ssl_min_protocol_version ssl_max_protocol_version target_session_attrs"
-    " krbsrvname gsslib service".split()
+    {
+        "host",
+        "port",
+        "dbname",
+        "user",
+        "password",
+        "passfile",
+        "sslmode",
+        "sslcert",
+        "sslkey",
+        "sslrootcert",
+        "sslcrl",
+        "sslpassword",
+        "sslnegotiation",
+        "ssl_min_protocol_version",
+        "ssl_max_protocol_version",
+        "target_session_attrs",
+        "krbsrvname",
+        "gsslib",
+        "service",
+    }
 )
 
 
@@ -71,17 +89,32 @@ class Sql:
         self._closed = False
 
     async def fetch(self, doing: str, query: str, *values: object) -> Sequence[asyncpg.Record]:
-        """Rows of a query. `doing` words the error.
+        """Rows of a query that may be asked twice. `doing` words the error.
+
+        A session that ended unnoticed (server restart, idle limit) is replaced once, silently.
 
         Raises:
             SourceConnectionError, SourceError.
         """
         async with self._lock:
+            old = self._connection
             try:
-                connection = await self._opened()
-                return await connection.fetch(query, *values, timeout=COMMAND_SECONDS)
+                try:
+                    return await self._fetch(query, values)
+                except DRIVER_ERRORS:
+                    if old is None or self._connection is not old or not old.is_closed():
+                        raise
+                    return await self._fetch(query, values)
             except DRIVER_ERRORS as error:
                 raise source_error(error, doing) from error
+
+    async def _fetch(self, query: str, values: Sequence[object]) -> Sequence[asyncpg.Record]:
+        connection = await self._opened()
+        try:
+            return await connection.fetch(query, *values, timeout=COMMAND_SECONDS)
+        except asyncpg.InternalClientError:
+            connection.terminate()
+            raise
 
     async def value(self, doing: str, query: str, *values: object) -> Any:
         """The first column of the first row; None without a row."""
@@ -124,4 +157,3 @@ class Sql:
                 raise
             self._connection = connection
         return self._connection
-

@@ -12,9 +12,7 @@ from typing import Any, Final
 FIRST_USER_OID: Final = 16384
 """OIDs from here on are given by a database (transam.h, FirstNormalObjectId)."""
 
-REG_TYPES: Final = frozenset(
-    {24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191}
-)
+REG_TYPES: Final = frozenset({24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089, 4096, 4191})
 """regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary,
 regnamespace, regrole, regcollation: in binary form a number that means nothing elsewhere."""
 

@@ -1,0 +1,293 @@
+"""What the stream tells of every kind of change, judged on real servers."""
+
+import pytest
+
+from connectors.postgres.config import TextMode
+from engine.model.change import DELETE, INSERT, UPDATE, Change, SchemaChanged, Truncate
+from engine.model.relation import Format, ReplicaIdentity
+from engine.model.value import UNCHANGED
+from tests.integration.postgres_source.conftest import Connect
+from tests.servers.postgres import Database
+
+LONG = "x" * 9000
+
+
+def texts(change: object) -> tuple[int, object, object]:
+    assert isinstance(change, Change)
+    return change.kind, change.new, change.old
+
+
+async def test_default_identity_tells_the_key_only_where_it_matters(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute("CREATE TABLE t (id text PRIMARY KEY, a text)")
+    client = await connect(source_database)
+    await client.attach("t")
+    source_database.execute(
+        "INSERT INTO t VALUES ('1', 'a'), ('2', NULL); UPDATE t SET a = 'b' WHERE id = '1';"
+        "UPDATE t SET id = '3' WHERE id = '2'; DELETE FROM t WHERE id = '3'"
+    )
+    assert list(map(texts, await client.changes())) == [
+        (INSERT, (b"1", b"a"), None),
+        (INSERT, (b"2", None), None),
+        (UPDATE, (b"1", b"b"), None),
+        (UPDATE, (b"3", None), (b"2", UNCHANGED)),
+        (DELETE, None, (b"3", UNCHANGED)),
+    ]
+
+
+async def test_an_identity_index_is_the_key(source_database: Database, connect: Connect) -> None:
+    source_database.execute(
+        "CREATE TABLE t (id text PRIMARY KEY, a text NOT NULL, b text NOT NULL);"
+        "CREATE UNIQUE INDEX k ON t (b, a); ALTER TABLE t REPLICA IDENTITY USING INDEX k"
+    )
+    client = await connect(source_database)
+    (relation,) = await client.source.relations()
+    assert (relation.key, relation.replica_identity) == ((2, 1), ReplicaIdentity.INDEX)
+    await client.attach("t")
+    source_database.execute(
+        "INSERT INTO t VALUES ('1', 'a', 'b'); UPDATE t SET id = '2';"
+        "UPDATE t SET a = 'c'; DELETE FROM t"
+    )
+    inserted, *rest = await client.rows()
+    assert inserted.relation == relation
+    assert list(map(texts, rest)) == [
+        (UPDATE, (b"2", b"a", b"b"), None),
+        (UPDATE, (b"2", b"c", b"b"), (UNCHANGED, b"a", b"b")),
+        (DELETE, None, (UNCHANGED, b"c", b"b")),
+    ]
+
+
+@pytest.mark.parametrize(("primary", "key"), [("PRIMARY KEY", (0,)), ("", ())])
+async def test_full_identity_tells_whole_old_rows(
+    source_database: Database, connect: Connect, primary: str, key: tuple[int, ...]
+) -> None:
+    source_database.execute(
+        f"CREATE TABLE t (id text {primary}, a text, b text);"
+        "ALTER TABLE t REPLICA IDENTITY FULL; ALTER TABLE t ALTER b SET STORAGE EXTERNAL"
+    )
+    client = await connect(source_database)
+    (relation,) = await client.source.relations()
+    assert (relation.key, relation.replica_identity) == (key, ReplicaIdentity.FULL)
+    await client.attach("t")
+    source_database.execute("INSERT INTO t VALUES ('1', NULL, repeat('x', 9000))")
+    source_database.execute("UPDATE t SET a = 'z'; DELETE FROM t")
+    long = LONG.encode()
+    rows = await client.rows()
+    assert rows[0].relation == relation
+    assert list(map(texts, rows[1:])) == [
+        (UPDATE, (b"1", b"z", long), (b"1", None, long)),
+        (DELETE, None, (b"1", b"z", long)),
+    ]
+
+
+async def test_what_the_log_leaves_out_of_an_update_is_unchanged(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute(
+        "CREATE TABLE t (id text PRIMARY KEY, a text, b text);"
+        "ALTER TABLE t ALTER b SET STORAGE EXTERNAL"
+    )
+    client = await connect(source_database)
+    await client.attach("t")
+    source_database.execute("INSERT INTO t VALUES ('1', 'a', repeat('x', 9000))")
+    source_database.execute("UPDATE t SET a = NULL; UPDATE t SET id = '2'")
+    assert [row.new for row in await client.rows()] == [
+        (b"1", b"a", LONG.encode()),
+        (b"1", None, UNCHANGED),
+        (b"2", None, UNCHANGED),
+    ]
+
+
+async def test_a_table_without_identity_is_carried_with_its_inserts_and_never_hurt(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute("CREATE TABLE t (id text, a text); CREATE TABLE k (id int PRIMARY KEY)")
+    client = await connect(source_database, insert_only=True)
+    relations = {r.name: r for r in await client.source.relations()}
+    assert (relations["t"].key, relations["t"].replica_identity) == ((), ReplicaIdentity.NOTHING)
+    await client.attach("k", inserts=["t"])
+    source_database.execute("INSERT INTO t VALUES ('1', 'a')")
+    source_database.execute("UPDATE t SET a = 'b'; DELETE FROM t; TRUNCATE t")
+    changes = await client.changes()
+    assert texts(changes[0]) == (INSERT, (b"1", b"a"), None)
+    assert isinstance(changes[1], Truncate)
+    assert len(changes) == 2
+
+
+async def test_truncate_tells_its_tables_and_options(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute(
+        "CREATE TABLE p (id int PRIMARY KEY); CREATE TABLE c (id int PRIMARY KEY REFERENCES p)"
+    )
+    client = await connect(source_database)
+    await client.attach("p", "c")
+    source_database.execute("TRUNCATE p CASCADE")
+    source_database.execute("TRUNCATE c RESTART IDENTITY")
+    first, second = await client.changes()
+    assert isinstance(first, Truncate)
+    assert isinstance(second, Truncate)
+    assert {r.name for r in first.relations} == {"p", "c"}
+    assert (first.cascade, first.restart_identity) == (True, False)
+    assert (second.cascade, second.restart_identity) == (False, True)
+
+
+async def test_partitions_are_told_as_their_root_in_its_column_order(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute(
+        "CREATE TABLE t (id int, a text, PRIMARY KEY (id)) PARTITION BY RANGE (id);"
+        "CREATE TABLE t1 (a text, id int NOT NULL);"
+        "ALTER TABLE t ATTACH PARTITION t1 FOR VALUES FROM (0) TO (10)"
+    )
+    client = await connect(source_database)
+    assert [r.name for r in await client.source.relations()] == ["t"]
+    await client.attach("t")
+    source_database.execute("CREATE TABLE t2 PARTITION OF t FOR VALUES FROM (10) TO (20)")
+    source_database.execute("INSERT INTO t VALUES (1, 'a'); UPDATE t SET id = 11; DELETE FROM t")
+    rows = await client.rows()
+    assert {row.relation.name for row in rows} == {"t"}
+    one, eleven = (1).to_bytes(4, "big"), (11).to_bytes(4, "big")
+    assert list(map(texts, rows)) == [
+        (INSERT, (one, b"a"), None),
+        (DELETE, None, (one, UNCHANGED)),
+        (INSERT, (eleven, b"a"), None),
+        (DELETE, None, (eleven, UNCHANGED)),
+    ]
+
+
+async def test_a_root_whose_partitions_log_less_than_it_says_has_no_usable_identity(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute(
+        "CREATE TABLE t (id int, a text) PARTITION BY RANGE (id);"
+        "CREATE TABLE t1 PARTITION OF t FOR VALUES FROM (0) TO (10);"
+        "ALTER TABLE t REPLICA IDENTITY FULL"
+    )
+    client = await connect(source_database)
+    (relation,) = await client.source.relations()
+    assert relation.replica_identity is ReplicaIdentity.NOTHING
+    source_database.execute("ALTER TABLE t1 REPLICA IDENTITY FULL")
+    (relation,) = await client.source.relations()
+    assert relation.replica_identity is ReplicaIdentity.FULL
+
+
+ODD = ["qu\"ote's", "sp ace.dot", "UPPER", "ü" * 31, "n" * 63, "日本", "back\\slash"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_odd_names_come_through(
+    source_database: Database, connect: Connect, odd: str
+) -> None:
+    quoted = '"' + odd.replace('"', '""') + '"'
+    source_database.execute(
+        f"CREATE SCHEMA {quoted}; CREATE TABLE {quoted}.{quoted} ({quoted} text PRIMARY KEY)"
+    )
+    client = await connect(source_database)
+    (relation,) = await client.source.relations()
+    await client.source.attach([relation.table], [])
+    client.after = (await client.source.attach([relation.table], [])).start
+    source_database.execute(f"INSERT INTO {quoted}.{quoted} VALUES ('1')")
+    (row,) = await client.rows()
+    assert row.relation == relation
+    assert (relation.schema, relation.name, relation.columns[0].name) == (odd, odd, odd)
+
+
+async def test_each_row_comes_with_the_version_of_its_moment(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute("CREATE TABLE t (id text PRIMARY KEY, a text)")
+    client = await connect(source_database)
+    await client.attach("t")
+    source_database.execute(
+        "INSERT INTO t VALUES ('1', 'a'); ALTER TABLE t ADD b text; INSERT INTO t VALUES"
+        " ('2', 'a', 'b'); ALTER TABLE t DROP a; INSERT INTO t VALUES ('3', 'b')"
+    )
+    events = await client.events()
+    versions = [e.after for e in events if isinstance(e, SchemaChanged)]
+    names = [[c.name for c in v.columns] for v in versions if v is not None]
+    assert names == [["id", "a"], ["id", "a", "b"], ["id", "b"]]
+    rows = [event for event in events if isinstance(event, Change)]
+    assert [row.relation for row in rows] == versions
+    assert [row.new for row in rows] == [(b"1", b"a"), (b"2", b"a", b"b"), (b"3", b"b")]
+
+
+async def test_generated_columns_never_appear(source_database: Database, connect: Connect) -> None:
+    source_database.execute(
+        "CREATE TABLE t (id text PRIMARY KEY,"
+        " g text GENERATED ALWAYS AS (id || 'x') STORED, a text)"
+    )
+    client = await connect(source_database)
+    await client.attach("t")
+    source_database.execute("INSERT INTO t (id, a) VALUES ('1', 'a')")
+    (row,) = await client.rows()
+    assert row.new == (b"1", b"a")
+    assert row.relation == (await client.source.relations())[0]
+
+
+async def test_text_mode_tells_the_servers_own_text(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute("CREATE TABLE t (id int PRIMARY KEY, f float8, b bytea, i interval)")
+    source_database.execute(
+        f'ALTER DATABASE "{source_database.name}" SET extra_float_digits = 0;'
+        f'ALTER DATABASE "{source_database.name}" SET bytea_output = escape;'
+        f'ALTER DATABASE "{source_database.name}" SET intervalstyle = iso_8601'
+    )
+    client = await connect(source_database, text_mode=TextMode.TEXT)
+    await client.attach("t")
+    source_database.execute("INSERT INTO t VALUES (7, 0.1::float8 + 0.2, '\\x00ff', '1 mon 2 h')")
+    (row,) = await client.rows()
+    assert row.new == (b"7", b"0.30000000000000004", b"\\x00ff", b"1 mon 02:00:00")
+    assert {c.format for c in row.relation.columns} == {Format.TEXT}
+
+
+@pytest.mark.parametrize("kind", ["regclass", "regtype[]", "aclitem[]", "deep"])
+async def test_types_that_no_binary_stream_can_carry_make_it_a_text_stream(
+    source_database: Database, connect: Connect, kind: str
+) -> None:
+    source_database.execute("CREATE TYPE deep AS (a int, b regclass)")
+    source_database.execute(f"CREATE TABLE t (id text PRIMARY KEY, v {kind})")
+    client = await connect(source_database)
+    await client.attach("t")
+    source_database.execute("INSERT INTO t VALUES ('1', NULL)")
+    (row,) = await client.rows()
+    assert {c.format for c in row.relation.columns} == {Format.TEXT}
+
+
+async def test_user_types_are_described_for_comparison(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute(
+        "CREATE TYPE mood AS ENUM ('sad', 'o''k'); CREATE DOMAIN small AS int CHECK (value < 9);"
+        "CREATE TYPE pair AS (m mood, s small); CREATE TYPE span AS RANGE (subtype = float8);"
+        "CREATE TABLE t (id int PRIMARY KEY, a mood[], b pair, c span, d numeric(10,2))"
+    )
+    client = await connect(source_database)
+    (relation,) = await client.source.relations()
+    types = {c.name: (c.type.name, c.type.definition) for c in relation.columns}
+    assert types["id"] == ("integer", "")
+    assert types["d"] == ("numeric(10,2)", "")
+    assert types["a"] == ("public.mood[]", 'array(public.mood = enum(["sad", "o\'k"]))')
+    assert types["b"][1].startswith('composite("m" public.mood = enum(')
+    assert "CHECK ((VALUE < 9))" in types["b"][1]
+    assert types["c"] == ("public.span", "range(double precision)")
+
+
+async def test_a_change_of_origin_is_left_out_on_request(
+    source_database: Database, connect: Connect
+) -> None:
+    if source_database.cluster.major < "16":
+        pytest.skip("the option origin is PostgreSQL 16's")
+    source_database.execute("CREATE TABLE t (id text PRIMARY KEY)")
+    client = await connect(source_database, origin_none=True)
+    await client.attach("t")
+    origin = f"origin_{source_database.name}"
+    source_database.execute(f"SELECT pg_replication_origin_create('{origin}')")
+    source_database.execute(
+        f"SELECT pg_replication_origin_session_setup('{origin}'); INSERT INTO t VALUES ('far')"
+    )
+    source_database.execute("INSERT INTO t VALUES ('near')")
+    assert [row.new for row in await client.rows()] == [(b"near",)]
+    source_database.execute(f"SELECT pg_replication_origin_drop('{origin}')")

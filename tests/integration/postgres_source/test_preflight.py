@@ -1,0 +1,103 @@
+"""Each finding of the preflight, made to happen."""
+
+from collections.abc import Sequence
+
+import psycopg
+
+from connectors.postgres.config import PostgresSourceConfig
+from connectors.postgres.source import PostgresSource
+from engine.model.finding import Finding, Severity
+from tests.integration.postgres_source.conftest import Connect, SystemClock
+from tests.servers.postgres import Cluster, Database
+
+
+async def findings(database: Database, connect: Connect, **options: object) -> Sequence[Finding]:
+    client = await connect(database, **options)
+    return await client.source.preflight(await client.source.relations())
+
+
+def blocking(found: Sequence[Finding]) -> set[str]:
+    return {finding.check for finding in found if finding.severity is Severity.BLOCKS}
+
+
+async def test_a_good_source_has_nothing_that_blocks(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    found = await findings(source_database, connect)
+    assert {finding.severity for finding in found} <= {Severity.TELLS}
+
+
+async def test_tables_are_judged_one_by_one(source_database: Database, connect: Connect) -> None:
+    source_database.execute(
+        "CREATE TABLE nokey (a int, r regclass); CREATE UNLOGGED TABLE u (id int PRIMARY KEY);"
+        "CREATE TABLE p (id int PRIMARY KEY) PARTITION BY HASH (id);"
+        "CREATE TABLE g (id int PRIMARY KEY, b int GENERATED ALWAYS AS (id) STORED);"
+        "CREATE SEQUENCE s; SELECT lo_create(0)"
+    )
+    found = {finding.check: finding for finding in await findings(source_database, connect)}
+    assert 'ALTER TABLE "public"."nokey" REPLICA IDENTITY FULL' in found["replica-identity"].remedy
+    assert 'ALTER TABLE "public"."u" SET LOGGED' in found["unlogged"].remedy
+    assert found["partitions"].subject == "public.p"
+    assert "b" in found["generated-columns"].message
+    assert found["text-mode"].subject == "public.nokey"
+    assert {"sequences", "large-objects"} <= found.keys()
+    assert not blocking(list(found.values()))
+
+
+async def test_a_transaction_that_would_hold_up_the_slot_is_named(
+    source_database: Database, connect: Connect
+) -> None:
+    import connectors.postgres.preflight_source as module
+
+    source_database.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    before = module.LONG_TRANSACTION_SECONDS
+    with psycopg.connect(source_database.dsn) as holder:
+        holder.execute("INSERT INTO t VALUES (1)")
+        module.LONG_TRANSACTION_SECONDS = 0  # type: ignore[misc]
+        try:
+            found = await findings(source_database, connect)
+        finally:
+            module.LONG_TRANSACTION_SECONDS = before  # type: ignore[misc]
+    (long,) = [finding for finding in found if finding.check == "long-transaction"]
+    assert "pg_terminate_backend" in long.remedy
+
+
+async def test_a_role_without_rights_is_told_what_to_grant(private_cluster: object) -> None:
+    cluster: Cluster = private_cluster()  # type: ignore[operator]
+    database = Database.create(cluster, "rights")
+    database.execute(
+        "CREATE ROLE app LOGIN; CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY)"
+    )
+    source = PostgresSource(
+        PostgresSourceConfig.of("rights", cluster.dsn("rights", user="app")), SystemClock()
+    )
+    await source.open()
+    relations = await source.relations()
+    found = await source.preflight(relations)
+    assert blocking(found) == {"replication-connection", "create-publication", "owner", "select"}
+    remedies = " ".join(finding.remedy for finding in found)
+    for text in ("REPLICATION", 'GRANT CREATE ON DATABASE "rights"', 'GRANT SELECT ON "s"."t"'):
+        assert text in remedies
+    database.execute(
+        'ALTER ROLE app REPLICATION; GRANT CREATE ON DATABASE "rights" TO app;'
+        "ALTER SCHEMA s OWNER TO app; ALTER TABLE s.t OWNER TO app"
+    )
+    assert blocking(await source.preflight(relations)) == set()
+    attached = await source.attach([relation.table for relation in relations], [])
+    assert attached.created
+    await source.detach()
+    await source.close()
+
+
+async def test_a_server_that_cannot_stream_is_told_what_to_set(private_cluster: object) -> None:
+    cluster: Cluster = private_cluster(  # type: ignore[operator]
+        settings={"wal_level": "replica", "max_replication_slots": 0, "wal_sender_timeout": "1s"}
+    )
+    source = PostgresSource(PostgresSourceConfig.of("replica", cluster.dsn()), SystemClock())
+    await source.open()
+    found = await source.preflight([])
+    assert blocking(found) == {"server", "room"}
+    assert "wal_level = logical" in found[0].remedy
+    assert "sender-timeout" in {finding.check for finding in found}
+    await source.close()
