@@ -37,7 +37,11 @@ class Run:
     code: int | None = None
 
     def alive(self) -> bool:
-        return self.code is None and self._reap(os.WNOHANG) is None
+        """Whether it still runs; raises when it has failed."""
+        self._reap(os.WNOHANG)
+        if self.code:
+            self.wait()
+        return self.code is None
 
     def wait(self) -> int:
         """Wait for its end and check that it ended well."""
@@ -57,7 +61,7 @@ class Run:
 
     def kill(self) -> None:
         """Leave nothing running, whatever happened."""
-        if self.alive():
+        if self._reap(os.WNOHANG) is None:
             self.process.kill()
             self._reap(0)
 
