@@ -12,10 +12,13 @@ from typing import Final
 
 from psycopg.conninfo import make_conninfo
 
+from connectors.postgres.added_columns import added_columns
 from connectors.postgres.catalog import Catalog, CatalogTable
 from connectors.postgres.chunk_lookup import ChunkLookups
 from connectors.postgres.chunks import cut
 from connectors.postgres.config import STATUS_SECONDS_MAX, PostgresSourceConfig, TextMode
+from connectors.postgres.ddl_capture import MESSAGES_FROM, DdlCapture
+from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
 from connectors.postgres.definitions import read_definitions
 from connectors.postgres.errors import DRIVER_ERRORS, TextModeNeededError, source_error
 from connectors.postgres.feedback import Feedback
@@ -50,7 +53,7 @@ from engine.errors import (
     SourceError,
     SourceIdentityError,
 )
-from engine.model.change import Block, Transaction
+from engine.model.change import Block, SchemaStep, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding
 from engine.model.position import LogPosition, Position
@@ -86,6 +89,8 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             slot="" if config.slot_is_ours else config.slot_name,
             insert_only=source.without_identity is WithoutIdentity.INSERT_ONLY,
             origin_none=source.origin is Origin.NONE,
+            capture_ddl=source.settings.capture_ddls,
+            ddl_schema=source.settings.ddl_artifacts_schema or DEFAULT_SCHEMA,
         ),
         clock,
     )
@@ -115,6 +120,8 @@ class PostgresSource:
         self._lookups = ChunkLookups()
         self._server: Server | None = None
         self._known: dict[int, Relation] = {}
+        self._capture = DdlCapture(self._sql, config.ddl_schema, config.made)
+        self._capturing = False
         self._timeline: int | None = None
         self._acknowledged = 0
         self._text_forced = config.text_mode is TextMode.TEXT
@@ -169,6 +176,8 @@ class PostgresSource:
                 await publication.check()
         elif not create:
             raise self._slot_missing()
+        if self._config.capture_ddl and server.version >= MESSAGES_FROM:
+            self._capturing = await self._capture.ensure()
         altered = await self._set_tables(streamed, insert_only)
         await self._choose_mode(server)
         if slot is not None:
@@ -193,6 +202,8 @@ class PostgresSource:
         await self._release_snapshot()
         if self._config.slot not in self._config.user_named:
             await self._slots.drop()
+        if self._config.capture_ddl:
+            await self._capture.remove()
         statements = [text for one in self._publications() for text in await one.drop()]
         if statements:
             await change(self._sql, "dropping the publications", statements)
@@ -309,8 +320,7 @@ class PostgresSource:
     async def _open_stream(self, after: int) -> LogStream:
         server = await self._checked_server()
         slot = await self._readable_slot(server, after)
-        for publication in self._publications():
-            await publication.check()
+        await self._check_publications()
         await self._choose_mode(server)
         connection = await self._replication()
         try:
@@ -335,7 +345,7 @@ class PostgresSource:
         options = {"proto_version": "1", "publication_names": names}
         if not self._catalog.text_mode:
             options["binary"] = "true"
-        if self._config.messages and server.version >= BINARY_FROM:
+        if self._config.capture_ddl and server.version >= MESSAGES_FROM:
             options["messages"] = "true"
         if self._config.origin_none and server.version >= ORIGIN_FROM:
             options["origin"] = "none"
@@ -364,7 +374,9 @@ class PostgresSource:
             check=self._check_now_and_then,
         )
 
-    async def _describe(self, message: RelationMessage) -> Relation:
+    async def _describe(
+        self, message: RelationMessage
+    ) -> tuple[Relation, Sequence[SchemaStep]]:
         relation, facts = await self._catalog.describe(message)
         if not self._catalog.text_mode:
             for column in relation.columns:
@@ -373,13 +385,33 @@ class PostgresSource:
                         f"{relation.qualified}, column {column.name}: {column.type.name} has no"
                         " binary form that means the same elsewhere"
                     )
-        return relation
+        added = () if self._capturing else await added_columns(self._sql, message, relation)
+        return relation, added
 
     async def _check_now_and_then(self) -> None:
-        for publication in self._publications():
-            await publication.check()
+        await self._check_publications()
         if self._held is not None and asyncio.get_running_loop().time() > self._held.until:
             await self._release_snapshot()
+
+    async def _check_publications(self) -> None:
+        """Check that they are as we left them, and that no published table lost its identity.
+
+        The application's own UPDATE fails on such a table for as long as we publish it: it is taken
+        out first, and then the stream stops.
+        """
+        main, *rest = self._publications()
+        for publication in (main, *rest):
+            await publication.check()
+        found = await main.find()
+        if found is None or found.replication is None or not found.members:
+            return
+        tables = {table.oid: table for table in await self._catalog.tables(found.members)}
+        hurt = [t for t in tables.values() if t.usable_identity is ReplicaIdentity.NOTHING]
+        if hurt:
+            kept = found.members.keys() - {table.oid for table in hurt}
+            statements = await main.changes({oid: found.members[oid] for oid in kept})
+            await change(self._sql, "taking tables out of the publication", statements)
+            _check_identities(hurt)
 
     async def _choose_mode(self, server: Server) -> None:
         """Text or binary, from what the publications hold now."""

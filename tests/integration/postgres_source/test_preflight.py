@@ -36,11 +36,12 @@ async def test_tables_are_judged_one_by_one(source_database: Database, connect: 
         "CREATE SEQUENCE s; SELECT lo_create(0)"
     )
     found = {finding.check: finding for finding in await findings(source_database, connect)}
+    binary = source_database.cluster.major >= "14"
     assert 'ALTER TABLE "public"."nokey" REPLICA IDENTITY FULL' in found["replica-identity"].remedy
     assert 'ALTER TABLE "public"."u" SET LOGGED' in found["unlogged"].remedy
     assert found["partitions"].subject == "public.p"
     assert "b" in found["generated-columns"].message
-    assert found["text-mode"].subject == "public.nokey"
+    assert found["text-mode"].subject == ("public.nokey" if binary else "")
     assert {"sequences", "large-objects"} <= found.keys()
     assert not blocking(list(found.values()))
 

@@ -306,3 +306,42 @@ async def test_a_standby_is_refused_with_the_reason(private_cluster: object) -> 
     with pytest.raises(SourceError, match="standby"):
         await source.attach([], [])
     await source.close()
+
+
+async def test_a_standby_that_took_over_is_read_on_if_it_had_everything(
+    private_cluster: object,
+) -> None:
+    cluster: Cluster = private_cluster()  # type: ignore[operator]
+    database = Database.create(cluster, "promoted")
+    database.execute("CREATE TABLE t (id text PRIMARY KEY)")
+    source = PostgresSource(PostgresSourceConfig.of("promoted", database.dsn), SystemClock())
+    await source.open()
+    client = Client(database, source)
+    await client.attach("t")
+    database.execute("INSERT INTO t VALUES ('1')")
+    assert len(await client.rows()) == 1
+    cluster.stop()
+    (cluster.data / "standby.signal").touch()
+    cluster.start()
+    assert cluster.execute("SELECT pg_promote()") == [(True,)]
+    database.execute("INSERT INTO t VALUES ('2')")
+    # What a reader of the lost end of the old timeline would hold.
+    beyond = await source.head()
+    with pytest.raises(PositionLostError, match="took over at"):
+        await anext(source.blocks(beyond))
+    assert [row.new for row in await client.rows()] == [(b"2",)]
+    await source.close()
+
+
+async def test_a_table_that_lost_its_key_is_taken_out_before_the_stream_stops(
+    source_database: Database, connect: Connect
+) -> None:
+    client = await ready(source_database, connect)
+    source_database.execute("ALTER TABLE t DROP CONSTRAINT t_pkey")
+    with pytest.raises(psycopg.errors.ObjectNotInPrerequisiteState):
+        source_database.execute("UPDATE t SET id = '2'")
+    with pytest.raises(ReplicaIdentityError, match=r"public\.t"):
+        await client.rows()
+    source_database.execute("UPDATE t SET id = '2'")
+    await client.attach()
+    assert await client.rows() == []
