@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from benchmarks.case import Case, Options
+from benchmarks.decode import decode
 from benchmarks.drain import drain_insert, drain_pgbench
 from benchmarks.latency import latency
 from benchmarks.load import load_1, load_2
@@ -17,6 +18,7 @@ from benchmarks.servers import servers
 CASES: Final[Mapping[str, Case]] = {
     "drain-insert": drain_insert,
     "drain-pgbench": drain_pgbench,
+    "decode": decode,
     "load-1": load_1,
     "load-2": load_2,
     "latency": latency,

@@ -1,20 +1,20 @@
 """Draining a backlog: Penstock against PostgreSQL's own subscription."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
+from statistics import median
 from typing import Final
 
 from benchmarks import backlog as backlogs
 from benchmarks.backlog import PUBLICATION, Backlog
 from benchmarks.case import Options
+from benchmarks.decode import read_by_penstock, table_checksum
 from benchmarks.native import subscription
 from benchmarks.pairs import alternate
 from benchmarks.penstock import Replication, compare, running
 from benchmarks.result import Figure, Result, from_pairs
-from benchmarks.servers import Servers, Watcher
-
-ACTIVE: Final = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
-"""The reader has asked for the stream: what came before is start-up."""
+from benchmarks.servers import ACTIVE, Servers, Watcher
 
 REACH_INSERT: Final = 1.0
 REACH_PGBENCH: Final = {"table-parallel": 1.5, "transactional": 0.9}
@@ -23,8 +23,17 @@ REACH_PGBENCH: Final = {"table-parallel": 1.5, "transactional": 0.9}
 def drain_insert(servers: Servers, options: Options) -> Iterator[Result]:
     """Inserts made in transactions of 100."""
     with backlogs.inserts(servers, options.sized(500_000, 50_000)) as backlog:
+        checksum = table_checksum(backlog.source, "events")
+        reader = median(
+            read_by_penstock(backlog, checksum).value for _ in range(min(3, options.pairs))
+        )
         for mode in ("table-parallel", "transactional"):
-            yield _drain("drain-insert", backlog, mode, REACH_INSERT, options)
+            result = _drain("drain-insert", backlog, mode, REACH_INSERT, options)
+            times = {
+                "reader_rows_per_second": round(reader),
+                "time_to_reader_time": round(reader / result.ours, 3),
+            }
+            yield replace(result, facts={**result.facts, **times})
 
 
 def drain_pgbench(servers: Servers, options: Options) -> Iterator[Result]:

@@ -11,12 +11,11 @@ from typing import Final
 
 from benchmarks.backlog import PUBLICATION
 from benchmarks.case import Options
-from benchmarks.drain import ACTIVE
 from benchmarks.native import subscription
 from benchmarks.pairs import alternate
 from benchmarks.penstock import ROOT, Replication, compare, running
 from benchmarks.result import Figure, Pair, Result, from_pairs
-from benchmarks.servers import Servers, Watcher
+from benchmarks.servers import ACTIVE, Servers, Watcher
 from tests.servers.postgres import Database
 
 RATE: Final = 500.0

@@ -10,10 +10,9 @@ from typing import Final
 
 from benchmarks.calibration import calibrate
 from benchmarks.case import Options
-from benchmarks.drain import ACTIVE
 from benchmarks.penstock import Replication, compare, running
 from benchmarks.result import Figure, Pair, Result, from_pairs
-from benchmarks.servers import Servers, Watcher
+from benchmarks.servers import ACTIVE, Servers, Watcher
 from tests.servers.postgres import Database
 
 LIMIT_MIB: Final = 256.0

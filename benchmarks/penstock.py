@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ class Run:
     log: Path
     cpu_seconds: float = 0.0
     code: int | None = None
+    kept: bytes = b""
 
     def alive(self) -> bool:
         """Whether it still runs; raises when it has failed."""
@@ -65,9 +66,13 @@ class Run:
             self.process.kill()
             self._reap(0)
 
+    def printed(self) -> bytes:
+        """What it has written to standard output. Kept after its folder is gone, once it ended."""
+        return self.output.read_bytes() if self.output.exists() else self.kept
+
     def events(self, name: str) -> list[Mapping[str, object]]:
         """Events of one kind it has printed so far."""
-        lines = self.output.read_bytes().splitlines()
+        lines = self.printed().splitlines()
         parsed = [orjson.loads(line) for line in lines if line.startswith(b"{")]
         return [event for event in parsed if event.get("event") == name]
 
@@ -89,6 +94,7 @@ class Run:
         self.code = os.waitstatus_to_exitcode(status)
         self.process.returncode = self.code
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
+        self.kept = self.output.read_bytes()
         return self.code
 
 
@@ -130,17 +136,24 @@ class Replication:
 @contextmanager
 def running(replication: Replication, *arguments: str) -> Iterator[Run]:
     """`penstock run` on a generated file; killed at the end if it still runs."""
+    with started(replication, (*COMMAND, "run"), *arguments) as run:
+        yield run
+
+
+@contextmanager
+def started(replication: Replication, command: Sequence[str], *arguments: str) -> Iterator[Run]:
+    """A command on a generated file, which comes before the other arguments."""
     with tempfile.TemporaryDirectory(prefix="penstock-bench-") as folder:
         file = Path(folder) / "replication.toml"
         file.write_text(replication.toml())
         output, log = Path(folder) / "output", Path(folder) / "log"
-        command = [*COMMAND, "run", str(file), "--state-dir", folder, *arguments]
+        line = [*command, str(file), "--state-dir", folder, *arguments]
         with output.open("wb") as standard, log.open("wb") as errors:
-            started = time.perf_counter()
+            began = time.perf_counter()
             process = subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=standard, stderr=errors
+                line, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=standard, stderr=errors
             )
-        run = Run(process, started, output, log)
+        run = Run(process, began, output, log)
         try:
             yield run
         finally:

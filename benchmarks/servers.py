@@ -30,6 +30,9 @@ SETTINGS: Final[Mapping[str, object]] = {
 }
 """The same on both servers. No checkpoint and no vacuum falls into one side's run by chance."""
 
+ACTIVE: Final = "SELECT active FROM pg_replication_slots WHERE slot_name = %s"
+"""Whether a slot's reader has asked for the stream: what came before is start-up."""
+
 POLL_SECONDS: Final = 0.005
 """Time between two looks at whether a run is over."""
 
