@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from psycopg.conninfo import make_conninfo
@@ -164,8 +165,15 @@ class PostgresTarget:
 
     async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """See `contracts.Checked.preflight`."""
-        async with self.session() as session:
-            return await target_preflight.preflight(session, relations)
+        try:
+            async with self.session() as session:
+                return await target_preflight.preflight(session, relations)
+        except TargetError as error:
+            if not self._config.replica or error.context.get("sqlstate") != "42501":
+                raise
+        as_origin = replace(self._config, session_replication_role="origin")
+        found = await PostgresTarget(as_origin).preflight(relations)
+        return [target_preflight.REPLICA_ROLE_REFUSED, *found]
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

@@ -39,7 +39,11 @@ _CONNECTION: Final = frozenset(
     {"53300", "57P01", "57P02", "57P03", "57P05", "25P03", "25P04", "25006"}
 )
 _ROW_CLASSES: Final = frozenset({"09", "21", "22", "23", "27", "38", "39", "44", "54", "P0"})
-_ROW: Final = frozenset({"428C9"})
+_ROW: Final = frozenset({"428C9", "08P01"})
+"""`generated_always`, and a value that ended too early for its type's receive function."""
+
+_MISREAD: Final = frozenset({"22P03", "08P01"})
+"""What a receive function says of bytes that belong to another type."""
 _SHOWN_CLASSES: Final = frozenset(
     {"08", "0A", "25", "28", "2B", "3D", "3F", "40", "42", "53", "55", "57", "58", "PN"}
 )
@@ -59,6 +63,11 @@ def is_stale_plan(error: ServerError) -> bool:
         return True
     # plancache.c: the only 0A000 that a new plan mends.
     return error.sqlstate == "0A000" and "cached plan" in error.message
+
+
+def may_be_stale(error: ServerError) -> bool:
+    """Whether a table altered since it was described would explain the refusal."""
+    return error.sqlstate[:2] == "42" or error.sqlstate in _MISREAD
 
 
 def is_fatal(error: ServerError) -> bool:

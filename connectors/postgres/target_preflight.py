@@ -4,7 +4,7 @@ Reads only. A question the server refuses is a finding of its own (`unchecked`):
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres import control_schema
@@ -23,7 +23,15 @@ CONNECTIONS_FREE_MIN: Final = 10
 """Free connections below which a warning is given: four appliers, four loaders, the control
 session, and one for whoever looks what is going on."""
 
-Check = Callable[[PostgresSession], Awaitable[Iterable[Finding]]]
+REPLICA_ROLE_REFUSED: Final = Finding(
+    "replica-role",
+    Severity.BLOCKS,
+    "the role may not set session_replication_role = replica on the target",
+    "GRANT SET ON PARAMETER session_replication_role TO <role> (PostgreSQL 15+; before, only a"
+    " superuser may), or leave the setting out",
+)
+
+Check: TypeAlias = Callable[[PostgresSession], Awaitable[Iterable[Finding]]]
 
 
 async def preflight(session: PostgresSession, relations: Sequence[Relation]) -> Sequence[Finding]:

@@ -91,3 +91,8 @@ async def rig(target: PostgresTarget, target_database: Database) -> AsyncIterato
             await transaction.save_lane(LANE, LaneRow(1, 0, ""))
             await transaction.commit()
         yield Rig(target_database, target, session)
+
+
+@pytest.fixture
+def target_dsn(target_database: Database) -> str:
+    return target_database.dsn
