@@ -98,6 +98,10 @@ class MemoryTarget:
             self._database.drop_session(session)
         self._sessions.clear()
 
+    def owns(self, session: ServerSession) -> bool:
+        """Whether this client's connection it is."""
+        return session in self._sessions
+
     async def _reach(self) -> None:
         """One trip to the server."""
         await asyncio.sleep(0)

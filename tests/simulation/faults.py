@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, cast
 
-from connectors.memory.database import MemoryDatabase
+from connectors.memory.database import MemoryDatabase, ServerSession
 from connectors.memory.source import MemorySource
 from connectors.memory.target import MemorySession, MemoryTarget
 from connectors.memory.transaction import ServerTransaction, State
@@ -102,8 +102,8 @@ class Decider:
         self.loop = loop
         self.met: dict[str, int] = {}
         """How often each fault struck: a fault that never strikes tests nothing."""
-        self.committing: dict[ServerTransaction, MemoryDatabase] = {}
-        """COMMITs on their way to the server."""
+        self.committing: dict[ServerTransaction, ServerSession] = {}
+        """COMMITs on their way to the server, and on which connection."""
 
     async def trip(self) -> None:
         """A way to a server."""
@@ -348,7 +348,7 @@ class FaultyTransaction:
         await decider.trip()
         self._strike()
         await self._inner.place(positions)
-        decider.committing[server] = self._database
+        decider.committing[server] = self._inner.session
         try:
             await decider.trip()
         finally:

@@ -116,10 +116,13 @@ async def _drive(world: World, scenario: Scenario, crashes: int) -> None:
         if scenario.target_losses:
             losing = _lose(world, scenario.target_losses)
             trouble.append(tasks.create_task(losing, name="lose"))
+        if scenario.zombies:
+            trouble.append(tasks.create_task(_stand_still(world, scenario.zombies), name="still"))
         await scenario.work(world, application)
         await asyncio.wait(trouble)
         world.decider.healed = True
         await _caught_up(world, LogPosition(world.source.offset))
+        await world.bury()
         until.set()
         await supervising
     world.check_end()
@@ -145,6 +148,18 @@ async def _crash(world: World, times: int) -> None:
         client = world.current
         if client.process.alive and not client.task.done():
             world.crash(client)
+
+
+async def _stand_still(world: World, times: int) -> None:
+    """Freeze the running process, let a successor take over, let the old one go on."""
+    for _ in range(times):
+        await asyncio.sleep(world.chance.uniform(0.0, 8.0))
+        client = world.current
+        if not client.process.alive or client.task.done():
+            continue
+        world.freeze(client)
+        await asyncio.sleep(world.chance.uniform(0.0, 30.0))
+        world.thaw(client)
 
 
 async def _lose(world: World, times: int) -> None:

@@ -1,9 +1,9 @@
 """Six stories over the whole engine. Each says what the source holds and what happens to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from connectors.memory.definitions import References, table
 from connectors.memory.storage import Table
@@ -26,8 +26,6 @@ from tests.simulation.world import REPLICATION, ViolationError, World
 KEYS: Final = tuple(b"k%02d" % i for i in range(12))
 LONG: Final = b"long" * 30
 
-Work: Any = Callable[[World, Application], Awaitable[None]]
-
 
 def public(name: str) -> TableName:
     return TableName("public", name)
@@ -39,7 +37,7 @@ class Scenario:
 
     name: str
     tables: Callable[[], Sequence[Table]]
-    work: "Callable[[World, Application], Awaitable[None]]"
+    work: Callable[[World, Application], Awaitable[None]]
     rows: int = 0
     """Rows there before the replication begins, in the first table."""
     mode: ApplyMode = ApplyMode.TABLE_PARALLEL
@@ -49,7 +47,8 @@ class Scenario:
     extra_check: Callable[[World], None] | None = None
     target_losses: int = 0
     """How often the target fails over to a copy that lacks its newest commits."""
-    more: Mapping[str, object] = field(default_factory=dict[str, object])
+    zombies: int = 0
+    """How often the process stands still, is replaced, and goes on."""
 
     def config(self) -> ReplicationConfig:
         return ReplicationConfig(
@@ -306,6 +305,7 @@ SCENARIOS: Final = {
             mode=ApplyMode.TRANSACTIONAL,
             extra_check=_sum_is_kept,
         ),
+        Scenario("zombie", _mixed_tables, _mix, zombies=2),
         Scenario("rewind", _mixed_tables, _mix, acknowledge_delay_seconds=20.0, target_losses=3),
     )
 }

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 from connectors.memory.control import CHECKPOINT, CHUNKS, QUARANTINE, TABLES
-from connectors.memory.database import MemoryDatabase
+from connectors.memory.database import MemoryDatabase, ServerSession
 from connectors.memory.source import MemorySource
 from connectors.memory.storage import Cells, Table
 from connectors.memory.target import MemoryTarget
 from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ReplicationConfig
-from engine.errors import PenstockError, Retry
+from engine.errors import FencedError, PenstockError, Retry
 from engine.model.chunk import ChunkDone
 from engine.model.position import LogPosition
 from engine.model.relation import TableName
@@ -71,13 +71,14 @@ class World:
     events_per_block: int = 100
     half_open_seconds_max: float = 0.0
     """How long a server may hold the connections of a client that died."""
-    lossy_target: bool = False
-    """The target may lose its last commits."""
     source: MemoryDatabase = field(init=False)
     target: MemoryDatabase = field(init=False)
+    current: Client = field(init=False)
+    """The process that carries the replication, as far as the world knows."""
     chance: random.Random = field(init=False)
     decider: Decider = field(init=False)
     disk: SimulatedDisk = field(default_factory=SimulatedDisk)
+    zombies: list[Client] = field(default_factory=list[Client])
     clients: list[Client] = field(default_factory=list[Client])
     models: dict[TableName, TableModel] = field(default_factory=dict[TableName, TableModel])
     lines: list[Line] = field(default_factory=list[Line])
@@ -110,7 +111,7 @@ class World:
 
     # --- processes ----------------------------------------------------------------------------
 
-    def start(self) -> Client:
+    def start(self, *, take_over: bool = False) -> Client:
         """A new process, with nothing but what the servers hold."""
         source = MemorySource(
             self.source, events_per_block=self.events_per_block, rows_per_buffer=3
@@ -135,6 +136,7 @@ class World:
             metrics=Metrics(REPLICATION),
             log=Log(self.lines.append, clock),
             stop=stop,
+            take_over=take_over,
             report=self._reported,
             process=f"process-{number}",
         )
@@ -153,8 +155,10 @@ class World:
         self.loop.note(f"crash of {client.process.name}")
         self.crashes += 1
         self.loop.kill(client.process)
-        for server in list(self.decider.committing):
-            self._decide_commit(server, self.decider.committing.pop(server))
+        for server, session in list(self.decider.committing.items()):
+            if client.target.owns(session):
+                del self.decider.committing[server]
+                self._decide_commit(server, session)
         delay = self.chance.uniform(0.0, self.half_open_seconds_max)
         if self.half_open_seconds_max and self.chance.random() < 0.5:
             with self.loop.inside(None):
@@ -165,18 +169,39 @@ class World:
         self.disk.crash(self.chance)
         self.ended.set()
 
-    def _decide_commit(self, server: ServerTransaction, database: MemoryDatabase) -> None:
+    def _decide_commit(self, server: ServerTransaction, session: ServerSession) -> None:
         """A COMMIT that was on its way: lost, or there already, or there later."""
         fate = self.chance.choice(("lost", "landed", "late"))
         self.loop.note(f"commit of {server.xid}: {fate}")
         if fate == "landed":
-            commit_quietly(database, server)
-        elif fate == "late":
-            for session in database.sessions.values():
-                if session.transaction is server:
-                    database.detach(session)
-                    break
-            self.decider.land_later(database, server)
+            commit_quietly(self.target, server)
+        elif fate == "late" and session.transaction is server:
+            self.decider.land_later(self.target, self.target.detach(session))
+
+    def freeze(self, client: Client) -> None:
+        """SIGSTOP: it stands still and holds on to everything; a successor takes over."""
+        self.loop.note(f"{client.process.name} stands still")
+        self.loop.stop_process(client.process)
+        self.zombies.append(client)
+        self.ended.set()
+
+    def thaw(self, client: Client) -> None:
+        self.loop.note(f"{client.process.name} goes on")
+        self.loop.continue_process(client.process)
+
+    async def bury(self) -> None:
+        """Every predecessor that stood still must learn by itself that it was replaced."""
+        for client in self.zombies:
+            if not client.process.alive or client is self.current:
+                continue
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await asyncio.wait([client.task])
+            except TimeoutError:
+                raise ViolationError(f"{client.process.name} never noticed") from None
+            error = client.task.exception()
+            if not isinstance(error, FencedError):
+                raise ViolationError(f"{client.process.name} ended with {error!r}") from error
 
     async def lose_commits(self) -> None:
         """The target fails over to a copy that lacks the newest commits. Only commits are lost
@@ -191,20 +216,25 @@ class World:
 
     async def supervise(self, until: asyncio.Event) -> None:
         """Keep one process running until `until` is set, then stop it and wait for its end."""
-        client = self.start()
+        client = self.current = self.start()
         while True:
             await self._wait(until)
-            if client.process.alive and not client.task.done():
+            self.ended.clear()
+            if client.process.alive and not client.process.stopped and not client.task.done():
+                if not until.is_set():
+                    continue  # a predecessor ended
                 client.stop.set()
                 await self._finish(client)
                 return
-            self.ended.clear()
-            self._judge_end(client)
+            winner = self._judge_end(client)
+            if winner is not None:
+                client = self.current = winner
+                continue
             self.restarts += 1
             if self.restarts > RESTARTS_MAX:
                 raise ViolationError(f"restarted {RESTARTS_MAX} times")
             await asyncio.sleep(RESTART_SECONDS)
-            client = self.start()
+            client = self.current = self.start(take_over=bool(self.zombies))
 
     async def _wait(self, until: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(event.wait()) for event in (self.ended, until)]
@@ -216,16 +246,21 @@ class World:
 
     async def _finish(self, client: Client) -> None:
         """The drain; a crash in it counts as the end."""
-        self.ended.clear()
-        if not client.task.done():
+        while client.process.alive and not client.task.done():
+            self.ended.clear()
             await self.ended.wait()
         if client.process.alive:
             self._judge_end(client)
 
-    def _judge_end(self, client: Client) -> None:
-        if not client.process.alive:
-            return
+    def _judge_end(self, client: Client) -> Client | None:
+        """Raise what must not end a replication. Gives the other process that may have won it: one
+        that stood still before its first claim comes back as a newcomer."""
+        if not client.process.alive or client.process.stopped:
+            return None
         error = client.task.exception()
+        if isinstance(error, FencedError) and self.zombies:
+            running = [c for c in self.clients if c.process.alive and not c.task.done()]
+            return next((c for c in running if not c.process.stopped), None)
         if error is None:
             if not client.stop.is_set():
                 raise ViolationError("the replication ended although nobody asked it to")
@@ -234,10 +269,7 @@ class World:
             Retry.QUARANTINE,
         ):
             raise ViolationError(f"{client.process.name} gave up: {error!r}") from error
-
-    @property
-    def current(self) -> Client:
-        return self.clients[-1]
+        return None
 
     # --- what is looked at --------------------------------------------------------------------
 
