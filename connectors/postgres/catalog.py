@@ -30,6 +30,7 @@ class CatalogColumn:
     type_oid: int
     modifier: int
     nullable: bool
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,17 @@ class Catalog:
         names = await self._type_names(c for table in tables for c in table.columns)
         return [self._relation(table.message, table, facts, names) for table in tables]
 
-    async def describe(self, message: RelationMessage) -> tuple[Relation, TypeFacts]:
-        """The relation that a message describes, completed, and its types."""
+    async def describe(
+        self, message: RelationMessage, *, numbered: bool = True
+    ) -> tuple[Relation, TypeFacts]:
+        """The relation that a message describes, completed, and its types. `numbered`: with the
+        attribute numbers that stand now at the places of its columns."""
         tables = await self.tables([message.oid])
         facts = await self.types(column.type_oid for column in message.columns)
         names = await self._type_names(message.columns)
-        return self._relation(message, tables[0] if tables else None, facts, names), facts
+        table = tables[0] if tables else None
+        relation = self._relation(message, table, facts, names)
+        return (relation if numbered else relation.unnumbered), facts
 
     async def types(self, oids: Iterable[int]) -> TypeFacts:
         """These types with everything they are made of."""
@@ -135,8 +141,9 @@ class Catalog:
                 self._format(facts, column.type_oid),
                 nullable.get((column.name, column.type_oid), True),
                 column.identity,
+                number,
             )
-            for column in message.columns
+            for column, number in zip(message.columns, _numbers(message, table), strict=True)
         ]
         return Relation(
             message.oid, message.schema, message.name, tuple(columns), _key(message, table),
@@ -145,6 +152,14 @@ class Catalog:
 
     def _format(self, facts: TypeFacts, oid: int) -> Format:
         return Format.TEXT if self.text_mode or not facts.has_send(oid) else Format.BINARY
+
+
+def _numbers(message: RelationMessage, table: CatalogTable | None) -> Sequence[int]:
+    """The attribute numbers that stand now at the places of the columns then; both are in the order
+    of their numbers. 0 when their counts differ. Whoever reads them must judge what they prove."""
+    if table is None or len(table.columns) != len(message.columns):
+        return [0] * len(message.columns)
+    return [column.number for column in table.columns]
 
 
 def _usable(message: RelationMessage, table: CatalogTable | None) -> RelationMessage:
@@ -180,7 +195,12 @@ def _table(row: asyncpg.Record) -> CatalogTable:
         columns=tuple(
             CatalogColumn(*values)
             for values in zip(
-                row["names"], row["types"], row["modifiers"], row["nullables"], strict=True
+                row["names"],
+                row["types"],
+                row["modifiers"],
+                row["nullables"],
+                row["numbers"],
+                strict=True,
             )
         ),
         primary_key=tuple(row["primary_key"] or ()),
@@ -211,7 +231,7 @@ _LEAF_KEY: Final = _INDEX_COLUMNS.format(
 _TABLES: Final = f"""
 SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
   c.relkind = 'p' AS partitioned, c.relreplident::text AS identity,
-  t.names, t.types, t.modifiers, t.nullables,
+  t.names, t.types, t.modifiers, t.nullables, t.numbers,
   ({_INDEX_COLUMNS.format(table="c.oid", which=_PRIMARY)}) AS primary_key,
   ({_ROOT_KEY}) AS identity_key,
   c.relkind <> 'p' OR NOT EXISTS (
@@ -226,7 +246,8 @@ CROSS JOIN LATERAL (
   SELECT coalesce(array_agg(a.attname::text ORDER BY a.attnum), '{{}}') AS names,
     coalesce(array_agg(a.atttypid::int8 ORDER BY a.attnum), '{{}}') AS types,
     coalesce(array_agg(a.atttypmod ORDER BY a.attnum), '{{}}') AS modifiers,
-    coalesce(array_agg(NOT a.attnotnull ORDER BY a.attnum), '{{}}') AS nullables
+    coalesce(array_agg(NOT a.attnotnull ORDER BY a.attnum), '{{}}') AS nullables,
+    coalesce(array_agg(a.attnum::int4 ORDER BY a.attnum), '{{}}') AS numbers
   FROM pg_catalog.pg_attribute a
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 ) t

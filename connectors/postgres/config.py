@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final, Self
 
+from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
 from engine.errors import ConfigError
 
 
@@ -45,7 +46,8 @@ class PostgresSourceConfig:
 
     `insert_only`: tables that cannot send UPDATE and DELETE are carried with their inserts.
     `origin_none`: leave out what came here by replication (PostgreSQL 16+), against loops.
-    `messages`: ask for logical messages (14+), which carry exact schema changes.
+    `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
+    those, with their function in `ddl_schema`, where the role may.
     `failover`: make the slot one that standbys may take over (17+).
     `wal_sender_timeout_ms`: set for our session; None keeps the server's.
     """
@@ -58,7 +60,8 @@ class PostgresSourceConfig:
     insert_only: bool = False
     text_mode: TextMode = TextMode.AUTO
     origin_none: bool = False
-    messages: bool = True
+    capture_ddl: bool = True
+    ddl_schema: str = DEFAULT_SCHEMA
     failover: bool = False
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     wal_sender_timeout_ms: int | None = None

@@ -3,26 +3,31 @@
 The only state is the relation cache and the transaction that is open. Bytes go in as the server
 sent them, parts of transactions come out. A table's description on the wire lacks nullability, type
 definitions and, under REPLICA IDENTITY FULL, the key: `feed` therefore stops before a Relation
-message and says what it needs in `wanted`; the caller looks it up and calls `define`.
+message and says what it needs in `wanted`; the caller looks it up and calls `define`. The same for
+a message of our event triggers that describes a table: what it says is exact, and the Relation
+message that follows it tells nothing new.
 
 See: PostgreSQL manual, Logical Replication Message Formats.
 """
 
 import struct
 from collections.abc import Callable, Sequence
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, NoReturn
 
+from connectors.postgres.ddl_capture_message import (
+    DropTold,
+    RewriteTold,
+    TableTold,
+    parse,
+)
 from connectors.postgres.lsn import EPOCH_OFFSET_US, lsn_text, widen_xid
 from connectors.postgres.relation_message import RelationMessage, parse_relation
+from connectors.postgres.relation_versions import RelationVersions
 from connectors.postgres.rowcode import Action, actions
 from engine.errors import DecodeError
-from engine.model.change import Event, Part, SchemaChanged, Transaction, Truncate
+from engine.model.change import Event, Part, SchemaChanged, SchemaStep, Transaction, Truncate
 from engine.model.position import LogPosition
 from engine.model.relation import Relation
-
-MessageHandler: TypeAlias = Callable[[bytes], Sequence[Event]]
-"""Given the content of a transactional logical message with our prefix; its events join the
-transaction at that place. It must be pure and raise nothing but DecodeError."""
 
 MESSAGE_PREFIX: Final = b"penstock"
 """Prefix of the logical messages that are ours; others belong to somebody else."""
@@ -41,7 +46,7 @@ class PgOutputDecoder:
 
     `start` is where a message begins in each buffer, so that buffers need not be cut. `known` holds
     the last version of each relation by OID, may be kept from one stream to the next and is
-    updated. `xid` is a recent 64-bit transaction id, `handler` takes our own logical messages.
+    updated. `xid` is a recent 64-bit transaction id.
     """
 
     def __init__(
@@ -50,18 +55,17 @@ class PgOutputDecoder:
         *,
         start: int = 0,
         xid: int = 0,
-        handler: MessageHandler | None = None,
     ) -> None:
         self.wanted: RelationMessage | None = None
         self.passed = 0
         """End LSN of the last transaction that held nothing for us, or 0."""
         self.committed_at_us = 0
         """Commit time of the newest transaction, on the server's clock; 0 before the first."""
-        self._known = known
         self._seen: dict[int, Relation] = {}
         self._start = start
         self._xid = xid
-        self._handler = handler
+        self._versions = RelationVersions(known)
+        self._told: TableTold | None = None
         self._actions: dict[bytes, Action] = {}
         self._parts: list[Part] = []
         self._part: Part | None = None
@@ -107,19 +111,21 @@ class PgOutputDecoder:
             append = self._append()
         return len(messages)
 
-    def define(self, relation: Relation) -> None:
-        """Answer `wanted` with the relation it describes; equal content keeps the older object."""
+    def define(self, relation: Relation, added: Sequence[SchemaStep] = ()) -> None:
+        """Answer `wanted` with the relation it describes; equal content keeps the older object.
+        `added`: facts about columns that may be new, for a reader who has no exact ones."""
         assert self.wanted is not None
+        told, self._told = self._told, None
         oid, self.wanted = self.wanted.oid, None
         part = self._opened("Relation")
-        known = self._known.get(oid)
-        after = known if known == relation else relation
-        assert after is not None
-        if self._seen.get(oid) is after:
+        if told is not None:
+            self._tell(part, self._versions.told(told, relation))
             return
-        part.events.append(SchemaChanged(after.table, _before(known, after), after, exact=False))
-        self._uncounted += 1
-        self._adopt(oid, after)
+        after, events = self._versions.described(oid, relation, added)
+        if self._seen.get(oid) is not after:
+            self._tell(part, events)
+            self._seen[oid] = after
+            self._actions.update(actions(after, oid, self._start))
 
     def take(self) -> list[Part]:
         """The parts decoded since the last call. An open transaction goes on in a new part."""
@@ -151,6 +157,7 @@ class PgOutputDecoder:
         self.committed_at_us = time_us + EPOCH_OFFSET_US
         self._part = Part(Transaction(final, self._xid, self.committed_at_us), 1)
         self._uncounted = 0
+        self._versions.begin()
 
     def _commit(self, data: bytes) -> None:
         _, _, commit, end, _ = _exactly(_COMMIT, data)
@@ -182,10 +189,21 @@ class PgOutputDecoder:
         (size,) = struct.unpack_from(">I", data, end + 1)
         if end + 5 + size != len(data):
             raise self._error("a logical message is not as long as it says")
-        if self._handler is None or data[_MESSAGE.size : end] != MESSAGE_PREFIX:
-            return
-        if flags & _TRANSACTIONAL:
-            self._add(self._opened("Message"), self._handler(data[end + 5 :]))
+        if flags & _TRANSACTIONAL and data[_MESSAGE.size : end] == MESSAGE_PREFIX:
+            self._take_told(self._opened("Message"), data[end + 5 :])
+
+    def _take_told(self, part: Part, content: bytes) -> None:
+        """A message of our event triggers."""
+        told = parse(content)
+        if isinstance(told, TableTold):
+            self._told, self.wanted = told, told.message
+        elif isinstance(told, RewriteTold):
+            self._versions.rewriting(told)
+        elif isinstance(told, DropTold):
+            self._seen.pop(told.oid, None)
+            self._tell(part, self._versions.dropped(told))
+        else:
+            self._tell(part, self._versions.unread(told))
 
     def _ignore(self, data: bytes) -> None:
         """Origin and Type: nothing in them that is not known from elsewhere."""
@@ -219,18 +237,9 @@ class PgOutputDecoder:
         self._part = Part(part.transaction, part.first + counted)
         self._uncounted = 0
 
-    def _add(self, part: Part, events: Sequence[Event]) -> None:
-        """Join the events of a logical message; a relation version they bring becomes the known."""
-        for event in events:
-            part.events.append(event)
-            if isinstance(event, SchemaChanged):
-                self._uncounted += 1
-                if event.after is not None:
-                    self._known[event.after.id] = event.after
-
-    def _adopt(self, oid: int, relation: Relation) -> None:
-        self._known[oid] = self._seen[oid] = relation
-        self._actions.update(actions(relation, oid, self._start))
+    def _tell(self, part: Part, events: Sequence[SchemaChanged]) -> None:
+        part.events.extend(events)
+        self._uncounted += len(events)
 
     def _seen_relation(self, oid: int) -> Relation:
         relation = self._seen.get(oid)
@@ -246,10 +255,6 @@ class PgOutputDecoder:
         ordinal = part.first + len(part.events) - self._uncounted
         where = f"{lsn_text(part.transaction.coordinate)}+{ordinal}"
         return DecodeError(f"{what}, at {where}", context={"position": where})
-
-
-def _before(known: Relation | None, after: Relation) -> Relation | None:
-    return None if known is after else known
 
 
 def _exactly(layout: struct.Struct, data: bytes) -> tuple[int, ...]:

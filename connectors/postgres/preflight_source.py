@@ -11,6 +11,7 @@ from connectors._sql.quoting import identifier
 from connectors.postgres import preflight_tables
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.config import PostgresSourceConfig
+from connectors.postgres.ddl_capture import WITHOUT, DdlCapture
 from connectors.postgres.publication import EVERYTHING, Publications
 from connectors.postgres.replication import ReplicationConnection
 from connectors.postgres.server import BINARY_FROM, Server, read_server
@@ -50,6 +51,7 @@ class PreflightSource:
             "transactions": self._transactions,
             "tables": lambda: preflight_tables.findings(self._sql, self._config, relations),
             "types": lambda: self._types(server, relations),
+            "schema-changes": lambda: self._schema_changes(server),
         }
         for name, check in checks.items():
             try:
@@ -149,6 +151,14 @@ class PreflightSource:
             )
             for row in rows
         ]  # fmt: skip
+
+    async def _schema_changes(self, server: Server) -> Sequence[Finding]:
+        config = self._config
+        if not config.capture_ddl:
+            text = f"CaptureDdls is false; {WITHOUT}"
+            return [Finding("schema-changes", TELLS, text)]
+        capture = DdlCapture(self._sql, config.ddl_schema, config.made)
+        return await capture.findings(server.version)
 
     async def _types(self, server: Server, relations: Sequence[Relation]) -> Sequence[Finding]:
         if server.version < BINARY_FROM:

@@ -374,10 +374,8 @@ class PostgresSource:
             check=self._check_now_and_then,
         )
 
-    async def _describe(
-        self, message: RelationMessage
-    ) -> tuple[Relation, Sequence[SchemaStep]]:
-        relation, facts = await self._catalog.describe(message)
+    async def _describe(self, message: RelationMessage) -> tuple[Relation, Sequence[SchemaStep]]:
+        relation, facts = await self._catalog.describe(message, numbered=not self._capturing)
         if not self._catalog.text_mode:
             for column in relation.columns:
                 if facts.unsendable(column.type.oid):
@@ -385,8 +383,7 @@ class PostgresSource:
                         f"{relation.qualified}, column {column.name}: {column.type.name} has no"
                         " binary form that means the same elsewhere"
                     )
-        added = () if self._capturing else await added_columns(self._sql, message, relation)
-        return relation, added
+        return relation, await added_columns(self._sql, message, relation)
 
     async def _check_now_and_then(self) -> None:
         await self._check_publications()

@@ -7,7 +7,7 @@ single transaction is not delayed.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from connectors.postgres.errors import TextModeNeededError
@@ -17,12 +17,12 @@ from connectors.postgres.relation_message import RelationMessage
 from connectors.postgres.replication import Drained, ReplicationConnection
 from engine.contracts import Clock
 from engine.errors import SourceConnectionError, SourceError
-from engine.model.change import Block, Change, Part
+from engine.model.change import Block, Change, Part, SchemaStep
 from engine.model.position import LogPosition
 from engine.model.relation import Relation
 
-Describe: TypeAlias = Callable[[RelationMessage], Awaitable[Relation]]
-"""Completes a Relation message from the catalog."""
+Describe: TypeAlias = Callable[[RelationMessage], Awaitable[tuple[Relation, Sequence[SchemaStep]]]]
+"""Completes a Relation message from the catalog; with facts about columns that may be new."""
 
 PACE_SECONDS: Final = 0.001
 """Wait between two reads while behind. At 150,000 messages a second it gathers 15 KB."""
@@ -150,7 +150,7 @@ class LogStream:
         done = 0
         while (done := decoder.feed(messages, done)) < len(messages):
             assert decoder.wanted is not None
-            decoder.define(await self._describe(decoder.wanted))
+            decoder.define(*await self._describe(decoder.wanted))
             done += 1
         parts = decoder.take()
         idle = self._idle(parts, drained)

@@ -4,7 +4,7 @@ Versions are equal by content, so the same description sent again after a reconn
 version. Hot loops compare relations with `is`; a source hands out one object per version.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
@@ -49,6 +49,9 @@ class Column:
     nullable: bool = True
     identity: bool = False
     """True when it belongs to what the log sends of an old row (the replica identity)."""
+    number: int = field(default=0, compare=False)
+    """The column's number in the source's catalog, which it keeps when it is renamed and which no
+    other column of the table ever gets; 0 when unknown. Versions are equal without it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,16 @@ class Relation:
     @cached_property
     def table(self) -> "TableName":
         return TableName(self.schema, self.name)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether the attribute number of every column is known."""
+        return all(column.number for column in self.columns)
+
+    @property
+    def unnumbered(self) -> "Relation":
+        """The same version, its attribute numbers unknown."""
+        return replace(self, columns=tuple([replace(c, number=0) for c in self.columns]))
 
     def key_of(self, row: Row) -> Key:
         """The key columns of a row."""

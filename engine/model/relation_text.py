@@ -30,6 +30,7 @@ def _column(column: Column) -> dict[str, object]:
         "format": column.format.value,
         "nullable": column.nullable,
         "identity": column.identity,
+        "number": column.number,
     }
 
 
@@ -50,6 +51,7 @@ def parse(text: str) -> Relation:
                 format=Format(c["format"]),
                 nullable=c["nullable"],
                 identity=c["identity"],
+                number=c.get("number", 0),
             )
             for c in raw["columns"]
         ),

@@ -1,0 +1,273 @@
+"""(pure) The event triggers that tell of schema changes, as SQL.
+
+They write transactional logical messages: a message stands in the log where the change happened,
+and a change that is rolled back leaves none. A message holds facts of the catalog: names, types,
+attribute numbers, and the constant default of a column that is new, because existing rows have it.
+Never the text of a statement, which holds values.
+
+What the application may rely on: its statement never fails because of them (every error inside is
+caught and becomes a WARNING), they take no lock, and they only look at catalogs, with the rights of
+whoever runs the statement and a fixed search_path. Commands that change no table are not looked at.
+
+A message that could not be made is told as such (`unread`), so nobody guesses.
+"""
+
+from typing import Final
+
+from connectors._sql.quoting import identifier, literal
+
+VERSION: Final = 1
+"""Of the messages and of the function that writes them; stands in each and in its comment."""
+
+FUNCTION: Final = "penstock_capture_ddl"
+
+DEFAULT_SCHEMA: Final = "penstock"
+
+TRIGGERS: Final = {
+    "penstock_ddl": "ddl_command_end",
+    "penstock_drop": "sql_drop",
+    "penstock_rewrite": "table_rewrite",
+}
+"""Event triggers by name; they belong to a database, so all replications from it share them."""
+
+NOTE: Final = f"penstock schema change capture {VERSION}"
+"""The function's comment."""
+
+SCHEMA_NOTE: Final = "made by penstock for its event triggers"
+"""Comment of a schema that we made, and may drop again when it is empty."""
+
+DEFAULT_BYTES_MAX: Final = 8192
+"""A longer default is not told: a message is no place for it, and the table is loaded again."""
+
+END_PREFIX: Final = "penstock-end"
+"""Prefix of an empty message that only keeps ours apart from what follows."""
+
+_TAGS: Final = (
+    "ALTER TABLE", "CREATE TABLE", "CREATE TABLE AS", "SELECT INTO", "CREATE SCHEMA",
+    "ALTER SCHEMA", "ALTER TYPE", "ALTER DOMAIN", "ALTER EXTENSION", "CREATE EXTENSION",
+)  # fmt: skip
+"""Commands after which a table's description may be another."""
+
+
+def install(schema: str, *, make_schema: bool) -> list[str]:
+    """Statements that make everything, or bring it to this version. `schema`: of the function."""
+    function = f"{identifier(schema)}.{FUNCTION}"
+    made = [
+        f"CREATE SCHEMA {identifier(schema)}",
+        f"COMMENT ON SCHEMA {identifier(schema)} IS {literal(SCHEMA_NOTE)}",
+    ]
+    return [
+        *made * make_schema,
+        _FUNCTION.replace("@function", function).replace("@schema", literal(schema)),
+        f"COMMENT ON FUNCTION {function}() IS {literal(NOTE)}",
+        *[text for name in TRIGGERS for text in _trigger(name, function)],
+    ]
+
+
+def _trigger(name: str, function: str) -> list[str]:
+    """ALWAYS: also in sessions with `session_replication_role = replica`."""
+    event = TRIGGERS[name]
+    tags = ", ".join(literal(tag) for tag in _TAGS)
+    only = f" WHEN TAG IN ({tags})" if event == "ddl_command_end" else ""
+    return [
+        f"DROP EVENT TRIGGER IF EXISTS {name}",
+        f"CREATE EVENT TRIGGER {name} ON {event}{only} EXECUTE FUNCTION {function}()",
+        f"ALTER EVENT TRIGGER {name} ENABLE ALWAYS",
+    ]
+
+
+def remove(schema: str) -> list[str]:
+    """Statements that drop the triggers and their function."""
+    return [
+        *[f"DROP EVENT TRIGGER IF EXISTS {name}" for name in TRIGGERS],
+        f"DROP FUNCTION IF EXISTS {identifier(schema)}.{FUNCTION}()",
+    ]
+
+
+def script(schema: str = DEFAULT_SCHEMA) -> str:
+    """The same as `install`, for a superuser to run with psql."""
+    statements = [f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}"]
+    statements += install(schema, make_schema=False)
+    return "BEGIN;\n" + "".join(f"{text.strip()};\n" for text in statements) + "COMMIT;\n"
+
+
+FIND: Final = f"""
+SELECT n.nspname::text AS schema,
+  pg_catalog.obj_description(p.oid, 'pg_proc') AS note,
+  pg_catalog.array_agg(t.evtname::text) AS triggers,
+  pg_catalog.bool_and(t.evtenabled IN ('O', 'A')) AS enabled,
+  pg_catalog.bool_and(pg_catalog.pg_has_role(t.evtowner, 'USAGE')) AS ours
+FROM pg_catalog.pg_event_trigger t
+JOIN pg_catalog.pg_proc p ON p.oid = t.evtfoid
+JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+WHERE t.evtname IN ({", ".join(literal(name) for name in TRIGGERS)})
+  AND p.proname = '{FUNCTION}'
+GROUP BY 1, 2
+"""
+
+ROLE: Final = """
+SELECT r.rolname::text AS role, r.rolsuper AS superuser, EXISTS (
+    SELECT FROM pg_catalog.pg_roles m
+    WHERE m.rolname IN ('rds_superuser', 'cloudsqlsuperuser', 'azure_pg_admin')
+      AND pg_catalog.pg_has_role(m.oid, 'MEMBER')) AS provider,
+  EXISTS (SELECT FROM pg_catalog.pg_namespace WHERE nspname = $1::text) AS schema
+FROM pg_catalog.pg_roles r WHERE r.rolname = current_user
+"""
+
+OTHERS: Final = """
+SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication p
+WHERE pg_catalog.obj_description(p.oid, 'pg_publication') LIKE '{"penstock": %'
+  AND p.pubname <> ALL ($1::text[])
+"""
+"""Publications of other replications, which still need the triggers."""
+
+SCHEMA_DROPPABLE: Final = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace n
+  WHERE n.nspname = $1::text AND pg_catalog.pg_has_role(n.nspowner, 'USAGE')
+    AND pg_catalog.obj_description(n.oid, 'pg_namespace') = $2::text
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+      WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = n.oid))
+"""
+
+_FUNCTION: Final = r"""
+CREATE OR REPLACE FUNCTION @function() RETURNS event_trigger LANGUAGE plpgsql
+SET search_path = pg_catalog, pg_temp
+SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off
+AS $penstock$
+DECLARE
+  tables oid[];
+  one oid;
+  stack text;
+  content text;
+  state text;
+BEGIN
+  IF tg_event = 'table_rewrite' THEN
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    one := pg_event_trigger_table_rewrite_oid();
+    one := coalesce(pg_partition_root(one), one);
+    -- `plain`: sent by the client itself, and nowhere in what it sent stands USING, so a column
+    -- that changed its type was converted by the types' own cast.
+    PERFORM pg_logical_emit_message(true, 'penstock', convert_to(json_build_object(
+      'v', 1, 'event', 'rewrite', 'oid', one::int8,
+      'reason', pg_event_trigger_table_rewrite_reason(),
+      'plain', strpos(stack, E'\n') = 0 AND current_query() ~* 'alter'
+        AND current_query() !~* 'using')::text, 'UTF8'));
+    PERFORM pg_logical_emit_message(true, '@end', '');
+    RETURN;
+  END IF;
+
+  IF tg_event = 'sql_drop' THEN
+    FOR content IN
+      SELECT json_build_object('v', 1, 'event', 'drop', 'oid', d.objid::int8,
+        'schema', d.schema_name, 'name', d.object_name)::text
+      FROM pg_event_trigger_dropped_objects() d
+      WHERE d.object_type = 'table' AND d.objsubid = 0 AND NOT d.is_temporary
+    LOOP
+      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(content, 'UTF8'));
+    END LOOP;
+    -- Columns that went with something else (DROP TYPE ... CASCADE).
+    tables := ARRAY(
+      SELECT DISTINCT d.objid FROM pg_event_trigger_dropped_objects() d
+      WHERE d.object_type = 'table column' AND NOT d.is_temporary AND tg_tag <> 'ALTER TABLE');
+  ELSE
+    tables := ARRAY(
+      WITH RECURSIVE touched AS (
+        SELECT d.classid, d.objid FROM pg_event_trigger_ddl_commands() d
+        WHERE d.schema_name IS DISTINCT FROM 'pg_temp' AND d.classid IN (
+          'pg_class'::regclass, 'pg_type'::regclass, 'pg_namespace'::regclass)
+      ), reached AS (
+        SELECT t.classid, t.objid FROM touched t
+        UNION
+        SELECT 'pg_class'::regclass::oid, c.oid FROM touched t
+        JOIN pg_class c ON c.relnamespace = t.objid
+        WHERE t.classid = 'pg_namespace'::regclass AND tg_tag = 'ALTER SCHEMA'
+        UNION
+        SELECT n.classid, n.objid FROM reached r CROSS JOIN LATERAL (
+          SELECT 'pg_class'::regclass::oid AS classid, i.inhrelid AS objid FROM pg_inherits i
+          WHERE r.classid = 'pg_class'::regclass AND i.inhparent = r.objid
+          UNION ALL
+          SELECT 'pg_type'::regclass::oid, c.reltype FROM pg_class c
+          WHERE r.classid = 'pg_class'::regclass AND c.oid = r.objid
+            AND c.relkind IN ('r', 'p', 'c')
+          UNION ALL
+          SELECT d.classid, d.objid FROM pg_depend d
+          WHERE r.classid = 'pg_type'::regclass AND d.refclassid = 'pg_type'::regclass
+            AND d.refobjid = r.objid
+            AND d.classid IN ('pg_type'::regclass, 'pg_class'::regclass)
+        ) n
+      )
+      SELECT DISTINCT r.objid FROM reached r WHERE r.classid = 'pg_class'::regclass);
+  END IF;
+
+  FOR one IN
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY (tables) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+      AND NOT c.relispartition AND n.nspname !~ '^pg_'
+      AND n.nspname NOT IN ('information_schema', @schema)
+    ORDER BY c.oid
+  LOOP
+    BEGIN
+      SELECT json_build_object('v', 1, 'event', 'table', 'oid', c.oid::int8,
+        'schema', n.nspname, 'name', c.relname, 'identity', c.relreplident,
+        'primary', (SELECT json_agg(k.attnum ORDER BY k.place)
+          FROM pg_index i
+          CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+          WHERE i.indrelid = c.oid AND i.indisvalid AND i.indisprimary
+            AND k.place <= i.indnkeyatts),
+        'key', (SELECT json_agg(k.attnum ORDER BY k.place)
+          FROM pg_index i
+          CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+          WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
+            AND k.place <= i.indnkeyatts
+            AND CASE c.relreplident WHEN 'd' THEN i.indisprimary
+              WHEN 'i' THEN i.indisreplident ELSE false END),
+        'columns', (SELECT coalesce(json_agg(json_build_object(
+            'number', a.attnum, 'name', a.attname, 'oid', a.atttypid::int8, 'mod', a.atttypmod,
+            'type', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull,
+            'new', age(a.xmin) <= 0, 'default', f.told) ORDER BY a.attnum), '[]'::json)
+          FROM pg_attribute a
+          JOIN pg_type t ON t.oid = a.atttypid
+          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+          -- A partitioned table stores nothing itself; what its rows have stands at a partition.
+          LEFT JOIN LATERAL (
+            SELECT l.atthasmissing AS has, array_to_string(l.attmissingval, '') AS value
+            FROM pg_attribute l
+            WHERE age(a.xmin) <= 0 AND l.attname = a.attname AND l.attrelid = CASE c.relkind
+              WHEN 'r' THEN c.oid
+              ELSE (SELECT p.relid FROM pg_partition_tree(c.oid) p WHERE p.isleaf LIMIT 1) END
+          ) s ON true
+          CROSS JOIN LATERAL (SELECT CASE
+            WHEN age(a.xmin) > 0 THEN NULL
+            WHEN s.has AND length(s.value) <= @longest THEN json_build_object('value', s.value)
+            WHEN s.has OR a.attidentity <> '' THEN json_build_object('computed', true)
+            WHEN d.oid IS NULL AND t.typdefaultbin IS NULL THEN NULL
+            WHEN d.oid IS NOT NULL
+              AND length(pg_get_expr(d.adbin, d.adrelid)) <= @longest
+              AND d.adbin::text !~
+                '[{](SQLVALUEFUNCTION|NEXTVALUEEXPR|COERCEVIAIO|SUBLINK|PARAM|XMLEXPR)'
+              AND NOT EXISTS (
+                SELECT FROM regexp_matches(d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') m(ids)
+                LEFT JOIN pg_proc p ON p.oid = m.ids[1]::oid
+                WHERE p.provolatile IS DISTINCT FROM 'i')
+              THEN json_build_object('expression', pg_get_expr(d.adbin, d.adrelid))
+            ELSE json_build_object('computed', true) END) AS f(told)
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+            AND a.attgenerated = ''))::text
+      INTO content
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = one;
+      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(content, 'UTF8'));
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
+      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(json_build_object(
+        'v', 1, 'event', 'unread', 'oid', one::int8, 'sqlstate', state)::text, 'UTF8'));
+    END;
+  END LOOP;
+  -- A message counts from where its record ends, which is where the next row's record begins; when
+  -- the two belong to different subtransactions the row may then come first. Not with one between.
+  PERFORM pg_logical_emit_message(true, '@end', '');
+EXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'penstock could not note a schema change (SQLSTATE %)', SQLSTATE;
+END
+$penstock$
+""".replace("@longest", str(DEFAULT_BYTES_MAX)).replace("@end", END_PREFIX)

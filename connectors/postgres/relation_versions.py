@@ -1,0 +1,103 @@
+"""(pure) The last version of each table, and what is told when another comes.
+
+Two witnesses speak of a table: Relation messages, which say names and types and nothing of what
+happened, and the event triggers' messages, which are exact. A version that a trigger announced is
+not told again when the Relation message for its first row follows.
+"""
+
+from collections.abc import Sequence
+
+from connectors.postgres.ddl_capture_message import (
+    DropTold,
+    RewriteTold,
+    TableTold,
+    UnreadTold,
+)
+from engine.model.change import SchemaChanged, SchemaStep
+from engine.model.relation import Relation
+
+
+class RelationVersions:
+    """`known` holds the last version of each relation by OID; it is updated."""
+
+    def __init__(self, known: dict[int, Relation]) -> None:
+        self._known = known
+        self._announced: set[int] = set()
+        self._rewrites: dict[int, list[RewriteTold]] = {}
+        self._unread: dict[int, SchemaStep] = {}
+
+    def begin(self) -> None:
+        """A transaction begins: what was noted for a command of the last one is void."""
+        self._rewrites.clear()
+
+    def described(
+        self, oid: int, relation: Relation, added: Sequence[SchemaStep]
+    ) -> tuple[Relation, list[SchemaChanged]]:
+        """A Relation message: the version it means, and what is to be told of it. Equal content
+        keeps the older object. `added`: facts about columns, should they be new."""
+        known = self._known.get(oid)
+        announced = oid in self._announced
+        kept = known is not None and (_alike(known, relation) if announced else known == relation)
+        after = known if kept and known is not None else relation
+        before = None if known is after else known
+        self._known[oid] = after
+        step = self._unread.pop(oid, None)
+        if step is not None:
+            return after, [SchemaChanged(after.table, before, after, True, (step,))]
+        if kept and announced:
+            return after, []
+        return after, [SchemaChanged(after.table, before, after, False, tuple(added))]
+
+    def told(self, told: TableTold, relation: Relation) -> list[SchemaChanged]:
+        """A table as a trigger described it after a command, completed by `relation`."""
+        after = told.completed(relation)
+        known = self._known.get(told.oid)
+        rewrites = self._rewrites.pop(told.oid, [])
+        computed = [rewrite.step for rewrite in rewrites if rewrite.step is not None]
+        if known is not None and _same(known, after) and not computed:
+            return []
+        self._known[told.oid] = after
+        self._announced.add(told.oid)
+        added = [c.added(rewritten=bool(rewrites)) for c in told.columns if c.new]
+        if known is None or known.table == after.table:
+            return [SchemaChanged(after.table, known, after, True, (*computed, *added))]
+        return [
+            SchemaChanged(known.table, known, after, True, (SchemaStep("rename-table"),)),
+            SchemaChanged(after.table, None, after, True, (*computed, *added)),
+        ]
+
+    def dropped(self, told: DropTold) -> list[SchemaChanged]:
+        known = self._known.pop(told.oid, None)
+        before = known or Relation(told.oid, told.schema, told.name, ())
+        return [SchemaChanged(before.table, before, None, True, (SchemaStep("drop-table"),))]
+
+    def rewriting(self, told: RewriteTold) -> None:
+        """A command is about to write a table anew; its description follows."""
+        self._rewrites.setdefault(told.oid, []).append(told)
+
+    def unread(self, told: UnreadTold) -> list[SchemaChanged]:
+        """A trigger could not describe a table; of one that is not known it is told with its next
+        Relation message."""
+        known = self._known.get(told.oid)
+        if known is None:
+            self._unread[told.oid] = told.step
+            return []
+        return [SchemaChanged(known.table, known, known, True, (told.step,))]
+
+
+def _same(known: Relation, after: Relation) -> bool:
+    """Equal, and known to have the same attributes."""
+    numbers = [column.number for column in known.columns]
+    return known == after and numbers == [column.number for column in after.columns]
+
+
+def _alike(known: Relation, relation: Relation) -> bool:
+    """Whether a Relation message describes the version that was announced; what it was completed
+    with is of now, and may be younger."""
+    if known.table != relation.table or len(known.columns) != len(relation.columns):
+        return False
+    return known.replica_identity is relation.replica_identity and all(
+        (a.name, a.type.oid, a.type.modifier, a.identity)
+        == (b.name, b.type.oid, b.type.modifier, b.identity)
+        for a, b in zip(known.columns, relation.columns, strict=True)
+    )
