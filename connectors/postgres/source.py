@@ -406,7 +406,7 @@ class PostgresSource:
         hurt = [t for t in tables.values() if t.usable_identity is ReplicaIdentity.NOTHING]
         if hurt:
             kept = found.members.keys() - {table.oid for table in hurt}
-            statements = await main.changes({oid: found.members[oid] for oid in kept})
+            statements = await main.changes({oid: found.members[oid] for oid in sorted(kept)})
             await change(self._sql, "taking tables out of the publication", statements)
             _check_identities(hurt)
 
