@@ -151,4 +151,4 @@ def _is_enum(column: ColumnType) -> bool:
 
 
 def _travels_without_oids(column: ColumnType) -> bool:
-    return not column.name.endswith("[]") and not column.definition.startswith("composite")
+    return "array(" not in column.definition and "composite(" not in column.definition
