@@ -15,8 +15,10 @@ from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Random
 from engine.model.batch import Run, Written
 from engine.model.change import SchemaChanged, Truncate
+from engine.model.finding import Finding
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
+from engine.model.table import TableDefinition
 from engine.model.value import Row
 
 
@@ -71,6 +73,29 @@ class BlackholeTarget:
     async def prepare_control(self) -> None: ...
 
     async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None: ...
+
+    # --- tables: every one is there, empty and of the right shape --------------------------------
+
+    async def relation(self, table: TableName) -> Relation | None:
+        """Nothing is known of tables."""
+        return None
+
+    async def empty(self, table: TableName) -> bool:
+        return True
+
+    async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None: ...
+
+    async def load_form(self, relation: Relation) -> str:
+        """The form in which the source's own kind of target would take it."""
+        return f"{relation.wire}-binary"
+
+    async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
+        return ()
+
+    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
+        return ()
+
+    # --- sessions -------------------------------------------------------------------------------
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator["BlackholeSession"]:
