@@ -144,8 +144,14 @@ class World:
         client = Client(process, task, source, target, stop)
         self.clients.append(client)
         with self.loop.inside(None):
-            task.add_done_callback(lambda _: self.ended.set())
+            task.add_done_callback(self._process_ended)
         return client
+
+    def _process_ended(self, task: "asyncio.Task[object]") -> None:
+        """Its error is looked at by whoever waits for the process."""
+        if not task.cancelled():
+            task.exception()
+        self.ended.set()
 
     def _reported(self, event: str, facts: Mapping[str, object]) -> None:
         self.loop.note(f"{event} {dict(facts)}")
@@ -191,16 +197,14 @@ class World:
 
     async def bury(self) -> None:
         """Every predecessor that stood still must learn by itself that it was replaced."""
+        deadline = self.loop.time() + PATIENCE_SECONDS
         for client in self.zombies:
-            if not client.process.alive or client is self.current:
-                continue
-            try:
-                async with asyncio.timeout(PATIENCE_SECONDS):
-                    await asyncio.wait([client.task])
-            except TimeoutError:
-                raise ViolationError(f"{client.process.name} never noticed") from None
-            error = client.task.exception()
-            if not isinstance(error, FencedError):
+            while client.process.alive and client is not self.current and not client.task.done():
+                if self.loop.time() > deadline:
+                    raise ViolationError(f"{client.process.name} never noticed")
+                await asyncio.sleep(RESTART_SECONDS)
+            error = client.task.exception() if client.task.done() else None
+            if error is not None and not isinstance(error, FencedError):
                 raise ViolationError(f"{client.process.name} ended with {error!r}") from error
 
     async def lose_commits(self) -> None:
