@@ -23,8 +23,15 @@ help: ## What can be made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
+.venv/.accelerated: .venv/.installed connectors/postgres/_accelerated.c
+	$(BIN)/python -m connectors.postgres.build_compiled
+	touch $@
+
+.PHONY: accelerate
+accelerate: .venv/.accelerated ## Compile the loops that run per row, where a C compiler is
+
 .PHONY: install
-install: .venv/.installed ## Make .venv with the `penstock` command
+install: .venv/.installed .venv/.accelerated ## Make .venv with the `penstock` command
 
 .PHONY: servers
 servers: install ## Fetch the servers that tests use

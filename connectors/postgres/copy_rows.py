@@ -1,4 +1,4 @@
-"""Rows to the binary COPY format, by one generated expression per shape. (pure)
+"""Rows to the binary COPY format, by one generated expression per shape, or in C. (pure)
 
 Source: PostgreSQL manual, COPY, "Binary Format": a signature, flags and a header extension length;
 per row a 16-bit field count, per field a 32-bit length (-1 for NULL) and the bytes; at the end a
@@ -6,10 +6,11 @@ field count of -1. Measured: 0.3 us a row of five columns, a third of packing ro
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from struct import Struct
 from typing import Final, TypeAlias
 
+from connectors.postgres import compiled
 from engine.model.value import Row
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8
@@ -45,12 +46,18 @@ class _Lengths(dict[int, bytes]):
 _LENGTHS: Final = _Lengths((n, _length(n)) for n in range(LENGTHS_KEPT))
 
 
-@lru_cache(maxsize=1024)
 def compile_encoder(indexes: tuple[int, ...], width: int) -> Encoder:
     """A function that encodes rows of `width` values, of which `indexes` are written, in order.
 
     A value is bytes or None; UNCHANGED in a written column is the caller's mistake (TypeError).
     """
+    if compiled.LOOPS is not None:
+        return partial(compiled.LOOPS.encode_rows, indexes, width)
+    return _generate_encoder(indexes, width)
+
+
+@lru_cache(maxsize=1024)
+def _generate_encoder(indexes: tuple[int, ...], width: int) -> Encoder:
     written = set(indexes)
     names = [f"v{i}" if i in written else "_" for i in range(width)]
     fields = ", ".join(f"L[len(v{i})] if v{i} is not None else N, v{i} or E" for i in indexes)

@@ -23,9 +23,9 @@ from connectors.postgres.ddl_capture_message import (
 from connectors.postgres.lsn import EPOCH_OFFSET_US, lsn_text, widen_xid
 from connectors.postgres.relation_message import RelationMessage, parse_relation
 from connectors.postgres.relation_versions import RelationVersions
-from connectors.postgres.rowcode import Action, actions
+from connectors.postgres.rowcode import Action, actions, read_rows
 from engine.errors import DecodeError
-from engine.model.change import Event, Part, SchemaChanged, SchemaStep, Transaction, Truncate
+from engine.model.change import Part, SchemaChanged, SchemaStep, Transaction, Truncate
 from engine.model.position import LogPosition
 from engine.model.relation import Relation
 
@@ -86,7 +86,7 @@ class PgOutputDecoder:
         """Whether a transaction has begun and not ended."""
         return self._part is not None
 
-    def feed(self, messages: Sequence[bytes], first: int = 0) -> int:
+    def feed(self, messages: list[bytes], first: int = 0) -> int:
         """Decode `messages[first:]` and return how far it came.
 
         Less than their number means that the message there is a Relation message: see `wanted`,
@@ -96,20 +96,18 @@ class PgOutputDecoder:
             DecodeError: a message was not understood. Nothing that was not taken before may be
                 used any more.
         """
-        get, start = self._actions.get, self._start
-        behind = start + 6
-        append = self._append()
-        for index in range(first, len(messages)):
-            data = messages[index]
-            action = get(data[start:behind])
-            if action is not None:
-                append(action(data))
-                continue
-            self._control(data)
+        index, size = first, len(messages)
+        while index < size:
+            if self._part is not None:
+                events = self._part.events
+                index = read_rows(messages, index, self._start, self._actions, events)
+                if index == size:
+                    break
+            self._control(messages[index])
             if self.wanted is not None:
                 return index
-            append = self._append()
-        return len(messages)
+            index += 1
+        return size
 
     def define(self, relation: Relation, added: Sequence[SchemaStep] = ()) -> None:
         """Answer `wanted` with the relation it describes; equal content keeps the older object.
@@ -216,16 +214,12 @@ class PgOutputDecoder:
 
     def _refuse(self, data: bytes) -> NoReturn:
         if data[:1] in (b"I", b"U", b"D"):
+            if self._part is None:
+                raise self._error("a row stands outside of any transaction")
             raise self._error(f"a {data[:1]!r} message of a relation that was not described")
         raise self._error(f"unknown message {data[:1]!r}")
 
     # --- state -----------------------------------------------------------------------------------
-
-    def _append(self) -> Callable[[Event], None]:
-        return self._stray if self._part is None else self._part.events.append
-
-    def _stray(self, event: Event) -> None:
-        raise self._error("a row stands outside of any transaction")
 
     def _opened(self, what: str) -> Part:
         if self._part is None:

@@ -19,6 +19,7 @@ from psycopg.conninfo import make_conninfo
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import PINNED
 from connectors.postgres.lsn import EPOCH_OFFSET_US
+from connectors.postgres.messages import take
 from connectors.postgres.sql import CONNECT_SECONDS, parse
 from engine.errors import DecodeError, PenstockError, SourceConnectionError
 
@@ -158,21 +159,13 @@ class ReplicationConnection:
 
     def _take(self, drained: Drained, bytes_max: int) -> None:
         """Move whole messages out of libpq's buffer."""
-        get, append = self._pgconn.get_copy_data, drained.messages.append
-        taken = 0
-        room = bytes_max - drained.bytes
-        while taken < room:
-            size, view = get(1)
-            if size <= 0:
-                drained.ended = size < 0
+        while not drained.ended and (room := bytes_max - drained.bytes) > 0:
+            taken = take(self._pgconn, room, _DATA, drained.messages)
+            drained.bytes += taken.size
+            drained.ended = taken.ended
+            if taken.other is None:
                 break
-            taken += size
-            message = view.tobytes()
-            if message[0] == _DATA:
-                append(message)
-            else:
-                _keepalive(drained, message)
-        drained.bytes += taken
+            _keepalive(drained, taken.other)
 
     async def failure(self) -> Exception:
         """Why the server ended the stream."""

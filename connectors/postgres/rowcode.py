@@ -1,4 +1,4 @@
-"""(pure) Row splitters, compiled per relation version.
+"""(pure) Row splitters, made per relation version.
 
 A tuple on the wire is a column count and, per column, a kind byte (`b` binary, `t` text, `n` NULL,
 `u` unchanged TOAST) with a length and bytes for the first two. Looping over columns costs more than
@@ -8,6 +8,9 @@ not look as expected goes to the plain loop in this module, which also words the
 
 Generated text holds numbers only, never a name from the catalog.
 
+Where the loops in C are there (`compiled.py`) they take the place of the generated functions, with
+the same way out to the plain loop.
+
 See: PostgreSQL manual, Logical Replication Message Formats, "TupleData".
 """
 
@@ -15,8 +18,10 @@ import struct
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from connectors.postgres import compiled
+from connectors.postgres.compiled import Loops
 from engine.errors import DecodeError
-from engine.model.change import DELETE, INSERT, UPDATE, Change
+from engine.model.change import DELETE, INSERT, UPDATE, Change, Event
 from engine.model.relation import Column, Format, Relation
 from engine.model.value import UNCHANGED, Row, Value
 
@@ -48,10 +53,58 @@ def actions(relation: Relation, oid: int, start: int) -> dict[bytes, Action]:
     """What to call for each row message of a relation, keyed by the six bytes that begin it:
     message kind, relation OID, tuple kind. `start` is where the message begins in its buffer."""
     name = oid.to_bytes(4, "big")
-    plain = _plain_actions(relation, start + 6)
-    if len(relation.columns) <= COMPILED_COLUMNS_MAX:
-        plain |= _compiled_actions(relation, start + 6, plain)
-    return {head[:1] + name + head[1:]: action for head, action in plain.items()}
+    made = _plain_actions(relation, start + 6)
+    if compiled.LOOPS is not None:
+        made = _native_actions(compiled.LOOPS, relation, start + 6, made)
+    elif len(relation.columns) <= COMPILED_COLUMNS_MAX:
+        made |= _generated_actions(relation, start + 6, made)
+    return {head[:1] + name + head[1:]: action for head, action in made.items()}
+
+
+def read_rows(
+    messages: list[bytes],
+    first: int,
+    start: int,
+    actions: dict[bytes, Action],
+    events: list[Event],
+) -> int:
+    """Append the changes of `messages[first:]` to `events`, up to the first message that has no
+    action; returns its index, or the number of messages."""
+    if compiled.LOOPS is not None:
+        return compiled.LOOPS.read_rows(messages, first, start, actions, events)
+    get, append = actions.get, events.append
+    behind = start + 6
+    for index in range(first, len(messages)):
+        data = messages[index]
+        action = get(data[start:behind])
+        if action is None:
+            return index
+        append(action(data))
+    return len(messages)
+
+
+def _native_actions(
+    loops: Loops, relation: Relation, at: int, plain: dict[bytes, Action]
+) -> dict[bytes, Action]:
+    kinds = bytes([_KINDS[column.format] for column in relation.columns])
+    identity = bytes([column.identity for column in relation.columns])
+    operations = {b"I": INSERT, b"U": UPDATE, b"D": DELETE}
+    return {
+        head: loops.RowReader(
+            relation,
+            action,
+            Change,
+            UNCHANGED,
+            kinds,
+            identity,
+            operations[head[:1]],
+            at,
+            head[1:] != b"N",
+            head[:1] != b"D",
+            head[1:] == b"O",
+        )
+        for head, action in plain.items()
+    }
 
 
 # --- the plain loop -------------------------------------------------------------------------------
@@ -154,7 +207,7 @@ class _Reader:
 # --- generated code -------------------------------------------------------------------------------
 
 
-def _compiled_actions(
+def _generated_actions(
     relation: Relation, at: int, plain: dict[bytes, Action]
 ) -> dict[bytes, Action]:
     texts = {

@@ -9,7 +9,7 @@ The caller keeps the original changes; they are what the row-by-row fallback rep
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Final, cast
 
 from engine.model.batch import Run
 from engine.model.change import DELETE, INSERT, UPDATE, Change
@@ -34,11 +34,12 @@ def _stretches(changes: Sequence[Change], grouped: bool) -> Iterable[list[Change
     if not grouped:
         return _neighbours(changes)
     by_relation: dict[int, list[Change]] = {}
+    last: Relation | None = None
     for change in changes:
-        stretch = by_relation.get(id(change[1]))
-        if stretch is None:
-            stretch = by_relation[id(change[1])] = []
-        stretch.append(change)
+        if change[1] is not last:
+            last = change[1]
+            append = by_relation.setdefault(id(last), []).append
+        append(change)
     return by_relation.values()
 
 
@@ -57,14 +58,18 @@ def fold(changes: list[Change]) -> list[Run]:
     """Runs for changes of one relation version, in order."""
     relation = changes[0][1]
     if _all_inserts(changes):
-        return [Run(INSERT, relation, [change[2] for change in changes], net=True)]  # type: ignore[misc]
+        rows = [change[2] for change in changes]
+        return [Run(INSERT, relation, cast("list[Row]", rows), net=True)]
     if not relation.key:
         return in_order(changes)
     return _fold_keyed(relation, changes)
 
 
 def _all_inserts(changes: list[Change]) -> bool:
-    return all(change[0] == INSERT for change in changes)
+    for change in changes:  # noqa: SIM110 - a generator costs more than the comparison
+        if change[0] != INSERT:
+            return False
+    return True
 
 
 def in_order(changes: Sequence[Change]) -> list[Run]:

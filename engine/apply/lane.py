@@ -101,17 +101,19 @@ class Lane:
     size: int = 0
     rows: int = 0
     segments: deque[Segment] = field(default_factory=deque[Segment])
+    single: Checkpoint | None = field(init=False)
+    """The lane's only checkpoint; None when each table has its own."""
     _last: Mark | None = None
+    _replaying: list[Checkpoint] = field(init=False)
+
+    def __post_init__(self) -> None:
+        distinct = list({id(c): c for c in self.checkpoints.values()}.values())
+        self.single = distinct[0] if len(distinct) == 1 else None
+        self._replaying = distinct
 
     @property
     def tables(self) -> tuple[TableName, ...]:
         return tuple(self.checkpoints)
-
-    @property
-    def single(self) -> Checkpoint | None:
-        """The lane's only checkpoint; None when each table has its own."""
-        distinct = {id(c): c for c in self.checkpoints.values()}
-        return next(iter(distinct.values())) if len(distinct) == 1 else None
 
     def offer(self, segment: Segment) -> int:
         """Queue a segment; returns the bytes kept of it (0: all of it was applied before)."""
@@ -147,7 +149,7 @@ class Lane:
 
     def _replayed(self, segment: Segment) -> bool:
         """Drop what the checkpoints cover; True when nothing is left."""
-        if not segment.events or not any(c.replay for c in self.checkpoints.values()):
+        if not segment.events or not self._replaying:
             return False
         kept: list[Event] = []
         ordinals: list[int] = []
@@ -157,6 +159,7 @@ class Lane:
                 ordinals.append(ordinal)
         segment.events = kept
         segment.ordinals = ordinals
+        self._replaying = [c for c in self._replaying if c.replay is not None]
         return not kept
 
     def _covered(self, event: Event, segment: Segment, ordinal: int) -> bool:

@@ -1,4 +1,4 @@
-"""The generated encoder gives what packing row by row gives."""
+"""The generated and the compiled encoder give what packing row by row gives."""
 
 import struct
 
@@ -15,6 +15,8 @@ from connectors.postgres.copy_rows import (
     encode,
 )
 from engine.model.value import UNCHANGED, Row
+
+pytestmark = pytest.mark.usefixtures("loops")
 
 VALUES = st.none() | st.binary(max_size=20) | st.sampled_from([b"x" * LENGTHS_KEPT, b"y" * 5000])
 
@@ -49,3 +51,8 @@ def test_a_stream_is_whole_and_its_pieces_stay_small() -> None:
 def test_an_unchanged_value_is_never_written() -> None:
     with pytest.raises(TypeError):
         compile_encoder((0,), 1)([(UNCHANGED,)])
+
+
+def test_a_row_of_another_width_is_refused() -> None:
+    with pytest.raises(ValueError, match="values"):
+        compile_encoder((0,), 2)([(b"a",)])

@@ -24,6 +24,8 @@ from engine.model.relation import Relation, ReplicaIdentity, TableName
 from engine.model.value import UNCHANGED
 from tests.unit.connectors.postgres import wire
 
+pytestmark = pytest.mark.usefixtures("loops")
+
 ONE, TWO = b"\0\0\0\1", b"\0\0\0\2"
 
 
@@ -34,8 +36,8 @@ def decode(
 ) -> list[Part]:
     """Feed everything, answering each Relation message with the next relation."""
     decoder = decoder or PgOutputDecoder({})
-    answers, done = iter(relations), 0
-    while (done := decoder.feed(messages, done)) < len(messages):
+    answers, done, all_of_them = iter(relations), 0, list(messages)
+    while (done := decoder.feed(all_of_them, done)) < len(all_of_them):
         decoder.define(next(answers))
         done += 1
     return decoder.take()

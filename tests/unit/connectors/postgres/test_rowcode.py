@@ -1,4 +1,4 @@
-"""Generated row splitters give what the plain loop gives."""
+"""Generated and compiled row splitters give what the plain loop gives."""
 
 import struct
 from collections.abc import Sequence
@@ -9,10 +9,12 @@ from hypothesis import strategies as st
 
 from connectors.postgres import rowcode
 from engine.errors import DecodeError
-from engine.model.change import Change
+from engine.model.change import Change, Event
 from engine.model.relation import Format, Relation, ReplicaIdentity
 from engine.model.value import UNCHANGED, Value
 from tests.unit.connectors.postgres import wire
+
+pytestmark = pytest.mark.usefixtures("loops")
 
 TYPES = (wire.INT4, wire.INT8, wire.UUID, wire.TEXT, wire.NUMERIC)
 
@@ -60,8 +62,8 @@ def messages(draw: st.DrawFn, table: Relation) -> bytes:
     )
 
 
-def outcome(table: Relation, message: bytes, *, compiled: bool) -> Change | str:
-    if compiled:
+def outcome(table: Relation, message: bytes, *, quick: bool) -> Change | str:
+    if quick:
         actions = rowcode.actions(table, wire.OID, 0)
     else:
         name = wire.OID.to_bytes(4, "big")
@@ -74,28 +76,48 @@ def outcome(table: Relation, message: bytes, *, compiled: bool) -> Change | str:
 
 
 @given(st.data())
-def test_generated_code_gives_what_the_plain_loop_gives(data: st.DataObject) -> None:
+def test_a_quick_reader_gives_what_the_plain_loop_gives(data: st.DataObject) -> None:
     table = data.draw(tables())
     message = data.draw(messages(table))
-    plain = outcome(table, message, compiled=False)
+    plain = outcome(table, message, quick=False)
     assert isinstance(plain, Change)
-    assert outcome(table, message, compiled=True) == plain
+    assert outcome(table, message, quick=True) == plain
 
 
 @given(st.data())
-def test_generated_code_refuses_what_the_plain_loop_refuses(data: st.DataObject) -> None:
+def test_a_quick_reader_refuses_what_the_plain_loop_refuses(data: st.DataObject) -> None:
     table = data.draw(tables())
     message = bytearray(data.draw(messages(table)))
     place = data.draw(st.integers(6, len(message) - 1))
     message[place] = data.draw(st.integers(0, 255))
     cut = bytes(message[: data.draw(st.integers(6, len(message)))])
-    assert outcome(table, cut, compiled=True) == outcome(table, cut, compiled=False)
+    assert outcome(table, cut, quick=True) == outcome(table, cut, quick=False)
+
+
+@given(st.data())
+def test_rows_are_read_up_to_the_first_message_that_is_none(data: st.DataObject) -> None:
+    table = data.draw(tables())
+    actions = rowcode.actions(table, wire.OID, 0)
+    rows = data.draw(st.lists(messages(table), max_size=8))
+    stop = data.draw(st.sampled_from([wire.commit(10, 20), b"", b"I", b"I\0\0\0\1N"]))
+    events: list[Event] = []
+    assert rowcode.read_rows([b"", *rows, stop, *rows], 1, 0, actions, events) == len(rows) + 1
+    assert events == [actions[row[:6]](row) for row in rows]
+
+
+def test_what_was_read_before_a_refusal_is_handed_out() -> None:
+    actions = rowcode.actions(wire.relation(), wire.OID, 0)
+    good = wire.insert([b"\0\0\0\1", b"a"])
+    events: list[Event] = []
+    with pytest.raises(DecodeError):
+        rowcode.read_rows([good, good[:-1]], 0, 0, actions, events)
+    assert len(events) == 1
 
 
 def test_wide_tables_are_read_too() -> None:
     table = wire.relation([wire.INT4] * (rowcode.COMPILED_COLUMNS_MAX + 1))
     row: list[Value] = [struct.pack(">i", i) for i in range(len(table.columns))]
-    change = outcome(table, wire.insert(row), compiled=True)
+    change = outcome(table, wire.insert(row), quick=True)
     assert isinstance(change, Change)
     assert change.new == tuple(row)
 
@@ -111,6 +133,6 @@ def test_wide_tables_are_read_too() -> None:
     ],
 )
 def test_lengths_counts_and_forms_are_checked(message: bytes) -> None:
-    found = outcome(wire.relation(), message, compiled=True)
+    found = outcome(wire.relation(), message, quick=True)
     assert isinstance(found, str)
     assert "public.t" in found

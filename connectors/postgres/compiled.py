@@ -1,0 +1,83 @@
+"""(pure) The loops that run once per row, compiled, where they were built.
+
+`make accelerate` builds them from `_accelerated.c`. Without them, or with PENSTOCK_PURE_PYTHON set,
+`LOOPS` is None and their twins in Python do the same: `rowcode.read_rows` and its actions,
+`copy_rows.compile_encoder`, `replication.ReplicationConnection`.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Final, Protocol, cast
+
+from engine.model.change import Change, Event
+from engine.model.relation import Relation
+from engine.model.value import Row, Unchanged
+
+REVISION: Final = 1
+"""What the twins expect; another build is left alone."""
+
+PURE_PYTHON: Final = "PENSTOCK_PURE_PYTHON"
+"""Environment variable: anything but nothing or 0 turns the compiled loops off."""
+
+
+class Loops(Protocol):
+    """What `_accelerated.c` offers. Arguments are by position only."""
+
+    REVISION: int
+
+    def RowReader(  # noqa: N802 - a type of the module
+        self,
+        relation: Relation,
+        plain: Callable[[bytes], Change],
+        change: type[Change],
+        unchanged: Unchanged,
+        kinds: bytes,
+        identity: bytes,
+        operation: int,
+        at: int,
+        has_old: bool,
+        has_new: bool,
+        full: bool,
+        /,
+    ) -> Callable[[bytes], Change]:
+        """From one whole message to its change; what is not as expected goes to `plain`."""
+        ...
+
+    def read_rows(
+        self,
+        messages: list[bytes],
+        first: int,
+        start: int,
+        actions: dict[bytes, Callable[[bytes], Change]],
+        events: list[Event],
+        /,
+    ) -> int:
+        """See `rowcode.read_rows`."""
+        ...
+
+    def encode_rows(self, indexes: tuple[int, ...], width: int, rows: Sequence[Row], /) -> bytes:
+        """See `copy_rows.compile_encoder`."""
+        ...
+
+    def take_messages(
+        self, get: int, free: int, connection: int, room: int, kind: int, messages: list[bytes], /
+    ) -> tuple[int, int, bytes | None]:
+        """Append what PQgetCopyData gives, up to `room` bytes or a message that does not begin with
+        `kind`. Returns the bytes taken, PQgetCopyData's last result, and that message or None.
+        Addresses: of PQgetCopyData, PQfreemem and the PGconn."""
+        ...
+
+
+def load() -> Loops | None:
+    """The compiled loops, if they are there, fit, and are wanted."""
+    if os.environ.get(PURE_PYTHON, "0") not in ("", "0"):
+        return None
+    try:
+        loops = cast(Loops, import_module("connectors.postgres._accelerated"))
+    except ImportError:
+        return None
+    return loops if loops.REVISION == REVISION else None
+
+
+LOOPS = load()
