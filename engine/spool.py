@@ -166,7 +166,7 @@ def _out(row: Row | None) -> Any:
 
 def _in(row: Any) -> Row | None:
     if row is None or _UNCHANGED not in row:
-        return row  # type: ignore[no-any-return]
+        return row
     return tuple([UNCHANGED if value is _UNCHANGED else value for value in row])
 
 

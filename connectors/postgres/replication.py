@@ -123,7 +123,7 @@ class ReplicationConnection:
         try:
             self._pgconn.send_query(command.encode())
             results = await self._connection.wait(generators.execute(self._pgconn))
-            result = results[-1]
+            result: pq.abc.PGresult = results[-1]
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise psycopg.errors.error_from_result(result)
         except DRIVER_ERRORS as error:
