@@ -1,4 +1,5 @@
-"""Tables that are loaded while the stream runs: asked for by `penstock reload`, or new.
+"""Tables that are loaded while the stream runs: asked for by `penstock reload`, or new on the
+source, or another table under a name that is carried.
 
 The table's lane is held, so what comes for it waits. Its rows are read at a new snapshot; then the
 lane goes on through the catch-up filter, which drops exactly what the snapshot has seen.
@@ -12,14 +13,15 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, Protocol
 
-from engine.apply.evolution import Evolution
+from engine.apply.evolution import LEFT, Evolution
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.contracts import SnapshotSource, TargetSession
 from engine.errors import PenstockError, Retry
 from engine.load.handover import LaneCatchUp
 from engine.loading import RELOAD_REQUESTED, Loading
-from engine.model.relation import TableName
+from engine.model import relation_text
+from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
 from engine.roster import Roster
 from engine.surroundings import Surroundings
@@ -62,6 +64,11 @@ class Reloading:
         self._evolution = evolution
         self._around = around
         self._rebuild = rebuild
+        self._look = False
+
+    def look_soon(self) -> None:
+        """Something new was heard of: look for new tables at the next turn."""
+        self._look = True
 
     async def run(self, desk: TargetSession) -> None:
         """Look for requests and new tables until cancelled."""
@@ -70,10 +77,11 @@ class Reloading:
             await asyncio.sleep(REQUEST_POLL_SECONDS)
             waited += REQUEST_POLL_SECONDS
             await self._record_lost(desk)
-            for table in await self._requested(desk):
+            for table in self._requested(await self._records(desk)):
                 await self._guarded(table, desk)
-            if waited >= DISCOVERY_SECONDS:
+            if self._look or waited >= DISCOVERY_SECONDS:
                 waited = 0.0
+                self._look = False
                 await self._discover(desk)
 
     async def _record_lost(self, desk: TargetSession) -> None:
@@ -87,10 +95,13 @@ class Reloading:
             ],
         )
 
-    async def _requested(self, desk: TargetSession) -> list[TableName]:
+    async def _records(self, desk: TargetSession) -> Sequence[TableRecord]:
         async with desk.begin() as transaction:
             records = await transaction.tables()
             await transaction.rollback()
+        return records
+
+    def _requested(self, records: Sequence[TableRecord]) -> list[TableName]:
         return [
             record.table
             for record in records
@@ -126,6 +137,9 @@ class Reloading:
         lane = self._lanes.lane_of(table)
         assert lane is not None
         await self._refresh_roster()
+        if table not in self._loading.roster.relations:
+            await self._leave([table], desk)
+            return
         await self._hold(lane)
         if lane.suspension is not None:
             lane.suspension.clear()
@@ -134,7 +148,8 @@ class Reloading:
         roster = self._loading.roster
         await self._source.publish(roster.streamed, roster.insert_only)
         # every table of the lane: its others may have been stopped with it
-        tables = [t for t in lane.tables if t == table or self._stopped(t)]
+        stopped = [t for t in lane.tables if self._stopped(t) and t in roster.relations]
+        tables = list(dict.fromkeys([table, *stopped]))
         await self._copy(tables, lane, desk, again=True)
 
     def _stopped(self, table: TableName) -> bool:
@@ -172,15 +187,57 @@ class Reloading:
         self._loading.roster = await self._rebuild()
 
     async def _discover(self, desk: TargetSession) -> None:
-        """Add tables that the mapping selects and the stream does not carry yet."""
-        roster = await self._rebuild()
+        """Add tables that the mapping selects and the stream does not carry yet, load those anew
+        that are other tables now, and note which are not there any more."""
+        before = self._loading.roster
+        roster = self._loading.roster = await self._rebuild()
+        records = await self._records(desk)
+        await self._leave(self._gone(records, roster), desk)
         new = [table for table in roster.relations if self._lanes.lane_of(table) is None]
+        await self._add(new, desk)
+        if (before.streamed, before.insert_only) != (roster.streamed, roster.insert_only):
+            await self._source.publish(roster.streamed, roster.insert_only)
+        for record in records:
+            relation = roster.relations.get(record.table)
+            if relation is not None and record.table not in new and _another(record, relation):
+                await self._guarded(record.table, desk)
+
+    def _gone(self, records: Sequence[TableRecord], roster: Roster) -> list[TableName]:
+        """Tables that were carried and cannot be any more, and are not noted as such."""
+        return [
+            record.table
+            for record in records
+            if record.table not in roster.relations and record.state is TableState.STREAMING
+        ]
+
+    async def _leave(self, tables: Sequence[TableName], desk: TargetSession) -> None:
+        """What the log still holds of them is applied; their target tables stay."""
+        records = [TableRecord(t, TableState.NEEDS_RELOAD, reason=LEFT) for t in tables]
+        if records:
+            await self._loading.save(desk, records)
+        for table in tables:
+            self._around.log.warning(
+                "the table cannot be carried any more; its target table stays as it is",
+                action="discover.table-left",
+                relation=str(table),
+                hint="it was dropped or renamed, or lost its replica identity",
+            )
+
+    async def _add(self, new: Sequence[TableName], desk: TargetSession) -> None:
         if not new:
             return
-        self._loading.roster = roster
         for table in new:
             self._around.log.info("new table", action="discover.table", relation=str(table))
+        roster = self._loading.roster
         lanes = [await self._lanes.add_lane(table, desk) for table in new]
         await self._source.publish(roster.streamed, roster.insert_only)
         for table, lane in zip(new, lanes, strict=True):
-            await self._copy([table], lane, desk, again=False)
+            again = table in self._loading.states
+            await self._copy([table], lane, desk, again=again)
+
+
+def _another(record: TableRecord, relation: Relation) -> bool:
+    """Whether the table on the source is not the one that the record is about."""
+    if record.state is TableState.NEEDS_RELOAD and record.reason == LEFT:
+        return True
+    return bool(record.relation) and relation_text.parse(record.relation).id != relation.id

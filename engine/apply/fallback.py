@@ -131,7 +131,7 @@ class RowByRow:
 
     def _suspend(self, lane: Lane, batch: LaneBatch, stopped: _Stopped) -> None:
         """What is not applied, and all that comes, waits apart from the stream."""
-        spool = self._spool()
+        spool = None if isinstance(stopped.error, SchemaChangeError) else self._spool()
         if spool is None:
             lane.stopped = True
         else:
@@ -147,10 +147,11 @@ async def _record(
     stopped: _Stopped,
     position: Position,
 ) -> None:
+    """A schema change that cannot be followed will not mend itself: its tables need a reload."""
+    unfollowed = isinstance(stopped.error, SchemaChangeError)
+    state = TableState.NEEDS_RELOAD if unfollowed else TableState.SUSPENDED
     for table in lane.tables:
-        record = TableRecord(
-            table, TableState.SUSPENDED, str(position), reason=stopped.error.message
-        )
+        record = TableRecord(table, state, str(position), reason=stopped.error.message)
         await transaction.save_table(record)
 
 

@@ -152,7 +152,9 @@ class Lane:
         kept: list[Event] = []
         ordinals: list[int] = []
         for event, ordinal in zip(segment.events, segment.ordinals, strict=True):
-            if isinstance(event, SchemaChanged) or not self._covered(event, segment, ordinal):
+            # A schema change stands before the next ordinal, which tells that it was applied.
+            after = ordinal + 1 if isinstance(event, SchemaChanged) else ordinal
+            if not self._covered(event, segment, after):
                 kept.append(event)
                 ordinals.append(ordinal)
         segment.events = kept

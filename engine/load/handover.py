@@ -44,9 +44,7 @@ class TableCatchUp:
         """The event, or what of it is still to be done, or None when the chunks hold it."""
         if isinstance(event, Change):
             return self._admit_change(transaction, event)
-        if isinstance(event, Truncate):
-            return None if self._all_see(transaction) else event
-        return event
+        return None if self._all_see(transaction) else event
 
     def _all_see(self, transaction: Transaction) -> bool:
         return all(self._visible(c.snapshot, transaction) for c in self._chunks)
@@ -108,7 +106,8 @@ class LaneCatchUp:
             return event if table is None else table.admit(transaction, event)
         if isinstance(event, Truncate):
             return self._admit_truncate(transaction, event)
-        return event
+        table = tables.get(event.table)
+        return event if table is None else table.admit(transaction, event)
 
     def _admit_truncate(self, transaction: Transaction, event: Truncate) -> Truncate | None:
         kept = [
