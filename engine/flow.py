@@ -9,6 +9,7 @@ from engine.checkpoint.ownership import Claim, Claimant, SeqSum, claim, store_ro
 from engine.config.fingerprint import fingerprint
 from engine.config.replication import ReplicationConfig
 from engine.contracts import (
+    Attached,
     ExclusiveSource,
     SnapshotSource,
     TargetSession,
@@ -80,7 +81,8 @@ class Flow:
             return await self._watched(claimed, control, watcher)
 
     def _claimant(self, identity: str) -> Claimant:
-        return Claimant(identity, fingerprint(self._config), self._around.process)
+        around = self._around
+        return Claimant(identity, fingerprint(self._config), around.process, around.token)
 
     async def _await_reader(self) -> None:
         """Wait until nobody reads the log for this replication; with --take-over, end who does."""
@@ -169,6 +171,7 @@ class Flow:
             roster.streamed, roster.insert_only, create=row is None
         )
         if row is None:
+            self._refuse_lost_start(claimed, attached)
             text = self._config.start_position or str(attached.start)
             row = LaneRow(claimed.epoch, 0, text)
             await store_rows(control, claimed.epoch, {FRONTIER: row})
@@ -180,6 +183,17 @@ class Flow:
                 "(`penstock cleanup`, then `penstock run`)",
             )
         return position, row
+
+    def _refuse_lost_start(self, claimed: Claim, attached: Attached) -> None:
+        """A reader of ours is there, but the target knows nothing of us: what it had is gone. A
+        load makes that whole; without one the changes already acknowledged would be missing."""
+        known_before = self.told is not None or (claimed.fresh and not attached.created)
+        if known_before and self._config.slot_is_ours and not self._config.loads:
+            raise PositionLostError(
+                "the source has a slot of this replication, but the target has no position of it",
+                hint="if the target was restored, begin anew: `penstock cleanup FILE`, then "
+                "`penstock run FILE`",
+            )
 
 
 async def _as_coroutine(work: Awaitable[None]) -> None:
