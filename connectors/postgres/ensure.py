@@ -14,7 +14,14 @@ from connectors.postgres.load_connection import Connection
 from connectors.postgres.shape import TargetColumn, mismatches
 from connectors.postgres.target_errors import condition
 from connectors.postgres.user_types import read_types
-from engine.errors import ConfigError, SchemaMismatchError, TargetConnectionError, TargetError
+from engine.errors import (
+    ConfigError,
+    SchemaMismatchError,
+    TargetBusyError,
+    TargetConnectionError,
+    TargetError,
+    TargetFullError,
+)
 from engine.model.relation import ColumnType, Relation, TableName
 from engine.model.table import TableDefinition, TypeDefinition
 
@@ -219,6 +226,12 @@ def target_error(error: Exception, doing: str) -> TargetError:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, (OSError, asyncpg.InterfaceError)) or state[:2] in ("08", "57"):
         return TargetConnectionError(f"{doing}: the connection to the target broke")
+    if state[:2] == "53":
+        return TargetFullError(
+            f"{doing}: {_shown(error)} ({condition(state)})", hint="make room on the target server"
+        )
+    if state[:2] == "40" or state == "55P03":
+        return TargetBusyError(f"{doing}: the target is busy ({condition(state)})")
     if state == "42501":
         return TargetError(
             f"{doing}: permission denied",

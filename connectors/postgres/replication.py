@@ -100,7 +100,7 @@ class ReplicationConnection:
             text = make_conninfo(**known)
             return cls(await psycopg.AsyncConnection.connect(text, autocommit=True))
         except DRIVER_ERRORS as error:
-            raise source_error(error, "opening a replication connection") from error
+            raise source_error(error, "opening a replication connection to the source") from error
 
     async def query(self, doing: str, command: str) -> list[dict[str, str | None]]:
         """Rows of a replication command or of plain SQL, as texts by column name."""

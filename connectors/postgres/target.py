@@ -60,7 +60,7 @@ class PostgresTarget:
     def __init__(self, config: PostgresTargetConfig) -> None:
         config.validate()
         self._config = config
-        self._sql = Sql(config.conninfo, config.application_name)
+        self._sql = Sql(config.conninfo, config.application_name, "the target")
 
     async def open(self) -> None:
         """Find out that the server answers and takes this user.

@@ -61,15 +61,13 @@ Replicate = Callable[..., Watched]
 
 
 @pytest.fixture
-def replicate(
-    source: Database, target: Database, tmp_path: Path
-) -> Iterator[Replicate]:
+def replicate(source: Database, target: Database, tmp_path: Path) -> Iterator[Replicate]:
     """Makes a replication between `source` and `target`; at the end nothing secret was said."""
     made: list[Watched] = []
 
     def make(**options: object) -> Watched:
-        id = str(options.pop("id", f"f{os.getpid()}-{next(_numbers)}"))
-        one = Watched.between(tmp_path, id, source, target, **options)  # type: ignore[arg-type]
+        name = str(options.pop("id", f"f{os.getpid()}-{next(_numbers)}"))
+        one = Watched.between(tmp_path, name, source, target, **options)  # type: ignore[arg-type]
         made.append(one)
         return one
 

@@ -1,4 +1,4 @@
-"""What is refused at the start: the exit code, and a last line that says what, where and what next."""
+"""What is refused at the start: the exit code, and a last line with what, where and what next."""
 
 import asyncio
 import json
@@ -27,9 +27,7 @@ def role(database: Database, name: str, rights: str, password: str = "") -> Iter
     try:
         yield database.cluster.dsn(database.name, user=name, password=password)
     finally:
-        database.execute(
-            f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}"
-        )
+        database.execute(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
 
 
 def checked(replication: Watched, *words: str) -> None:
@@ -76,16 +74,27 @@ def test_no_replication_right(source: Database, replicate: Replicate) -> None:
 def test_no_select_on_a_table(source: Database, replicate: Replicate) -> None:
     source.execute(TABLE)
     with role(source, "blind", "REPLICATION") as dsn:
-        source.execute("CREATE PUBLICATION given FOR TABLE item")
-        replication = replicate(source_dsn=dsn, mapping={"include": ["public.%"]})
+        source.execute("ALTER TABLE item OWNER TO blind; REVOKE SELECT ON item FROM blind")
+        replication = replicate(source_dsn=dsn)
         last = replication.refused()
         assert "item" in last
+        assert "grant the missing privilege" in last
         checked(replication, "GRANT SELECT", "item")
 
 
-def test_no_create_on_the_target(
-    source: Database, target: Database, replicate: Replicate
+def test_a_table_of_somebody_else_cannot_be_published(
+    source: Database, replicate: Replicate
 ) -> None:
+    source.execute(TABLE)
+    with role(source, "guest", "REPLICATION") as dsn:
+        source.execute("GRANT SELECT ON item TO guest")
+        replication = replicate(source_dsn=dsn)
+        last = replication.refused()
+        assert "must be owner of table item" in last
+        checked(replication, "item", "owner")
+
+
+def test_no_create_on_the_target(source: Database, target: Database, replicate: Replicate) -> None:
     source.execute(TABLE)
     with role(target, "narrow", "") as dsn:
         target.execute(f"REVOKE CREATE ON DATABASE {target.name} FROM narrow")

@@ -1,7 +1,7 @@
 """A replication that remembers everything its processes said, to look for what must not be there.
 
-Rows of these tests hold `ROW` and passwords hold `SECRET`. Neither may appear in any output, whatever
-fails; the fixtures look when a test ends.
+Rows of these tests hold `ROW` and passwords hold `SECRET`. Neither may appear in any output,
+whatever fails; the fixtures look when a test ends.
 """
 
 import json
