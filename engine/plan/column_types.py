@@ -7,7 +7,8 @@ from typing import Final
 _INTEGERS: Final = ("smallint", "integer", "bigint")
 _LENGTH: Final = re.compile(r"\Acharacter varying(?:\((\d+)\))?\Z")
 _NUMERIC: Final = re.compile(r"\Anumeric(?:\((\d+),(-?\d+)\))?\Z")
-_ENUM: Final = re.compile(r"\Aenum\((.*)\)\Z", re.DOTALL)
+_ENUM: Final = re.compile(r"\A(?:array\([^()]* = )?enum\((\[.*\]|null)\)+\Z", re.DOTALL)
+"""`ColumnType.definition` of an enum type, or of an array of one: its labels as JSON."""
 
 
 def widens(old: str, new: str) -> bool:
