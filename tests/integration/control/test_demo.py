@@ -4,7 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -26,11 +28,17 @@ def embedded_servers() -> None:
         pytest.skip(str(reason))
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A directory for temporary files that servers of another account may enter: pytest's own is
+    closed to others."""
+    with tempfile.TemporaryDirectory(prefix="penstock-test-", ignore_cleanup_errors=True) as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 def start(folder: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "engine.control.demo", "--seconds", "3", "--accounts", "20000"]
-    folder.chmod(0o755)
-    for parent in folder.parents[:2]:
-        parent.chmod(0o755)  # servers of another account must pass through
     return subprocess.Popen(
         command,
         cwd=ROOT,
@@ -55,19 +63,19 @@ def processes_below(folder: Path) -> list[str]:
     return found
 
 
-def test_the_demo_verifies_its_copy_and_leaves_nothing(tmp_path: Path) -> None:
-    demo = start(tmp_path)
+def test_the_demo_verifies_its_copy_and_leaves_nothing(folder: Path) -> None:
+    demo = start(folder)
     output, _ = demo.communicate(timeout=SECONDS_MAX)
     assert demo.returncode == 0, output
     assert "Verified: 0 differences in " in output
     assert "rows/s | lag " in output
     assert "Loaded 20," in output
-    assert list(tmp_path.iterdir()) == []
-    assert processes_below(tmp_path) == []
+    assert list(folder.iterdir()) == []
+    assert processes_below(folder) == []
 
 
-def test_a_demo_that_is_told_to_end_stops_what_it_started(tmp_path: Path) -> None:
-    demo = start(tmp_path)
+def test_a_demo_that_is_told_to_end_stops_what_it_started(folder: Path) -> None:
+    demo = start(folder)
     assert demo.stdout is not None
     for line in demo.stdout:
         if line.startswith("penstock run"):
@@ -75,12 +83,12 @@ def test_a_demo_that_is_told_to_end_stops_what_it_started(tmp_path: Path) -> Non
     demo.send_signal(signal.SIGTERM)
     output, _ = demo.communicate(timeout=SECONDS_MAX)
     assert demo.returncode == 130, output
-    assert list(tmp_path.iterdir()) == []
-    assert processes_below(tmp_path) == []
+    assert list(folder.iterdir()) == []
+    assert processes_below(folder) == []
 
 
-def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
-    demo = start(tmp_path)
+def test_a_killed_demo_takes_its_processes_along(folder: Path) -> None:
+    demo = start(folder)
     assert demo.stdout is not None
     for line in demo.stdout:
         if line.startswith("Loaded"):
@@ -88,6 +96,6 @@ def test_a_killed_demo_takes_its_processes_along(tmp_path: Path) -> None:
     demo.kill()
     demo.communicate(timeout=SECONDS_MAX)
     deadline = time.monotonic() + SECONDS_MAX
-    while processes_below(tmp_path) and time.monotonic() < deadline:
+    while processes_below(folder) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert processes_below(tmp_path) == []
+    assert processes_below(folder) == []
