@@ -154,6 +154,7 @@ async def _watch_load(view: View, penstock: Penstock, size: Size) -> None:
                 f"the load did not end in {seconds:.0f} s: {penstock.last_lines()}"
             )
         await asyncio.sleep(LOOK_SECONDS)
+    view.loading({name: (loaded.get(name, 0),) * 2 for name in bank.TABLES})
     rows, seconds = sum(loaded.values()), time.monotonic() - began
     view.say(f"Loaded {rows:,} rows in {seconds:.1f} s, start-up included; writers never stopped.")
 

@@ -55,7 +55,7 @@ class Bars:
         for name, (done, expected) in rows.items():
             if name not in self._tasks:
                 self._tasks[name] = self._progress.add_task(name, total=expected)
-            self._progress.update(self._tasks[name], completed=done, total=max(expected, done))
+            self._progress.update(self._tasks[name], completed=done, total=expected)
 
     def streaming(self, text: str) -> None:
         self._status = Text(f"  {text}")

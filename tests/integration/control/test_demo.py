@@ -1,6 +1,7 @@
 """The demo, made short: it verifies its copy and leaves nothing behind."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def test_the_demo_verifies_its_copy_and_leaves_nothing(folder: Path) -> None:
     assert demo.returncode == 0, output
     assert "Verified: 0 differences in " in output
     assert "rows/s | lag " in output
-    assert "Loaded 20," in output
+    assert re.search(r"Loaded \d\d,\d{3} rows in ", output)
     assert list(folder.iterdir()) == []
     assert processes_below(folder) == []
 
