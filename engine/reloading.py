@@ -10,14 +10,21 @@ received before its transaction is visible to a new snapshot.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol
 
 from engine.apply.evolution import LEFT, Evolution
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.contracts import SnapshotSource, TargetSession
-from engine.errors import PenstockError, Retry
+from engine.errors import (
+    FencedError,
+    InvariantError,
+    PenstockError,
+    PositionLostError,
+    Retry,
+    SourceIdentityError,
+)
 from engine.load.handover import LaneCatchUp
 from engine.loading import RELOAD_REQUESTED, Loading
 from engine.model import relation_text
@@ -31,6 +38,10 @@ REQUEST_POLL_SECONDS: Final = 2.0
 
 DISCOVERY_SECONDS: Final = 20.0
 """Time between looks for new tables: they are to be there within a minute, load included."""
+
+
+NOT_A_TABLE: Final = (FencedError, InvariantError, PositionLostError, SourceIdentityError)
+"""Final errors that are never about one table."""
 
 
 class Lanes(Protocol):
@@ -78,7 +89,7 @@ class Reloading:
             waited += REQUEST_POLL_SECONDS
             await self._record_lost(desk)
             for table in self._requested(await self._records(desk)):
-                await self._guarded(table, desk)
+                await self.reload(table, desk)
             if self._look or waited >= DISCOVERY_SECONDS:
                 waited = 0.0
                 self._look = False
@@ -110,27 +121,6 @@ class Reloading:
             and self._lanes.lane_of(record.table) is not None
         ]
 
-    async def _guarded(self, table: TableName, desk: TargetSession) -> None:
-        """Reload one table; what only concerns that table stops it and nothing else."""
-        try:
-            await self.reload(table, desk)
-        except PenstockError as error:
-            if error.retry not in (Retry.NEVER, Retry.QUARANTINE):
-                raise
-            lane = self._lanes.lane_of(table)
-            if lane is not None:
-                lane.stopped = True
-                lane.held = False
-                self._scheduler.wake(lane)
-            record = TableRecord(table, TableState.NEEDS_RELOAD, reason=error.message)
-            await self._loading.save(desk, [record])
-            self._around.log.exception(
-                "table could not be loaded",
-                action="reload.failed",
-                relation=str(table),
-                error=error,
-            )
-
     async def reload(self, table: TableName, desk: TargetSession) -> None:
         """Copy a streaming table again."""
         self._around.log.info("loading again", action="reload.start", relation=str(table))
@@ -140,33 +130,75 @@ class Reloading:
         if table not in self._loading.roster.relations:
             await self._leave([table], desk)
             return
+        roster = self._loading.roster
+        # Waited for twice: what takes long is over before the lane is held.
+        await self._source.publish(roster.streamed, roster.insert_only)
         await self._hold(lane)
+        tables = [t for t in self._behind(lane, table) if t in roster.relations]
         if lane.suspension is not None:
             lane.suspension.clear()
             lane.suspension = None
-        lane.stopped = False
-        roster = self._loading.roster
+        lane.stopped.difference_update(tables)
         await self._source.publish(roster.streamed, roster.insert_only)
-        # every table of the lane: its others may have been stopped with it
-        stopped = [t for t in lane.tables if self._stopped(t) and t in roster.relations]
-        tables = list(dict.fromkeys([table, *stopped]))
-        await self._copy(tables, lane, desk, again=True)
+        await self._guarded(tables, lane, desk, again=tables)
 
-    def _stopped(self, table: TableName) -> bool:
-        record = self._loading.states.get(table)
-        return record is not None and record.state in (
-            TableState.NEEDS_RELOAD,
-            TableState.SUSPENDED,
-        )
+    def _behind(self, lane: Lane, table: TableName) -> Sequence[TableName]:
+        """The table, and every other of its lane whose changes were kept from the target."""
+        if lane.suspension is not None:
+            return lane.tables
+        return [t for t in lane.tables if t == table or t in lane.stopped]
+
+    async def _guarded(
+        self,
+        tables: Sequence[TableName],
+        lane: Lane,
+        desk: TargetSession,
+        *,
+        again: Collection[TableName],
+    ) -> None:
+        """Copy tables into a held lane; what only concerns them stops them and nothing else."""
+        try:
+            await self._copy(tables, lane, desk, again=again)
+        except PenstockError as error:
+            if error.retry not in (Retry.NEVER, Retry.QUARANTINE) or isinstance(error, NOT_A_TABLE):
+                raise
+            await self._stop(tables, lane, error, desk)
+
+    async def _stop(
+        self, tables: Sequence[TableName], lane: Lane, error: PenstockError, desk: TargetSession
+    ) -> None:
+        """Recorded first: nothing is dropped before that is durable."""
+        state = TableState.NEEDS_RELOAD
+        records = [TableRecord(table, state, reason=error.message) for table in tables]
+        await self._loading.save(desk, records)
+        lane.stopped.update(tables)
+        self._release(lane)
+        for table in tables:
+            self._around.log.error(
+                "table could not be loaded",
+                action="reload.failed",
+                relation=str(table),
+                error=error,
+            )
+
+    def _release(self, lane: Lane) -> None:
+        lane.held = False
+        self._scheduler.wake(lane)
 
     async def _copy(
-        self, tables: Sequence[TableName], lane: Lane, desk: TargetSession, *, again: bool
+        self,
+        tables: Sequence[TableName],
+        lane: Lane,
+        desk: TargetSession,
+        *,
+        again: Collection[TableName],
     ) -> None:
         loading = self._loading
         relations = [loading.roster.relations[table] for table in tables]
         definitions = await self._source.definitions(tables)
         await loading.make(definitions, desk)
-        await loading.copy(relations, desk, again=again)
+        await loading.copy([r for r in relations if r.table not in again], desk)
+        await loading.copy([r for r in relations if r.table in again], desk, again=True)
         await loading.finish(tables)
         for relation in relations:
             loading.known[relation.table] = relation
@@ -174,8 +206,7 @@ class Reloading:
         await loading.save(desk, [loading.streaming_record(table) for table in tables])
         filters = loading.catch_up(await loading.stored_chunks(desk), lane.tables)
         lane.admit = LaneCatchUp(filters, lane.caught_up).admit if filters else None
-        lane.held = False
-        self._scheduler.wake(lane)
+        self._release(lane)
         for table in tables:
             self._around.log.info("table loaded", action="reload.done", relation=str(table))
 
@@ -200,7 +231,7 @@ class Reloading:
         for record in records:
             relation = roster.relations.get(record.table)
             if relation is not None and record.table not in new and _another(record, relation):
-                await self._guarded(record.table, desk)
+                await self.reload(record.table, desk)
 
     def _gone(self, records: Sequence[TableRecord], roster: Roster) -> list[TableName]:
         """Tables that were carried and cannot be any more, and are not noted as such."""
@@ -229,11 +260,15 @@ class Reloading:
         for table in new:
             self._around.log.info("new table", action="discover.table", relation=str(table))
         roster = self._loading.roster
-        lanes = [await self._lanes.add_lane(table, desk) for table in new]
         await self._source.publish(roster.streamed, roster.insert_only)
-        for table, lane in zip(new, lanes, strict=True):
-            again = table in self._loading.states
-            await self._copy([table], lane, desk, again=again)
+        lanes: dict[str, tuple[Lane, list[TableName]]] = {}
+        for table in new:
+            lane = await self._lanes.add_lane(table, desk)
+            lanes.setdefault(lane.name, (lane, []))[1].append(table)
+        await self._source.publish(roster.streamed, roster.insert_only)
+        for lane, tables in lanes.values():
+            again = [table for table in tables if table in self._loading.states]
+            await self._guarded(tables, lane, desk, again=again)
 
 
 def _another(record: TableRecord, relation: Relation) -> bool:

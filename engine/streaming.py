@@ -266,8 +266,8 @@ class Streaming:
     def _left(self, table: TableName) -> None:
         """Dropped or renamed on the source. A lane of several tables goes on with the others."""
         lane = self._lanes.lane_of(table)
-        if lane is not None and lane.tables == (table,):
-            lane.stopped = True
+        if lane is not None:
+            lane.stopped.add(table)
         self._around.log.warning(
             "the table left the source; its target table stays as it is",
             action="apply.table-left",

@@ -20,7 +20,7 @@ from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
 from engine.plan import schema
 
-LEFT: Final = "the table is not on the source any more: dropped, or renamed"
+LEFT: Final = "the table is not carried any more: dropped, renamed, or not selected"
 """`TableRecord.reason` of a table that left."""
 
 

@@ -133,7 +133,7 @@ class RowByRow:
         """What is not applied, and all that comes, waits apart from the stream."""
         spool = None if isinstance(stopped.error, SchemaChangeError) else self._spool()
         if spool is None:
-            lane.stopped = True
+            lane.stopped.update(lane.tables)
         else:
             lane.suspension = Suspension(spool, lambda: self._dropped(lane))
             for segment in _rest(batch, stopped.item):

@@ -3,8 +3,8 @@
 Transactions begin in log order and finish in any order. A transaction is finished when its end is
 known and every piece of it handed to a lane is durable. `position` only grows.
 
-While one lane is held, the others go on: finished neighbours are joined now and then, so memory holds
-no more marks than some multiple of the unfinished transactions.
+While one lane is held, the others go on: finished neighbours are joined now and then, so memory
+holds no more marks than some multiple of the unfinished transactions.
 """
 
 from collections import deque
