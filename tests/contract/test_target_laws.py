@@ -288,7 +288,7 @@ async def test_removing_a_replication_leaves_the_others_alone(target_side: Targe
             await owned(session, "a")
             async with session.begin() as transaction:
                 await transaction.save_table(TableRecord(name("accounts"), TableState.STREAMING))
-                await transaction.savea_chunk(a_chunk(0))
+                await transaction.save_chunk(a_chunk(0))
                 await transaction.reject(a_rejected_row())
                 await transaction.commit()
         async with one.begin() as transaction:
@@ -322,8 +322,8 @@ async def test_lanes_tables_and_chunks_read_back_replaced_and_removed(
             await transaction.remove_lane("b")
             await transaction.remove_lane("absent")
             await transaction.save_table(first)
-            await transaction.savea_chunk(a_chunk(0))
-            await transaction.savea_chunk(a_chunk(1, high=None))
+            await transaction.save_chunk(a_chunk(0))
+            await transaction.save_chunk(a_chunk(1, high=None))
             assert list(await transaction.tables()) == [first]
             await transaction.save_table(second)
             await transaction.commit()
