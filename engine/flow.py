@@ -70,7 +70,7 @@ class Flow:
             identity = await self._source.open()
             await self._target.open()
             await self._target.prepare_control()
-            if self._config.streams:
+            if self._config.streams and self._held_epoch is None:
                 await self._await_reader()
             control = await stack.enter_async_context(self._target.session())
             claimed = await claim(
@@ -85,7 +85,11 @@ class Flow:
         return Claimant(identity, fingerprint(self._config), around.process, around.token)
 
     async def _await_reader(self) -> None:
-        """Wait until nobody reads the log for this replication; with --take-over, end who does."""
+        """Wait until nobody reads the log for this replication; with --take-over, end who does.
+
+        Not for an owner: the claim tells it whether somebody took over, and who still reads may be
+        its own session of before the cut, which the server has not noticed yet.
+        """
         source = self._source
         if not isinstance(source, ExclusiveSource):
             return
