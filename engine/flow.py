@@ -5,7 +5,15 @@ from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from engine.checkpoint.ownership import Claim, Claimant, SeqSum, claim, store_rows, watch
+from engine.checkpoint.ownership import (
+    Claim,
+    Claimant,
+    SeqSum,
+    check_owner,
+    claim,
+    store_rows,
+    watch,
+)
 from engine.config.fingerprint import fingerprint
 from engine.config.replication import ReplicationConfig
 from engine.contracts import (
@@ -20,7 +28,9 @@ from engine.loading import Loading
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import FRONTIER, LaneRow
+from engine.observe.log import Log
 from engine.outcome import Outcome
+from engine.plan.tables import Reason
 from engine.roster import Roster, build
 from engine.streaming import Streaming
 from engine.surroundings import Surroundings
@@ -70,13 +80,16 @@ class Flow:
             identity = await self._source.open()
             await self._target.open()
             await self._target.prepare_control()
-            if self._config.streams and self._held_epoch is None:
+            newcomer = self._config.streams and self._held_epoch is None
+            if newcomer and not self._take_over:
                 await self._await_reader()
             control = await stack.enter_async_context(self._target.session())
             claimed = await claim(
                 self._target, control, self._claimant(identity), held_epoch=self._held_epoch
             )
             self.epoch = claimed.epoch
+            if newcomer and self._take_over:
+                await self._evict_reader(control, claimed.epoch)
             watcher = await stack.enter_async_context(self._target.session())
             return await self._watched(claimed, control, watcher)
 
@@ -85,7 +98,7 @@ class Flow:
         return Claimant(identity, fingerprint(self._config), around.process, around.token)
 
     async def _await_reader(self) -> None:
-        """Wait until nobody reads the log for this replication; with --take-over, end who does.
+        """Wait until nobody reads the log for this replication.
 
         Not for an owner: the claim tells it whether somebody took over, and who still reads may be
         its own session of before the cut, which the server has not noticed yet.
@@ -96,13 +109,22 @@ class Flow:
         clock = self._around.clock
         deadline = clock.monotonic() + READER_WAIT_SECONDS
         while (reader := await source.reader()) is not None:
-            if self._take_over:
-                await source.evict()
-            elif clock.monotonic() >= deadline:
+            if clock.monotonic() >= deadline:
                 raise FencedError(
                     f"another process reads this replication's log: {reader}",
                     hint="stop that one first, or start this one with --take-over",
                 )
+            await asyncio.sleep(READER_POLL_SECONDS)
+
+    async def _evict_reader(self, control: TargetSession, epoch: int) -> None:
+        """End who reads the log for this replication. After the claim: a living predecessor that
+        reads again at once has lost the epoch by then, and ends."""
+        source = self._source
+        if not isinstance(source, ExclusiveSource):
+            return
+        while await source.reader() is not None:
+            await check_owner(control, epoch)
+            await source.evict()
             await asyncio.sleep(READER_POLL_SECONDS)
 
     async def _watched(
@@ -118,6 +140,7 @@ class Flow:
 
     async def _carry(self, claimed: Claim, control: TargetSession, seqs: SeqSum) -> Outcome:
         roster = build(self._config, await self._source.relations())
+        _tell_exceptions(roster, self._around.log)
         start = await self._start(claimed, control, roster) if self._config.streams else None
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, roster
@@ -198,6 +221,27 @@ class Flow:
                 hint="if the target was restored, begin anew: `penstock cleanup FILE`, then "
                 "`penstock run FILE`",
             )
+
+
+def _tell_exceptions(roster: Roster, log: Log) -> None:
+    """Name the tables that are not carried as the mapping asks."""
+    hint = "`penstock check FILE` says what would give it a replica identity"
+    for out in roster.left_out:
+        if out.reason is Reason.WITHOUT_IDENTITY:
+            log.warning(
+                "a selected table is not carried",
+                reason=out.reason.value,
+                action="select.left-out",
+                relation=str(out.table),
+                hint=hint,
+            )
+    for table in roster.insert_only:
+        log.warning(
+            "only the inserts of a table are carried: no usable replica identity",
+            action="select.insert-only",
+            relation=str(table),
+            hint=hint,
+        )
 
 
 async def _as_coroutine(work: Awaitable[None]) -> None:

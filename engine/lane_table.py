@@ -91,7 +91,7 @@ class LaneTable:
     async def _stored_rows(
         self, names: Sequence[str], session: TargetSession, position: Position
     ) -> dict[str, LaneRow]:
-        stored = await read_rows(session)
+        stored = await read_rows(session, self._epoch)
         missing = {n: LaneRow(self._epoch, 0, str(position)) for n in names if n not in stored}
         await store_rows(session, self._epoch, missing)
         return {name: stored.get(name) or missing[name] for name in names}

@@ -175,7 +175,7 @@ class Loading:
 
     async def _loader_lanes(self, control: TargetSession, count: int) -> list[LoaderLane]:
         names = [f"load:{number}" for number in range(count)]
-        rows = await read_rows(control)
+        rows = await read_rows(control, self._claimed.epoch)
         missing = {n: LaneRow(self._claimed.epoch, 0, "") for n in names if n not in rows}
         await store_rows(control, self._claimed.epoch, missing)
         return [LoaderLane.of(name, rows.get(name) or missing[name]) for name in names]

@@ -23,6 +23,7 @@ from engine.errors import (
     PenstockError,
     PositionLostError,
     Retry,
+    SourceConnectionError,
     SourceIdentityError,
 )
 from engine.load.handover import LaneCatchUp
@@ -93,7 +94,7 @@ class Reloading:
             if self._look or waited >= DISCOVERY_SECONDS:
                 waited = 0.0
                 self._look = False
-                await self._discover(desk)
+                await self._look_for_tables(desk)
 
     async def _record_lost(self, desk: TargetSession) -> None:
         """Tables whose waiting changes were dropped need a reload; make that durable."""
@@ -217,11 +218,18 @@ class Reloading:
     async def _refresh_roster(self) -> None:
         self._loading.roster = await self._rebuild()
 
-    async def _discover(self, desk: TargetSession) -> None:
+    async def _look_for_tables(self, desk: TargetSession) -> None:
+        try:
+            roster = await self._rebuild()
+        except SourceConnectionError:
+            self._look = True  # capture meets it too, and waits for the source
+        else:
+            await self._discover(roster, desk)
+
+    async def _discover(self, roster: Roster, desk: TargetSession) -> None:
         """Add tables that the mapping selects and the stream does not carry yet, load those anew
         that are other tables now, and note which are not there any more."""
-        before = self._loading.roster
-        roster = self._loading.roster = await self._rebuild()
+        before, self._loading.roster = self._loading.roster, roster
         records = await self._records(desk)
         await self._leave(self._gone(records, roster), desk)
         new = [table for table in roster.relations if self._lanes.lane_of(table) is None]

@@ -166,12 +166,26 @@ async def record_sessions(
         await transaction.commit()
 
 
-async def read_rows(control: TargetSession) -> Mapping[str, LaneRow]:
-    """Every checkpoint row, after commits in progress."""
+async def read_rows(control: TargetSession, epoch: int) -> Mapping[str, LaneRow]:
+    """Every checkpoint row, after commits in progress, while we are the owner: a row that a
+    successor has raised must never be taken for ours, or its epoch would pass our fences."""
     async with control.begin() as transaction:
         rows = await transaction.lanes()
+        owner = await transaction.peek_owner()
         await transaction.rollback()
+    if owner is None or owner.epoch != epoch or any(r.epoch != epoch for r in rows.values()):
+        raise fenced(owner)
     return rows
+
+
+async def check_owner(control: TargetSession, epoch: int) -> None:
+    """Raise FencedError when a newer owner is there."""
+    async with control.begin() as transaction:
+        stored, _ = await transaction.glance()
+        owner = await transaction.peek_owner() if stored > epoch else None
+        await transaction.rollback()
+    if stored > epoch:
+        raise fenced(owner)
 
 
 async def store_rows(
