@@ -32,6 +32,9 @@ class _Pending:
     left: set[TableName] = field(default_factory=set[TableName])
     steps: dict[TableName, str] = field(default_factory=dict[TableName, str])
 
+    def copy(self) -> "_Pending":
+        return _Pending(dict(self.known), set(self.left), dict(self.steps))
+
 
 class Evolution:
     """`known` are the versions stored in the target. `evolved(table, what)` is told when a change
@@ -52,6 +55,7 @@ class Evolution:
         self._told_evolved = evolved
         self._told_left = left
         self._pending: dict[str, _Pending] = {}
+        self._saved: dict[str, _Pending] = {}
 
     async def evolve(
         self, lane: str, transaction: TargetTransaction, change: SchemaChanged
@@ -121,6 +125,14 @@ class Evolution:
     def started(self, lane: str) -> None:
         """A transaction of this lane begins (again): what an earlier try noted is void."""
         self._pending.pop(lane, None)
+
+    def savepoint(self, lane: str) -> None:
+        """The lane's transaction has set a savepoint."""
+        self._saved[lane] = self._pending.get(lane, _Pending()).copy()
+
+    def rolled_back(self, lane: str) -> None:
+        """The lane's transaction went back to its savepoint."""
+        self._pending[lane] = self._saved.pop(lane)
 
     def committed(self, lane: str) -> None:
         """The lane's transaction with its schema changes is durable."""

@@ -202,11 +202,13 @@ class _Replay:
     async def _special(self, item: _Item) -> _Stopped | None:
         transaction = self.transaction
         await transaction.savepoint()
+        self.evolutions.savepoint(self.lane.name)
         try:
             await write_special(self.evolutions, transaction, self.lane, item.event)
             await transaction.release_savepoint()
         except (RowRejectedError, SchemaMismatchError, SchemaChangeError) as error:
             await transaction.rollback_to_savepoint()
+            self.evolutions.rolled_back(self.lane.name)
             if self.policy == STOP:
                 raise
             return _Stopped(item, error)
