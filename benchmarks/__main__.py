@@ -5,6 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from benchmarks.case import Case, Options
@@ -14,6 +15,7 @@ from benchmarks.latency import latency
 from benchmarks.load import load_1, load_2
 from benchmarks.memory import rss_idle, rss_steady, rss_transaction
 from benchmarks.servers import servers
+from benchmarks.table import markdown
 
 CASES: Final[Mapping[str, Case]] = {
     "drain-insert": drain_insert,
@@ -36,10 +38,14 @@ def main() -> int:
     names = arguments.cases or list(CASES)
     options = Options(pairs=arguments.pairs, quick=arguments.quick)
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores", file=sys.stderr)
+    results = []
     with servers(arguments.major, fsync=arguments.fsync) as both:
         for name in names:
             for result in CASES[name](both, options):
                 print(result.json(), flush=True)
+                results.append(result)
+    if arguments.write:
+        arguments.write.write_text(markdown(results, sys.argv[1:]))
     return 0
 
 
@@ -50,6 +56,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="small sizes, to try the harness")
     parser.add_argument("--major", default="15", help="PostgreSQL major version")
     parser.add_argument("--fsync", action="store_true", help="servers flush to the device")
+    parser.add_argument("--write", type=Path, help="write a Markdown table of the results here")
     arguments = parser.parse_args()
     unknown = sorted(set(arguments.cases) - CASES.keys())
     if unknown:

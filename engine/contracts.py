@@ -477,7 +477,9 @@ class Comparable(Protocol):
         """A position of this side's log that covers everything that was visible at the call."""
         ...
 
-    async def applied(self, replication: str, head: Position) -> bool | None:
-        """Whether everything up to the other side's `head` is durable here; None when no
-        replication of that id has stored a position."""
+    async def applied(
+        self, replication: str, head: Position, checkpoints: Sequence[str]
+    ) -> bool | None:
+        """Whether everything up to the other side's `head` is durable here by one of these
+        checkpoint rows; None when no replication of that id has stored any of them."""
         ...

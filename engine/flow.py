@@ -5,10 +5,19 @@ from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from engine.checkpoint.ownership import Claim, Claimant, SeqSum, claim, store_rows, watch
+from engine.checkpoint.ownership import (
+    Claim,
+    Claimant,
+    SeqSum,
+    check_owner,
+    claim,
+    store_rows,
+    watch,
+)
 from engine.config.fingerprint import fingerprint
 from engine.config.replication import ReplicationConfig
 from engine.contracts import (
+    Attached,
     ExclusiveSource,
     SnapshotSource,
     TargetSession,
@@ -19,7 +28,9 @@ from engine.loading import Loading
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import FRONTIER, LaneRow
+from engine.observe.log import Log
 from engine.outcome import Outcome
+from engine.plan.tables import Reason
 from engine.roster import Roster, build
 from engine.streaming import Streaming
 from engine.surroundings import Surroundings
@@ -69,34 +80,51 @@ class Flow:
             identity = await self._source.open()
             await self._target.open()
             await self._target.prepare_control()
-            if self._config.streams:
+            newcomer = self._config.streams and self._held_epoch is None
+            if newcomer and not self._take_over:
                 await self._await_reader()
             control = await stack.enter_async_context(self._target.session())
             claimed = await claim(
                 self._target, control, self._claimant(identity), held_epoch=self._held_epoch
             )
             self.epoch = claimed.epoch
+            if newcomer and self._take_over:
+                await self._evict_reader(control, claimed.epoch)
             watcher = await stack.enter_async_context(self._target.session())
             return await self._watched(claimed, control, watcher)
 
     def _claimant(self, identity: str) -> Claimant:
-        return Claimant(identity, fingerprint(self._config), self._around.process)
+        around = self._around
+        return Claimant(identity, fingerprint(self._config), around.process, around.token)
 
     async def _await_reader(self) -> None:
-        """Wait until nobody reads the log for this replication; with --take-over, end who does."""
+        """Wait until nobody reads the log for this replication.
+
+        Not for an owner: the claim tells it whether somebody took over, and who still reads may be
+        its own session of before the cut, which the server has not noticed yet.
+        """
         source = self._source
         if not isinstance(source, ExclusiveSource):
             return
         clock = self._around.clock
         deadline = clock.monotonic() + READER_WAIT_SECONDS
         while (reader := await source.reader()) is not None:
-            if self._take_over:
-                await source.evict()
-            elif clock.monotonic() >= deadline:
+            if clock.monotonic() >= deadline:
                 raise FencedError(
                     f"another process reads this replication's log: {reader}",
                     hint="stop that one first, or start this one with --take-over",
                 )
+            await asyncio.sleep(READER_POLL_SECONDS)
+
+    async def _evict_reader(self, control: TargetSession, epoch: int) -> None:
+        """End who reads the log for this replication. After the claim: a living predecessor that
+        reads again at once has lost the epoch by then, and ends."""
+        source = self._source
+        if not isinstance(source, ExclusiveSource):
+            return
+        while await source.reader() is not None:
+            await check_owner(control, epoch)
+            await source.evict()
             await asyncio.sleep(READER_POLL_SECONDS)
 
     async def _watched(
@@ -112,6 +140,7 @@ class Flow:
 
     async def _carry(self, claimed: Claim, control: TargetSession, seqs: SeqSum) -> Outcome:
         roster = build(self._config, await self._source.relations())
+        _tell_exceptions(roster, self._around.log)
         start = await self._start(claimed, control, roster) if self._config.streams else None
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, roster
@@ -169,6 +198,7 @@ class Flow:
             roster.streamed, roster.insert_only, create=row is None
         )
         if row is None:
+            self._refuse_lost_start(claimed, attached)
             text = self._config.start_position or str(attached.start)
             row = LaneRow(claimed.epoch, 0, text)
             await store_rows(control, claimed.epoch, {FRONTIER: row})
@@ -180,6 +210,38 @@ class Flow:
                 "(`penstock cleanup`, then `penstock run`)",
             )
         return position, row
+
+    def _refuse_lost_start(self, claimed: Claim, attached: Attached) -> None:
+        """A reader of ours is there, but the target knows nothing of us: what it had is gone. A
+        load makes that whole; without one the changes already acknowledged would be missing."""
+        known_before = self.told is not None or (claimed.fresh and not attached.created)
+        if known_before and self._config.slot_is_ours and not self._config.loads:
+            raise PositionLostError(
+                "the source has a slot of this replication, but the target has no position of it",
+                hint="if the target was restored, begin anew: `penstock cleanup FILE`, then "
+                "`penstock run FILE`",
+            )
+
+
+def _tell_exceptions(roster: Roster, log: Log) -> None:
+    """Name the tables that are not carried as the mapping asks."""
+    hint = "`penstock check FILE` says what would give it a replica identity"
+    for out in roster.left_out:
+        if out.reason is Reason.WITHOUT_IDENTITY:
+            log.warning(
+                "a selected table is not carried",
+                reason=out.reason.value,
+                action="select.left-out",
+                relation=str(out.table),
+                hint=hint,
+            )
+    for table in roster.insert_only:
+        log.warning(
+            "only the inserts of a table are carried: no usable replica identity",
+            action="select.insert-only",
+            relation=str(table),
+            hint=hint,
+        )
 
 
 async def _as_coroutine(work: Awaitable[None]) -> None:

@@ -8,6 +8,7 @@ from engine.apply.scheduler import Scheduler
 from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Source
+from engine.errors import SourceConnectionError
 from engine.lane_table import LaneTable
 from engine.model.change import Block
 from engine.model.position import LogPosition
@@ -89,11 +90,18 @@ class Gauges:
     async def watch_source(self) -> None:
         """Look at the source every ten seconds, until cancelled."""
         while True:
-            head = await self._source.head()
-            stored = self._frontier.position
-            if isinstance(head, LogPosition) and isinstance(stored, LogPosition):
-                self._lag_bytes = max(0, head.offset - stored.offset)
-            self._retained_bytes = await self._source.retained_bytes()
-            if self._retained_bytes is not None:
-                self._retained(self._retained_bytes)
+            try:
+                await self._look()
+            except SourceConnectionError:
+                # Capture meets it too, and waits for the source; nothing is measured meanwhile.
+                self._lag_bytes = self._retained_bytes = None
             await asyncio.sleep(SOURCE_SECONDS)
+
+    async def _look(self) -> None:
+        head = await self._source.head()
+        stored = self._frontier.position
+        if isinstance(head, LogPosition) and isinstance(stored, LogPosition):
+            self._lag_bytes = max(0, head.offset - stored.offset)
+        self._retained_bytes = await self._source.retained_bytes()
+        if self._retained_bytes is not None:
+            self._retained(self._retained_bytes)

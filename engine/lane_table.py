@@ -63,11 +63,14 @@ class LaneTable:
             filters = self._loading.catch_up(chunks, group)
             if filters:
                 lane.admit = LaneCatchUp(filters, lane.caught_up).admit
-            states = [self._loading.states.get(table) for table in group]
-            lane.stopped = any(s is not None and s.state in STOPPED_STATES for s in states)
+            lane.stopped = {table for table in group if self._is_stopped(table)}
             self._by_table.update(dict.fromkeys(group, lane))
             if self.transactional:
                 self.whole = lane
+
+    def _is_stopped(self, table: TableName) -> bool:
+        record = self._loading.states.get(table)
+        return record is not None and record.state in STOPPED_STATES
 
     async def add(self, table: TableName, desk: TargetSession, position: Position) -> Lane:
         """A held lane for a table that is new to the stream. In `transactional` mode the one lane
@@ -88,7 +91,7 @@ class LaneTable:
     async def _stored_rows(
         self, names: Sequence[str], session: TargetSession, position: Position
     ) -> dict[str, LaneRow]:
-        stored = await read_rows(session)
+        stored = await read_rows(session, self._epoch)
         missing = {n: LaneRow(self._epoch, 0, str(position)) for n in names if n not in stored}
         await store_rows(session, self._epoch, missing)
         return {name: stored.get(name) or missing[name] for name in names}

@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import cast
 
+from engine.apply.evolution import LEFT
 from engine.checkpoint.ownership import Claim, SeqSum, read_rows, store_rows
 from engine.config.replication import Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
@@ -69,9 +70,9 @@ class Loading:
     async def run(self, control: TargetSession, again: Sequence[TableName] = ()) -> None:
         """Load every pending table, then finish what is loaded. `again`: tables whose chunks do
         not fit together with the log; they begin anew."""
-        await self._demote_suspended(control)
+        await self._demote(control)
         if again:
-            await self.copy([self.roster.relations[table] for table in again], control, again=True)
+            await self._load_again([t for t in again if t in self.roster.relations], control)
         pending = self._pending()
         if pending:
             self._around.state("loading")
@@ -80,12 +81,28 @@ class Loading:
             await self.copy([self.roster.relations[t] for t in pending], control)
         await self._finish(control)
 
-    async def _demote_suspended(self, control: TargetSession) -> None:
-        """What waited for a stopped table was in the files of a process that is gone."""
-        suspended = [r for r in self.states.values() if r.state is TableState.SUSPENDED]
+    async def _load_again(self, tables: Sequence[TableName], control: TargetSession) -> None:
+        """Changes of theirs may have been applied that a snapshot of now would not see yet."""
+        if self._config.streams:
+            await self._source.publish(self.roster.streamed, self.roster.insert_only)
+        await self.copy([self.roster.relations[table] for table in tables], control, again=True)
+
+    async def _demote(self, control: TargetSession) -> None:
+        """What waited for a stopped table was in the files of a process that is gone. And what
+        comes for a table that is not carried is passed over: it may be selected again later."""
+        records = list(self.states.values())
+        suspended = [r for r in records if r.state is TableState.SUSPENDED]
+        left = [r for r in records if self._config.loads and self._has_left(r)]
+        state = TableState.NEEDS_RELOAD
         await self.save(
-            control, [replace(record, state=TableState.NEEDS_RELOAD) for record in suspended]
+            control,
+            [replace(record, state=state) for record in suspended if record not in left]
+            + [replace(record, state=state, reason=LEFT) for record in left],
         )
+
+    def _has_left(self, record: TableRecord) -> bool:
+        kept = (TableState.PENDING, TableState.NEEDS_RELOAD)
+        return record.table not in self.roster.relations and record.state not in kept
 
     async def make(self, definitions: Sequence[TableDefinition], control: TargetSession) -> None:
         """Create target tables and record them as ours to load."""
@@ -133,6 +150,8 @@ class Loading:
         self, relations: Sequence[Relation], control: TargetSession, *, again: bool = False
     ) -> None:
         """Copy tables with loaders of their own; `again` empties them first."""
+        if not relations:
+            return
         count = self._config.load.parallel_tables
         async with AsyncExitStack() as stack:
             lanes = await self._loader_lanes(control, count)
@@ -156,7 +175,7 @@ class Loading:
 
     async def _loader_lanes(self, control: TargetSession, count: int) -> list[LoaderLane]:
         names = [f"load:{number}" for number in range(count)]
-        rows = await read_rows(control)
+        rows = await read_rows(control, self._claimed.epoch)
         missing = {n: LaneRow(self._claimed.epoch, 0, "") for n in names if n not in rows}
         await store_rows(control, self._claimed.epoch, missing)
         return [LoaderLane.of(name, rows.get(name) or missing[name]) for name in names]

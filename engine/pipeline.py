@@ -40,6 +40,8 @@ outage: a minute, then the caller decides."""
 RUNNING: Final = Policy()
 """A server that was there comes back; the state says `retrying` until then."""
 
+TOKEN_BYTES: Final = 16
+
 Report = Callable[[str, Mapping[str, object]], None]
 
 
@@ -67,7 +69,8 @@ async def run_replication(
     Raises:
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
     """
-    around = Surroundings(clock, random, disk, metrics, log, stop, report, process)
+    token = random.key(TOKEN_BYTES).hex()
+    around = Surroundings(clock, random, disk, metrics, log, stop, report, process, token)
     starting = Backoff(STARTING, clock, random)
     running = Backoff(RUNNING, clock, random)
     epoch: int | None = None

@@ -1,4 +1,5 @@
-"""Tables that are loaded while the stream runs: asked for by `penstock reload`, or new.
+"""Tables that are loaded while the stream runs: asked for by `penstock reload`, or new on the
+source, or another table under a name that is carried.
 
 The table's lane is held, so what comes for it waits. Its rows are read at a new snapshot; then the
 lane goes on through the catch-up filter, which drops exactly what the snapshot has seen.
@@ -9,17 +10,26 @@ received before its transaction is visible to a new snapshot.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final, Protocol
 
-from engine.apply.evolution import Evolution
+from engine.apply.evolution import LEFT, Evolution
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.contracts import SnapshotSource, TargetSession
-from engine.errors import PenstockError, Retry
+from engine.errors import (
+    FencedError,
+    InvariantError,
+    PenstockError,
+    PositionLostError,
+    Retry,
+    SourceConnectionError,
+    SourceIdentityError,
+)
 from engine.load.handover import LaneCatchUp
 from engine.loading import RELOAD_REQUESTED, Loading
-from engine.model.relation import TableName
+from engine.model import relation_text
+from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
 from engine.roster import Roster
 from engine.surroundings import Surroundings
@@ -29,6 +39,10 @@ REQUEST_POLL_SECONDS: Final = 2.0
 
 DISCOVERY_SECONDS: Final = 20.0
 """Time between looks for new tables: they are to be there within a minute, load included."""
+
+
+NOT_A_TABLE: Final = (FencedError, InvariantError, PositionLostError, SourceIdentityError)
+"""Final errors that are never about one table."""
 
 
 class Lanes(Protocol):
@@ -62,6 +76,11 @@ class Reloading:
         self._evolution = evolution
         self._around = around
         self._rebuild = rebuild
+        self._look = False
+
+    def look_soon(self) -> None:
+        """Something new was heard of: look for new tables at the next turn."""
+        self._look = True
 
     async def run(self, desk: TargetSession) -> None:
         """Look for requests and new tables until cancelled."""
@@ -70,11 +89,12 @@ class Reloading:
             await asyncio.sleep(REQUEST_POLL_SECONDS)
             waited += REQUEST_POLL_SECONDS
             await self._record_lost(desk)
-            for table in await self._requested(desk):
-                await self._guarded(table, desk)
-            if waited >= DISCOVERY_SECONDS:
+            for table in self._requested(await self._records(desk)):
+                await self.reload(table, desk)
+            if self._look or waited >= DISCOVERY_SECONDS:
                 waited = 0.0
-                await self._discover(desk)
+                self._look = False
+                await self._look_for_tables(desk)
 
     async def _record_lost(self, desk: TargetSession) -> None:
         """Tables whose waiting changes were dropped need a reload; make that durable."""
@@ -87,10 +107,13 @@ class Reloading:
             ],
         )
 
-    async def _requested(self, desk: TargetSession) -> list[TableName]:
+    async def _records(self, desk: TargetSession) -> Sequence[TableRecord]:
         async with desk.begin() as transaction:
             records = await transaction.tables()
             await transaction.rollback()
+        return records
+
+    def _requested(self, records: Sequence[TableRecord]) -> list[TableName]:
         return [
             record.table
             for record in records
@@ -99,59 +122,84 @@ class Reloading:
             and self._lanes.lane_of(record.table) is not None
         ]
 
-    async def _guarded(self, table: TableName, desk: TargetSession) -> None:
-        """Reload one table; what only concerns that table stops it and nothing else."""
-        try:
-            await self.reload(table, desk)
-        except PenstockError as error:
-            if error.retry not in (Retry.NEVER, Retry.QUARANTINE):
-                raise
-            lane = self._lanes.lane_of(table)
-            if lane is not None:
-                lane.stopped = True
-                lane.held = False
-                self._scheduler.wake(lane)
-            record = TableRecord(table, TableState.NEEDS_RELOAD, reason=error.message)
-            await self._loading.save(desk, [record])
-            self._around.log.exception(
-                "table could not be loaded",
-                action="reload.failed",
-                relation=str(table),
-                error=error,
-            )
-
     async def reload(self, table: TableName, desk: TargetSession) -> None:
         """Copy a streaming table again."""
         self._around.log.info("loading again", action="reload.start", relation=str(table))
         lane = self._lanes.lane_of(table)
         assert lane is not None
         await self._refresh_roster()
+        if table not in self._loading.roster.relations:
+            await self._leave([table], desk)
+            return
+        roster = self._loading.roster
+        # Waited for twice: what takes long is over before the lane is held.
+        await self._source.publish(roster.streamed, roster.insert_only)
         await self._hold(lane)
+        tables = [t for t in self._behind(lane, table) if t in roster.relations]
         if lane.suspension is not None:
             lane.suspension.clear()
             lane.suspension = None
-        lane.stopped = False
-        roster = self._loading.roster
+        lane.stopped.difference_update(tables)
         await self._source.publish(roster.streamed, roster.insert_only)
-        # every table of the lane: its others may have been stopped with it
-        tables = [t for t in lane.tables if t == table or self._stopped(t)]
-        await self._copy(tables, lane, desk, again=True)
+        await self._guarded(tables, lane, desk, again=tables)
 
-    def _stopped(self, table: TableName) -> bool:
-        record = self._loading.states.get(table)
-        return record is not None and record.state in (
-            TableState.NEEDS_RELOAD,
-            TableState.SUSPENDED,
-        )
+    def _behind(self, lane: Lane, table: TableName) -> Sequence[TableName]:
+        """The table, and every other of its lane whose changes were kept from the target."""
+        if lane.suspension is not None:
+            return lane.tables
+        return [t for t in lane.tables if t == table or t in lane.stopped]
+
+    async def _guarded(
+        self,
+        tables: Sequence[TableName],
+        lane: Lane,
+        desk: TargetSession,
+        *,
+        again: Collection[TableName],
+    ) -> None:
+        """Copy tables into a held lane; what only concerns them stops them and nothing else."""
+        try:
+            await self._copy(tables, lane, desk, again=again)
+        except PenstockError as error:
+            if error.retry not in (Retry.NEVER, Retry.QUARANTINE) or isinstance(error, NOT_A_TABLE):
+                raise
+            await self._stop(tables, lane, error, desk)
+
+    async def _stop(
+        self, tables: Sequence[TableName], lane: Lane, error: PenstockError, desk: TargetSession
+    ) -> None:
+        """Recorded first: nothing is dropped before that is durable."""
+        state = TableState.NEEDS_RELOAD
+        records = [TableRecord(table, state, reason=error.message) for table in tables]
+        await self._loading.save(desk, records)
+        lane.stopped.update(tables)
+        self._release(lane)
+        for table in tables:
+            self._around.log.error(
+                "table could not be loaded",
+                action="reload.failed",
+                relation=str(table),
+                error=error,
+            )
+
+    def _release(self, lane: Lane) -> None:
+        lane.held = False
+        self._scheduler.wake(lane)
 
     async def _copy(
-        self, tables: Sequence[TableName], lane: Lane, desk: TargetSession, *, again: bool
+        self,
+        tables: Sequence[TableName],
+        lane: Lane,
+        desk: TargetSession,
+        *,
+        again: Collection[TableName],
     ) -> None:
         loading = self._loading
         relations = [loading.roster.relations[table] for table in tables]
         definitions = await self._source.definitions(tables)
         await loading.make(definitions, desk)
-        await loading.copy(relations, desk, again=again)
+        await loading.copy([r for r in relations if r.table not in again], desk)
+        await loading.copy([r for r in relations if r.table in again], desk, again=True)
         await loading.finish(tables)
         for relation in relations:
             loading.known[relation.table] = relation
@@ -159,8 +207,7 @@ class Reloading:
         await loading.save(desk, [loading.streaming_record(table) for table in tables])
         filters = loading.catch_up(await loading.stored_chunks(desk), lane.tables)
         lane.admit = LaneCatchUp(filters, lane.caught_up).admit if filters else None
-        lane.held = False
-        self._scheduler.wake(lane)
+        self._release(lane)
         for table in tables:
             self._around.log.info("table loaded", action="reload.done", relation=str(table))
 
@@ -171,16 +218,69 @@ class Reloading:
     async def _refresh_roster(self) -> None:
         self._loading.roster = await self._rebuild()
 
-    async def _discover(self, desk: TargetSession) -> None:
-        """Add tables that the mapping selects and the stream does not carry yet."""
-        roster = await self._rebuild()
+    async def _look_for_tables(self, desk: TargetSession) -> None:
+        try:
+            roster = await self._rebuild()
+        except SourceConnectionError:
+            self._look = True  # capture meets it too, and waits for the source
+        else:
+            await self._discover(roster, desk)
+
+    async def _discover(self, roster: Roster, desk: TargetSession) -> None:
+        """Add tables that the mapping selects and the stream does not carry yet, load those anew
+        that are other tables now, and note which are not there any more."""
+        before, self._loading.roster = self._loading.roster, roster
+        records = await self._records(desk)
+        await self._leave(self._gone(records, roster), desk)
         new = [table for table in roster.relations if self._lanes.lane_of(table) is None]
+        await self._add(new, desk)
+        if (before.streamed, before.insert_only) != (roster.streamed, roster.insert_only):
+            await self._source.publish(roster.streamed, roster.insert_only)
+        for record in records:
+            relation = roster.relations.get(record.table)
+            if relation is not None and record.table not in new and _another(record, relation):
+                await self.reload(record.table, desk)
+
+    def _gone(self, records: Sequence[TableRecord], roster: Roster) -> list[TableName]:
+        """Tables that were carried and cannot be any more, and are not noted as such."""
+        return [
+            record.table
+            for record in records
+            if record.table not in roster.relations and record.state is TableState.STREAMING
+        ]
+
+    async def _leave(self, tables: Sequence[TableName], desk: TargetSession) -> None:
+        """What the log still holds of them is applied; their target tables stay."""
+        records = [TableRecord(t, TableState.NEEDS_RELOAD, reason=LEFT) for t in tables]
+        if records:
+            await self._loading.save(desk, records)
+        for table in tables:
+            self._around.log.warning(
+                "the table cannot be carried any more; its target table stays as it is",
+                action="discover.table-left",
+                relation=str(table),
+                hint="it was dropped or renamed, or lost its replica identity",
+            )
+
+    async def _add(self, new: Sequence[TableName], desk: TargetSession) -> None:
         if not new:
             return
-        self._loading.roster = roster
         for table in new:
             self._around.log.info("new table", action="discover.table", relation=str(table))
-        lanes = [await self._lanes.add_lane(table, desk) for table in new]
+        roster = self._loading.roster
         await self._source.publish(roster.streamed, roster.insert_only)
-        for table, lane in zip(new, lanes, strict=True):
-            await self._copy([table], lane, desk, again=False)
+        lanes: dict[str, tuple[Lane, list[TableName]]] = {}
+        for table in new:
+            lane = await self._lanes.add_lane(table, desk)
+            lanes.setdefault(lane.name, (lane, []))[1].append(table)
+        await self._source.publish(roster.streamed, roster.insert_only)
+        for lane, tables in lanes.values():
+            again = [table for table in tables if table in self._loading.states]
+            await self._guarded(tables, lane, desk, again=again)
+
+
+def _another(record: TableRecord, relation: Relation) -> bool:
+    """Whether the table on the source is not the one that the record is about."""
+    if record.state is TableState.NEEDS_RELOAD and record.reason == LEFT:
+        return True
+    return bool(record.relation) and relation_text.parse(record.relation).id != relation.id

@@ -36,14 +36,20 @@ def build(config: ReplicationConfig, present: Sequence[Relation]) -> Roster:
     Raises:
         ConfigError: the mapping selects no table.
     """
-    policy = config.source.without_identity if config.streams else None
-    selection = select(present, config.mapping, without_identity=policy)
-    if not selection.tables:
+    roster = choose(config, present)
+    if not roster.relations:
         raise ConfigError(
             "mapping",
             "selects no table that can be carried",
             hint="`penstock check FILE` names each table and why it is left out",
         )
+    return roster
+
+
+def choose(config: ReplicationConfig, present: Sequence[Relation]) -> Roster:
+    """The same while the stream runs, when the last table may have been dropped."""
+    policy = config.source.without_identity if config.streams else None
+    selection = select(present, config.mapping, without_identity=policy)
     return Roster(
         {relation.table: relation for relation in selection.tables},
         tuple(sorted(selection.streamed)),

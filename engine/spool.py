@@ -48,12 +48,14 @@ class SpoolBudget:
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One list of events of one transaction, with their ordinals. `tag` is the caller's."""
+    """One list of events of one transaction, with their ordinals. `tag` is the caller's, `size` its
+    bytes on disk."""
 
     transaction: Transaction
     events: list[Event]
     ordinals: list[int]
     tag: object
+    size: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,11 @@ class Spool:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def bytes(self) -> int:
+        """What it holds of the budget: everything since it was last empty."""
+        return self._bytes
 
     def put(
         self,
@@ -118,7 +125,7 @@ class Spool:
         plain, ordinals = marshal.loads(text)  # noqa: S302 - authenticated above, with our own key
         specials = iter(entry.specials)
         events = [self._event(item, specials) for item in plain]
-        return Spooled(entry.transaction, events, ordinals, entry.tag)
+        return Spooled(entry.transaction, events, ordinals, entry.tag, entry.size)
 
     def drop(self) -> None:
         """Forget the oldest entry; the file goes with the last one."""
@@ -166,7 +173,7 @@ def _out(row: Row | None) -> Any:
 
 def _in(row: Any) -> Row | None:
     if row is None or _UNCHANGED not in row:
-        return row  # type: ignore[no-any-return]
+        return row
     return tuple([UNCHANGED if value is _UNCHANGED else value for value in row])
 
 

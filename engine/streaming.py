@@ -29,7 +29,7 @@ from engine.overflow import Overflow
 from engine.queue.bounded import BoundedQueue, Budget
 from engine.reloading import Reloading
 from engine.retention import Retention, SlotGivenUpError
-from engine.roster import Roster, build
+from engine.roster import Roster, choose
 from engine.route.router import Router
 from engine.spool import KEY_BYTES, SpoolRoom
 from engine.surroundings import Surroundings
@@ -132,6 +132,7 @@ class Streaming:
             others.append(tasks.create_task(gauges.watch_source(), name="source-watch"))
             if self._config.loads:
                 reloading = self._reloading(evolution)
+                self._router.noticed = reloading.look_soon
                 others.append(tasks.create_task(reloading.run(desk), name="reload"))
             reason = await self._until(goal)
             self._around.state("draining")
@@ -166,6 +167,7 @@ class Streaming:
             self._loading.known,
             follow=self._config.apply.on_schema_change is OnSchemaChange.APPLY,
             evolved=self._evolved,
+            left=self._left,
         )
 
     def _station(self, evolution: Evolution) -> ApplyStation:
@@ -246,7 +248,7 @@ class Streaming:
         return lane
 
     async def _rebuild(self) -> Roster:
-        return build(self._config, await self._source.relations())
+        return choose(self._config, await self._source.relations())
 
     # what is told
 
@@ -256,15 +258,37 @@ class Streaming:
             self._around.metrics.applied(table, counts, size)
             size = 0
 
-    def _evolved(self, table: TableName) -> None:
-        self._around.log.info("schema change applied", action="apply.schema", relation=str(table))
+    def _evolved(self, table: TableName, what: str) -> None:
+        self._around.log.info(
+            "schema change applied", action="apply.schema", relation=str(table), steps=what
+        )
+
+    def _left(self, table: TableName) -> None:
+        """Dropped or renamed on the source. A lane of several tables goes on with the others."""
+        lane = self._lanes.lane_of(table)
+        if lane is not None:
+            lane.stopped.add(table)
+        self._around.log.warning(
+            "the table left the source; its target table stays as it is",
+            action="apply.table-left",
+            relation=str(table),
+        )
+        self._report_reload(table)
+
+    def _report_reload(self, table: TableName) -> None:
+        state = TableState.NEEDS_RELOAD.value
+        self._around.report("table", {"table": str(table), "state": state})
 
     def _lane_stopped(self, lane: Lane, error: PenstockError) -> None:
         for table in lane.tables:
             self._around.log.error(
                 "table stopped", action="apply.table-stopped", relation=str(table), error=error
             )
-            self._around.report("table", {"table": str(table), "state": TableState.SUSPENDED.value})
+            if lane.suspension is None:
+                self._report_reload(table)
+            else:
+                state = TableState.SUSPENDED.value
+                self._around.report("table", {"table": str(table), "state": state})
 
     def _changes_dropped(self, lane: Lane) -> None:
         """No room for what waits: only a new load makes the tables whole."""

@@ -20,7 +20,8 @@ class Surroundings:
     log: Log
     stop: asyncio.Event
     report: Callable[[str, Mapping[str, object]], None]
-    process: str = ""
+    process: str
+    token: str
 
     def state(self, name: str) -> None:
         self.metrics.state(name)

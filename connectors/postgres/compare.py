@@ -20,7 +20,6 @@ from engine.errors import ComparisonError, ConfigError
 from engine.model.compared import Digest, Part, Reading, RowKey, Span, TableShape
 from engine.model.position import LogPosition, Position
 from engine.model.relation import TableName
-from engine.model.state import FRONTIER
 
 SESSIONS_MAX: Final = 2
 """Sessions per side: two keep a reader busy while the other side's answer is awaited."""
@@ -131,18 +130,23 @@ class PostgresComparable:
             flushed = parse_lsn((await self._all("its log", sql))[0][1])
         return LogPosition(flushed)
 
-    async def applied(self, replication: str, head: Position) -> bool | None:
+    async def applied(
+        self, replication: str, head: Position, checkpoints: Sequence[str]
+    ) -> bool | None:
         assert isinstance(head, LogPosition)
-        stored = await self._frontier(replication)
-        return None if stored is None else stored.offset >= head.offset
+        stored = await self._stored(replication, checkpoints)
+        return any(position.offset >= head.offset for position in stored) if stored else None
 
-    async def _frontier(self, replication: str) -> LogPosition | None:
+    async def _stored(self, replication: str, checkpoints: Sequence[str]) -> list[LogPosition]:
         there = await self._all("control tables", "SELECT to_regclass('penstock.checkpoint')::text")
         if there[0][0] is None:
-            return None
-        sql = "SELECT position FROM penstock.checkpoint WHERE replication = $1 AND lane = $2"
-        found = await self._all("penstock.checkpoint", sql, (replication, FRONTIER))
-        return LogPosition.parse(found[0][0]) if found else None
+            return []
+        sql = (
+            "SELECT position FROM penstock.checkpoint"
+            " WHERE replication = $1 AND lane = ANY($2::text[])"
+        )
+        found = await self._all("penstock.checkpoint", sql, (replication, list(checkpoints)))
+        return [LogPosition.parse(text) for (text,) in found]
 
     # --- sessions -------------------------------------------------------------------------------
 

@@ -93,9 +93,9 @@ def _lanes(result: PGresult) -> Mapping[str, LaneRow]:
 
 
 def _owner(row: Sequence[str | None]) -> Owner:
-    epoch, identity, fingerprint, process, started_at, pids, starts = (cell or "" for cell in row)
+    epoch, identity, fingerprint, process, token, pids, starts = (cell or "" for cell in row)
     sessions = zip(json.loads(pids), json.loads(starts), strict=True)
-    return Owner(int(epoch), identity, fingerprint, process, started_at, tuple(sessions))
+    return Owner(int(epoch), identity, fingerprint, process, token, tuple(sessions))
 
 
 def _table(row: Sequence[str | None]) -> TableRecord:

@@ -38,7 +38,7 @@ _TABLES: Final = (
     (
         "CREATE TABLE penstock.owner ("
         "replication text PRIMARY KEY, epoch bigint NOT NULL, identity text NOT NULL,"
-        " fingerprint text NOT NULL, process text NOT NULL, started_at text NOT NULL,"
+        " fingerprint text NOT NULL, process text NOT NULL, token text NOT NULL,"
         " session_pids integer[] NOT NULL, session_starts text[] NOT NULL) WITH (fillfactor = 50)"
     ),
     # Every batch updates one row here: free space in the page keeps the update from touching the

@@ -40,7 +40,7 @@ _LOCK_OWNER: Final = _statement(
     "lock_owner", "SELECT pg_advisory_xact_lock(hashtextextended('penstock:' || $1, 0))", _TEXT
 )
 _OWNER_COLUMNS: Final = (
-    "SELECT epoch, identity, fingerprint, process, started_at,"
+    "SELECT epoch, identity, fingerprint, process, token,"
     " array_to_json(session_pids), array_to_json(session_starts)"
     " FROM penstock.owner WHERE replication = $1"
 )
@@ -49,10 +49,10 @@ _PEEK_OWNER: Final = _statement("peek_owner", _OWNER_COLUMNS, _TEXT)
 _SAVE_OWNER: Final = _statement(
     "save_owner",
     "INSERT INTO penstock.owner AS o (replication, epoch, identity, fingerprint, process,"
-    " started_at, session_pids, session_starts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
-    " ON CONFLICT (replication) DO UPDATE SET (epoch, identity, fingerprint, process, started_at,"
+    " token, session_pids, session_starts) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)"
+    " ON CONFLICT (replication) DO UPDATE SET (epoch, identity, fingerprint, process, token,"
     " session_pids, session_starts) = (excluded.epoch, excluded.identity, excluded.fingerprint,"
-    " excluded.process, excluded.started_at, excluded.session_pids, excluded.session_starts)",
+    " excluded.process, excluded.token, excluded.session_pids, excluded.session_starts)",
     _TEXT, _BIGINT, _TEXT, _TEXT, _TEXT, _TEXT, _INTS, _TEXTS,
 )  # fmt: skip
 _RAISE_LANES: Final = _statement(
@@ -183,7 +183,7 @@ def save_owner(replication: str, owner: Owner) -> Call:
         owner.identity,
         owner.fingerprint,
         owner.process,
-        owner.started_at,
+        owner.token,
         _array([pid for pid, _ in owner.sessions]),
         _array([start for _, start in owner.sessions]),
     )

@@ -5,6 +5,7 @@ does not have must not keep the table from being made, so each is set by a state
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from connectors._sql.quoting import identifier, literal, qualified
@@ -99,6 +100,14 @@ def validate(table: TableName, name: str) -> str:
 
 def drop_constraint(table: TableName, name: str) -> str:
     return f"ALTER TABLE {table_name(table)} DROP CONSTRAINT {identifier(name)}"
+
+
+def renamed(constraint: Definition, name: str) -> Definition:
+    """The same constraint under another name."""
+    head = constraint.statement.partition(" ADD CONSTRAINT ")[0]
+    body = constraint_body(constraint.statement)
+    statement = f"{head} ADD CONSTRAINT {identifier(name)} {body}"
+    return replace(constraint, name=name, statement=statement)
 
 
 def constraint_body(statement: str) -> str:

@@ -22,12 +22,15 @@ COLUMN_REWRITE: Final = 0x04
 COMPUTED: Final = "computed default"
 """`SchemaStep.detail` of a column whose existing rows have values that nobody told."""
 
+TOO_LONG: Final = "default too long for a message"
+
 
 @dataclass(frozen=True, slots=True)
 class ToldColumn:
     """A column after the command. `new`: its catalog row was written by the same transaction.
     `value`: what every row had before the column was first written, `expression` an immutable
-    default, `computed` a default that may have given each row another value."""
+    default, `computed` a default that may have given each row another value, `long` that there is a
+    value, too long to be told."""
 
     number: int
     name: str
@@ -39,6 +42,7 @@ class ToldColumn:
     value: str | None = None
     expression: str | None = None
     computed: bool = False
+    long: bool = False
 
     def added(self, *, rewritten: bool) -> SchemaStep:
         """This column as one that was just added. Without a rewrite existing rows can only have
@@ -46,6 +50,8 @@ class ToldColumn:
         default, detail = "", ""
         if self.value is not None:
             default = literal(self.value)
+        elif self.long:
+            detail = TOO_LONG
         elif rewritten and self.expression is not None:
             default = self.expression
         elif self.computed and rewritten:
@@ -181,6 +187,7 @@ def _column(raw: Mapping[str, Any]) -> ToldColumn:
         value=default.get("value"),
         expression=default.get("expression"),
         computed=default.get("computed", False),
+        long=default.get("long", False),
     )
 
 

@@ -141,6 +141,7 @@ DECLARE
   stack text;
   content text;
   state text;
+  told boolean := false;
 BEGIN
   IF tg_event = 'table_rewrite' THEN
     GET DIAGNOSTICS stack = PG_CONTEXT;
@@ -165,6 +166,7 @@ BEGIN
       WHERE d.object_type = 'table' AND d.objsubid = 0 AND NOT d.is_temporary
     LOOP
       PERFORM pg_logical_emit_message(true, 'penstock', convert_to(content, 'UTF8'));
+      told := true;
     END LOOP;
     -- Columns that went with something else (DROP TYPE ... CASCADE).
     tables := ARRAY(
@@ -207,6 +209,7 @@ BEGIN
       AND n.nspname NOT IN ('information_schema', @schema)
     ORDER BY c.oid
   LOOP
+    told := true;
     BEGIN
       SELECT json_build_object('v', 1, 'event', 'table', 'oid', c.oid::int8,
         'schema', n.nspname, 'name', c.relname, 'identity', c.relreplident,
@@ -240,7 +243,8 @@ BEGIN
           CROSS JOIN LATERAL (SELECT CASE
             WHEN age(a.xmin) > 0 THEN NULL
             WHEN s.has AND length(s.value) <= @longest THEN json_build_object('value', s.value)
-            WHEN s.has OR a.attidentity <> '' THEN json_build_object('computed', true)
+            WHEN s.has THEN json_build_object('long', true)
+            WHEN a.attidentity <> '' THEN json_build_object('computed', true)
             WHEN d.oid IS NULL AND t.typdefaultbin IS NULL THEN NULL
             WHEN d.oid IS NOT NULL
               AND length(pg_get_expr(d.adbin, d.adrelid)) <= @longest
@@ -265,7 +269,9 @@ BEGIN
   END LOOP;
   -- A message counts from where its record ends, which is where the next row's record begins; when
   -- the two belong to different subtransactions the row may then come first. Not with one between.
-  PERFORM pg_logical_emit_message(true, '@end', '');
+  IF told THEN
+    PERFORM pg_logical_emit_message(true, '@end', '');
+  END IF;
 EXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'penstock could not note a schema change (SQLSTATE %)', SQLSTATE;
 END

@@ -5,6 +5,7 @@ so neither a crash nor ten thousand tables do harm: running it again goes on whe
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 import asyncpg
@@ -14,7 +15,14 @@ from connectors.postgres.load_connection import Connection
 from connectors.postgres.shape import TargetColumn, mismatches
 from connectors.postgres.target_errors import condition
 from connectors.postgres.user_types import read_types
-from engine.errors import ConfigError, SchemaMismatchError, TargetConnectionError, TargetError
+from engine.errors import (
+    ConfigError,
+    SchemaMismatchError,
+    TargetBusyError,
+    TargetConnectionError,
+    TargetError,
+    TargetFullError,
+)
 from engine.model.relation import ColumnType, Relation, TableName
 from engine.model.table import TableDefinition, TypeDefinition
 
@@ -187,6 +195,7 @@ async def _clear(connection: Connection, tables: Sequence[TableName], prepare: s
 
 async def _create(connection: Connection, definition: TableDefinition, version: int) -> None:
     async with connection.transaction():
+        definition = await _with_free_key_name(connection, definition)
         for statement in ddl.create_sequences(definition):
             await connection.execute(statement)
         await connection.execute(ddl.create_table(definition, version))
@@ -197,6 +206,25 @@ async def _create(connection: Connection, definition: TableDefinition, version: 
             await connection.execute(statement)
         if (index := ddl.identity_index(definition)) is not None:
             await connection.execute(index.statement)
+
+
+async def _with_free_key_name(
+    connection: Connection, definition: TableDefinition
+) -> TableDefinition:
+    """The definition, its primary key under another name when something has that name: a table that
+    was renamed on the source keeps its key's name, and so does the one it was here."""
+    key = definition.primary_key
+    names = [] if key is None else [key.name, *(f"{key.name[:50]}_{n}" for n in range(1, 100))]
+    taken = await connection.fetch(
+        "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n"
+        " ON n.oid = c.relnamespace WHERE n.nspname = $1 AND c.relname = ANY ($2::text[])",
+        definition.table.schema,
+        names,
+    )
+    free = next((n for n in names if n not in {row[0] for row in taken}), None)
+    if key is None or free is None or free == key.name:
+        return definition
+    return replace(definition, primary_key=ddl.renamed(key, free))
 
 
 async def set_default(connection: Connection, statement: str) -> str:
@@ -219,6 +247,12 @@ def target_error(error: Exception, doing: str) -> TargetError:
     state = getattr(error, "sqlstate", None) or ""
     if isinstance(error, (OSError, asyncpg.InterfaceError)) or state[:2] in ("08", "57"):
         return TargetConnectionError(f"{doing}: the connection to the target broke")
+    if state[:2] == "53":
+        return TargetFullError(
+            f"{doing}: {_shown(error)} ({condition(state)})", hint="make room on the target server"
+        )
+    if state[:2] == "40" or state == "55P03":
+        return TargetBusyError(f"{doing}: the target is busy ({condition(state)})")
     if state == "42501":
         return TargetError(
             f"{doing}: permission denied",

@@ -33,12 +33,18 @@ _LINK_ERRORS: Final = (
     asyncpg.InternalClientError,
 )
 
+_SLOTS_USED_UP: Final = "53400"
+"""`configuration_limit_exceeded`: for a slot, no wait helps until somebody drops another one."""
+
+_SENDERS_USED_UP: Final = "max_wal_senders"
+"""What the server names when it has no walsender left; one may become free any moment."""
+
 _BACKOFF_CLASSES: Final = frozenset({"08", "53", "57", "58"})
 _BACKOFF: Final = frozenset({"55P03", "40001", "40P01", "25P03", "25P04"})
 _SHOWN_CLASSES: Final = frozenset({"0A", "28", "3D", "3F", "42", "53", "55", "57", "58"})
 _POOLER: Final = ("unsupported startup parameter", "unsupported pkt type", "pgbouncer")
 _HINTS: Final = {
-    "42501": "grant the missing privilege to the role",
+    "42501": "grant the missing privilege to the role; penstock check FILE prints the statement",
     "42704": "a slot reads its own time: a publication must be older than the slot that names it",
     "55000": "the server must be a primary with wal_level = logical",
 }
@@ -80,6 +86,8 @@ def source_error(error: BaseException, doing: str) -> SourceError:
 def _by_state(state: str, words: str) -> tuple[type[SourceError], str]:
     if state == "58P01" or (state == "55000" and "replication slot" in words):
         return PositionLostError, "the slot cannot be read any more: load again"
+    if state == _SLOTS_USED_UP:
+        return SourceError, "raise max_replication_slots on the source, or drop a slot nobody uses"
     if state[:2] in _BACKOFF_CLASSES or state in _BACKOFF:
         return SourceConnectionError, ""
     if state == "55006":
@@ -93,6 +101,9 @@ def _without_state(error: BaseException, words: str, doing: str) -> SourceError:
     for text, hint in _CONNECTING_REFUSED.items():
         if text in words and isinstance(error, psycopg.Error):
             return SourceError(f"{doing}: {words}", hint=hint)
+    if _SENDERS_USED_UP in words:
+        hint = f"raise {_SENDERS_USED_UP} on the source, or end another reader of its log"
+        return SourceConnectionError(f"{doing}: {words}", hint=hint)
     if isinstance(error, _LINK_ERRORS):
         return SourceConnectionError(f"{doing}: {words or type(error).__name__}")
     return SourceError(f"{doing}: {type(error).__name__}")

@@ -1,20 +1,23 @@
 """A schema change of the source as statements for the target's table. (pure)
 
 Only what keeps every row of the target right is written here; everything else is refused, so the
-caller can put the table into `needs-reload`. What the target has already (somebody was faster) is
-left as it is: whether it fits is judged when rows come.
+caller can put the table into `needs-reload`. A column that the target has already is taken when its
+rows hold what the new column would give them (somebody was faster); otherwise it is what a dropped
+column left behind, and steps aside under another name.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from connectors._sql.quoting import identifier, qualified
+from connectors._sql.quoting import identifier, literal, qualified
+from connectors.postgres.config import NAME_BYTES_MAX
 from connectors.postgres.passthrough import Passage, judge
 from connectors.postgres.target_table import TargetColumn, TargetTable
+from connectors.postgres.type_facts import enum_labels
 from engine.errors import SchemaMismatchError
 from engine.model.change import SchemaChanged, SchemaStep
-from engine.model.relation import TableName
+from engine.model.relation import ColumnType, TableName
 
 
 @dataclass(slots=True)
@@ -25,11 +28,34 @@ class _Work:
     drop_tables: bool
     name: TableName
     columns: dict[str, TargetColumn]
+    kept: dict[str, TargetColumn] = field(default_factory=dict[str, TargetColumn])
+    """Columns that the source has dropped and the target keeps."""
     statements: list[str] = field(default_factory=list[str])
 
     def alter(self, action: str) -> None:
         table = qualified(self.name.schema, self.name.name)
         self.statements.append(f"ALTER TABLE {table} {action}")
+
+    def present(self, name: str) -> TargetColumn | None:
+        return self.columns.get(name) or self.kept.get(name)
+
+    def aside(self, column: TargetColumn) -> list[str]:
+        """Actions that give a column another name, and let rows come without it."""
+        taken = {*self.columns, *self.kept, *(c.name for c in self.there.columns)}
+        names = (_suffixed(column.name, f"_kept_{n}") for n in range(1, len(taken) + 2))
+        new = next(name for name in names if name not in taken)
+        self.columns.pop(column.name, None)
+        self.kept.pop(column.name, None)
+        self.kept[new] = replace(column, name=new, nullable=True)
+        actions = [f"RENAME COLUMN {identifier(column.name)} TO {identifier(new)}"]
+        if not column.nullable and not column.defaulted:
+            actions.insert(0, f"ALTER COLUMN {identifier(column.name)} DROP NOT NULL")
+        return actions
+
+    def type_after(self, column: str) -> ColumnType | None:
+        after = self.change.after
+        columns = () if after is None else after.columns
+        return next((c.type for c in columns if c.name == column), None)
 
     def refuse(self, why: str) -> SchemaMismatchError:
         return SchemaMismatchError(f"{self.change.table}: {why}", hint="reload the table")
@@ -81,8 +107,6 @@ def _rename_table(work: _Work, step: SchemaStep) -> None:
 
 
 def _add_column(work: _Work, step: SchemaStep) -> None:
-    if step.column in work.columns:
-        return
     default = f" DEFAULT {step.default}" if step.default else ""
     after = work.change.after
     never_null = (
@@ -91,7 +115,32 @@ def _add_column(work: _Work, step: SchemaStep) -> None:
         and any(column.name == step.column and not column.nullable for column in after.columns)
     )
     required = " NOT NULL" if never_null else ""
-    work.alter(f"ADD COLUMN {identifier(step.column)} {step.type}{default}{required}")
+    add = f"ADD COLUMN {identifier(step.column)} {step.type}{default}{required}"
+    there = work.present(step.column)
+    if there is None:
+        work.alter(add)
+    elif not _fits(work, step, there):
+        for action in (*work.aside(there), add):
+            work.alter(action)
+    else:
+        work.statements.append(_unless_equal(work, step, there, add))
+
+
+def _fits(work: _Work, step: SchemaStep, there: TargetColumn) -> bool:
+    new = work.type_after(step.column)
+    return new is not None and judge(new, there.type, work.there.version) is not Passage.REFUSED
+
+
+def _unless_equal(work: _Work, step: SchemaStep, there: TargetColumn, add: str) -> str:
+    """A block that takes the column that is there when every row has the new column's value in it.
+    Compared as text: not every type has an equality."""
+    table = qualified(work.name.schema, work.name.name)
+    value = f"({step.default or 'NULL'})::{step.type}"
+    differs = f"{identifier(there.name)}::text IS DISTINCT FROM ({value})::text"
+    actions = "".join(f"ALTER TABLE {table} {action};" for action in (*work.aside(there), add))
+    work.columns[there.name] = there
+    body = f"BEGIN IF EXISTS (SELECT FROM {table} WHERE {differs}) THEN {actions} END IF; END"
+    return f"DO {literal(body)}"
 
 
 def _drop_column(work: _Work, step: SchemaStep) -> None:
@@ -100,26 +149,30 @@ def _drop_column(work: _Work, step: SchemaStep) -> None:
         return
     if work.drop_columns:
         work.alter(f"DROP COLUMN {identifier(step.column)}")
-    elif not column.nullable and not column.defaulted:
+        return
+    work.kept[step.column] = column
+    if not column.nullable and not column.defaulted:
         # It stays with its values, and new rows come without it.
         work.alter(f"ALTER COLUMN {identifier(step.column)} DROP NOT NULL")
 
 
 def _rename_column(work: _Work, step: SchemaStep) -> None:
     column = work.columns.pop(step.column, None)
-    if column is None and step.new_name in work.columns:
+    there = work.present(step.new_name)
+    if column is None and there is not None:
         return
     if column is None:
         raise work.refuse(f"the target has no column {step.column} to rename")
+    if there is not None:
+        for action in work.aside(there):
+            work.alter(action)
     work.columns[step.new_name] = column
     work.alter(f"RENAME COLUMN {identifier(step.column)} TO {identifier(step.new_name)}")
 
 
 def _retype_column(work: _Work, step: SchemaStep) -> None:
     there = work.columns.get(step.column)
-    after = work.change.after
-    columns = () if after is None else after.columns
-    new = next((column.type for column in columns if column.name == step.column), None)
+    new = work.type_after(step.column)
     if there is None or new is None:
         raise work.refuse(f"the target has no column {step.column} to change")
     if there.type == new or there.type.name == step.type:
@@ -131,6 +184,45 @@ def _retype_column(work: _Work, step: SchemaStep) -> None:
     work.alter(f"ALTER COLUMN {identifier(step.column)} TYPE {step.type or new.name}")
 
 
+def _alter_type(_work: _Work, _step: SchemaStep) -> None:
+    """Labels stand in `labels`: the transaction that adds one may not use it."""
+
+
+def labels(change: SchemaChanged) -> Sequence[str]:
+    """Statements that give enum types of the target the labels that the source's have got. To be
+    run before, each in a transaction of its own. A label that is there already is no error."""
+    before = {column.name: column.type for column in change.before.columns} if change.before else {}
+    after = {column.name: column.type for column in change.after.columns} if change.after else {}
+    renamed = {step.new_name: step.column for step in change.steps if step.kind == "rename-column"}
+    statements: dict[str, None] = {}
+    for step in change.steps:
+        if step.kind == "alter-type":
+            old, new = before[renamed.get(step.column, step.column)], after[step.column]
+            known, found = enum_labels(old.definition), enum_labels(new.definition)
+            name = new.name.removesuffix("[]")
+            statements |= dict.fromkeys(_added_labels(name, known or (), found or ()))
+    return list(statements)
+
+
+def _added_labels(name: str, known: Sequence[str], found: Sequence[str]) -> Iterator[str]:
+    """Each new label behind the one before it; the first ones before the first that was there."""
+    for place, label in enumerate(found):
+        if label in known:
+            continue
+        where = ""
+        if place:
+            where = f" AFTER {literal(found[place - 1])}"
+        elif known:
+            where = f" BEFORE {literal(known[0])}"
+        yield f"ALTER TYPE {name} ADD VALUE IF NOT EXISTS {literal(label)}{where}"
+
+
+def _suffixed(name: str, suffix: str) -> str:
+    """The name with a suffix, cut to what a server keeps of it."""
+    room = NAME_BYTES_MAX - len(suffix.encode())
+    return name.encode()[:room].decode(errors="ignore") + suffix
+
+
 _STEPS: Final[dict[str, Callable[[_Work, SchemaStep], None]]] = {
     "create-table": _create_table,
     "drop-table": _drop_table,
@@ -139,4 +231,5 @@ _STEPS: Final[dict[str, Callable[[_Work, SchemaStep], None]]] = {
     "drop-column": _drop_column,
     "rename-column": _rename_column,
     "retype-column": _retype_column,
+    "alter-type": _alter_type,
 }

@@ -9,6 +9,7 @@ waits: so a notice never fills the socket, and the server's farewell is seen whi
 """
 
 import asyncio
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from typing import Final, TypeAlias
 
@@ -66,7 +67,9 @@ class Link:
         self._connection = connection
         self._pgconn: PGconn = connection.pgconn
         self._pgconn.nonblocking = 1
-        self._descriptor = self._pgconn.socket
+        # Our own descriptor of the socket: libpq closes its own inside any call once it finds the
+        # link broken, and the next connection of the process may get the same number.
+        self._descriptor = os.dup(self._pgconn.socket)
         self._loop = asyncio.get_running_loop()
         self._waiter: asyncio.Future[None] | None = None
         self._reading = True
@@ -244,10 +247,11 @@ class Link:
             try:
                 await self._wait()
             finally:
-                self._loop.remove_writer(self._descriptor)
+                if self._reading:
+                    self._loop.remove_writer(self._descriptor)
 
     async def _wait(self) -> None:
-        if not self._reading:
+        if not self._reading or self._pgconn.status == pq.ConnStatus.BAD:
             raise psycopg.OperationalError("the connection is gone")
         self._waiter = self._loop.create_future()
         try:
@@ -274,6 +278,8 @@ class Link:
         if self._reading:
             self._reading = False
             self._loop.remove_reader(self._descriptor)
+            self._loop.remove_writer(self._descriptor)
+            os.close(self._descriptor)
 
     # --- breaking -----------------------------------------------------------------------------
 

@@ -70,6 +70,8 @@ class PgOutputDecoder:
         self._parts: list[Part] = []
         self._part: Part | None = None
         self._uncounted = 0
+        self._cut = False
+        """Whether a part of the open transaction was taken: then its end must be told."""
         self._messages: dict[int, Callable[[bytes], None]] = {
             ord("B"): self._begin,
             ord("C"): self._commit,
@@ -155,6 +157,7 @@ class PgOutputDecoder:
         self.committed_at_us = time_us + EPOCH_OFFSET_US
         self._part = Part(Transaction(final, self._xid, self.committed_at_us), 1)
         self._uncounted = 0
+        self._cut = False
         self._versions.begin()
 
     def _commit(self, data: bytes) -> None:
@@ -163,7 +166,7 @@ class PgOutputDecoder:
         if commit != part.transaction.coordinate:
             raise self._error("a commit does not belong to the transaction that began")
         self._part = None
-        if part.events or part.first > 1:
+        if part.events or self._cut:
             part.end = LogPosition(end)
             self._parts.append(part)
         else:
@@ -230,6 +233,7 @@ class PgOutputDecoder:
         counted = len(part.events) - self._uncounted
         self._part = Part(part.transaction, part.first + counted)
         self._uncounted = 0
+        self._cut = True
 
     def _tell(self, part: Part, events: Sequence[SchemaChanged]) -> None:
         part.events.extend(events)

@@ -101,7 +101,7 @@ class ReplicationConnection:
             text = make_conninfo(**known)
             return cls(await psycopg.AsyncConnection.connect(text, autocommit=True))
         except DRIVER_ERRORS as error:
-            raise source_error(error, "opening a replication connection") from error
+            raise source_error(error, "opening a replication connection to the source") from error
 
     async def query(self, doing: str, command: str) -> list[dict[str, str | None]]:
         """Rows of a replication command or of plain SQL, as texts by column name."""
@@ -124,7 +124,7 @@ class ReplicationConnection:
         try:
             self._pgconn.send_query(command.encode())
             results = await self._connection.wait(generators.execute(self._pgconn))
-            result = results[-1]
+            result: pq.abc.PGresult = results[-1]
             if result.status == pq.ExecStatus.FATAL_ERROR:
                 raise psycopg.errors.error_from_result(result)
         except DRIVER_ERRORS as error:

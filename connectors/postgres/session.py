@@ -291,6 +291,18 @@ class PostgresSession:
         except LinkLostError as error:
             raise TargetConnectionError("the connection to the target broke") from error
 
+    async def run_apart(self, statements: Sequence[str]) -> None:
+        """Run statements in a session of their own, each committed at once. Raises TargetError's
+        classes."""
+        if not statements:
+            return
+        other = await connect(self.config)
+        try:
+            for statement in statements:
+                await other.run(statement)
+        finally:
+            await other.close()
+
     def refused(self, error: ServerError, subject: str) -> TargetError:
         """The engine's error; forgets what the refusal proves wrong."""
         found = refusal(error, subject)

@@ -234,7 +234,7 @@ class PostgresSource:
                                                    for t in members})
         ]  # fmt: skip
         if statements:
-            await change(self._sql, "changing the publications", statements)
+            await change(self._sql, "changing the source's publications", statements)
         return bool(statements)
 
     def _publications(self) -> list[Publications]:
@@ -253,7 +253,8 @@ class PostgresSource:
         command = f'CREATE_REPLICATION_SLOT "{config.slot}" LOGICAL pgoutput {options}'
         connection = await self._replication()
         try:
-            (row,) = await connection.query(f"making replication slot {config.slot}", command)
+            doing = f"making replication slot {config.slot} on the source"
+            (row,) = await connection.query(doing, command)
             await self._hold(row["snapshot_name"] or "")
         finally:
             await connection.close()

@@ -74,11 +74,20 @@ def parse(conninfo: str) -> dict[str, Any]:
         raise ConfigError("source.url", "is not a PostgreSQL connection string") from None
 
 
+def place(conninfo: str) -> str:
+    """Where a connection string leads, for messages: host, port, database; no password."""
+    known = parse(conninfo)
+    host, port = known.get("host") or "the local socket", known.get("port") or "5432"
+    database = known.get("dbname") or known.get("user") or ""
+    return f"{host}:{port}/{database}"
+
+
 class Sql:
     """A session that takes one command at a time and connects again by itself."""
 
-    def __init__(self, conninfo: str, application: str) -> None:
+    def __init__(self, conninfo: str, application: str, side: str = "the source") -> None:
         self._conninfo = conninfo
+        self._side = side
         self._application = application
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
@@ -149,11 +158,18 @@ class Sql:
         if self._closed:
             raise SourceConnectionError("the source was closed")
         if self._connection is None or self._connection.is_closed():
-            connection = await connect(self._conninfo, self._application)
-            try:
-                await prepare(connection)
-            except BaseException:
-                connection.terminate()
-                raise
-            self._connection = connection
+            self._connection = await self._connect()
         return self._connection
+
+    async def _connect(self) -> Connection:
+        try:
+            connection = await connect(self._conninfo, self._application)
+        except DRIVER_ERRORS as error:
+            doing = f"connecting to {self._side} at {place(self._conninfo)}"
+            raise source_error(error, doing) from error
+        try:
+            await prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection

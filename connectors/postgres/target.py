@@ -60,7 +60,7 @@ class PostgresTarget:
     def __init__(self, config: PostgresTargetConfig) -> None:
         config.validate()
         self._config = config
-        self._sql = Sql(config.conninfo, config.application_name)
+        self._sql = Sql(config.conninfo, config.application_name, "the target")
 
     async def open(self) -> None:
         """Find out that the server answers and takes this user.
@@ -159,9 +159,11 @@ class PostgresTarget:
     async def load_form(self, relation: Relation) -> str:
         """See `contracts.SchemaTarget.load_form`."""
         there = await self.relation(relation.table)
+        return load_form.load_form(relation, there, await self._version())
+
+    async def _version(self) -> int:
         async with self._connection() as connection:
-            version = int(connection.get_server_version().major) * 10000
-        return load_form.load_form(relation, there, version)
+            return int(await connection.fetchval("SELECT current_setting('server_version_num')"))
 
     async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """See `contracts.Checked.preflight`."""
@@ -180,10 +182,10 @@ class PostgresTarget:
         """A session for work that takes its time."""
         try:
             connection = await connect_sql(self._config.conninfo, self._config.application_name)
-            await prepare(connection)
         except DRIVER_ERRORS as error:
             raise target_error(error, "connecting to the target") from error
         try:
+            await prepare(connection)
             yield connection
         finally:
             await close(connection)

@@ -48,6 +48,8 @@ _SHOWN_CLASSES: Final = frozenset(
     {"08", "0A", "25", "28", "2B", "3D", "3F", "40", "42", "53", "55", "57", "58", "PN"}
 )
 
+_GRANT: Final = "grant the missing privilege to the role; penstock check FILE prints the statement"
+
 _REASONS: Final[Mapping[str, str]] = {
     "22": "its value does not fit the column",
     "23": "a constraint forbids it",
@@ -124,7 +126,7 @@ def _unrelated_to_rows(
     if state in _CONNECTION or state[:2] == "08":
         return TargetConnectionError(text, context=context)
     if state == "42501":
-        return TargetError(text, hint="grant the missing privilege to the role", context=context)
+        return TargetError(f"the target: {text}", hint=_GRANT, context=context)
     if state[:2] in ("42", "3F", "0A"):
         return SchemaMismatchError(text, context=context)
     return TargetError(text, context=context)

@@ -99,6 +99,7 @@ class PostgresTransaction(ControlRows):
     async def evolve(self, change: SchemaChanged) -> None:
         table = change.before.table if change.before is not None else change.table
         there = await self._session.table(table)
+        await self._session.run_apart(evolution.labels(change))
         config = self._session.config
         statements = evolution.statements(
             change, there, drop_columns=config.drop_columns, drop_tables=config.drop_tables

@@ -31,6 +31,9 @@ from engine.retry import Backoff, Policy
 BEFORE_COMMIT: Final = register("apply.before-commit", "rows written, not committed")
 AFTER_COMMIT: Final = register("apply.after-commit", "a batch is durable, the frontier not moved")
 
+WAITING: Final = "changes that waited are being applied"
+"""`TableRecord.reason` of a table that is being mended."""
+
 BUSY: Final = Policy(delay_seconds_max=1.0, attempts_max=100)
 """Deadlocks and lock timeouts are over soon; a hundred in a row are something else."""
 
@@ -54,6 +57,14 @@ class Evolutions(Protocol):
 
     def started(self, lane: str) -> None:
         """A transaction of this lane begins, maybe again."""
+        ...
+
+    def savepoint(self, lane: str) -> None:
+        """The lane's transaction has set a savepoint."""
+        ...
+
+    def rolled_back(self, lane: str) -> None:
+        """The lane's transaction went back to its savepoint."""
         ...
 
     def committed(self, lane: str) -> None:
@@ -154,7 +165,9 @@ def _settle(station: ApplyStation, batch: LaneBatch) -> None:
 
 
 def _give_up(station: ApplyStation, lane: Lane, batch: LaneBatch) -> None:
-    """A stopped lane lets go of what it holds: its durable record took it off the frontier."""
+    """A stopped lane lets go of what it holds: its durable record took it off the frontier. What
+    came before the refused event is durable too."""
+    station.evolutions.committed(lane.name)
     _settle(station, batch)
     while (rest := lane.take(station.limits.rows_max, station.limits.bytes_max)) is not None:
         if lane.suspension is not None:
@@ -171,6 +184,7 @@ async def mend(
     if suspension.lost:
         return
     while (segment := suspension.oldest()) is not None:
+        lane.sift([segment])
         batch = lane.batch([segment])
         try:
             tally = Tally()
@@ -206,10 +220,22 @@ async def _commit(
     station.evolutions.started(lane.name)
     async with session.begin(batch.fences(batch.position)) as transaction:
         size = await write_events(station.evolutions, transaction, lane, batch.events)
+        if lane.suspension is not None:
+            await _still_suspended(transaction, batch)
         hit(BEFORE_COMMIT)
         await transaction.commit()
     hit(AFTER_COMMIT)
     return size
+
+
+async def _still_suspended(transaction: TargetTransaction, batch: LaneBatch) -> None:
+    """A schema change among what waits is no sign that the table streams again: a restart would go
+    on from the frontier, which is past the rest."""
+    for event in batch.events:
+        if isinstance(event, SchemaChanged):
+            await transaction.save_table(
+                TableRecord(event.table, TableState.SUSPENDED, str(batch.position), WAITING)
+            )
 
 
 async def write_events(

@@ -2,10 +2,15 @@
 
 The version last applied is stored with the table's state in the same transaction, so a version that
 the source describes again (after a reconnect, after a restart) is seen to be the one that is known.
+
+A table that is dropped or renamed on the source leaves the replication: its target table stays as
+it is, and nothing is renamed or dropped there. Another table that gets its name later is another
+table, which the target's rows do not belong to: it is loaded from its beginning.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from engine.contracts import TargetTransaction
 from engine.errors import SchemaChangeError
@@ -15,65 +20,161 @@ from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
 from engine.plan import schema
 
+LEFT: Final = "the table is not carried any more: dropped, renamed, or not selected"
+"""`TableRecord.reason` of a table that left."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What a lane's open transaction will make true."""
+
+    known: dict[TableName, Relation] = field(default_factory=dict[TableName, Relation])
+    left: set[TableName] = field(default_factory=set[TableName])
+    steps: dict[TableName, str] = field(default_factory=dict[TableName, str])
+
+    def copy(self) -> "_Pending":
+        return _Pending(dict(self.known), set(self.left), dict(self.steps))
+
 
 class Evolution:
-    """`known` are the versions stored in the target. `evolved(table)` is told when a change is
-    durable. With `follow` False every change stops its table."""
+    """`known` are the versions stored in the target. `evolved(table, what)` is told when a change
+    is durable, `left(table)` when a table has left. With `follow` False every change stops its
+    table."""
 
     def __init__(
         self,
         known: Mapping[TableName, Relation],
         *,
         follow: bool,
-        evolved: Callable[[TableName], None],
+        evolved: Callable[[TableName, str], None],
+        left: Callable[[TableName], None],
     ) -> None:
         self._known = dict(known)
+        self._left: set[TableName] = set()
         self._follow = follow
-        self._evolved = evolved
-        self._pending: dict[str, dict[TableName, Relation]] = {}
+        self._told_evolved = evolved
+        self._told_left = left
+        self._pending: dict[str, _Pending] = {}
+        self._saved: dict[str, _Pending] = {}
 
     async def evolve(
         self, lane: str, transaction: TargetTransaction, change: SchemaChanged
     ) -> None:
         """Raises SchemaChangeError when it cannot be followed exactly."""
-        pending = self._pending.setdefault(lane, {})
-        known = pending.get(change.table) or self._known.get(change.table)
+        pending = self._pending.setdefault(lane, _Pending())
+        known = pending.known.get(change.table) or self._known.get(change.table)
         after = change.after
-        if known is not None and after is not None and _same(known, after):
+        if after is None or after.table != change.table:
+            await self._leave(pending, transaction, change, known)
             return
+        if change.table in self._left or change.table in pending.left:
+            raise _another(change.table)
         if known is not None:
-            steps = schema.steps(known, change)
-            if steps:
-                self._permit(known)
-                await transaction.evolve(replace(change, before=known, steps=steps))
-        if after is not None:
-            pending[change.table] = after
-            await transaction.save_table(
-                TableRecord(change.table, TableState.STREAMING, relation=relation_text.dump(after))
-            )
+            if known.id != after.id:
+                raise _another(change.table)
+            if not _news(known, change):
+                return
+            await self._follow_steps(pending, transaction, change, known)
+            after = _numbered(after, known)
+        pending.known[change.table] = after
+        await transaction.save_table(
+            TableRecord(change.table, TableState.STREAMING, relation=relation_text.dump(after))
+        )
 
-    def _permit(self, known: Relation) -> None:
+    async def _follow_steps(
+        self,
+        pending: _Pending,
+        transaction: TargetTransaction,
+        change: SchemaChanged,
+        known: Relation,
+    ) -> None:
+        steps = schema.steps(known, change)
+        if not steps:
+            return
+        what = schema.describe(steps)
         if not self._follow:
             raise SchemaChangeError(
-                f"{known.qualified} has changed on the source, and on_schema_change is stop",
-                hint="change the target by hand, then run `penstock reload`",
+                f"{known.qualified} has changed on the source ({what}), and on_schema_change is"
+                " stop",
+                hint="change the target by hand, then run"
+                f" `penstock reload FILE {known.qualified}`",
             )
+        pending.steps[change.table] = what
+        await transaction.evolve(replace(change, before=known, steps=steps))
+
+    async def _leave(
+        self,
+        pending: _Pending,
+        transaction: TargetTransaction,
+        change: SchemaChanged,
+        known: Relation | None,
+    ) -> None:
+        before = change.before
+        if known is None or (before is not None and before.id != known.id):
+            return  # it had left before: another table with its name
+        pending.left.add(change.table)
+        await transaction.save_table(
+            TableRecord(change.table, TableState.NEEDS_RELOAD, reason=LEFT)
+        )
 
     def reloaded(self, relation: Relation) -> None:
         """A table was loaded anew with this version."""
         self._known[relation.table] = relation
+        self._left.discard(relation.table)
 
     def started(self, lane: str) -> None:
         """A transaction of this lane begins (again): what an earlier try noted is void."""
         self._pending.pop(lane, None)
 
+    def savepoint(self, lane: str) -> None:
+        """The lane's transaction has set a savepoint."""
+        self._saved[lane] = self._pending.get(lane, _Pending()).copy()
+
+    def rolled_back(self, lane: str) -> None:
+        """The lane's transaction went back to its savepoint."""
+        self._pending[lane] = self._saved.pop(lane)
+
     def committed(self, lane: str) -> None:
         """The lane's transaction with its schema changes is durable."""
-        for table, relation in self._pending.pop(lane, {}).items():
-            self._known[table] = relation
-            self._evolved(table)
+        pending = self._pending.pop(lane, None)
+        if pending is None:
+            return
+        self._known.update(pending.known)
+        for table, what in pending.steps.items():
+            self._told_evolved(table, what)
+        for table in sorted(pending.left):
+            self._left.add(table)
+            self._told_left(table)
 
 
-def _same(known: Relation, after: Relation) -> bool:
-    """Equal but for the object id, which changes when a table is made again."""
-    return known.columns == after.columns and known.key == after.key
+def _news(known: Relation, change: SchemaChanged) -> bool:
+    """Whether a description tells of anything that is not known. A rewrite leaves no trace in it;
+    a column that took the name and type of another has another number."""
+    after = change.after
+    assert after is not None
+    if known.columns != after.columns or known.key != after.key:
+        return True
+    if any(step.kind not in schema.FOLLOWED for step in change.steps):
+        return True
+    numbers = [column.number for column in after.columns]
+    return after.numbered and numbers != [column.number for column in known.columns]
+
+
+def _numbered(after: Relation, known: Relation) -> Relation:
+    """The version with the attribute numbers that are known of its columns, when it came without:
+    what was followed left them where they are."""
+    if after.numbered:
+        return after
+    numbers = {column.name: column.number for column in known.columns}
+    columns = [
+        replace(column, number=column.number or numbers.get(column.name, 0))
+        for column in after.columns
+    ]
+    return replace(after, columns=tuple(columns))
+
+
+def _another(table: TableName) -> SchemaChangeError:
+    return SchemaChangeError(
+        f"{table}: another table has this name on the source now",
+        hint="it is loaded from its beginning",
+    )

@@ -131,9 +131,9 @@ class RowByRow:
 
     def _suspend(self, lane: Lane, batch: LaneBatch, stopped: _Stopped) -> None:
         """What is not applied, and all that comes, waits apart from the stream."""
-        spool = self._spool()
+        spool = None if isinstance(stopped.error, SchemaChangeError) else self._spool()
         if spool is None:
-            lane.stopped = True
+            lane.stopped.update(lane.tables)
         else:
             lane.suspension = Suspension(spool, lambda: self._dropped(lane))
             for segment in _rest(batch, stopped.item):
@@ -147,10 +147,11 @@ async def _record(
     stopped: _Stopped,
     position: Position,
 ) -> None:
+    """A schema change that cannot be followed will not mend itself: its tables need a reload."""
+    unfollowed = isinstance(stopped.error, SchemaChangeError)
+    state = TableState.NEEDS_RELOAD if unfollowed else TableState.SUSPENDED
     for table in lane.tables:
-        record = TableRecord(
-            table, TableState.SUSPENDED, str(position), reason=stopped.error.message
-        )
+        record = TableRecord(table, state, str(position), reason=stopped.error.message)
         await transaction.save_table(record)
 
 
@@ -201,11 +202,13 @@ class _Replay:
     async def _special(self, item: _Item) -> _Stopped | None:
         transaction = self.transaction
         await transaction.savepoint()
+        self.evolutions.savepoint(self.lane.name)
         try:
             await write_special(self.evolutions, transaction, self.lane, item.event)
             await transaction.release_savepoint()
         except (RowRejectedError, SchemaMismatchError, SchemaChangeError) as error:
             await transaction.rollback_to_savepoint()
+            self.evolutions.rolled_back(self.lane.name)
             if self.policy == STOP:
                 raise
             return _Stopped(item, error)

@@ -9,7 +9,7 @@ What a lane is told again after a restart, it drops by the checkpoints.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -88,8 +88,8 @@ class Lane:
     """Changes may be gathered per table within a batch (no foreign key or trigger sees order)."""
     held: bool = False
     """Its tables are being loaded: it takes in and is not served."""
-    stopped: bool = False
-    """Its tables left the frontier by a durable record: what comes is dropped."""
+    stopped: set[TableName] = field(default_factory=set[TableName])
+    """Tables that left the frontier by a durable record: what comes for them is dropped."""
     busy: bool = False
     admit: Admit | None = None
     suspension: Suspension | None = None
@@ -117,21 +117,24 @@ class Lane:
 
     def offer(self, segment: Segment) -> int:
         """Queue a segment; returns the bytes kept of it (0: all of it was applied before)."""
-        if self.stopped or self._replayed(segment):
+        if self.stopped and self._all_stopped(segment):
+            return 0
+        if self._replayed(segment):
             return 0
         if self.suspension is not None:
             self.suspension.take_in(segment)
             return 0
         segment.mark.pending += 1
         self._last = segment.mark
-        if self.spool is not None and not self.tail and _spilled(self.spool, segment):
-            return 0
-        (self.segments if self.spool is None else self.tail).append(segment)
-        self.size += segment.size
-        self.rows += len(segment.events)
+        held = 0
+        if self.spool is None or self.tail or not _spilled(self.spool, segment):
+            (self.segments if self.spool is None else self.tail).append(segment)
+            held = segment.size
+            self.size += held
+            self.rows += len(segment.events)
         if self.wake is not None:
             self.wake(self)
-        return segment.size
+        return held
 
     def close(self, mark: Mark, transaction: Transaction, end: Position) -> None:
         """The transaction ended without a further event of this lane. Only a lane that never cuts
@@ -154,7 +157,9 @@ class Lane:
         kept: list[Event] = []
         ordinals: list[int] = []
         for event, ordinal in zip(segment.events, segment.ordinals, strict=True):
-            if isinstance(event, SchemaChanged) or not self._covered(event, segment, ordinal):
+            # A schema change stands before the next ordinal, which tells that it was applied.
+            after = ordinal + 1 if isinstance(event, SchemaChanged) else ordinal
+            if not self._covered(event, segment, after):
                 kept.append(event)
                 ordinals.append(ordinal)
         segment.events = kept
@@ -175,7 +180,7 @@ class Lane:
         segments: list[Segment] = []
         rows = size = 0
         if not self.segments:
-            self._refill(rows_max)
+            self._refill(rows_max, size_max)
         queue = self.segments
         while queue and (not segments or (rows < rows_max and size < size_max)):
             segment = queue.popleft()
@@ -191,9 +196,15 @@ class Lane:
             size -= sum([segment.size for segment in back])
         self.size -= size
         self.rows -= rows
+        self.sift(segments)
+        return self.batch(segments, rows, size)
+
+    def sift(self, segments: Sequence[Segment]) -> None:
+        """Leave in segments what is neither of stopped tables nor in the chunks of a load."""
+        if self.stopped:
+            _filter(self._of_flowing, segments)
         if self.admit is not None:
             _filter(self.admit, segments)
-        return self.batch(segments, rows, size)
 
     def batch(self, segments: list[Segment], rows: int = 0, size: int = 0) -> LaneBatch:
         """What an applier needs to know of these segments."""
@@ -224,16 +235,17 @@ class Lane:
             self._unspool()
         return freed
 
-    def _refill(self, rows_max: int) -> None:
-        """Bring the oldest overflow back; it holds nothing of the budget."""
+    def _refill(self, rows_max: int, size_max: int) -> None:
+        """Bring the oldest overflow back, a batch of it; it holds nothing of the budget."""
         if self.spool is None:
             return
-        rows = 0
-        while len(self.spool) and rows < rows_max:
-            segment = _read(self.spool.peek())
+        rows = size = 0
+        while len(self.spool) and rows < rows_max and size < size_max:
+            spooled = self.spool.peek()
             self.spool.drop()
-            self.segments.append(segment)
-            rows += len(segment.events)
+            self.segments.append(_read(spooled))
+            rows += len(spooled.events)
+            size += spooled.size
         self.rows += rows
         if not len(self.spool):
             self._unspool()
@@ -250,9 +262,29 @@ class Lane:
         names = {table: None for event in events for table in _tables(event)}
         return [self.checkpoints[name] for name in names if name in self.checkpoints]
 
+    def _all_stopped(self, segment: Segment) -> bool:
+        """Drop what is of stopped tables; True when that was all."""
+        if not segment.events:
+            return self.stopped.issuperset(self.checkpoints)
+        _filter(self._of_flowing, [segment])
+        return not segment.events
+
+    def _of_flowing(self, _transaction: Transaction, event: Event) -> Event | None:
+        """The event as far as it is of tables that are not stopped."""
+        kept = [table for table in _tables(event) if table not in self.stopped]
+        if not kept or not isinstance(event, Truncate):
+            return event if kept else None
+        relations = [r for r in event.relations if r.table not in self.stopped]
+        return Truncate(tuple(relations), event.cascade, event.restart_identity)
+
     def caught_up(self) -> None:
         """The stream has passed every snapshot that the lane's tables were loaded at."""
         self.admit = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether there is something to take."""
+        return bool(self.segments) or self.spool is not None
 
     @property
     def serviceable(self) -> bool:
@@ -260,7 +292,7 @@ class Lane:
             return False
         if self.suspension is not None:
             return self.suspension.due
-        return bool(self.segments) or self.spool is not None
+        return self.waiting
 
 
 def _spilled(spool: Spool, segment: Segment) -> bool:
@@ -304,7 +336,7 @@ def _unfinished_tail(segments: list[Segment]) -> list[Segment]:
     return []
 
 
-def _filter(admit: Admit, segments: list[Segment]) -> None:
+def _filter(admit: Admit, segments: Sequence[Segment]) -> None:
     """Leave in each segment what the filter admits, with its ordinals. A segment that loses all
     keeps its last ordinal, so the lane still moves past it."""
     for segment in segments:

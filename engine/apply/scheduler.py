@@ -26,6 +26,7 @@ class Scheduler:
         """Something may be there to serve in this lane."""
         if lane.busy:
             self._more.set()
+            self._idle.clear()
         elif lane.serviceable and lane.name not in self._queued:
             self._queued.add(lane.name)
             self._ready.append(lane)
@@ -56,7 +57,7 @@ class Scheduler:
 
     async def more(self, lane: Lane) -> None:
         """Wait until a lane that is on an applier holds something again."""
-        while not lane.segments:
+        while not lane.waiting:
             self._more.clear()
             self._parked += 1
             self._settle()

@@ -53,6 +53,7 @@ class Reader:
         self._slot = Backoff(SLOT_WAIT, clock, random)
         self._number = 0
         self._current: Transaction | None = None
+        self._resting = False
         self.passed = start
         """Everything up to here has been put into the queue."""
 
@@ -70,6 +71,11 @@ class Reader:
                 self._connected(error)
             await asyncio.sleep(delay)
 
+    def rest(self) -> None:
+        """Take nothing further in, and keep the link until cancelled: what becomes durable from
+        here on is still told to the source over it."""
+        self._resting = True
+
     async def _read(self) -> None:
         fresh = True
         async with aclosing(self._source.blocks(self.passed)) as blocks:
@@ -79,6 +85,8 @@ class Reader:
                     self._connected(None)
                     self._reconnect.reset()
                     self._slot.reset()
+                if self._resting:
+                    await asyncio.Event().wait()
                 block.received_at = self._clock.monotonic()
                 self._number_parts(block)
                 await self._inlet.put(block)
@@ -131,19 +139,21 @@ def _counted(part: Part) -> int:
 
 
 def _trim(part: Part, passed: Position) -> bool:
-    """Cut off the events that `passed` covers; False when nothing is left of the part."""
+    """Cut off the events that `passed` covers; False when nothing is left of the part. A schema
+    change behind the last of them counts as no ordinal: it may not have been dispatched, and who
+    hears of it again knows it."""
     coordinate = part.transaction.coordinate
     if not part.events or not passed.covers(coordinate, part.first):
         return True
+    kept = 0
     ordinal = part.first
     for index, event in enumerate(part.events):
         if isinstance(event, SchemaChanged):
             continue
         if not passed.covers(coordinate, ordinal):
-            part.events = part.events[index:]
-            part.first = ordinal
-            return True
+            break
         ordinal += 1
-    part.events = []
+        kept = index + 1
+    part.events = part.events[kept:]
     part.first = ordinal
-    return part.end is not None
+    return bool(part.events) or part.end is not None

@@ -2,12 +2,19 @@
 
 Transactions begin in log order and finish in any order. A transaction is finished when its end is
 known and every piece of it handed to a lane is durable. `position` only grows.
+
+While one lane is held, the others go on: finished neighbours are joined now and then, so memory
+holds no more marks than some multiple of the unfinished transactions.
 """
 
 from collections import deque
+from typing import Final
 
 from engine.model.position import Position
 from engine.model.segment import Mark
+
+MARKS_KEPT: Final = 1024
+"""Fewest marks worth joining; from there on each joining has as many new marks as it looks at."""
 
 
 class Frontier:
@@ -18,11 +25,12 @@ class Frontier:
         self.rows_moved = False
         """Set when a transaction with rows has moved the position; the committer clears it."""
         self._marks: deque[Mark] = deque()
+        self._join_at = MARKS_KEPT
 
     def begin(self, committed_at_us: int = 0) -> Mark:
         """A transaction starts; call in log order."""
         mark = Mark(committed_at_us=committed_at_us)
-        self._marks.append(mark)
+        self._append(mark)
         return mark
 
     def finish(self, mark: Mark, end: Position) -> None:
@@ -32,7 +40,7 @@ class Frontier:
 
     def idle(self, position: Position) -> None:
         """Nothing up to `position` is still to come. Call only while no transaction is open."""
-        self._marks.append(Mark(end=position))
+        self._append(Mark(end=position))
         self._advance()
 
     def done(self, mark: Mark) -> None:
@@ -51,6 +59,21 @@ class Frontier:
     def open_transactions(self) -> int:
         return len(self._marks)
 
+    def _append(self, mark: Mark) -> None:
+        if len(self._marks) >= self._join_at:
+            self._join()
+        self._marks.append(mark)
+
+    def _join(self) -> None:
+        """Leave of finished neighbours only the last."""
+        kept: deque[Mark] = deque()
+        for mark in self._marks:
+            if kept and _finished(mark) and _finished(kept[-1]):
+                kept.pop()
+            kept.append(mark)
+        self._marks = kept
+        self._join_at = max(MARKS_KEPT, 2 * len(kept))
+
     def _advance(self) -> None:
         marks = self._marks
         while marks and marks[0].pending == 0:
@@ -59,3 +82,7 @@ class Frontier:
                 return
             self.position = end
             marks.popleft()
+
+
+def _finished(mark: Mark) -> bool:
+    return mark.pending == 0 and mark.end is not None

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from engine.config.fingerprint import changed_parts
 from engine.contracts import TargetSession, TransactionalTarget
 from engine.errors import (
     ConfigError,
@@ -36,12 +37,12 @@ sessions of the predecessor in between."""
 @dataclass(frozen=True, slots=True)
 class Claimant:
     """Who claims: `identity` is the source's, `fingerprint` the configuration's, `process` words
-    for people, `parts` what the fingerprint is made of, for the refusal's text."""
+    for people, `token` this process's own."""
 
     identity: str
     fingerprint: str
     process: str
-    started_at: str = ""
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class Claim:
     """What the control tables held when the epoch was raised."""
 
     epoch: int
+    fresh: bool
+    """The target did not know this replication before."""
     lanes: Mapping[str, LaneRow]
     tables: Sequence[TableRecord]
     chunks: Sequence[ChunkDone]
@@ -61,12 +64,11 @@ async def claim(
     *,
     held_epoch: int | None = None,
 ) -> Claim:
-    """Become the owner. `held_epoch`: we were the owner with this epoch and had lost the target;
-    another epoch there now means that somebody took over meanwhile.
+    """Become the owner. `held_epoch`: we were the owner with this epoch and had lost the target.
 
     Raises:
         SourceIdentityError, ConfigError: stored and present differ; nothing was touched.
-        FencedError: another process took the replication over.
+        FencedError: another process took the replication over meanwhile.
     """
     for _ in range(LOCK_ATTEMPTS_MAX):
         try:
@@ -87,27 +89,29 @@ async def _claim_once(session: TargetSession, claimant: Claimant, held_epoch: in
         owner = await transaction.lock_owner()
         if owner is not None:
             _check(owner, claimant, held_epoch)
-        elif held_epoch is not None:
-            raise TargetRewoundError("the target no longer knows this replication")
-        epoch = owner.epoch + 1 if owner is not None else 1
+        epoch = _next_epoch(owner, claimant, held_epoch)
         await transaction.save_owner(
-            Owner(
-                epoch,
-                claimant.identity,
-                claimant.fingerprint,
-                claimant.process,
-                claimant.started_at,
-            )
+            Owner(epoch, claimant.identity, claimant.fingerprint, claimant.process, claimant.token)
         )
         lanes = await transaction.raise_lanes(epoch)
         tables = await transaction.tables()
         chunks = await transaction.chunks()
         await transaction.commit()
-    return Claim(epoch, lanes, tables, chunks)
+    return Claim(epoch, owner is None, lanes, tables, chunks)
+
+
+def _next_epoch(owner: Owner | None, claimant: Claimant, held_epoch: int | None) -> int:
+    """One more than any that is known. When the target has lost claims, another owner may have
+    counted up from the same place: a part of our token keeps the two apart."""
+    stored = owner.epoch if owner is not None else 0
+    if held_epoch is None or stored >= held_epoch:
+        return stored + 1
+    return held_epoch + 1 + int(claimant.token[:4], 16)
 
 
 def _check(owner: Owner, claimant: Claimant, held_epoch: int | None) -> None:
-    if held_epoch is not None and owner.epoch != held_epoch:
+    ours = owner.token == claimant.token
+    if held_epoch is not None and not ours and owner.epoch >= held_epoch:
         raise fenced(owner)
     if owner.identity != claimant.identity:
         raise SourceIdentityError(
@@ -115,9 +119,10 @@ def _check(owner: Owner, claimant: Claimant, held_epoch: int | None) -> None:
             hint="point [source] url back at the first server, or give the replication a new id",
         )
     if owner.fingerprint != claimant.fingerprint:
+        changed = ", ".join(changed_parts(owner.fingerprint, claimant.fingerprint))
         raise ConfigError(
             "replication",
-            "what the stored positions mean has changed since the last run (source, apply mode)",
+            f"what the stored positions mean has changed since the last run: {changed}",
             hint="take the change back, or give the replication a new id",
         )
 
@@ -154,19 +159,33 @@ async def record_sessions(
                 owner.identity,
                 owner.fingerprint,
                 owner.process,
-                owner.started_at,
+                owner.token,
                 tuple(sessions),
             )
         )
         await transaction.commit()
 
 
-async def read_rows(control: TargetSession) -> Mapping[str, LaneRow]:
-    """Every checkpoint row, after commits in progress."""
+async def read_rows(control: TargetSession, epoch: int) -> Mapping[str, LaneRow]:
+    """Every checkpoint row, after commits in progress, while we are the owner: a row that a
+    successor has raised must never be taken for ours, or its epoch would pass our fences."""
     async with control.begin() as transaction:
         rows = await transaction.lanes()
+        owner = await transaction.peek_owner()
         await transaction.rollback()
+    if owner is None or owner.epoch != epoch or any(r.epoch != epoch for r in rows.values()):
+        raise fenced(owner)
     return rows
+
+
+async def check_owner(control: TargetSession, epoch: int) -> None:
+    """Raise FencedError when a newer owner is there."""
+    async with control.begin() as transaction:
+        stored, _ = await transaction.glance()
+        owner = await transaction.peek_owner() if stored > epoch else None
+        await transaction.rollback()
+    if stored > epoch:
+        raise fenced(owner)
 
 
 async def store_rows(

@@ -2,7 +2,8 @@
 
 A table's rows were read in chunks, each at its own snapshot. A change is dropped exactly when the
 snapshot of the chunk that its key lies in has seen its transaction. Chunks that were all read at
-one snapshot need no key. Old and new key of a key change are judged apart.
+one snapshot need no key. Old and new key of a key change are judged apart. What cannot be judged
+(a TRUNCATE that only some chunks have seen) makes the table begin anew.
 
 Once the stream has passed `until` of every chunk, nothing more can be dropped and the filter ends.
 """
@@ -34,7 +35,8 @@ class TableCatchUp:
         self._visible = visible
         self._chunk_of = chunk_of
         self._until = [parse(chunk.until) for chunk in chunks]
-        self._one = chunks[0].snapshot if len({c.snapshot for c in chunks}) == 1 else None
+        self._snapshots = tuple(dict.fromkeys([chunk.snapshot for chunk in chunks]))
+        self._one = self._snapshots[0] if len(self._snapshots) == 1 else None
 
     def passed(self, transaction: Transaction) -> bool:
         """Whether this transaction and all later ones are past every snapshot."""
@@ -44,12 +46,11 @@ class TableCatchUp:
         """The event, or what of it is still to be done, or None when the chunks hold it."""
         if isinstance(event, Change):
             return self._admit_change(transaction, event)
-        if isinstance(event, Truncate):
-            return None if self._all_see(transaction) else event
-        return event
-
-    def _all_see(self, transaction: Transaction) -> bool:
-        return all(self._visible(c.snapshot, transaction) for c in self._chunks)
+        seen = [self._visible(snapshot, transaction) for snapshot in self._snapshots]
+        if isinstance(event, Truncate) and any(seen) and not all(seen):
+            # Applied, it would take the rows of those chunks that were read after it.
+            raise self._lost("was emptied between the moments at which its chunks were read")
+        return None if all(seen) else event
 
     def _admit_change(self, transaction: Transaction, change: Change) -> Change | None:
         if self._one is not None:
@@ -72,13 +73,16 @@ class TableCatchUp:
             return Change(DELETE, change.relation, None, change.old)
         assert change.new is not None
         if UNCHANGED in change.new:  # the row is in neither chunk and the log lacks part of it
-            raise SnapshotLostError(
-                f"a row of {change.relation.qualified} moved between chunks read at different "
-                "times, and the log does not hold all of it",
-                hint="the table is loaded again from its beginning",
-                context={"table": change.relation.table},
-            )
+            raise self._lost("has a row that moved between chunks, of which the log lacks a part")
         return Change(INSERT, change.relation, change.new, None)
+
+    def _lost(self, what: str) -> SnapshotLostError:
+        table = self._chunks[0].table
+        return SnapshotLostError(
+            f"{table} {what}",
+            hint="the table is loaded again from its beginning",
+            context={"table": table},
+        )
 
     def _seen(self, transaction: Transaction, relation: Relation, row: Row) -> bool:
         chunk = self._chunk_of(self._chunks, relation, relation.key_of(row))
@@ -108,7 +112,8 @@ class LaneCatchUp:
             return event if table is None else table.admit(transaction, event)
         if isinstance(event, Truncate):
             return self._admit_truncate(transaction, event)
-        return event
+        table = tables.get(event.table)
+        return event if table is None else table.admit(transaction, event)
 
     def _admit_truncate(self, transaction: Transaction, event: Truncate) -> Truncate | None:
         kept = [

@@ -62,7 +62,9 @@ class SchemaStep:
     """One elementary schema change.
 
     `kind`: create-table, drop-table, rename-table, add-column, drop-column, rename-column,
-    retype-column, rewrite (existing rows got values that the log does not carry), other.
+    retype-column, alter-type (the column's enum type has more labels), rewrite (existing rows got
+    values that the log does not carry), other. `default` is what existing rows have in an added
+    column; `detail` says why that is not known.
     """
 
     kind: str

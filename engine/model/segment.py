@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from engine.model.change import Event, Transaction
+from engine.model.change import Event, SchemaChanged, Transaction
 from engine.model.position import Position
 
 
@@ -44,4 +44,5 @@ class Segment:
 
     def position_before(self, index: int) -> Position:
         """Where a lane stands that has applied this up to, not including, event `index`."""
-        return self.transaction.at(self.ordinals[index] - 1)
+        own = not isinstance(self.events[index], SchemaChanged)
+        return self.transaction.at(self.ordinals[index] - own)

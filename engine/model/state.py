@@ -54,7 +54,8 @@ class Owner:
     fingerprint: str
     process: str
     """Who it is, for people: `host:pid`, never used to decide anything."""
-    started_at: str = ""
+    token: str = ""
+    """Made anew by every process: a claim whose outcome was unknown is known again by it."""
     sessions: tuple[tuple[int, str], ...] = ()
 
 

@@ -1,33 +1,37 @@
 """What happened between two versions of a table, and whether it can be followed exactly (pure).
 
-Without proof (attribute numbers from the source's catalog, told through the log) two descriptions
-have more than one reading: a renamed column looks like one that was dropped and another that was
-added. Then only what has a single reading is followed: added columns, and types that became wider.
+A column keeps its attribute number for ever. Where the source tells them, two versions have one
+reading: same number, other name is a rename; a number that is gone is a drop. Without numbers a
+renamed column looks like one that was dropped and another that was added. Then only what has a
+single reading is followed: added columns, and types that became wider.
+
+Nothing shows which values existing rows have in a column that was computed: that is never followed.
 """
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from engine.errors import SchemaChangeError
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import Column, Relation
+from engine.plan.column_types import new_labels, widens
 
 ADD: Final = "add-column"
 DROP: Final = "drop-column"
 RENAME: Final = "rename-column"
 RETYPE: Final = "retype-column"
+ALTER_TYPE: Final = "alter-type"
 RENAME_TABLE: Final = "rename-table"
 CREATE_TABLE: Final = "create-table"
 DROP_TABLE: Final = "drop-table"
 REWRITE: Final = "rewrite"
+OTHER: Final = "other"
 
-FOLLOWED: Final = frozenset({ADD, DROP, RENAME, RETYPE, RENAME_TABLE})
+FOLLOWED: Final = frozenset({ADD, DROP, RENAME, RETYPE, ALTER_TYPE, RENAME_TABLE})
 """Steps that a target applies."""
 
-_INTEGERS: Final = ("smallint", "integer", "bigint")
-_LENGTH: Final = re.compile(r"\Acharacter varying(?:\((\d+)\))?\Z")
-_NUMERIC: Final = re.compile(r"\Anumeric(?:\((\d+),(-?\d+)\))?\Z")
+ASIDE: Final = "penstock_renaming_"
+"""Names that columns have for a moment while they swap theirs."""
 
 
 def steps(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
@@ -36,87 +40,174 @@ def steps(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
     Raises:
         SchemaChangeError: it cannot be followed exactly; the message has both readings.
     """
-    if change.after is None:
-        raise _error(known, "the table was dropped on the source", "drop it, or take it out")
-    found = change.steps if change.exact else tuple(_read(known, change))
-    for step in found:
-        if step.kind not in FOLLOWED:
-            raise _error(
-                known,
-                f"{step.kind} {step.column} {step.detail}".strip()
-                + " gave rows values that the log does not carry",
-                f"run `penstock reload FILE {known.qualified}`",
-            )
-    return found
-
-
-def _read(known: Relation, change: SchemaChanged) -> Iterator[SchemaStep]:
     after = change.after
-    assert after is not None
+    if after is None:
+        raise _error(known, "the table was dropped on the source", "drop it, or take it out")
+    for step in change.steps:
+        if step.kind not in FOLLOWED:
+            raise _not_told(known, f"{step.kind} {step.column} {step.detail}")
+    if change.exact and not after.numbered:
+        return change.steps
+    told = {step.column: step for step in change.steps if step.kind == ADD}
+    if known.numbered and after.numbered and (change.exact or _proven(known, after)):
+        return tuple(_by_number(known, after, told))
+    return tuple(_by_name(known, after, told))
+
+
+def describe(found: Sequence[SchemaStep]) -> str:
+    """Steps for people: `add-column c integer, drop-column d`."""
+    return ", ".join(
+        " ".join(filter(None, (step.kind, step.column, step.new_name, step.type))) for step in found
+    )
+
+
+def _proven(known: Relation, after: Relation) -> bool:
+    """Whether numbers read from the catalog later than `after` is from hold for it.
+
+    They were put at the places of its columns, in order. Attributes that live in `known` and in the
+    catalog now have lived all the time between. When the catalog has nothing else, or has all of
+    `known`, every place but those behind them is theirs.
+    """
+    before = {column.number for column in known.columns}
+    now = {column.number for column in after.columns}
+    return now <= before or before <= now
+
+
+# --- with attribute numbers -----------------------------------------------------------------------
+
+
+def _by_number(
+    known: Relation, after: Relation, told: Mapping[str, SchemaStep]
+) -> Iterator[SchemaStep]:
+    before = {column.number: column for column in known.columns}
+    now = {column.number: column for column in after.columns}
+    gone = [column.name for number, column in before.items() if number not in now]
+    for name in gone:
+        yield SchemaStep(DROP, column=name)
+    moves = {
+        column.name: now[number].name
+        for number, column in before.items()
+        if number in now and now[number].name != column.name
+    }
+    yield from _renames(moves, {column.name for column in known.columns} - set(gone))
+    for number, column in now.items():
+        if number in before:
+            yield from _retyped(known, before[number], column)
+    for number, column in now.items():
+        if number not in before:
+            yield _added(known, column, told)
+
+
+def _renames(moves: Mapping[str, str], live: set[str]) -> Iterator[SchemaStep]:
+    """Renames in an order in which every new name is free; a swap needs a name in between."""
+    pending = dict(moves)
+    while pending:
+        name = next((old for old, new in pending.items() if new not in live), None)
+        if name is not None:
+            new = pending.pop(name)
+        else:
+            name = next(iter(pending))
+            new = next(f"{ASIDE}{n}" for n in range(len(live) + 1) if f"{ASIDE}{n}" not in live)
+            pending[new] = pending.pop(name)
+        live.remove(name)
+        live.add(new)
+        yield SchemaStep(RENAME, column=name, new_name=new)
+
+
+# --- without --------------------------------------------------------------------------------------
+
+
+def _by_name(
+    known: Relation, after: Relation, told: Mapping[str, SchemaStep]
+) -> Iterator[SchemaStep]:
     before = {column.name: column for column in known.columns}
     now = {column.name: column for column in after.columns}
     added = [column for name, column in now.items() if name not in before]
     gone = [name for name in before if name not in now]
     if added and gone:
-        raise _error(
-            known,
-            f"column {', '.join(gone)} is gone and {', '.join(c.name for c in added)} is new: "
-            "either renamed, or dropped and added",
-            "let Penstock create its event trigger on the source, or change the target by hand and "
-            f"run `penstock reload FILE {known.qualified}`",
-        )
-    told = {step.column: step for step in change.steps if step.kind == ADD}
+        new = ", ".join(column.name for column in added)
+        raise _ambiguous(known, f"column {', '.join(gone)} is gone and {new} is new")
+    if [name for name in before if name in now] != [name for name in now if name in before]:
+        raise _ambiguous(known, "columns have changed places")
+    if not added and not gone and known.numbered and after.numbered:
+        raise _ambiguous(known, "a column is not the one that had its name before")
     for column in added:
-        yield _added(column, told.get(column.name))
+        yield _added(known, column, told)
     for name in gone:
         yield SchemaStep(DROP, column=name)
     for name, column in now.items():
-        if name in before and column.type != before[name].type:
-            yield _retyped(known, before[name], column)
+        if name in before:
+            yield from _retyped(known, before[name], column)
 
 
-def _added(column: Column, told: SchemaStep | None) -> SchemaStep:
-    default = told.default if told is not None else ""
+# --- one column -----------------------------------------------------------------------------------
+
+
+def _added(known: Relation, column: Column, told: Mapping[str, SchemaStep]) -> SchemaStep:
+    step = told.get(column.name)
+    if step is None and told_nothing(known, column):
+        raise _not_told(known, f"column {column.name} came unnoticed")
+    if step is not None and step.detail:
+        raise _not_told(known, f"column {column.name} was added with a {step.detail}")
+    default = "" if step is None else step.default
     return SchemaStep(ADD, column=column.name, type=column.type.name, default=default)
 
 
-def _retyped(known: Relation, old: Column, new: Column) -> SchemaStep:
-    if old.type.name == new.type.name and old.type.definition == new.type.definition:
-        return SchemaStep(RETYPE, column=new.name, type=new.type.name)  # made again, same shape
-    if widens(old.type.name, new.type.name):
-        return SchemaStep(RETYPE, column=new.name, type=new.type.name)
-    raise _error(
+def told_nothing(known: Relation, column: Column) -> bool:
+    """Whether a source that knows attribute numbers should have told of this column."""
+    return known.numbered and column.number > 0
+
+
+def _retyped(known: Relation, old: Column, new: Column) -> Iterator[SchemaStep]:
+    if old.type == new.type:
+        return
+    if old.type.name == new.type.name:
+        yield from _redefined(known, old, new)
+    elif widens(old.type.name, new.type.name):
+        yield SchemaStep(RETYPE, column=new.name, type=new.type.name)
+    else:
+        raise _error(
+            known,
+            f"column {new.name} changed from {old.type.name} to {new.type.name}; rows may have been"
+            " computed anew, which the log does not show",
+            f"run `penstock reload FILE {known.qualified}`",
+        )
+
+
+def _redefined(known: Relation, old: Column, new: Column) -> Iterator[SchemaStep]:
+    """A type of the same name: made again with the same shape, or given more labels."""
+    if old.type.definition == new.type.definition:
+        yield SchemaStep(RETYPE, column=new.name, type=new.type.name)
+    elif new_labels(old.type.definition, new.type.definition) is not None:
+        yield SchemaStep(ALTER_TYPE, column=new.name, type=new.type.name)
+    else:
+        raise _error(
+            known,
+            f"type {new.type.name} of column {new.name} was {old.type.definition}, it is"
+            f" {new.type.definition}",
+            f"change the type on the target, then run `penstock reload FILE {known.qualified}`",
+        )
+
+
+# --- refusals -------------------------------------------------------------------------------------
+
+
+def _ambiguous(known: Relation, what: str) -> SchemaChangeError:
+    return _error(
         known,
-        f"column {new.name} changed from {old.type.name} to {new.type.name}; rows may have been "
-        "computed anew, which the log does not show",
-        f"run `penstock reload FILE {known.qualified}`",
+        f"{what}: either renamed, or dropped and added",
+        "let Penstock create its event triggers on the source (penstock check says how), or change"
+        f" the target by hand; then run `penstock reload FILE {known.qualified}`",
     )
 
 
-def widens(old: str, new: str) -> bool:
-    """Whether every value of the old type is the same value in the new one."""
-    if old in _INTEGERS and new in _INTEGERS:
-        return _INTEGERS.index(old) <= _INTEGERS.index(new)
-    old_length, new_length = _LENGTH.match(old), _LENGTH.match(new)
-    if old_length is not None:
-        if new == "text":
-            return True
-        return new_length is not None and _wider(old_length.group(1), new_length.group(1))
-    old_numeric, new_numeric = _NUMERIC.match(old), _NUMERIC.match(new)
-    if old_numeric is not None and new_numeric is not None:
-        return _wider_numeric(old_numeric, new_numeric)
-    return False
-
-
-def _wider(old: str | None, new: str | None) -> bool:
-    return new is None or (old is not None and int(new) >= int(old))
-
-
-def _wider_numeric(old: "re.Match[str]", new: "re.Match[str]") -> bool:
-    """Same scale: another one would have rewritten the stored digits."""
-    if old.group(1) is None or new.group(1) is None:
-        return old.group(1) is None and new.group(1) is None
-    return old.group(2) == new.group(2) and int(new.group(1)) >= int(old.group(1))
+def _not_told(known: Relation, what: str) -> SchemaChangeError:
+    words = " ".join(what.split())
+    return _error(
+        known,
+        f"{words} gave rows values that the log does not carry",
+        f"run `penstock reload FILE {known.qualified}`",
+    )
 
 
 def _error(known: Relation, what: str, hint: str) -> SchemaChangeError:

@@ -55,7 +55,7 @@ class _Share:
 class Router:
     """Splits blocks into lane segments. `lane_of` is asked once per table; None means that it is
     not selected: its changes are passed over. `whole` is the lane that never cuts a transaction,
-    which is told of every end."""
+    which is told of every end; `noticed` is told when the source speaks of a table without lane."""
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class Router:
         self._ledger = ledger
         self._release = release
         self.whole: LaneInbox | None = None
+        self.noticed: Callable[[], None] | None = None
         self._open: Mark | None = None
         self._by_relation: dict[int, LaneInbox | None] = {}
 
@@ -169,6 +170,8 @@ class Router:
         if share is not None:
             share.events.append(event)
             share.ordinals.append(ordinal)
+        elif event.exact and event.after is not None and self.noticed is not None:
+            self.noticed()
 
     def _share(self, inbox: LaneInbox | None, shares: dict[int, _Share]) -> _Share | None:
         if inbox is None:

@@ -18,6 +18,8 @@ from typing import Final
 from engine.contracts import Clock, Comparable
 from engine.model.compared import RowKey
 from engine.model.position import Position
+from engine.model.state import FRONTIER
+from engine.plan.lanes import WHOLE, checkpoint_name
 from engine.validate.agree import Readings
 from engine.validate.judge import Sightings, count_different, count_equal
 from engine.validate.report import TableReport
@@ -121,7 +123,7 @@ class Settler:
         moving = [key for key in keys if pending[key].moves] if readings.source.indexed else []
         await self._look_at_source(readings, keys, seen)
         if not await self._applied(
-            await self.source.head(), lambda: self._look_at_source(readings, moving, seen)
+            readings, await self.source.head(), lambda: self._look_at_source(readings, moving, seen)
         ):
             return None
         await self._look(readings, keys, seen)
@@ -148,14 +150,18 @@ class Settler:
                 return
             await self._look(readings, keys, seen)
 
-    async def _applied(self, head: Position, meanwhile: Callable[[], Awaitable[None]]) -> bool:
+    async def _applied(
+        self, readings: Readings, head: Position, meanwhile: Callable[[], Awaitable[None]]
+    ) -> bool:
         """Whether the target has everything up to `head`; True too where nothing is replicated.
 
+        The table's own lane tells sooner than the frontier, which is stored once a second only.
         `meanwhile` watches, while the target follows, through which states moving keys go.
         """
         deadline = self.clock.monotonic() + (0.0 if self.exhausted else self.patience_seconds)
+        checkpoints = (FRONTIER, WHOLE, checkpoint_name(readings.source.table))
         pause = PAUSE_SECONDS_MIN
-        while await self.target.applied(self.replication, head) is False:
+        while await self.target.applied(self.replication, head, checkpoints) is False:
             if self.clock.monotonic() >= deadline:
                 self.exhausted = True
                 return False

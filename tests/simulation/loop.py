@@ -313,6 +313,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         for context in self.failures:
             raise context.get("exception") or RuntimeError(str(context["message"]))
         for task in self._tasks:
+            if task.process is not None and not task.process.alive:
+                continue
             if task.done() and not task.cancelled() and task._log_traceback:
                 task._log_traceback = False
                 error = task.exception()

@@ -58,6 +58,7 @@ def simulate(
         faults,
         events_per_block=scenario.events_per_block,
         half_open_seconds_max=20.0 if half_open else 0.0,
+        lossy_target=scenario.target_losses > 0,
         extra_check=scenario.extra_check,
     )
     try:

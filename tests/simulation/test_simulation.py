@@ -56,7 +56,7 @@ def test_a_calm_run_ends_equal(name: str) -> None:
 def test_killed_at_any_step_the_next_process_ends_equal(name: str) -> None:
     seed = int(os.environ.get("PENSTOCK_SIMULATION_SEED", "1"))
     crashes = crash_everywhere(SCENARIOS[name], seed, first=seed % STRIDE, stride=STRIDE)
-    assert crashes.points > 100
+    assert crashes.points > 50
     _require_none_failed(name, seed, crashes)
 
 
@@ -81,7 +81,7 @@ def test_many_storms_and_kills_lose_and_repeat_nothing(name: str) -> None:
 
 def test_every_fault_strikes() -> None:
     """A fault that never strikes proves nothing."""
-    met = _swarm("mixed", range(30)) + _swarm("large", range(10))
+    met = _swarm("mixed", range(60)) + _swarm("large", range(20))
     likely = {
         name
         for name in STORM.__dataclass_fields__

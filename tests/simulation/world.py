@@ -18,7 +18,7 @@ from connectors.memory.storage import Cells, Table
 from connectors.memory.target import MemoryTarget
 from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ReplicationConfig
-from engine.errors import FencedError, PenstockError, Retry
+from engine.errors import FencedError, PenstockError, Retry, TargetError
 from engine.model.chunk import ChunkDone
 from engine.model.position import LogPosition
 from engine.model.relation import TableName
@@ -71,6 +71,8 @@ class World:
     events_per_block: int = 100
     half_open_seconds_max: float = 0.0
     """How long a server may hold the connections of a client that died."""
+    lossy_target: bool = False
+    """The target may lose its last commits."""
     source: MemoryDatabase = field(init=False)
     target: MemoryDatabase = field(init=False)
     current: Client = field(init=False)
@@ -195,6 +197,15 @@ class World:
         self.loop.note(f"{client.process.name} goes on")
         self.loop.continue_process(client.process)
 
+    def _may_start_again(self, error: BaseException) -> bool:
+        """Whether whoever watches the process starts it again. A target that lost the tables just
+        made, between making and loading them, ends the process with an error about them."""
+        if not isinstance(error, PenstockError):
+            return False
+        if self.lossy_target and type(error) is TargetError:
+            return True
+        return error.retry not in (Retry.NEVER, Retry.QUARANTINE)
+
     async def bury(self) -> None:
         """Every predecessor that stood still must learn by itself that it was replaced."""
         deadline = self.loop.time() + PATIENCE_SECONDS
@@ -268,10 +279,7 @@ class World:
         if error is None:
             if not client.stop.is_set():
                 raise ViolationError("the replication ended although nobody asked it to")
-        elif not isinstance(error, PenstockError) or error.retry in (
-            Retry.NEVER,
-            Retry.QUARANTINE,
-        ):
+        elif not self._may_start_again(error):
             raise ViolationError(f"{client.process.name} gave up: {error!r}") from error
         return None
 

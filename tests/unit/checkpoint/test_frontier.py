@@ -1,9 +1,11 @@
 """The frontier against a naive model."""
 
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.checkpoint.frontier import Frontier
+from engine.checkpoint.frontier import MARKS_KEPT, Frontier
 from engine.model.position import LogPosition
 from engine.model.segment import Mark
 
@@ -56,3 +58,38 @@ def test_an_idle_position_waits_for_what_came_before() -> None:
     assert frontier.position == LogPosition(1)
     frontier.done(mark)
     assert frontier.position == LogPosition(9)
+
+
+def test_finished_transactions_behind_a_held_one_take_no_memory() -> None:
+    frontier = Frontier(LogPosition(1))
+    held = frontier.begin()
+    held.pending += 1
+    frontier.finish(held, LogPosition(5))
+    for number in range(10_000):
+        mark = frontier.begin()
+        mark.pending += 1
+        frontier.finish(mark, LogPosition(10 + number))
+        frontier.done(mark)
+        frontier.idle(LogPosition(10 + number))
+    assert frontier.open_transactions <= 2 * MARKS_KEPT
+    assert frontier.position == LogPosition(1)
+    frontier.done(held)
+    assert frontier.position == LogPosition(10 + 9_999)
+
+
+def test_joining_never_passes_an_unfinished_transaction() -> None:
+    frontier = Frontier(LogPosition(1))
+    chance = Random(7)
+    waiting: list[tuple[int, Mark]] = []
+    for number in range(5 * MARKS_KEPT):
+        mark = frontier.begin()
+        mark.pending += 1
+        frontier.finish(mark, LogPosition(10 + number))
+        waiting.append((10 + number, mark))
+        if chance.random() < 0.9:
+            frontier.done(waiting.pop(chance.randrange(max(0, len(waiting) - 50), len(waiting)))[1])
+        unfinished = min([end for end, _ in waiting], default=1 << 60)
+        assert frontier.position.reaches(LogPosition(unfinished)) is False
+    for _, mark in waiting:
+        frontier.done(mark)
+    assert frontier.position == LogPosition(10 + 5 * MARKS_KEPT - 1)

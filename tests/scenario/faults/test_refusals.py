@@ -1,0 +1,237 @@
+"""What is refused at the start: the exit code, and a last line with what, where and what next."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.scenario.faults.conftest import Replicate
+from tests.scenario.faults.watched import ROW, SECRET, Watched
+from tests.scenario.running import until
+from tests.servers.pooler import FakePooler
+from tests.servers.postgres import Cluster, Database
+
+TABLE = f"""
+CREATE TABLE item (id int PRIMARY KEY, note text);
+INSERT INTO item SELECT g, '{ROW}' FROM generate_series(1, 10) g
+"""
+
+
+@contextmanager
+def role(database: Database, name: str, rights: str, password: str = "") -> Iterator[str]:
+    """A role of a test's own; its URL."""
+    database.execute(f"CREATE ROLE {name} LOGIN {rights} PASSWORD '{password or 'any'}'")
+    database.execute(f"GRANT CREATE ON DATABASE {database.name} TO {name}")
+    try:
+        yield database.cluster.dsn(database.name, user=name, password=password)
+    finally:
+        database.execute(f"DROP OWNED BY {name} CASCADE; DROP ROLE {name}")
+
+
+def checked(replication: Watched, *words: str) -> None:
+    """`penstock check` finds it too, before anything is begun."""
+    code, text = replication.command("check")
+    assert code == 1, text
+    for word in words:
+        assert word in text, text
+
+
+def test_wrong_password_of_the_source(source: Database, replicate: Replicate) -> None:
+    with role(source, "guarded", "REPLICATION", "right"):
+        dsn = source.cluster.dsn(source.name, user="guarded", password=SECRET)
+        replication = replicate(source_dsn=dsn)
+        last = replication.refused()
+        assert "source" in last
+        assert str(source.cluster.port) in last
+        assert "password" in last
+        checked(replication, "source", "password")
+
+
+def test_wrong_password_of_the_target(target: Database, replicate: Replicate) -> None:
+    with role(target, "guarded", "", "right"):
+        dsn = target.cluster.dsn(target.name, user="guarded", password=SECRET)
+        replication = replicate(target_dsn=dsn)
+        last = replication.refused()
+        assert "target" in last
+        assert str(target.cluster.port) in last
+        assert "password" in last
+        checked(replication, "target", "password")
+
+
+def test_no_replication_right(source: Database, replicate: Replicate) -> None:
+    source.execute(TABLE)
+    with role(source, "humble", "") as dsn:
+        source.execute("ALTER TABLE item OWNER TO humble")
+        replication = replicate(source_dsn=dsn)
+        last = replication.refused()
+        assert "REPLICATION" in last
+        assert "source" in last
+        checked(replication, "ALTER ROLE")
+
+
+def test_no_select_on_a_table(source: Database, replicate: Replicate) -> None:
+    source.execute(TABLE)
+    with role(source, "blind", "REPLICATION") as dsn:
+        source.execute("ALTER TABLE item OWNER TO blind; REVOKE SELECT ON item FROM blind")
+        replication = replicate(source_dsn=dsn)
+        last = replication.refused()
+        assert "item" in last
+        assert "grant the missing privilege" in last
+        checked(replication, "GRANT SELECT", "item")
+
+
+def test_a_table_of_somebody_else_cannot_be_published(
+    source: Database, replicate: Replicate
+) -> None:
+    source.execute(TABLE)
+    with role(source, "guest", "REPLICATION") as dsn:
+        source.execute("GRANT SELECT ON item TO guest")
+        replication = replicate(source_dsn=dsn)
+        last = replication.refused()
+        assert "must be owner of table item" in last
+        checked(replication, "item", "owner")
+
+
+def test_no_create_on_the_target(source: Database, target: Database, replicate: Replicate) -> None:
+    source.execute(TABLE)
+    with role(target, "narrow", "") as dsn:
+        target.execute(f"REVOKE CREATE ON DATABASE {target.name} FROM narrow")
+        replication = replicate(target_dsn=dsn)
+        last = replication.refused()
+        assert "target" in last
+        assert "grant the missing privilege" in last
+        checked(replication, "GRANT CREATE ON DATABASE")
+
+
+def test_wal_level_is_not_logical(source: Database, replicate: Replicate) -> None:
+    source.execute(TABLE)
+    cluster = source.cluster
+    cluster.configure(wal_level="replica")
+    cluster.restart()
+    try:
+        replication = replicate()
+        last = replication.refused()
+        assert "wal_level" in last
+        assert "ALTER SYSTEM SET wal_level = logical" in last
+        checked(replication, "ALTER SYSTEM SET wal_level")
+    finally:
+        cluster.configure(wal_level="logical")
+        cluster.restart()
+
+
+def test_no_free_slot(source: Database, replicate: Replicate) -> None:
+    source.execute(TABLE)
+    cluster = source.cluster
+    cluster.configure(max_replication_slots=1)
+    cluster.restart()
+    source.execute("SELECT pg_create_logical_replication_slot('other', 'pgoutput')")
+    try:
+        replication = replicate()
+        last = replication.refused()
+        assert "max_replication_slots" in last
+        checked(replication, "max_replication_slots")
+        source.execute("SELECT pg_drop_replication_slot('other')")
+        replication.catch_up()
+        assert replication.differences() == []
+    finally:
+        cluster.configure(max_replication_slots=20)
+        cluster.restart()
+
+
+def test_no_free_walsender_is_waited_for(
+    source: Database, source_server: Cluster, replicate: Replicate
+) -> None:
+    source.execute(TABLE)
+    source_server.configure(max_wal_senders=0)
+    source_server.restart()
+    replication = replicate()
+    try:
+        with replication.run("--stop-at=caught-up") as run:
+            assert "max_wal_senders" in run.says("trying again")
+            checked(replication, "max_wal_senders")
+            source_server.configure(max_wal_senders=20)
+            source_server.restart()
+            assert run.wait() == 0, run.story()
+        assert replication.differences() == []
+    finally:
+        source_server.configure(max_wal_senders=20)
+        source_server.restart()
+
+
+@pytest.mark.parametrize(
+    ("shape", "named"),
+    [
+        ("id int PRIMARY KEY, note int", "note"),
+        ("id int PRIMARY KEY", "note"),
+        ("id int PRIMARY KEY, note text, more int NOT NULL", "more"),
+    ],
+)
+def test_target_table_of_another_shape(
+    source: Database, target: Database, replicate: Replicate, shape: str, named: str
+) -> None:
+    source.execute(TABLE)
+    target.execute(f"CREATE TABLE item ({shape})")
+    replication = replicate()
+    last = replication.refused()
+    assert "public.item" in last
+    assert named in last
+    checked(replication, "public.item", named)
+
+
+def test_rows_in_the_target_are_not_loaded_over(
+    source: Database, target: Database, replicate: Replicate
+) -> None:
+    source.execute(TABLE)
+    target.execute(TABLE)
+    last = replicate().refused()
+    assert "public.item" in last
+    assert "prepare" in last
+
+
+async def _pooled(replicate: Replicate, side: str, pooler: FakePooler) -> str:
+    replication = replicate(**{f"{side}_dsn": pooler.dsn()})
+    return await asyncio.to_thread(replication.refused)
+
+
+async def test_a_pooler_before_the_source_is_named(replicate: Replicate) -> None:
+    async with FakePooler() as pooler:
+        last = await _pooled(replicate, "source", pooler)
+        assert "pooler" in last
+        assert "address of the server itself" in last
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"load": {"rows_per_chunks": 5}}, ("load.rows_per_chunks", "rows_per_chunk")),
+        ({"load": {"rows_per_chunk": "many"}}, ("load.rows_per_chunk", "whole number")),
+        ({"apply": {"mode": SECRET}}, ("apply.mode", "table-parallel")),
+        ({"source": {"passwort": SECRET}}, ("source.passwort", "password_")),
+    ],
+)
+def test_a_wrong_file_is_refused(
+    replicate: Replicate, keys: dict[str, dict[str, object]], words: tuple[str, ...]
+) -> None:
+    replication = replicate()
+    text = replication.file.read_text()
+    for section, more in keys.items():
+        lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in more.items())
+        header = f"[{section}]\n"
+        text = text.replace(header, header + lines) if header in text else text + header + lines
+    replication.file.write_text(text)
+    for command in ("run", "check"):
+        code, text = replication.command(command)
+        assert code == 2, text
+        for word in words:
+            assert word in text.splitlines()[-1], text
+
+
+def test_words_are_still_used(source: Database, replicate: Replicate) -> None:
+    """The canaries do reach the replication, or their absence would prove nothing."""
+    source.execute(TABLE)
+    replication = replicate()
+    replication.catch_up()
+    assert replication.target.execute(f"SELECT count(*) FROM item WHERE note = '{ROW}'") == [(10,)]
+    until(lambda: not replication.differences(), "equal tables")

@@ -1,0 +1,145 @@
+"""kill -9 at random moments while writers run, then every table compared whole.
+
+    python -m tests.scenario.kills --count 200 [--seed N] [--mode transactional] [--load]
+
+A third of the kills ends the supervisor, and the worker must die with it; the others end the worker
+alone, and the supervisor starts the next. Half of them come while a worker starts, half while it
+streams. No start is given a flag.
+"""
+
+import argparse
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from tests.scenario.running import Replication, Run
+from tests.scenario.workload import SCHEMA, Writers, audited, broken_rules
+from tests.servers.postgres import Cluster, Database
+
+START_SECONDS: Final = 1.5
+"""A worker's start takes about this long: kills fall anywhere in it."""
+
+STREAM_SECONDS: Final = 1.0
+"""How far into streaming a kill may fall."""
+
+
+class Killer:
+    """Kills `penstock run` again and again; the same seed chooses the same moments."""
+
+    def __init__(self, replication: Replication, seed: int) -> None:
+        self._replication = replication
+        self._random = random.Random(seed)
+        self._run: Run | None = None
+        self.kills = 0
+
+    def run(self, count: int) -> None:
+        """Make so many kills; leaves nothing running."""
+        goal = self.kills + count
+        while self.kills < goal:
+            with self._replication.run() as run:
+                self._kill_workers(run, goal)
+
+    def _kill_workers(self, run: Run, goal: int) -> None:
+        """Kill workers of this run until the supervisor is killed too."""
+        seen = 0
+        while True:
+            began = run.mark if seen else 0
+            run.event("started", after=seen)
+            self._await_moment(run, seen)
+            self.kills += 1
+            both = self.kills >= goal or self._random.random() < 1 / 3
+            if both:
+                run.kill_supervisor()
+                return
+            seen = max(run.mark, began)
+            run.kill_worker()
+
+    def _await_moment(self, run: Run, seen: int) -> None:
+        if self._random.random() < 0.5:
+            time.sleep(self._random.uniform(0, START_SECONDS))
+            return
+        run.state("streaming", after=seen)
+        time.sleep(self._random.uniform(0, STREAM_SECONDS))
+
+
+def check(replication: Replication, writers: Writers) -> int:
+    """Stop writing, let a last start catch up, compare everything; the transactions written."""
+    committed = writers.stop()
+    replication.catch_up()
+    found = replication.differences()
+    assert not found, found
+    assert not broken_rules(replication.target)
+    return committed
+
+
+def kill_and_compare(
+    replication: Replication, *, count: int, seed: int, transactional: bool = False
+) -> int:
+    """The whole story, on a source that has the workload's tables."""
+    sys.stdout.write(f"seed {seed}\n")
+    writers = Writers(replication.source, seed=seed)
+    with writers:
+        with maybe_audited(replication, transactional):
+            Killer(replication, seed).run(count)
+        return check(replication, writers)
+
+
+@contextmanager
+def maybe_audited(replication: Replication, transactional: bool) -> Iterator[None]:
+    """In transactional mode no reading of the target may show what the source never was."""
+    if not transactional:
+        yield
+        return
+    with audited(replication.target):
+        yield
+
+
+def prepare(replication: Replication, *, loaded: bool) -> None:
+    """The workload's tables; `loaded`: a first run has brought them to the target."""
+    replication.source.execute(SCHEMA)
+    if loaded:
+        replication.catch_up()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.scenario.kills", description=__doc__)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    parser.add_argument("--mode", default="table-parallel")
+    parser.add_argument("--source", default="15", help="major version of PostgreSQL")
+    parser.add_argument("--target", default="18", help="major version of PostgreSQL")
+    parser.add_argument("--load", action="store_true", help="kill in the full load too")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with (
+        Cluster(given.source) as source,
+        Cluster(given.target) as target,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        replication = Replication.between(
+            Path(folder),
+            "kills",
+            Database.create(source, "source"),
+            Database.create(target, "target"),
+            apply={"mode": given.mode},
+        )
+        prepare(replication, loaded=not given.load)
+        began = time.monotonic()
+        transactional = given.mode == "transactional" and not given.load
+        committed = kill_and_compare(
+            replication, count=given.count, seed=given.seed, transactional=transactional
+        )
+        took = time.monotonic() - began
+        sys.stdout.write(
+            f"{given.count} kills in {took:.0f} s over {committed} transactions: 0 differences\n"
+        )
+
+
+if __name__ == "__main__":
+    main()

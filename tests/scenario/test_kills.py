@@ -1,0 +1,33 @@
+"""kill -9 of the worker, and of the supervisor with it, while writers run."""
+
+import random
+
+import pytest
+
+from tests.scenario.conftest import Replicate
+from tests.scenario.kills import kill_and_compare, prepare
+
+SEED = random.SystemRandom().randrange(1 << 32)
+
+
+def test_twenty_kills_at_random_moments_lose_and_repeat_nothing(replicate: Replicate) -> None:
+    replication = replicate()
+    prepare(replication, loaded=True)
+    assert kill_and_compare(replication, count=20, seed=SEED)
+
+
+def test_no_reading_of_a_transactional_target_shows_what_the_source_never_was(
+    replicate: Replicate,
+) -> None:
+    replication = replicate(apply={"mode": "transactional"})
+    prepare(replication, loaded=True)
+    assert kill_and_compare(replication, count=5, seed=SEED, transactional=True)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
+def test_two_hundred_kills(replicate: Replicate, mode: str) -> None:
+    replication = replicate(apply={"mode": mode})
+    prepare(replication, loaded=True)
+    transactional = mode == "transactional"
+    assert kill_and_compare(replication, count=200, seed=SEED, transactional=transactional)

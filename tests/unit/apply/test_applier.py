@@ -1,0 +1,246 @@
+"""What an applier makes durable, in which order, and what it lets go of."""
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from connectors.memory.database import MemoryDatabase
+from connectors.memory.target import MemorySession
+from engine.apply.applier import mend, run_applier
+from engine.apply.lane import Lane
+from engine.errors import FenceFailedError, RowRejectedError
+from engine.model.change import SchemaChanged, SchemaStep, Truncate
+from engine.model.relation import Column, ColumnType, Relation
+from engine.model.segment import Segment
+from engine.model.state import LaneRow, TableState
+from engine.model.value import UNCHANGED
+from tests.unit.apply.bench import Bench, accounts, copies, insert, segment, update
+
+ACCOUNTS, COPIES = accounts(), copies()
+A, K = ACCOUNTS.relation, COPIES.relation
+
+
+async def apply(bench: Bench, session: MemorySession, *segments: Segment) -> None:
+    """Offer segments and serve the lane until nothing is ready."""
+    for one in segments:
+        bench.lane.offer(one)
+    task = asyncio.create_task(run_applier(bench.station, session))
+    waiting = asyncio.create_task(bench.scheduler.idle())
+    await asyncio.wait((task, waiting), return_when=asyncio.FIRST_COMPLETED)
+    for one_task in (task, waiting):
+        one_task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+def wider(relation: Relation) -> SchemaChanged:
+    """A column more."""
+    after = Relation(
+        relation.id,
+        relation.schema,
+        relation.name,
+        (*relation.columns, Column("more", ColumnType("bytes"))),
+        relation.key,
+    )
+    step = SchemaStep("add-column", "more", type="bytes")
+    return SchemaChanged(relation.table, relation, after, True, (step,))
+
+
+async def test_rows_and_position_become_durable_together() -> None:
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        await apply(bench, session, segment(1, insert(A, b"1", b"x")))
+    assert bench.rows(ACCOUNTS) == [(b"1", b"x")]
+    assert bench.checkpoint(ACCOUNTS) == LaneRow(1, 1, "0/6E")
+    assert (bench.released, len(bench.done), bench.commits) == (10, 1, 1)
+
+
+async def test_only_checkpoints_of_tables_with_rows_move() -> None:
+    bench = Bench([accounts(), copies()])
+    async with bench.session() as session:
+        await apply(bench, session, segment(1, insert(K, b"1", b"x")))
+    assert bench.checkpoint(ACCOUNTS).seq == 0
+    assert bench.checkpoint(COPIES).position == "0/6E"
+
+
+async def test_nothing_is_told_of_a_batch_whose_fence_fails() -> None:
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        bench.lane.checkpoints[A.table].seq = 7
+        with pytest.raises(FenceFailedError):
+            await apply(bench, session, segment(1, insert(A, b"1", b"x")))
+    assert bench.rows(ACCOUNTS) == []
+    assert (bench.done, bench.released, bench.commits) == ([], 0, 0)
+
+
+async def test_a_truncate_stands_between_the_rows_around_it() -> None:
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        await apply(
+            bench,
+            session,
+            segment(1, insert(A, b"1", b"x"), Truncate((A,)), insert(A, b"2", b"y")),
+        )
+    assert bench.rows(ACCOUNTS) == [(b"2", b"y")]
+
+
+async def test_a_busy_target_is_tried_again_with_nothing_twice() -> None:
+    bench = Bench([copies()])
+    async with bench.session() as session:
+        server = bench.database.begin()
+        server.truncate([K.table])  # an exclusive lock, longer than the session waits
+
+        async def free() -> None:
+            await asyncio.sleep(0.05)
+            bench.database.rollback(server)
+
+        await asyncio.gather(free(), apply(bench, session, segment(1, insert(K, b"1", b"x"))))
+    assert bench.rows(COPIES) == [(b"1", b"x")]
+    assert bench.checkpoint(COPIES).seq == 1
+
+
+async def test_a_whole_transaction_larger_than_a_batch_is_one_target_transaction() -> None:
+    bench = Bench([accounts()], whole=True, rows_max=2)
+    seen: list[int] = []
+    bench.database.after_commit.append(lambda _: seen.append(len(bench.rows(ACCOUNTS))))
+    async with bench.session() as session:
+        seen.clear()
+        pieces = [
+            segment(1, insert(A, b"1", b""), insert(A, b"2", b""), ends=False),
+            segment(1, insert(A, b"3", b""), insert(A, b"4", b""), first=3, ends=False),
+            segment(1, insert(A, b"5", b""), first=5),
+        ]
+        await apply(bench, session, *pieces)
+    assert seen == [5]
+    assert bench.checkpoint(ACCOUNTS) == LaneRow(1, 1, "0/6E")
+    assert (bench.released, len(bench.done)) == (30, 3)
+
+
+async def test_a_transaction_whose_end_has_not_come_is_not_durable() -> None:
+    bench = Bench([accounts()], whole=True, rows_max=2)
+    async with bench.session() as session:
+        await apply(bench, session, segment(1, insert(A, b"1", b""), ends=False))
+    assert bench.rows(ACCOUNTS) == []
+    assert bench.released == 10, "or a transaction larger than the budget would never end"
+    assert bench.done == []
+
+
+# --- stopped and mended ---------------------------------------------------------------------------
+
+
+def refused(number: int) -> Segment:
+    return segment(number, insert(A, b"bad", None))
+
+
+def value_allowed(database: MemoryDatabase) -> None:
+    """Somebody mends the target."""
+    made = database.tables[A.table]
+    free = [Column(c.name, c.type) for c in A.columns]
+    relation = Relation(A.id, A.schema, A.name, tuple(free), A.key)
+    made.relation = relation
+
+
+async def stopped_bench(bench: Bench, session: MemorySession) -> Lane:
+    await apply(bench, session, segment(1, insert(A, b"1", b"x")), refused(2))
+    assert bench.lane.suspension is not None
+    return bench.lane
+
+
+async def test_a_stopped_lane_holds_no_transaction_and_keeps_its_changes() -> None:
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        lane = await stopped_bench(bench, session)
+        later = segment(3, insert(A, b"3", b"z"))
+        assert lane.offer(later) == 0
+        assert later.mark.pending == 0
+    assert len(bench.done) == 2
+    assert bench.record(ACCOUNTS).state is TableState.SUSPENDED
+    assert bench.checkpoint(ACCOUNTS).position == "0/C8", "before the refused row"
+    assert bench.rows(ACCOUNTS) == [(b"1", b"x")]
+
+
+async def test_a_mended_table_has_everything_and_streams_again() -> None:
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        lane = await stopped_bench(bench, session)
+        lane.offer(segment(3, insert(A, b"3", b"z")))
+        value_allowed(bench.database)
+        assert lane.suspension is not None
+        await mend(bench.station, session, lane, lane.suspension)
+    assert bench.lane.suspension is None
+    assert bench.rows(ACCOUNTS) == [(b"1", b"x"), (b"3", b"z"), (b"bad", None)]
+    assert bench.record(ACCOUNTS).state is TableState.STREAMING
+    assert bench.mended == 1
+
+
+async def test_what_still_fails_stays_and_is_tried_from_its_place() -> None:
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        lane = await stopped_bench(bench, session)
+        assert lane.suspension is not None
+        await mend(bench.station, session, lane, lane.suspension)
+        assert lane.suspension is not None
+        oldest = lane.suspension.oldest()
+        assert oldest is not None
+        assert oldest.events == refused(2).events
+
+
+async def test_waiting_changes_go_through_the_filter_of_a_load() -> None:
+    """A table that stopped while it caught up: its chunks hold what waits."""
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        lane = await stopped_bench(bench, session)
+        lane.admit = lambda transaction, event: None if transaction.xid == 3 else event
+        lane.offer(segment(3, insert(A, b"3", b"seen by the snapshot")))
+        value_allowed(bench.database)
+        assert lane.suspension is not None
+        await mend(bench.station, session, lane, lane.suspension)
+    assert bench.rows(ACCOUNTS) == [(b"1", b"x"), (b"bad", None)]
+    assert bench.checkpoint(ACCOUNTS).position == "0/136"
+
+
+async def test_a_schema_change_that_waits_does_not_say_that_the_table_streams() -> None:
+    """Or a restart would go on at the frontier, which is past what waits behind it."""
+    bench = Bench([accounts()])
+    change = wider(A)
+    assert change.after is not None
+    async with bench.session() as session:
+        await apply(bench, session, segment(1, insert(A, b"1", b"x")), refused(2))
+        lane = bench.lane
+        lane.offer(segment(3, change, insert(change.after, b"3", b"z", b"m")))
+        lane.offer(segment(4, insert(change.after, b"bad", None, b"m")))
+        assert lane.suspension is not None
+        lane.suspension.drop()  # the first refused row is let go; the one behind fails again
+        await mend(bench.station, session, lane, lane.suspension)
+        assert lane.suspension is not None
+    assert bench.checkpoint(ACCOUNTS).position == "0/136"
+    assert bench.record(ACCOUNTS).state is TableState.SUSPENDED
+
+
+async def test_a_schema_change_before_the_refused_row_is_known_afterwards() -> None:
+    bench = Bench([accounts()])
+    change = wider(A)
+    assert change.after is not None
+    async with bench.session() as session:
+        bad = insert(change.after, b"bad", None, b"m")
+        await apply(bench, session, segment(1, change, bad))
+        assert bench.stopped
+    assert bench.evolved == [A.table]
+
+
+async def test_under_stop_a_refused_row_ends_the_replication() -> None:
+    bench = Bench([accounts()], policy="stop")
+    async with bench.session() as session:
+        with pytest.raises(RowRejectedError):
+            await apply(bench, session, refused(1))
+    assert bench.rows(ACCOUNTS) == []
+
+
+async def test_a_value_that_was_not_sent_is_not_written() -> None:
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        await apply(bench, session, segment(1, insert(A, b"1", b"x")))
+        kept = update(A, b"1", UNCHANGED)  # type: ignore[arg-type]
+        await apply(bench, session, segment(2, kept))
+    assert bench.rows(ACCOUNTS) == [(b"1", b"x")]
