@@ -109,7 +109,7 @@ class Lane:
     def __post_init__(self) -> None:
         distinct = list({id(c): c for c in self.checkpoints.values()}.values())
         self.single = distinct[0] if len(distinct) == 1 else None
-        self._replaying = distinct
+        self._replaying = [c for c in distinct if c.replay is not None]
 
     @property
     def tables(self) -> tuple[TableName, ...]:
