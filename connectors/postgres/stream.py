@@ -21,8 +21,11 @@ from engine.model.change import Block, Change, Part, SchemaStep
 from engine.model.position import LogPosition
 from engine.model.relation import Relation
 
-Describe: TypeAlias = Callable[[RelationMessage], Awaitable[tuple[Relation, Sequence[SchemaStep]]]]
-"""Completes a Relation message from the catalog; with facts about columns that may be new."""
+Describe: TypeAlias = Callable[
+    [RelationMessage, int], Awaitable[tuple[Relation, Sequence[SchemaStep]]]
+]
+"""Completes a Relation message of a transaction (its id) from the catalog; with facts about columns
+that may be new."""
 
 PACE_SECONDS: Final = 0.001
 """Wait between two reads while behind. At 150,000 messages a second it gathers 15 KB."""
@@ -150,7 +153,7 @@ class LogStream:
         done = 0
         while (done := decoder.feed(messages, done)) < len(messages):
             assert decoder.wanted is not None
-            decoder.define(*await self._describe(decoder.wanted))
+            decoder.define(*await self._describe(decoder.wanted, decoder.xid))
             done += 1
         parts = decoder.take()
         idle = self._idle(parts, drained)
