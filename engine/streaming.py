@@ -136,12 +136,13 @@ class Streaming:
                 others.append(tasks.create_task(reloading.run(desk), name="reload"))
             reason = await self._until(goal)
             self._around.state("draining")
-            await _end(reading)
+            reader.rest()
             self._queue.close()
             await self._drain(routing)
             await _end(*others)
             finish.set()
             await committing
+            await _end(reading)
         self._around.state("stopped")
         return Outcome(reason, str(self._frontier.position))
 

@@ -76,6 +76,7 @@ class LogStream:
         # A server begins to count at what was acknowledged, which may lie before `after`.
         self._end = self._idle_at = max(after, feedback.flushed)
         self._untold = True
+        self._begun = False
         self._hurry = True
         self._ended = False
         self._interruption: SourceError | None = None
@@ -85,7 +86,8 @@ class LogStream:
         self._interruption = error
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
-        """Blocks until an error or until closed; either releases the connection."""
+        """Blocks until an error or until closed; either releases the connection. The first tells
+        that the server answers, and is empty when it has nothing to send."""
         self.feedback.ask()
         try:
             while True:
@@ -157,8 +159,9 @@ class LogStream:
             done += 1
         parts = decoder.take()
         idle = self._idle(parts, drained)
-        if not parts and idle is None:
+        if not parts and idle is None and self._begun:
             return None
+        self._begun = True
         return Block(parts, drained.bytes + _overhead(parts), idle, received_at)
 
     def _idle(self, parts: list[Part], drained: Drained) -> LogPosition | None:
