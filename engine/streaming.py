@@ -212,6 +212,7 @@ class Streaming:
             self._around.clock,
             self._around.log,
             self._config.budget.lane_bytes_max,
+            self._config.apply.mend_interval_seconds,
         )
 
     def _reloading(self, evolution: Evolution) -> Reloading:
