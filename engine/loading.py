@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import cast
+from typing import Final, cast
 
 from engine.apply.evolution import LEFT
-from engine.checkpoint.ownership import Claim, SeqSum, read_rows, store_rows
+from engine.checkpoint.ownership import Claim, SeqSum, check_owner, read_rows, store_rows
 from engine.config.replication import Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import SchemaMismatchError
@@ -14,14 +14,21 @@ from engine.load.chunk_copy import ChunkCopy, LoaderLane
 from engine.load.handover import TableCatchUp
 from engine.model import relation_text
 from engine.model.chunk import ChunkDone
+from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow, TableRecord, TableState
 from engine.model.table import TableDefinition
+from engine.plan.lanes import WHOLE, checkpoint_name
 from engine.roster import LOADING_STATES, Roster, known_relations
 from engine.surroundings import Surroundings
 
 RELOAD_REQUESTED = "requested"
 """`TableRecord.reason` of a table that `penstock reload` asks to be copied again."""
+
+LATE_KEYS: Final = "finish:foreign-keys"
+"""Checkpoint row whose position says `later` while foreign keys are put off."""
+
+LATER: Final = "later"
 
 
 class Loading:
@@ -52,6 +59,9 @@ class Loading:
         self.known = known_relations(claimed.tables)
         self.lost: list[TableName] = []
         """Tables whose changes were dropped and whose record does not say so yet."""
+        row = claimed.lanes.get(LATE_KEYS)
+        self.late_keys = row is not None and row.position == LATER
+        """Foreign keys are to be made once the stream has passed every snapshot."""
         self._rows: dict[TableName, int] = {}
         self._estimates: dict[TableName, int] = {}
 
@@ -67,10 +77,16 @@ class Loading:
         record = self.states.get(table)
         return record is None or record.state in LOADING_STATES
 
-    async def run(self, control: TargetSession, again: Sequence[TableName] = ()) -> None:
-        """Load every pending table, then finish what is loaded. `again`: tables whose chunks do
-        not fit together with the log; they begin anew."""
+    async def run(
+        self,
+        control: TargetSession,
+        frontier: Position | None = None,
+        again: Sequence[TableName] = (),
+    ) -> None:
+        """Load every pending table, then finish what is loaded. `frontier`: where the stream will
+        begin. `again`: tables whose chunks do not fit together with the log; they begin anew."""
         await self._demote(control)
+        await self._make_late_keys(control, frontier)
         if again:
             await self._load_again([t for t in again if t in self.roster.relations], control)
         pending = self._pending()
@@ -110,6 +126,7 @@ class Loading:
         begun = [d for d in definitions if d.table in self.states]
         if self._config.load.prepare is Prepare.DO_NOTHING:
             await self._refuse_nonempty(fresh)
+        await check_owner(control, self._claimed.epoch)
         if begun:
             await self._schema.ensure(begun, Prepare.DO_NOTHING.value)
         if fresh:
@@ -199,12 +216,49 @@ class Loading:
         loaded = [t for t, r in self.states.items() if r.state is TableState.LOADED]
         loaded = [t for t in sorted(loaded) if t in self.roster.relations]
         if loaded:
+            chunks = await self.stored_chunks(control)
+            snapshots = {chunk.snapshot for table in loaded for chunk in chunks.get(table, ())}
+            if len(snapshots) > 1 and self._config.streams:
+                await self._put_off_keys(control)
             await self.finish(loaded)
         await self.save(control, self._ready(loaded))
 
+    async def _put_off_keys(self, control: TargetSession) -> None:
+        """Tables read at different moments do not fit together until the stream has passed the
+        last of them: a foreign key would refuse valid rows until then."""
+        rows = {LATE_KEYS: LaneRow(self._claimed.epoch, 0, LATER)}
+        await store_rows(control, self._claimed.epoch, rows)
+        self.late_keys = True
+
+    async def _make_late_keys(self, control: TargetSession, frontier: Position | None) -> None:
+        """Make the foreign keys that were put off, when every table stands at the frontier."""
+        if not self.late_keys or frontier is None or not await self._settled(control, frontier):
+            return
+        self.late_keys = False
+        await self.finish([t for t in self.roster.carried if t in self.states])
+        rows = {LATE_KEYS: LaneRow(self._claimed.epoch, 0, "")}
+        await store_rows(control, self._claimed.epoch, rows)
+
+    async def _settled(self, control: TargetSession, frontier: Position) -> bool:
+        names = {checkpoint_name(table) for table in self.roster.relations} | {WHOLE}
+        held = [row.position for name, row in self._claimed.lanes.items() if name in names]
+        if not all(frontier.reaches(self._source.position(text)) for text in held):
+            return False
+        return self.handed_over(await self.stored_chunks(control), frontier)
+
+    def handed_over(
+        self, chunks: Mapping[TableName, Sequence[ChunkDone]], frontier: Position
+    ) -> bool:
+        """Whether the stream has passed every snapshot that tables were read at."""
+        untils = sorted({chunk.until for done in chunks.values() for chunk in done})
+        return all(text and frontier.reaches(self._source.position(text)) for text in untils)
+
     async def finish(self, tables: Sequence[TableName]) -> None:
         """Make what the load left for later; what cannot be made is logged, not fatal."""
-        for finding in await self._schema.finish(await self._source.definitions(tables)):
+        definitions = await self._source.definitions(tables)
+        if self.late_keys:
+            definitions = [replace(definition, foreign_keys=()) for definition in definitions]
+        for finding in await self._schema.finish(definitions):
             self._around.log.warning(
                 finding.message,
                 action="load.finish",
