@@ -68,9 +68,9 @@ def _proven(known: Relation, after: Relation) -> bool:
     catalog now have lived all the time between. When the catalog has nothing else, or has all of
     `known`, every place but those behind them is theirs.
     """
-    then = {column.number for column in known.columns}
-    found = {column.number for column in after.columns}
-    return found <= then or then <= found
+    earlier = {column.number for column in known.columns}
+    later = {column.number for column in after.columns}
+    return later <= earlier or earlier <= later
 
 
 # --- with attribute numbers -----------------------------------------------------------------------
