@@ -5,6 +5,7 @@ change, so a publication that is younger than the slot does not exist for it.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -368,6 +369,8 @@ class PostgresSource:
         timeout = self._config.wal_sender_timeout_ms
         timeout_ms = server.sender_timeout_ms if timeout is None else timeout
         interval = timeout_ms / 1000 / SENDER_TIMEOUT_SHARE or STATUS_SECONDS_MAX
+        # A server that wants to hear from us that often lets us hear from it as often.
+        heartbeat = min(self._config.heartbeat_seconds, timeout_ms / 2000 or math.inf)
         flushed = max(confirmed, self._acknowledged)
         return LogStream(
             connection,
@@ -376,7 +379,7 @@ class PostgresSource:
             self._describe,
             self._clock,
             after=after,
-            heartbeat=self._config.heartbeat_seconds,
+            heartbeat=heartbeat,
             bytes_max=self._config.block_bytes_max,
             check=self._check_now_and_then,
         )
