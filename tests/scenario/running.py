@@ -191,7 +191,8 @@ class Run:
     def story(self) -> str:
         """Its last lines, for a failed test."""
         events = [json.dumps(e) for e in self.events if e["event"] != "metrics"]
-        return "\n".join(["--- events", *events[-LINES_SHOWN:], "--- log", *self.log[-LINES_SHOWN:]])
+        shown = ["--- events", *events[-LINES_SHOWN:], "--- log", *self.log[-LINES_SHOWN:]]
+        return "\n".join(shown)
 
     # --- inside -------------------------------------------------------------------------------
 

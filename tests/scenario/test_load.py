@@ -28,8 +28,8 @@ POINTS: Final = (
     "apply.after-commit:2",
     "apply.before-commit:9",
 )
-"""Where it is killed, in this order: a load goes on where it was, and takes that many starts. Before
-a chunk is committed, between chunks, after tables, catching up."""
+"""Where it is killed, in this order: a load goes on where it was, and takes that many starts.
+Before a chunk is committed, between chunks, after tables, catching up."""
 
 
 def _kill_in_every_phase(replication: Replication, chosen: random.Random) -> None:

@@ -53,13 +53,16 @@ def test_a_second_run_takes_the_slot_when_the_first_ends_meanwhile(
 def test_take_over_ends_a_busy_owner_with_exit_3(replicate: Replicate, source: Database) -> None:
     source.execute(SCHEMA)
     replication = replicate()
-    with Writers(source) as writers:
-        with _streaming(replication) as older, _streaming(replication, "--take-over") as newer:
-            assert older.wait() == 3
-            assert "another process" in older.ending
-            writers.stop()
-            replication.await_applied(newer)
-            assert newer.stop() == 0
+    with (
+        Writers(source) as writers,
+        _streaming(replication) as older,
+        _streaming(replication, "--take-over") as newer,
+    ):
+        assert older.wait() == 3
+        assert "another process" in older.ending
+        writers.stop()
+        replication.await_applied(newer)
+        assert newer.stop() == 0
     assert replication.differences() == []
 
 

@@ -1,9 +1,11 @@
 """Ways to end: a signal, a goal, and a source that is shut down under us."""
 
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.scenario.conftest import Replicate
@@ -118,28 +120,27 @@ def test_a_position_in_the_past_ends_at_once(replicate: Replicate, source: Datab
         assert run.wait() == 0
 
 
-def test_an_idle_database_lets_the_log_of_others_go(
-    replicate: Replicate, source: Database
-) -> None:
+def test_an_idle_database_lets_the_log_of_others_go(replicate: Replicate, source: Database) -> None:
     """Positions without any change of ours are stored and acknowledged too."""
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
     replication = replicate()
     with replication.run() as run:
         run.state("streaming")
-        source.cluster.execute("CREATE TABLE IF NOT EXISTS noise (v text)")
-        source.cluster.execute("INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 5000)")
+        source.cluster.execute(
+            "CREATE TABLE noise AS SELECT repeat('x', 1000) FROM generate_series(1, 5000)"
+        )
         replication.await_applied(run)
         assert run.stop() == 0
     source.cluster.execute("DROP TABLE noise")
 
 
 def test_a_source_that_is_shut_down_does_not_wait_for_us_and_is_waited_for(
-    private_cluster: Callable[..., Cluster], target: Database, tmp_path: object
+    private_cluster: Callable[..., Cluster], target: Database, tmp_path: Path
 ) -> None:
     cluster = private_cluster("15")
     source = Database.create(cluster, "source")
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    replication = Replication.between(tmp_path, "shutdown", source, target)  # type: ignore[arg-type]
+    replication = Replication.between(tmp_path, "shutdown", source, target)
     with replication.run() as run:
         run.state("streaming")
         source.execute("INSERT INTO t SELECT generate_series(1, 1000)")
@@ -156,26 +157,9 @@ def test_a_source_that_is_shut_down_does_not_wait_for_us_and_is_waited_for(
     assert replication.differences() == []
 
 
-class _locked:
-    """Holds a table of the target locked."""
-
-    def __init__(self, database: Database, table: str) -> None:
-        self._database, self._table = database, table
-        self._held, self._done = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._hold)
-
-    def _hold(self) -> None:
-        import psycopg
-
-        with psycopg.connect(self._database.dsn) as connection:
-            connection.execute(f"LOCK TABLE {self._table} IN ACCESS EXCLUSIVE MODE")
-            self._held.set()
-            self._done.wait()
-
-    def __enter__(self) -> None:
-        self._thread.start()
-        self._held.wait()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
+@contextmanager
+def _locked(database: Database, table: str) -> Iterator[None]:
+    """A table of the target is locked meanwhile."""
+    with psycopg.connect(database.dsn) as connection:
+        connection.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        yield
