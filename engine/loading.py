@@ -62,6 +62,8 @@ class Loading:
         row = claimed.lanes.get(LATE_KEYS)
         self.late_keys = row is not None and row.position == LATER
         """Foreign keys are to be made once the stream has passed every snapshot."""
+        self.late_chunks: Mapping[TableName, Sequence[ChunkDone]] | None = None
+        """Whose snapshots these are; None while a load that puts them off is not through."""
         self._rows: dict[TableName, int] = {}
         self._estimates: dict[TableName, int] = {}
 
@@ -169,6 +171,8 @@ class Loading:
         """Copy tables with loaders of their own; `again` empties them first."""
         if not relations:
             return
+        if again:
+            await self._loosen([relation.table for relation in relations], control)
         count = self._config.load.parallel_tables
         async with AsyncExitStack() as stack:
             lanes = await self._loader_lanes(control, count)
@@ -178,6 +182,17 @@ class Loading:
             await self._chunk_copy().load(
                 relations, await self.stored_chunks(control), loaders, again=again
             )
+
+    async def _loosen(self, tables: Sequence[TableName], control: TargetSession) -> None:
+        """Take the foreign keys of loaded tables away: no table that another refers to could be
+        emptied, and what is read now does not fit to the others yet."""
+        definitions = await self._source.definitions(self.roster.carried)
+        if not any(definition.foreign_keys for definition in definitions):
+            return
+        if self._config.streams:
+            await self._put_off_keys(control)
+        await check_owner(control, self._claimed.epoch)
+        await self._schema.loosen(definitions, tables)
 
     def _chunk_copy(self) -> ChunkCopy:
         return ChunkCopy(
@@ -229,6 +244,7 @@ class Loading:
         rows = {LATE_KEYS: LaneRow(self._claimed.epoch, 0, LATER)}
         await store_rows(control, self._claimed.epoch, rows)
         self.late_keys = True
+        self.late_chunks = None
 
     async def _make_late_keys(self, control: TargetSession, frontier: Position | None) -> None:
         """Make the foreign keys that were put off, when every table stands at the frontier."""
@@ -265,6 +281,12 @@ class Loading:
                 relation=finding.subject,
                 hint=finding.remedy,
             )
+
+    async def tied_to(self, table: TableName) -> list[TableName]:
+        """Tables that the target ties to this one by foreign keys."""
+        keys = await self._schema.foreign_keys()
+        pairs = {other for pair in keys if table in pair for other in pair}
+        return sorted(pairs)
 
     def _ready(self, loaded: Sequence[TableName]) -> list[TableRecord]:
         """Records of tables that stream from now on."""
