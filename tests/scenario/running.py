@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, NoReturn, Self
 
 import psycopg
 
@@ -216,7 +216,7 @@ class Run:
             self.process.poll() is not None
         )
 
-    def _fail(self, what: str) -> Any:
+    def _fail(self, what: str) -> NoReturn:
         raise AssertionError(f"penstock {what}")
 
 

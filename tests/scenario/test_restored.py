@@ -1,4 +1,4 @@
-"""A target that was restored to an older state: nothing may be missing afterwards, or it is said."""
+"""A target restored to an older state: nothing may be missing afterwards, or it is said."""
 
 import shutil
 from collections.abc import Callable
