@@ -170,7 +170,8 @@ def _retyped(known: Relation, old: Column, new: Column) -> Iterator[SchemaStep]:
             known,
             f"column {new.name} changed from {old.type.name} to {new.type.name}; rows may have been"
             " computed anew, which the log does not show",
-            f"run `penstock reload FILE {known.qualified}`",
+            "change the column's type on the target, then run"
+            f" `penstock reload FILE {known.qualified}`",
         )
 
 
