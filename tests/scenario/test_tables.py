@@ -46,7 +46,9 @@ def test_a_table_is_loaded_again_while_it_is_written_to(
     assert broken_rules(target) == []
 
 
-def test_a_reload_of_a_table_tied_by_a_foreign_key(replicate: Replicate, source: Database) -> None:
+def test_a_reload_of_a_table_tied_by_a_foreign_key_brings_the_key_back(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
     source.execute(SCHEMA)
     replication = replicate()
     with Writers(source) as writers, _running(replication) as run:
@@ -57,7 +59,13 @@ def test_a_reload_of_a_table_tied_by_a_foreign_key(replicate: Replicate, source:
         writers.stop()
         replication.await_applied(run)
         assert replication.differences() == []
+        until(lambda: _has_foreign_key(target), "the foreign key", run=run)
         assert run.stop() == 0
+
+
+def _has_foreign_key(target: Database) -> bool:
+    found = target.execute("SELECT convalidated FROM pg_constraint WHERE contype = 'f'")
+    return found == [(True,)]
 
 
 def test_a_reload_asked_for_while_nothing_runs_is_done_by_the_next_start(
