@@ -162,8 +162,8 @@ class ApplyConfig(Section):
     )
     mend_interval_seconds: float = key(
         Duration(1.0, 86400.0),
-        "Time between two tries of a stopped table: when all that waits for it can be applied, it is"
-        " back in the stream.",
+        "Time between two tries of a stopped table: when all that waits for it can be applied, it"
+        " is back in the stream.",
         default=MEND_INTERVAL_SECONDS,
         name="mend_interval",
     )
