@@ -48,7 +48,12 @@ def decode(servers: Servers, options: Options) -> Iterator[Result]:
             better="higher",
             reach=REACH,
             versions=servers.versions,
-            facts={"mode": "table-parallel", "rows": backlog.rows, "checksum": expected},
+            facts={
+                "mode": "table-parallel",
+                "against": "pg_recvlogical",
+                "rows": backlog.rows,
+                "checksum": expected,
+            },
         )
 
 

@@ -7,7 +7,7 @@ from them in `engine/checkpoint` and `engine/apply`, so that the simulator tests
 Optional abilities are further small protocols, found with `isinstance`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -414,6 +414,14 @@ class SchemaTarget(Target, Protocol):
 
         What cannot be made (duplicate values, missing parent) is a finding, not an error.
         """
+        ...
+
+    async def loosen(
+        self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
+    ) -> None:
+        """Drop those foreign keys of these definitions that start from or lead to one of `tables`,
+        so that they can be emptied and filled in any order; `finish` makes them again. Keys that
+        only the target has stay. Idempotent."""
         ...
 
     async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:

@@ -145,7 +145,9 @@ class Flow:
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, roster
         )
-        if not await self._unless_stopped(loading.run(control, self._again)):
+        if not await self._unless_stopped(
+            loading.run(control, start[0] if start else None, self._again)
+        ):
             return Outcome("stopped")
         if start is None:
             self._around.state("stopped")

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import cast
+from typing import Final, cast
 
 from engine.apply.evolution import LEFT
-from engine.checkpoint.ownership import Claim, SeqSum, read_rows, store_rows
+from engine.checkpoint.ownership import Claim, SeqSum, check_owner, read_rows, store_rows
 from engine.config.replication import Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import SchemaMismatchError
@@ -14,14 +14,21 @@ from engine.load.chunk_copy import ChunkCopy, LoaderLane
 from engine.load.handover import TableCatchUp
 from engine.model import relation_text
 from engine.model.chunk import ChunkDone
+from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow, TableRecord, TableState
 from engine.model.table import TableDefinition
+from engine.plan.lanes import WHOLE, checkpoint_name
 from engine.roster import LOADING_STATES, Roster, known_relations
 from engine.surroundings import Surroundings
 
 RELOAD_REQUESTED = "requested"
 """`TableRecord.reason` of a table that `penstock reload` asks to be copied again."""
+
+LATE_KEYS: Final = "finish:foreign-keys"
+"""Checkpoint row whose position says `later` while foreign keys are put off."""
+
+LATER: Final = "later"
 
 
 class Loading:
@@ -52,6 +59,11 @@ class Loading:
         self.known = known_relations(claimed.tables)
         self.lost: list[TableName] = []
         """Tables whose changes were dropped and whose record does not say so yet."""
+        row = claimed.lanes.get(LATE_KEYS)
+        self.late_keys = row is not None and row.position == LATER
+        """Foreign keys are to be made once the stream has passed every snapshot."""
+        self.late_chunks: Mapping[TableName, Sequence[ChunkDone]] | None = None
+        """Whose snapshots these are; None while a load that puts them off is not through."""
         self._rows: dict[TableName, int] = {}
         self._estimates: dict[TableName, int] = {}
 
@@ -67,10 +79,16 @@ class Loading:
         record = self.states.get(table)
         return record is None or record.state in LOADING_STATES
 
-    async def run(self, control: TargetSession, again: Sequence[TableName] = ()) -> None:
-        """Load every pending table, then finish what is loaded. `again`: tables whose chunks do
-        not fit together with the log; they begin anew."""
+    async def run(
+        self,
+        control: TargetSession,
+        frontier: Position | None = None,
+        again: Sequence[TableName] = (),
+    ) -> None:
+        """Load every pending table, then finish what is loaded. `frontier`: where the stream will
+        begin. `again`: tables whose chunks do not fit together with the log; they begin anew."""
         await self._demote(control)
+        await self._make_late_keys(control, frontier)
         if again:
             await self._load_again([t for t in again if t in self.roster.relations], control)
         pending = self._pending()
@@ -110,6 +128,7 @@ class Loading:
         begun = [d for d in definitions if d.table in self.states]
         if self._config.load.prepare is Prepare.DO_NOTHING:
             await self._refuse_nonempty(fresh)
+        await check_owner(control, self._claimed.epoch)
         if begun:
             await self._schema.ensure(begun, Prepare.DO_NOTHING.value)
         if fresh:
@@ -152,6 +171,8 @@ class Loading:
         """Copy tables with loaders of their own; `again` empties them first."""
         if not relations:
             return
+        if again:
+            await self._loosen([relation.table for relation in relations], control)
         count = self._config.load.parallel_tables
         async with AsyncExitStack() as stack:
             lanes = await self._loader_lanes(control, count)
@@ -161,6 +182,17 @@ class Loading:
             await self._chunk_copy().load(
                 relations, await self.stored_chunks(control), loaders, again=again
             )
+
+    async def _loosen(self, tables: Sequence[TableName], control: TargetSession) -> None:
+        """Take the foreign keys of loaded tables away: no table that another refers to could be
+        emptied, and what is read now does not fit to the others yet."""
+        definitions = await self._source.definitions(self.roster.carried)
+        if not any(definition.foreign_keys for definition in definitions):
+            return
+        if self._config.streams:
+            await self._put_off_keys(control)
+        await check_owner(control, self._claimed.epoch)
+        await self._schema.loosen(definitions, tables)
 
     def _chunk_copy(self) -> ChunkCopy:
         return ChunkCopy(
@@ -199,18 +231,62 @@ class Loading:
         loaded = [t for t, r in self.states.items() if r.state is TableState.LOADED]
         loaded = [t for t in sorted(loaded) if t in self.roster.relations]
         if loaded:
+            chunks = await self.stored_chunks(control)
+            snapshots = {chunk.snapshot for table in loaded for chunk in chunks.get(table, ())}
+            if len(snapshots) > 1 and self._config.streams:
+                await self._put_off_keys(control)
             await self.finish(loaded)
         await self.save(control, self._ready(loaded))
 
+    async def _put_off_keys(self, control: TargetSession) -> None:
+        """Tables read at different moments do not fit together until the stream has passed the
+        last of them: a foreign key would refuse valid rows until then."""
+        rows = {LATE_KEYS: LaneRow(self._claimed.epoch, 0, LATER)}
+        await store_rows(control, self._claimed.epoch, rows)
+        self.late_keys = True
+        self.late_chunks = None
+
+    async def _make_late_keys(self, control: TargetSession, frontier: Position | None) -> None:
+        """Make the foreign keys that were put off, when every table stands at the frontier."""
+        if not self.late_keys or frontier is None or not await self._settled(control, frontier):
+            return
+        self.late_keys = False
+        await self.finish([t for t in self.roster.carried if t in self.states])
+        rows = {LATE_KEYS: LaneRow(self._claimed.epoch, 0, "")}
+        await store_rows(control, self._claimed.epoch, rows)
+
+    async def _settled(self, control: TargetSession, frontier: Position) -> bool:
+        names = {checkpoint_name(table) for table in self.roster.relations} | {WHOLE}
+        held = [row.position for name, row in self._claimed.lanes.items() if name in names]
+        if not all(frontier.reaches(self._source.position(text)) for text in held):
+            return False
+        return self.handed_over(await self.stored_chunks(control), frontier)
+
+    def handed_over(
+        self, chunks: Mapping[TableName, Sequence[ChunkDone]], frontier: Position
+    ) -> bool:
+        """Whether the stream has passed every snapshot that tables were read at."""
+        untils = sorted({chunk.until for done in chunks.values() for chunk in done})
+        return all(text and frontier.reaches(self._source.position(text)) for text in untils)
+
     async def finish(self, tables: Sequence[TableName]) -> None:
         """Make what the load left for later; what cannot be made is logged, not fatal."""
-        for finding in await self._schema.finish(await self._source.definitions(tables)):
+        definitions = await self._source.definitions(tables)
+        if self.late_keys:
+            definitions = [replace(definition, foreign_keys=()) for definition in definitions]
+        for finding in await self._schema.finish(definitions):
             self._around.log.warning(
                 finding.message,
                 action="load.finish",
                 relation=finding.subject,
                 hint=finding.remedy,
             )
+
+    async def tied_to(self, table: TableName) -> list[TableName]:
+        """Tables that the target ties to this one by foreign keys."""
+        keys = await self._schema.foreign_keys()
+        pairs = {other for pair in keys if table in pair for other in pair}
+        return sorted(pairs)
 
     def _ready(self, loaded: Sequence[TableName]) -> list[TableRecord]:
         """Records of tables that stream from now on."""

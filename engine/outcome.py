@@ -1,6 +1,10 @@
 """How a replication ended well (pure)."""
 
 from dataclasses import dataclass
+from typing import Final
+
+HANDED_OVER: Final = "handed-over"
+"""Reason of an attempt that ended so that foreign keys can be made; another follows at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,13 +22,10 @@ STUCK_SECONDS: Final = 5.0
 """Longer than any batch takes on a target that works; short against the time in which neighbours
 would be missed."""
 
-MEND_SECONDS: Final = 30.0
-"""Time between two tries of a stopped table: somebody mends it by hand, so seconds do not matter,
-and every try costs the target a failing transaction."""
-
 
 class Overflow:
-    """Watches lanes; `size_max` is one lane's share of the queue's budget."""
+    """Watches lanes; `size_max` is one lane's share of the queue's budget, `mend_seconds` the time
+    between two tries of a stopped table."""
 
     def __init__(
         self,
@@ -39,6 +36,7 @@ class Overflow:
         clock: Clock,
         log: Log,
         size_max: int,
+        mend_seconds: float,
     ) -> None:
         self._lanes = lanes
         self._budget = budget
@@ -47,6 +45,7 @@ class Overflow:
         self._clock = clock
         self._log = log
         self._size_max = size_max
+        self._mend_seconds = mend_seconds
         self._since: dict[str, tuple[float, int]] = {}
         self._mended_at = clock.monotonic()
 
@@ -58,7 +57,7 @@ class Overflow:
             for lane in self._lanes.lanes():
                 if self._stuck(lane, now) and lane.size > self._size_max:
                     self._spill(lane)
-            if now - self._mended_at >= MEND_SECONDS:
+            if now - self._mended_at >= self._mend_seconds:
                 self._mended_at = now
                 self._try_stopped()
 

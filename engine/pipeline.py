@@ -29,7 +29,7 @@ from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
-from engine.outcome import Outcome
+from engine.outcome import HANDED_OVER, Outcome
 from engine.retry import Backoff, Policy
 from engine.surroundings import Surroundings
 
@@ -79,7 +79,11 @@ async def run_replication(
     while True:
         flow = Flow(config, source, target, around, stop_at, take_over, epoch, told, again)
         try:
-            return await flow.run()
+            outcome = await flow.run()
+            if outcome.reason != HANDED_OVER:
+                return outcome
+            epoch, told, again = flow.epoch, flow.told, ()
+            continue
         except BaseExceptionGroup as group:
             error = _decisive(group)
         except PenstockError as single:

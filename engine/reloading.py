@@ -31,6 +31,7 @@ from engine.loading import RELOAD_REQUESTED, Loading
 from engine.model import relation_text
 from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
+from engine.observe.report import leading
 from engine.roster import Roster
 from engine.surroundings import Surroundings
 
@@ -131,6 +132,8 @@ class Reloading:
         if table not in self._loading.roster.relations:
             await self._leave([table], desk)
             return
+        if await self._refused(table, lane, desk):
+            return
         roster = self._loading.roster
         # Waited for twice: what takes long is over before the lane is held.
         await self._source.publish(roster.streamed, roster.insert_only)
@@ -142,6 +145,25 @@ class Reloading:
         lane.stopped.difference_update(tables)
         await self._source.publish(roster.streamed, roster.insert_only)
         await self._guarded(tables, lane, desk, again=tables)
+
+    async def _refused(self, table: TableName, lane: Lane, desk: TargetSession) -> bool:
+        """A table tied by foreign keys cannot be emptied and filled alone while they hold: the
+        request is answered, and the table stays what it was."""
+        tied = await self._loading.tied_to(table)
+        if not tied:
+            return False
+        behind = table in lane.stopped or lane.suspension is not None
+        state = TableState.NEEDS_RELOAD if behind else TableState.STREAMING
+        reason = f"not loaded again: foreign keys tie it to {', '.join(map(str, tied))}"
+        await self._loading.save(desk, [TableRecord(table, state, reason=reason)])
+        self._around.log.error(
+            "a table tied by foreign keys cannot be loaded again alone",
+            action="reload.refused",
+            relation=str(table),
+            hint="drop these foreign keys on the target and ask again; they are made anew after "
+            "the load",
+        )
+        return True
 
     def _behind(self, lane: Lane, table: TableName) -> Sequence[TableName]:
         """The table, and every other of its lane whose changes were kept from the target."""
@@ -160,8 +182,11 @@ class Reloading:
         """Copy tables into a held lane; what only concerns them stops them and nothing else."""
         try:
             await self._copy(tables, lane, desk, again=again)
-        except PenstockError as error:
-            if error.retry not in (Retry.NEVER, Retry.QUARANTINE) or isinstance(error, NOT_A_TABLE):
+        except (PenstockError, BaseExceptionGroup) as raised:
+            error = leading(raised)
+            if error is None or isinstance(error, NOT_A_TABLE):
+                raise
+            if error.retry not in (Retry.NEVER, Retry.QUARANTINE):
                 raise
             await self._stop(tables, lane, error, desk)
 
@@ -205,7 +230,9 @@ class Reloading:
             loading.known[relation.table] = relation
             self._evolution.reloaded(relation)
         await loading.save(desk, [loading.streaming_record(table) for table in tables])
-        filters = loading.catch_up(await loading.stored_chunks(desk), lane.tables)
+        chunks = await loading.stored_chunks(desk)
+        loading.late_chunks = chunks if loading.late_keys else None
+        filters = loading.catch_up(chunks, lane.tables)
         lane.admit = LaneCatchUp(filters, lane.caught_up).admit if filters else None
         self._release(lane)
         for table in tables:

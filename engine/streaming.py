@@ -1,7 +1,7 @@
 """The stream: capture -> queue -> route -> apply -> checkpoint, until a stop or a goal."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -21,10 +21,11 @@ from engine.errors import PenstockError
 from engine.gauges import Gauges
 from engine.lane_table import LaneTable
 from engine.loading import Loading
+from engine.model.chunk import ChunkDone
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import LaneRow, TableState
-from engine.outcome import Outcome
+from engine.outcome import HANDED_OVER, Outcome
 from engine.overflow import Overflow
 from engine.queue.bounded import BoundedQueue, Budget
 from engine.reloading import Reloading
@@ -116,6 +117,7 @@ class Streaming:
         station = self._station(evolution)
         reader = self._reader()
         goal = await self._goal()
+        late = await self._loading.stored_chunks(control) if self._loading.late_keys else None
         self._around.state("catching-up")
         finish = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
@@ -134,14 +136,15 @@ class Streaming:
                 reloading = self._reloading(evolution)
                 self._router.noticed = reloading.look_soon
                 others.append(tasks.create_task(reloading.run(desk), name="reload"))
-            reason = await self._until(goal)
+            reason = await self._until(goal, late)
             self._around.state("draining")
-            await _end(reading)
+            reader.rest()
             self._queue.close()
             await self._drain(routing)
             await _end(*others)
             finish.set()
             await committing
+            await _end(reading)
         self._around.state("stopped")
         return Outcome(reason, str(self._frontier.position))
 
@@ -211,6 +214,7 @@ class Streaming:
             self._around.clock,
             self._around.log,
             self._config.budget.lane_bytes_max,
+            self._config.apply.mend_interval_seconds,
         )
 
     def _reloading(self, evolution: Evolution) -> Reloading:
@@ -326,13 +330,18 @@ class Streaming:
             return await self._source.head()
         return self._source.position(self._stop_at)
 
-    async def _until(self, goal: Position | None) -> str:
-        """Wait for the stop or the goal; say which."""
+    async def _until(
+        self, goal: Position | None, late: Mapping[TableName, Sequence[ChunkDone]] | None
+    ) -> str:
+        """Wait for the stop, the goal, or, with `late`, until the stream has passed the snapshots
+        of these chunks; say which."""
         stop = self._around.stop
-        if goal is None:
+        if goal is None and late is None:
             await stop.wait()
             return "stopped"
-        while not self._frontier.position.reaches(goal):
+        while goal is None or not self._frontier.position.reaches(goal):
+            if late is not None and self._handed_over(late):
+                return HANDED_OVER
             try:
                 async with asyncio.timeout(GOAL_POLL_SECONDS):
                     await stop.wait()
@@ -341,6 +350,14 @@ class Streaming:
             return "stopped"
         self._around.report(CAUGHT_UP, {"position": str(goal)})
         return CAUGHT_UP if self._stop_at == CAUGHT_UP else "position"
+
+    def _handed_over(self, late: Mapping[TableName, Sequence[ChunkDone]]) -> bool:
+        """Every table stands at the frontier, past every snapshot that tables were read at."""
+        position = self._frontier.position
+        checkpoints = [c for lane in self._lanes.lanes() for c in lane.checkpoints.values()]
+        return self._loading.handed_over(late, position) and all(
+            position.reaches(self._source.position(c.position)) for c in checkpoints
+        )
 
     async def _drain(self, routing: "asyncio.Task[None]") -> None:
         try:

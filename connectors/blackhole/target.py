@@ -4,7 +4,7 @@ What it measures is the engine alone. Fences and control rows work, so the commi
 it does against a database; nothing is durable.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -91,6 +91,10 @@ class BlackholeTarget:
 
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
         return ()
+
+    async def loosen(
+        self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
+    ) -> None: ...
 
     async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
         return ()

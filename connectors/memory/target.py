@@ -4,7 +4,7 @@ One object is one client process. `sever` is its death as the server sees it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, TypeVar
@@ -185,6 +185,14 @@ class MemoryTarget:
                 findings.append(Finding("constraint", Severity.WARNS, error.message, "", subject))
         return findings
 
+    async def loosen(
+        self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
+    ) -> None:
+        await self._reach()
+        for definition in definitions:
+            if definition.table in self._database.tables:
+                self._at_once(partial(_loosen, definition, tables))
+
     async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
         await self._reach()
         return [
@@ -210,6 +218,19 @@ def _require_shape(table: Table, definition: TableDefinition) -> None:
     if not wanted <= there:
         names = ", ".join(sorted(wanted - there))
         raise SchemaMismatchError(f"{definition.table} lacks the columns {names}")
+
+
+def _loosen(
+    definition: TableDefinition, tables: Collection[TableName], server: ServerTransaction
+) -> None:
+    """Take those foreign keys that the definition has and `finish` would make again."""
+    table = server.table(definition.table)
+    ours = [definitions.foreign_key_of(table.relation, d) for d in definition.foreign_keys]
+    gone = [f for f in ours if definition.table in tables or f.parent in tables]
+    kept = tuple(foreign for foreign in table.foreign_keys if foreign not in gone)
+    if kept != table.foreign_keys:
+        loose = Table(table.relation, table.uniques, kept, table.toasted, dict(table.versions))
+        server.replace_table(definition.table, loose)
 
 
 def _constrain(definition: TableDefinition, server: ServerTransaction) -> None:

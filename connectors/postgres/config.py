@@ -25,7 +25,8 @@ that per-block work disappears, small enough that a block is a small part of the
 
 HEARTBEAT_SECONDS: Final = 30.0
 """Silence after which the server is asked for a sign of life; after twice that the link is given
-up. Half the default `wal_sender_timeout`, when the server speaks by itself."""
+up. Half the default `wal_sender_timeout`, when the server speaks by itself; half of a shorter one
+where it is shorter."""
 
 STATUS_SECONDS_MAX: Final = 10.0
 """Longest time between two status updates; a third of `wal_sender_timeout` when that is shorter."""

@@ -29,8 +29,14 @@ would answer from before the wait."""
 CURRENT: Final = "SELECT coalesce(max(version), 0) FROM penstock.version"
 """The schema's version. Needs no privilege to create anything."""
 
+# Not IF NOT EXISTS: that needs the privilege to create schemas also where the schema is there.
+_SCHEMA: Final = (
+    "DO $body$ BEGIN IF pg_catalog.to_regnamespace('penstock') IS NULL"
+    " THEN CREATE SCHEMA penstock; END IF; END $body$"
+)
+
 _TABLES: Final = (
-    "CREATE SCHEMA IF NOT EXISTS penstock",
+    _SCHEMA,
     (
         "CREATE TABLE penstock.version ("
         "version integer PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())"

@@ -119,7 +119,7 @@ def _add_column(work: _Work, step: SchemaStep) -> None:
     there = work.present(step.column)
     if there is None:
         work.alter(add)
-    elif not _fits(work, step, there):
+    elif step.column in work.kept or not _fits(work, step, there):
         for action in (*work.aside(there), add):
             work.alter(action)
     else:

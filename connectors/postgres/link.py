@@ -27,6 +27,11 @@ COPY_PIECE_BYTES_MAX: Final = 262_144
 """Largest piece handed to libpq at once, in bytes. It copies each into its own send buffer, which
 never shrinks."""
 
+RECHECK_SECONDS: Final = 0.25
+"""How long a wait believes that nothing has happened, in seconds. uvloop answers an error on
+a socket, such as a reset, by closing its watch (libuv's `uv__poll_io`) and calls nobody: without a
+look of our own the wait would never end."""
+
 Feed: TypeAlias = Iterable[bytes] | AsyncIterable[bytes]
 
 _STATE_FIELDS: Final = {
@@ -243,21 +248,35 @@ class Link:
 
     async def _flush(self) -> None:
         while self._pgconn.flush():
-            self._loop.add_writer(self._descriptor, self._wake)
+            self._watch_writing()
             try:
                 await self._wait()
             finally:
                 if self._reading:
                     self._loop.remove_writer(self._descriptor)
 
+    def _watch_writing(self) -> None:
+        try:
+            self._loop.add_writer(self._descriptor, self._wake)
+        except RuntimeError as error:
+            # uvloop has given the socket up after an error on it.
+            raise psycopg.OperationalError("the connection is gone") from error
+
     async def _wait(self) -> None:
         if not self._reading or self._pgconn.status == pq.ConnStatus.BAD:
             raise psycopg.OperationalError("the connection is gone")
         self._waiter = self._loop.create_future()
+        timer = self._loop.call_later(RECHECK_SECONDS, self._recheck)
         try:
             await self._waiter
         finally:
+            timer.cancel()
             self._waiter = None
+
+    def _recheck(self) -> None:
+        """Look at the socket without having been told to."""
+        if self._reading:
+            self._readable()
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():

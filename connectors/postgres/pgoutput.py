@@ -84,6 +84,11 @@ class PgOutputDecoder:
         }
 
     @property
+    def xid(self) -> int:
+        """The 64-bit id of the transaction that is open, or was last."""
+        return self._xid
+
+    @property
     def open(self) -> bool:
         """Whether a transaction has begun and not ended."""
         return self._part is not None

@@ -5,6 +5,7 @@ change, so a publication that is younger than the slot does not exist for it.
 """
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass
@@ -50,6 +51,7 @@ from engine.errors import (
     PositionLostError,
     ReplicaIdentityError,
     SlotBusyError,
+    SourceConnectionError,
     SourceError,
     SourceIdentityError,
 )
@@ -70,6 +72,11 @@ cleaning up dead rows; a load that comes later reads at a snapshot of its own, a
 
 SENDER_TIMEOUT_SHARE: Final = 3
 """Status updates in one `wal_sender_timeout`."""
+
+VISIBLE_POLL_SECONDS: Final = 0.005
+"""Between two looks whether a transaction that was sent can be seen: mostly a matter of µs."""
+
+VISIBLE_SECONDS_MAX: Final = 60.0
 
 OLDER_POLL_SECONDS: Final = 0.2
 """Between two looks whether the transactions before a change have ended."""
@@ -362,6 +369,8 @@ class PostgresSource:
         timeout = self._config.wal_sender_timeout_ms
         timeout_ms = server.sender_timeout_ms if timeout is None else timeout
         interval = timeout_ms / 1000 / SENDER_TIMEOUT_SHARE or STATUS_SECONDS_MAX
+        # A server that wants to hear from us that often lets us hear from it as often.
+        heartbeat = min(self._config.heartbeat_seconds, timeout_ms / 2000 or math.inf)
         flushed = max(confirmed, self._acknowledged)
         return LogStream(
             connection,
@@ -370,12 +379,15 @@ class PostgresSource:
             self._describe,
             self._clock,
             after=after,
-            heartbeat=self._config.heartbeat_seconds,
+            heartbeat=heartbeat,
             bytes_max=self._config.block_bytes_max,
             check=self._check_now_and_then,
         )
 
-    async def _describe(self, message: RelationMessage) -> tuple[Relation, Sequence[SchemaStep]]:
+    async def _describe(
+        self, message: RelationMessage, xid: int
+    ) -> tuple[Relation, Sequence[SchemaStep]]:
+        await self._visible(xid)
         relation, facts = await self._catalog.describe(message, numbered=not self._capturing)
         if not self._catalog.text_mode:
             for column in relation.columns:
@@ -385,6 +397,19 @@ class PostgresSource:
                         " binary form that means the same elsewhere"
                     )
         return relation, await added_columns(self._sql, message, relation)
+
+    async def _visible(self, xid: int) -> None:
+        """Wait until the catalog shows what a transaction did: it is sent as soon as it is in the
+        log, and seen by others when its COMMIT returns, which may wait for a standby."""
+        deadline = asyncio.get_running_loop().time() + VISIBLE_SECONDS_MAX
+        while not await self._sql.value("looking for a transaction", _VISIBLE, str(xid)):
+            if asyncio.get_running_loop().time() > deadline:
+                raise SourceConnectionError(
+                    f"transaction {xid} is in the log and has not returned from its COMMIT for"
+                    f" {VISIBLE_SECONDS_MAX:.0f} s",
+                    hint="a synchronous standby of the source may be away",
+                )
+            await asyncio.sleep(VISIBLE_POLL_SECONDS)
 
     async def _check_now_and_then(self) -> None:
         await self._check_publications()
@@ -515,6 +540,9 @@ def _check_identities(tables: Sequence[CatalogTable]) -> None:
 _HEAD: Final = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text"
 _NEWEST_XID: Final = "SELECT pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text"
 _OLDEST_XID: Final = "SELECT pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::text"
+_VISIBLE: Final = (
+    "SELECT pg_catalog.pg_visible_in_snapshot($1::text::xid8, pg_catalog.pg_current_snapshot())"
+)
 _PUBLISHED_TYPES: Final = """
 SELECT DISTINCT a.atttypid::int8
 FROM pg_catalog.pg_publication_tables p

@@ -21,8 +21,11 @@ from engine.model.change import Block, Change, Part, SchemaStep
 from engine.model.position import LogPosition
 from engine.model.relation import Relation
 
-Describe: TypeAlias = Callable[[RelationMessage], Awaitable[tuple[Relation, Sequence[SchemaStep]]]]
-"""Completes a Relation message from the catalog; with facts about columns that may be new."""
+Describe: TypeAlias = Callable[
+    [RelationMessage, int], Awaitable[tuple[Relation, Sequence[SchemaStep]]]
+]
+"""Completes a Relation message of a transaction (its id) from the catalog; with facts about columns
+that may be new."""
 
 PACE_SECONDS: Final = 0.001
 """Wait between two reads while behind. At 150,000 messages a second it gathers 15 KB."""
@@ -73,6 +76,7 @@ class LogStream:
         # A server begins to count at what was acknowledged, which may lie before `after`.
         self._end = self._idle_at = max(after, feedback.flushed)
         self._untold = True
+        self._begun = False
         self._hurry = True
         self._ended = False
         self._interruption: SourceError | None = None
@@ -82,7 +86,8 @@ class LogStream:
         self._interruption = error
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
-        """Blocks until an error or until closed; either releases the connection."""
+        """Blocks until an error or until closed; either releases the connection. The first tells
+        that the server answers, and is empty when it has nothing to send."""
         self.feedback.ask()
         try:
             while True:
@@ -150,12 +155,13 @@ class LogStream:
         done = 0
         while (done := decoder.feed(messages, done)) < len(messages):
             assert decoder.wanted is not None
-            decoder.define(*await self._describe(decoder.wanted))
+            decoder.define(*await self._describe(decoder.wanted, decoder.xid))
             done += 1
         parts = decoder.take()
         idle = self._idle(parts, drained)
-        if not parts and idle is None:
+        if not parts and idle is None and self._begun:
             return None
+        self._begun = True
         return Block(parts, drained.bytes + _overhead(parts), idle, received_at)
 
     def _idle(self, parts: list[Part], drained: Drained) -> LogPosition | None:

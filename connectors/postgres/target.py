@@ -1,6 +1,6 @@
 """A PostgreSQL database as the target of one replication."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
@@ -14,6 +14,7 @@ from connectors.postgres.ensure import DRIVER_ERRORS, ensure, target_error
 from connectors.postgres.finish import finish
 from connectors.postgres.link import cells
 from connectors.postgres.load_connection import Connection, close, prepare
+from connectors.postgres.loosen import loosen
 from connectors.postgres.session import PostgresSession, connect
 from connectors.postgres.sql import Sql
 from connectors.postgres.sql import connect as connect_sql
@@ -150,6 +151,13 @@ class PostgresTarget:
         """See `contracts.SchemaTarget.finish`."""
         async with self._connection() as connection:
             return await finish(connection, definitions)
+
+    async def loosen(
+        self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
+    ) -> None:
+        """See `contracts.SchemaTarget.loosen`."""
+        async with self._connection() as connection:
+            await loosen(connection, definitions, tables)
 
     async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
         """See `contracts.SchemaTarget.foreign_keys`."""

@@ -41,6 +41,10 @@ BATCH_BYTES_MAX: Final = 8 << 20
 """A batch of wide rows reaches this before the row limit; it is a transaction of a few hundred
 milliseconds. Capacity may lower it."""
 
+MEND_INTERVAL_SECONDS: Final = 30.0
+"""Somebody mends a stopped table by hand, so seconds do not matter, and every try costs the target
+a failing transaction."""
+
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,39}")
 
 
@@ -155,6 +159,13 @@ class ApplyConfig(Section):
         Size(64 << 10, 1 << 30),
         "Most bytes of one target transaction; capacity may lower it.",
         default=BATCH_BYTES_MAX,
+    )
+    mend_interval_seconds: float = key(
+        Duration(1.0, 86400.0),
+        "Time between two tries of a stopped table: when all that waits for it can be applied, it"
+        " is back in the stream.",
+        default=MEND_INTERVAL_SECONDS,
+        name="mend_interval",
     )
     acknowledge_delay_seconds: float = key(
         Duration(0.0, 7 * 86400.0),

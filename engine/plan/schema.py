@@ -68,9 +68,9 @@ def _proven(known: Relation, after: Relation) -> bool:
     catalog now have lived all the time between. When the catalog has nothing else, or has all of
     `known`, every place but those behind them is theirs.
     """
-    before = {column.number for column in known.columns}
-    now = {column.number for column in after.columns}
-    return now <= before or before <= now
+    earlier = {column.number for column in known.columns}
+    later = {column.number for column in after.columns}
+    return later <= earlier or earlier <= later
 
 
 # --- with attribute numbers -----------------------------------------------------------------------
@@ -170,7 +170,8 @@ def _retyped(known: Relation, old: Column, new: Column) -> Iterator[SchemaStep]:
             known,
             f"column {new.name} changed from {old.type.name} to {new.type.name}; rows may have been"
             " computed anew, which the log does not show",
-            f"run `penstock reload FILE {known.qualified}`",
+            "change the column's type on the target, then run"
+            f" `penstock reload FILE {known.qualified}`",
         )
 
 

@@ -152,14 +152,16 @@ class Router:
                 last = None
 
     def _split_truncate(self, event: Truncate, ordinal: int, shares: dict[int, _Share]) -> None:
-        """One statement becomes one per lane; tables tied by foreign keys share a lane."""
+        """One statement becomes one per lane; tables tied by foreign keys share a lane. The log
+        names every table that was emptied, so nothing may cascade: on the target that would reach
+        tables of other lanes, at another time than theirs, and tables that are not carried."""
         by_lane: dict[int, tuple[_Share, list[Relation]]] = {}
         for relation in event.relations:
             share = self._share(self._inbox(relation), shares)
             if share is not None:
                 by_lane.setdefault(id(share), (share, []))[1].append(relation)
         for share, relations in by_lane.values():
-            share.events.append(Truncate(tuple(relations), event.cascade, event.restart_identity))
+            share.events.append(Truncate(tuple(relations), restart_identity=event.restart_identity))
             share.ordinals.append(ordinal)
 
     def _split_schema(self, event: SchemaChanged, ordinal: int, shares: dict[int, _Share]) -> None:

@@ -38,7 +38,7 @@ def replicate(source: Database, target: Database, tmp_path: Path) -> Replicate:
     """Makes a replication between `source` and `target`, with an id of its own."""
 
     def make(**options: object) -> Replication:
-        id = str(options.pop("id", f"s{os.getpid()}-{next(_numbers)}"))
-        return Replication.between(tmp_path, id, source, target, **options)  # type: ignore[arg-type]
+        name = str(options.pop("id", f"s{os.getpid()}-{next(_numbers)}"))
+        return Replication.between(tmp_path, name, source, target, **options)  # type: ignore[arg-type]
 
     return make

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Final, Self
+from typing import IO, Any, Final, NoReturn, Self
 
 import psycopg
 
@@ -191,7 +191,8 @@ class Run:
     def story(self) -> str:
         """Its last lines, for a failed test."""
         events = [json.dumps(e) for e in self.events if e["event"] != "metrics"]
-        return "\n".join(["--- events", *events[-LINES_SHOWN:], "--- log", *self.log[-LINES_SHOWN:]])
+        shown = ["--- events", *events[-LINES_SHOWN:], "--- log", *self.log[-LINES_SHOWN:]]
+        return "\n".join(shown)
 
     # --- inside -------------------------------------------------------------------------------
 
@@ -215,7 +216,7 @@ class Run:
             self.process.poll() is not None
         )
 
-    def _fail(self, what: str) -> Any:
+    def _fail(self, what: str) -> NoReturn:
         raise AssertionError(f"penstock {what}")
 
 

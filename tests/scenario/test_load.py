@@ -3,6 +3,7 @@
 import random
 import signal
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import pytest
@@ -28,38 +29,62 @@ POINTS: Final = (
     "apply.after-commit:2",
     "apply.before-commit:9",
 )
-"""Where it is killed, in this order: a load goes on where it was, and takes that many starts. Before
-a chunk is committed, between chunks, after tables, catching up."""
+"""Where it is killed, in this order: a load goes on where it was, and takes that many starts.
+Before a chunk is committed, between chunks, after tables, catching up."""
 
 
-def _kill_in_every_phase(replication: Replication, chosen: random.Random) -> None:
-    """At the points above, and between two of them at any moment of the start."""
-    for point in POINTS:
-        with replication.run() as run:
-            run.event("started")
-            time.sleep(chosen.uniform(0.0, 0.25))
-            run.kill_supervisor()
-        with replication.run(PENSTOCK_FAILPOINT=point) as run:
-            run.await_event(lambda e: e["event"] in ("restarting", "ended"), point)
-            run.kill_supervisor()
+def _kill_at(replication: Replication, point: str) -> None:
+    with replication.run(PENSTOCK_FAILPOINT=point) as run:
+        run.event("restarting")
+        run.kill_supervisor()
 
 
-@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
-def test_kills_in_every_phase_of_the_load_lose_and_repeat_nothing(
-    replicate: Replicate, mode: str
-) -> None:
-    replication = replicate(
-        load={"rows_per_chunk": 1000, "parallel_tables": 2},
-        source={"without_identity": "insert-only"},
-        apply={"mode": mode},
-    )
+def _kill_starting(replication: Replication, chosen: random.Random) -> None:
+    """At any moment of a start."""
+    with replication.run() as run:
+        run.event("started")
+        time.sleep(chosen.uniform(0.0, 0.25))
+        run.kill_supervisor()
+
+
+def _story(replication: Replication, points: Sequence[str], *, starts: int) -> None:
+    """Kills at these points under writers, some at any moment between; then all is compared."""
+    chosen = random.Random(SEED)
     replication.source.execute(SCHEMA + LOAD_SCHEMA)
     with Writers(replication.source, seed=SEED, loading=True):
-        _kill_in_every_phase(replication, random.Random(SEED))
+        for number, point in enumerate(points):
+            if number < starts:
+                _kill_starting(replication, chosen)
+            _kill_at(replication, point)
     replication.catch_up()
     assert replication.differences() == [], f"seed {SEED}"
     assert broken_rules(replication.target) == []
     assert replication.state("public.heap") == "streaming"
+
+
+def _replication(replicate: Replicate, mode: str) -> Replication:
+    return replicate(
+        load={"rows_per_chunk": 1000, "parallel_tables": 2},
+        source={"without_identity": "insert-only"},
+        apply={"mode": mode},
+    )
+
+
+def test_kills_in_every_phase_of_the_load_lose_and_repeat_nothing(replicate: Replicate) -> None:
+    _story(_replication(replicate, "table-parallel"), POINTS, starts=3)
+
+
+def test_kills_in_the_load_lose_and_repeat_nothing_in_transactional_mode(
+    replicate: Replicate,
+) -> None:
+    _story(_replication(replicate, "transactional"), POINTS[2::3], starts=1)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
+def test_many_kills_in_the_load(replicate: Replicate, mode: str) -> None:
+    points = [point for point in POINTS for _ in range(3)]
+    _story(_replication(replicate, mode), points, starts=len(points))
 
 
 def test_a_worker_that_dies_in_the_load_is_started_again_without_anybody(

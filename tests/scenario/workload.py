@@ -65,7 +65,8 @@ CREATE TABLE named (name text COLLATE "C" PRIMARY KEY, value int);
 INSERT INTO named SELECT md5(g::text), g FROM generate_series(1, 3000) g;
 CREATE TABLE heap (number int, what text);
 INSERT INTO heap SELECT g, 'kept' FROM generate_series(1, 2500) g;
-CREATE TABLE part (id int, region int, value text, PRIMARY KEY (id, region)) PARTITION BY LIST (region);
+CREATE TABLE part (id int, region int, value text, PRIMARY KEY (id, region))
+  PARTITION BY LIST (region);
 CREATE TABLE part_1 PARTITION OF part FOR VALUES IN (1);
 CREATE TABLE part_2 PARTITION OF part FOR VALUES IN (2, 3);
 INSERT INTO part SELECT g, g % 3 + 1, 'row' FROM generate_series(1, 3000) g;
@@ -208,7 +209,8 @@ class Writer(threading.Thread):
             case 0 | 1:
                 execute(f"UPDATE wide SET id = {chosen.randrange(1, WIDE * 10)} WHERE id = {row}")
             case 2:
-                execute(f"UPDATE wide SET value = md5(value) WHERE id BETWEEN {first} AND {first + 50}")
+                some = f"id BETWEEN {first} AND {first + 50}"
+                execute(f"UPDATE wide SET value = md5(value) WHERE {some}")
             case 3:
                 execute(f"DELETE FROM wide WHERE id = {row}")
             case _:
@@ -218,7 +220,8 @@ class Writer(threading.Thread):
     def _rename(self, execute: Any) -> str:
         salt = str(self._random.random())
         some = "(SELECT name FROM named WHERE name >= md5(%s) ORDER BY name LIMIT 1)"
-        execute(f"UPDATE named SET name = md5(name), value = value + 1 WHERE name = {some}", (salt,))
+        change = "UPDATE named SET name = md5(name), value = value + 1"
+        execute(f"{change} WHERE name = {some}", (salt,))
         return "rename"
 
     def _add(self, execute: Any) -> str:
@@ -228,14 +231,14 @@ class Writer(threading.Thread):
     def _part(self, execute: Any) -> str:
         """Rows of a partitioned table, also from one partition to another."""
         chosen = self._random
-        id = chosen.randrange(1, 4000)
+        row = chosen.randrange(1, 4000)
         match chosen.randrange(3):
             case 0:
-                execute("UPDATE part SET region = region %% 3 + 1 WHERE id = %s", (id,))
+                execute("UPDATE part SET region = region %% 3 + 1 WHERE id = %s", (row,))
             case 1:
-                execute("UPDATE part SET value = value || '.' WHERE id = %s", (id,))
+                execute("UPDATE part SET value = value || '.' WHERE id = %s", (row,))
             case _:
-                execute("INSERT INTO part VALUES (%s, %s, 'new')", (id, chosen.randint(1, 3)))
+                execute("INSERT INTO part VALUES (%s, %s, 'new')", (row, chosen.randint(1, 3)))
         return "part"
 
 

@@ -7,7 +7,15 @@ leaves in doubt (a COMMIT on its way) is told to the decider, and the world deci
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, cast
@@ -495,6 +503,13 @@ class FaultyTarget:
         findings = await self._inner.finish(definitions)
         await self._query()
         return findings
+
+    async def loosen(
+        self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
+    ) -> None:
+        await self._query()
+        await self._inner.loosen(definitions, tables)
+        await self._query()
 
     async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
         await self._query()

@@ -161,7 +161,7 @@ async def test_nothing_is_judged_before_the_applied_position_has_come(
 ) -> None:
     follower.frozen = True
     async with running(follower.heartbeat(), follower.follow()):
-        await follower.write("UPDATE t SET v = 1 WHERE id = 7")
+        source_database.execute("UPDATE t SET v = 1 WHERE id = 7")  # never reaches the target
         report = await compared(source_database, target_database, patience=0.02)
     assert (report.differences, report.unsettled, report.equal) == (0, 1, False)
     assert "has not applied" in report.reason

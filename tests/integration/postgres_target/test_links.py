@@ -12,45 +12,48 @@ from engine.errors import TargetConnectionError
 from tests.integration.postgres_target.conftest import config
 from tests.servers.postgres import Database
 
-ROUNDS = 15
+ROUNDS = 20
 PATIENCE_SECONDS = 60
 
 Loops = Callable[[], asyncio.AbstractEventLoop]
 
 
 @pytest.mark.parametrize("loops", [asyncio.new_event_loop, uvloop.new_event_loop])
-@pytest.mark.parametrize("pause_seconds", [0.0, 0.01])
 def test_a_session_ended_by_the_server_is_noticed_and_its_neighbours_go_on(
-    target_database: Database, loops: Loops, pause_seconds: float
+    target_database: Database, loops: Loops
 ) -> None:
-    """libpq finds out while sending or while reading, and closes its descriptor either way; the
-    next connection gets the same number."""
+    """Two things hide a broken link: libpq closes its descriptor by itself, and the next connection
+    gets the same number; uvloop stops watching a socket with an error and calls nobody."""
     target = PostgresTarget(config(target_database.dsn))
 
     async def run() -> None:
         await target.prepare_control()
         async with asyncio.timeout(PATIENCE_SECONDS):
-            for _ in range(ROUNDS):
-                await _round(target, pause_seconds)
+            for number in range(ROUNDS):
+                await _round(target, wait=bool(number % 2))
         await target.close()
 
-    with asyncio.Runner(loop_factory=loops) as runner:
+    # The loop's debug mode moves its timing, which is what this needs to happen.
+    with asyncio.Runner(debug=True, loop_factory=loops) as runner:
         runner.run(run())
 
 
-async def _round(target: PostgresTarget, pause_seconds: float) -> None:
-    async with target.session() as first, target.session() as second:
+async def _round(target: PostgresTarget, *, wait: bool) -> None:
+    async with target.session() as first, target.session() as second, target.session() as third:
         async with first.begin() as transaction:
             await transaction.lanes()
-            await second.run(f"SELECT pg_terminate_backend({first.identity[0]})")
-            await asyncio.sleep(pause_seconds)
+            if wait:
+                await target.terminate([first.identity])
+                await asyncio.sleep(0.02)
+            else:
+                await second.run(f"SELECT pg_terminate_backend({first.identity[0]})")
             with pytest.raises(TargetConnectionError):
                 await transaction.lanes()
         assert first.broken
-        async with target.session() as third:
-            await _works(second)
-            await first.close()
-            await _works(third)
+        await _works(second)
+        async with target.session() as fourth:
+            await _works(fourth)
+        await _works(third)
 
 
 async def _works(session: PostgresSession) -> None:

@@ -120,3 +120,14 @@ def test_a_lane_that_never_cuts_is_told_of_an_end_that_came_alone() -> None:
     assert last.ends_transaction
     assert last.position == LogPosition(15)
     assert last.events == []
+
+
+def test_a_truncate_that_cascaded_on_the_source_does_not_cascade_on_the_target() -> None:
+    start = LogPosition(0)
+    by_table = lanes(start)
+    router = Router(by_table.get, Frontier(start), lambda _size: None)
+    truncate = Truncate((SELECTED[0], SELECTED[1]), cascade=True, restart_identity=True)
+    router.route(Block([Part(Transaction(10), 1, [truncate], LogPosition(15))], 10))
+    for relation in SELECTED[:2]:
+        ((event, _),) = drained(by_table[relation.table])
+        assert event == Truncate((relation,), restart_identity=True)

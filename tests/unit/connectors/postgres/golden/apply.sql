@@ -50,13 +50,13 @@ TRUNCATE TABLE ONLY "S ""1"""."t" CONTINUE IDENTITY
 TRUNCATE TABLE ONLY "S ""1"""."t", ONLY "S ""1"""."t" RESTART IDENTITY CASCADE
 
 -- control 0
-CREATE SCHEMA IF NOT EXISTS penstock
+DO $body$ BEGIN IF pg_catalog.to_regnamespace('penstock') IS NULL THEN CREATE SCHEMA penstock; END IF; END $body$
 
 -- control 1
 CREATE TABLE penstock.version (version integer PRIMARY KEY, made_at timestamptz NOT NULL DEFAULT now())
 
 -- control 2
-CREATE TABLE penstock.owner (replication text PRIMARY KEY, epoch bigint NOT NULL, identity text NOT NULL, fingerprint text NOT NULL, process text NOT NULL, started_at text NOT NULL, session_pids integer[] NOT NULL, session_starts text[] NOT NULL) WITH (fillfactor = 50)
+CREATE TABLE penstock.owner (replication text PRIMARY KEY, epoch bigint NOT NULL, identity text NOT NULL, fingerprint text NOT NULL, process text NOT NULL, token text NOT NULL, session_pids integer[] NOT NULL, session_starts text[] NOT NULL) WITH (fillfactor = 50)
 
 -- control 3
 CREATE TABLE penstock.checkpoint (replication text NOT NULL, lane text NOT NULL, epoch bigint NOT NULL, seq bigint NOT NULL, position text NOT NULL, PRIMARY KEY (replication, lane)) WITH (fillfactor = 10)
@@ -89,10 +89,10 @@ ALTER TABLE "S ""1"""."t" ADD COLUMN "n" integer DEFAULT 5
 ALTER TABLE "S ""1"""."t" ADD COLUMN "n" integer DEFAULT 5
 
 -- evolve: add what is there
-
+ALTER TABLE "S ""1"""."t" ALTER COLUMN "id" DROP NOT NULL; ALTER TABLE "S ""1"""."t" RENAME COLUMN "id" TO "id_kept_1"; ALTER TABLE "S ""1"""."t" ADD COLUMN "id" integer
 
 -- evolve: add what is there, dropping
-
+ALTER TABLE "S ""1"""."t" ALTER COLUMN "id" DROP NOT NULL; ALTER TABLE "S ""1"""."t" RENAME COLUMN "id" TO "id_kept_1"; ALTER TABLE "S ""1"""."t" ADD COLUMN "id" integer
 
 -- evolve: drop
 ALTER TABLE "S ""1"""."t" ALTER COLUMN "r" DROP NOT NULL

@@ -1,0 +1,206 @@
+"""A replication between two servers, run in the test's own loop."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from connectors.postgres.source import PostgresSource
+from connectors.postgres.source import create as create_source
+from connectors.postgres.target import create as create_target
+from engine import reloading
+from engine.config.load import parse_replication
+from engine.config.replication import ReplicationConfig
+from engine.observe.log import Line, Log
+from engine.observe.metrics import Metrics
+from engine.pipeline import run_replication
+from engine.seams import LocalDisk, SystemClock, SystemRandom
+from tests.servers.postgres import Database
+
+PATIENCE_SECONDS: Final = 30.0
+LOOK_SECONDS: Final = 0.05
+
+CONFIG: Final = """
+[replication]
+id = "changes"
+type = "full-load-and-cdc"
+[source]
+engine = "postgres"
+url = "{source}"
+[source.settings]
+CaptureDdls = {capture}
+[target]
+engine = "postgres"
+url = "{target}"
+[mapping]
+include = ["public.%"]
+[load]
+allow_nonempty = true
+[apply]
+on_schema_change = "{on_schema_change}"
+"""
+
+CONTENT: Final = (
+    "SELECT coalesce(jsonb_agg(to_jsonb(t) ORDER BY to_jsonb(t)::text), '[]') FROM {} t"
+)
+
+
+@dataclass(slots=True)
+class Pipe:
+    """A source, a target, and what was logged in between."""
+
+    source: Database
+    target: Database
+    folder: Path
+    lines: list[Line] = field(default_factory=list[Line])
+
+    def config(self, *, capture: bool = True, on_schema_change: str = "apply") -> ReplicationConfig:
+        text = CONFIG.format(
+            source=self.source.dsn,
+            target=self.target.dsn,
+            capture=str(capture).lower(),
+            on_schema_change=on_schema_change,
+        )
+        return parse_replication(text, {}, file=self.folder / "changes.toml")
+
+    @asynccontextmanager
+    async def running(self, **options: Any) -> AsyncIterator[None]:
+        """Run; ends with a drain. An error of the replication fails the test."""
+        stop = asyncio.Event()
+        streaming = asyncio.Event()
+
+        def report(event: str, facts: Any) -> None:
+            if event == "state" and facts["state"] == "streaming":
+                streaming.set()
+
+        config, clock, random = self.config(**options), SystemClock(), SystemRandom()
+        work = asyncio.create_task(
+            run_replication(
+                config,
+                create_source(config, clock, random),
+                create_target(config, clock, random),
+                clock=clock,
+                random=random,
+                disk=LocalDisk(self.folder / "disk"),
+                metrics=Metrics(config.id),
+                log=Log(self.lines.append, clock),
+                stop=stop,
+                report=report,
+            )
+        )
+        try:
+            await _first(streaming.wait(), work)
+            yield
+        finally:
+            stop.set()
+            await work
+
+    def make_source(self, **options: Any) -> PostgresSource:
+        config = self.config(**options)
+        return create_source(config, SystemClock(), SystemRandom())
+
+    async def execute(self, sql: str) -> float:
+        """Run on the source as the application does; the seconds it took."""
+        begun = time.monotonic()
+        await asyncio.to_thread(self.source.execute, sql)
+        return time.monotonic() - begun
+
+    async def equal(self, table: str = "t", columns: str = "") -> None:
+        """Wait until the target holds the same rows, in the source's columns."""
+
+        def same() -> bool:
+            names = columns or self.columns(table)
+            of = f"(SELECT {names} FROM public.{table})"
+            there = self.target.execute(f"SELECT to_regclass('public.{table}') IS NOT NULL")[0][0]
+            if not there:
+                return False
+            try:
+                got = self.target.execute(CONTENT.format(of))
+            except Exception:  # noqa: BLE001 - a column that is not there yet
+                return False
+            return bool(got == self.source.execute(CONTENT.format(of)))
+
+        await self.until(same, lambda: self.difference(table))
+
+    def columns(self, table: str) -> str:
+        rows = self.source.execute(
+            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
+            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+            f"public.{table}",
+        )
+        return str(rows[0][0])
+
+    def difference(self, table: str) -> str:
+        of = f"public.{table}"
+        shown = [f"{record.message} {dict(record.fields)}" for record in self.lines]
+        sides = [
+            side.execute(CONTENT.format(of))[0][0] if _there(side, of) else None
+            for side in (self.source, self.target)
+        ]
+        return "\n".join([f"{table}: {sides[0]} on the source, {sides[1]} on the target", *shown])
+
+    async def until(self, done: Callable[[], bool], what: Callable[[], str]) -> None:
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not await asyncio.to_thread(done):
+            if time.monotonic() > end:
+                pytest.fail(what())
+            await asyncio.sleep(LOOK_SECONDS)
+
+    async def state(self, state: str, table: str = "t") -> str:
+        """Wait for a table's durable state; its reason."""
+        await self.until(lambda: self.record(table)[0] == state, lambda: self.difference(table))
+        return self.record(table)[1]
+
+    def record(self, table: str = "t") -> tuple[str, str]:
+        rows = self.target.execute(
+            "SELECT state, reason FROM penstock.table_state WHERE table_name = %s", table
+        )
+        return (rows[0][0], rows[0][1]) if rows else ("", "")
+
+    async def passed(self) -> None:
+        """Wait until what the source has committed by now has been applied."""
+        await self.execute("INSERT INTO marker DEFAULT VALUES")
+        await self.equal("marker")
+
+    def ask_reload(self, table: str = "t") -> None:
+        self.target.execute(
+            "UPDATE penstock.table_state SET state = 'needs-reload', reason = 'requested'"
+            " WHERE table_name = %s",
+            table,
+        )
+
+
+def _there(side: Database, table: str) -> bool:
+    return bool(side.execute(f"SELECT to_regclass('{table}') IS NOT NULL")[0][0])
+
+
+async def _first(waiting: Awaitable[Any], work: "asyncio.Task[Any]") -> None:
+    """Wait for the first of both; an error of the work is raised."""
+    waiter = asyncio.ensure_future(waiting)
+    await asyncio.wait({waiter, work}, return_when=asyncio.FIRST_COMPLETED)
+    if work.done():
+        waiter.cancel()
+        work.result()
+
+
+@pytest.fixture
+def pipe(
+    source_database: Database,
+    target_database: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Pipe:
+    """With `t (id, a, b, c)` of three rows, and `marker`."""
+    monkeypatch.setattr(reloading, "REQUEST_POLL_SECONDS", 0.2)
+    monkeypatch.setattr(reloading, "DISCOVERY_SECONDS", 1.0)
+    source_database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a int, b int, c varchar(5));"
+        "INSERT INTO t VALUES (1, 10, 100, 'x'), (2, 20, 200, NULL), (3, NULL, 300, 'zzzzz');"
+        "CREATE TABLE marker (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY)"
+    )
+    return Pipe(source_database, target_database, tmp_path)

@@ -1,0 +1,83 @@
+"""Changes that cannot be followed: the table stops, says why, and a reload makes it whole."""
+
+import pytest
+
+from tests.integration.postgres_schema_changes.conftest import Pipe
+
+COMPUTED = {
+    "using": ("ALTER TABLE t ALTER b TYPE int USING b * 100", "USING"),
+    "wider, using": ("ALTER TABLE t ALTER b TYPE bigint USING b * 100", "USING"),
+    "in a function": (
+        "DO $$ BEGIN EXECUTE 'ALTER TABLE t ALTER b TYPE int USI' || 'NG b * 100'; END $$",
+        "USING",
+    ),
+    "random default": ("ALTER TABLE t ADD d float8 DEFAULT random()", "computed default"),
+    "identity": ("ALTER TABLE t ADD d int GENERATED ALWAYS AS IDENTITY", "computed default"),
+    "serial": ("ALTER TABLE t ADD d serial", "computed default"),
+    "long default": (f"ALTER TABLE t ADD d text DEFAULT '{'x' * 9000}'", "too long"),
+}
+"""What it does, and a word of the reason. A reload into the target as it is makes it equal, once
+the target has the column."""
+
+NARROWER = {
+    "another type": ("ALTER TABLE t ALTER b TYPE text", "from integer to text"),
+    "narrower": ("ALTER TABLE t ALTER b TYPE smallint", "from integer to smallint"),
+}
+
+
+@pytest.mark.parametrize(("sql", "word"), COMPUTED.values(), ids=COMPUTED.keys())
+async def test_computed_values_stop_the_table_until_it_is_loaded_again(
+    pipe: Pipe, sql: str, word: str
+) -> None:
+    async with pipe.running():
+        await pipe.equal()
+        assert await pipe.execute(sql) < 1.0
+        await pipe.execute("INSERT INTO t (id, b) VALUES (9, 9)")
+        assert word in await pipe.state("needs-reload")
+        await pipe.passed()
+        assert pipe.target.execute("SELECT max(b) FROM t") == [(300,)]
+        pipe.target.execute("ALTER TABLE t ALTER b TYPE bigint")
+        if " ADD d " in sql:
+            kind = {"float8": "float8", "text": "text"}.get(sql.split()[5], "int")
+            pipe.target.execute(f"ALTER TABLE t ADD d {kind}")
+        pipe.ask_reload()
+        await pipe.equal()
+        await pipe.execute("UPDATE t SET a = 7")
+        await pipe.equal()
+    assert pipe.record()[0] == "streaming"
+
+
+@pytest.mark.parametrize(("sql", "word"), NARROWER.values(), ids=NARROWER.keys())
+async def test_a_type_that_loses_something_stops_the_table(pipe: Pipe, sql: str, word: str) -> None:
+    async with pipe.running():
+        await pipe.equal()
+        await pipe.execute(f"{sql}; INSERT INTO t (id) VALUES (9)")
+        assert word in await pipe.state("needs-reload")
+        await pipe.passed()
+
+
+async def test_a_type_with_another_definition_stops_its_table_alone(pipe: Pipe) -> None:
+    await pipe.execute(
+        "CREATE TYPE pair AS (x int, y int); CREATE DOMAIN small AS int CHECK (VALUE < 10);"
+        "CREATE TABLE p (id int PRIMARY KEY, p pair); CREATE TABLE d (id int PRIMARY KEY, d small);"
+        "INSERT INTO p VALUES (1, '(1,2)'); INSERT INTO d VALUES (1, 2)"
+    )
+    async with pipe.running():
+        await pipe.equal("p")
+        await pipe.equal("d")
+        await pipe.execute("ALTER TYPE pair ADD ATTRIBUTE z int")
+        await pipe.execute("ALTER DOMAIN small ADD CHECK (VALUE > -10)")
+        await pipe.execute("INSERT INTO p VALUES (2, '(1,2,3)'); INSERT INTO d VALUES (2, 2)")
+        assert "pair" in await pipe.state("needs-reload", "p")
+        assert "small" in await pipe.state("needs-reload", "d")
+        await pipe.execute("UPDATE t SET a = 5")
+        await pipe.equal()
+
+
+async def test_stop_shows_what_has_changed(pipe: Pipe) -> None:
+    async with pipe.running(on_schema_change="stop"):
+        await pipe.equal()
+        await pipe.execute("ALTER TABLE t ADD d int DEFAULT 1, DROP a")
+        await pipe.execute("INSERT INTO t (id) VALUES (9)")
+        reason = await pipe.state("needs-reload")
+    assert "drop-column a, add-column d integer" in reason

@@ -1,0 +1,239 @@
+"""Tables that come, stop, return and are loaded again while the others stream."""
+
+import pytest
+
+from tests.scenario.conftest import Replicate
+from tests.scenario.running import Replication, Run, until
+from tests.scenario.workload import SCHEMA, TABLES, Writers, audited, broken_rules
+from tests.servers.postgres import Database
+
+MINUTE_SECONDS = 60.0
+
+TWO_TABLES = """
+CREATE TABLE good (id int PRIMARY KEY, v int);
+CREATE TABLE bad (id int PRIMARY KEY, v int);
+"""
+
+MEND = {"mend_interval": "1s"}
+
+
+def _running(replication: Replication) -> Run:
+    run = replication.run()
+    run.state("streaming")
+    return run
+
+
+@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
+def test_a_table_is_loaded_again_while_it_is_written_to(
+    replicate: Replicate, source: Database, target: Database, mode: str
+) -> None:
+    """Rows that only the target has are gone, those it lacks are there, the others stream on."""
+    source.execute(SCHEMA)
+    replication = replicate(apply={"mode": mode})
+    with Writers(source) as writers, _running(replication) as run:
+        target.execute("INSERT INTO moving SELECT -g, 0 FROM generate_series(1, 100) g")
+        if mode != "transactional":  # which a row that is missing ends
+            target.execute("DELETE FROM account WHERE id < 10")
+        for table in ("moving", "account", "audit"):
+            mark = run.mark
+            code, said = replication.command("reload", f"public.{table}")
+            assert code == 0, said
+            run.table(f"public.{table}", "streaming", after=mark)
+        writers.stop()
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert run.stop() == 0
+    assert broken_rules(target) == []
+
+
+def test_a_reload_of_a_table_tied_by_a_foreign_key_brings_the_key_back(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(SCHEMA)
+    replication = replicate()
+    with Writers(source) as writers, _running(replication) as run:
+        for table in ("line", "invoice"):
+            mark = run.mark
+            assert replication.command("reload", f"public.{table}")[0] == 0
+            run.table(f"public.{table}", "streaming", "needs-reload", after=mark)
+        writers.stop()
+        replication.await_applied(run)
+        assert replication.differences() == []
+        until(lambda: _has_foreign_key(target), "the foreign key", run=run)
+        assert run.stop() == 0
+
+
+def _has_foreign_key(target: Database) -> bool:
+    found = target.execute("SELECT convalidated FROM pg_constraint WHERE contype = 'f'")
+    return found == [(True,)]
+
+
+def test_a_reload_asked_for_while_nothing_runs_is_done_by_the_next_start(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(TWO_TABLES)
+    source.execute("INSERT INTO good SELECT g, g FROM generate_series(1, 100) g")
+    replication = replicate()
+    replication.catch_up()
+    target.execute("DELETE FROM good")
+    assert replication.command("reload", "public.good")[0] == 0
+    with _running(replication) as run:
+        run.table("public.good", "streaming")
+        replication.await_tables(["good", "bad"], run)
+        assert run.stop() == 0
+
+
+def test_reloads_killed_anywhere_are_done_by_the_next_start(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(SCHEMA)
+    replication = replicate(load={"parallel_tables": 1})
+    replication.catch_up()
+    with Writers(source) as writers:
+        for point in ("load.planned:1", "load.chunk-before-commit:1", "load.chunk-done:1"):
+            target.execute("INSERT INTO moving SELECT -g, 0 FROM generate_series(1, 10) g")
+            assert replication.command("reload", "public.moving")[0] == 0
+            with replication.run(PENSTOCK_FAILPOINT=f"{point}:kill") as run:
+                run.event("restarting")
+                run.kill_supervisor()
+        with _running(replication) as run:
+            until(lambda: replication.state("public.moving") == "streaming", "the reload", run=run)
+            writers.stop()
+            replication.await_applied(run)
+            assert run.stop() == 0
+    assert replication.differences() == []
+
+
+def test_a_new_table_is_carried_within_a_minute(replicate: Replicate, source: Database) -> None:
+    source.execute(SCHEMA)
+    replication = replicate()
+    with Writers(source) as writers, _running(replication) as run:
+        source.execute(
+            "CREATE TABLE fresh (id int PRIMARY KEY, v text);"
+            "INSERT INTO fresh SELECT g, 'loaded' FROM generate_series(1, 1000) g"
+        )
+        run.table("public.fresh", "streaming", patience=MINUTE_SECONDS)
+        source.execute("UPDATE fresh SET v = 'streamed' WHERE id % 2 = 0")
+        source.execute("INSERT INTO fresh SELECT g, 'later' FROM generate_series(1001, 1100) g")
+        writers.stop()
+        replication.await_applied(run)
+        assert replication.differences([*TABLES, "fresh"]) == []
+        assert run.stop() == 0
+
+
+def _violated(source: Database, target: Database) -> None:
+    """One row that the target refuses, with rows of both tables around it."""
+    target.execute("ALTER TABLE bad ADD CONSTRAINT small CHECK (v < 1000)")
+    source.execute("INSERT INTO bad VALUES (1, 1), (2, 2000), (3, 3)")
+    source.execute("INSERT INTO good VALUES (1, 1)")
+    source.execute("UPDATE bad SET v = 4 WHERE id = 1")
+
+
+def test_a_refused_row_stops_its_table_and_no_other_and_mended_it_returns_by_itself(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(TWO_TABLES)
+    replication = replicate(apply=MEND)
+    with _running(replication) as run:
+        _violated(source, target)
+        run.table("public.bad", "suspended")
+        until(lambda: not replication.differences(["good"]), "the other table", run=run)
+        kept = target.execute(
+            "SELECT table_name, operation, reason, sqlstate, message FROM penstock.quarantine"
+        )
+        assert [row[:4] for row in kept] == [("bad", "insert", "rejected-row", "23514")]
+        assert "2000" not in kept[0][4]
+        assert replication.state("public.bad") == "suspended"
+        source.execute("DELETE FROM bad WHERE id = 3")
+        replication.await_applied(run)  # a stopped table holds no log back
+        mark = run.mark
+        target.execute("ALTER TABLE bad DROP CONSTRAINT small")
+        run.table("public.bad", "streaming", after=mark)
+        replication.await_tables(["good", "bad"], run)
+        source.execute("INSERT INTO bad VALUES (5, 5)")
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert replication.state("public.bad") == "streaming"
+        assert run.stop() == 0
+
+
+def test_a_stopped_table_returns_by_a_reload(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(TWO_TABLES)
+    replication = replicate(apply={"mend_interval": "1h"})
+    with _running(replication) as run:
+        _violated(source, target)
+        run.table("public.bad", "suspended")
+        target.execute("ALTER TABLE bad DROP CONSTRAINT small")
+        mark = run.mark
+        assert replication.command("reload", "public.bad")[0] == 0
+        run.table("public.bad", "streaming", after=mark)
+        source.execute("INSERT INTO bad VALUES (5, 5)")
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert run.stop() == 0
+
+
+def test_a_table_stopped_before_a_restart_needs_a_reload_and_says_so(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    """What waited for it was in the files of a process that is gone."""
+    source.execute(TWO_TABLES)
+    replication = replicate(apply={"mend_interval": "1h"})
+    with _running(replication) as run:
+        _violated(source, target)
+        run.table("public.bad", "suspended")
+        run.kill_worker()
+        run.table("public.bad", "needs-reload")
+        target.execute("ALTER TABLE bad DROP CONSTRAINT small")
+        assert replication.command("reload", "public.bad")[0] == 0
+        run.table("public.bad", "streaming", after=run.mark)
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert run.stop() == 0
+
+
+def test_quarantine_keeps_the_row_aside_and_goes_on(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(TWO_TABLES)
+    replication = replicate(apply={"on_row_error": "quarantine"})
+    with _running(replication) as run:
+        _violated(source, target)
+        replication.await_applied(run)
+        assert run.stop() == 0
+    assert target.execute("SELECT id, v FROM bad ORDER BY id") == [(1, 4), (3, 3)]
+    assert target.execute("SELECT count(*) FROM penstock.quarantine") == [(1,)]
+    assert replication.differences(["good"]) == []
+
+
+@pytest.mark.parametrize("apply", [{"on_row_error": "stop"}, {"mode": "transactional"}])
+def test_stop_ends_the_replication_before_the_refused_row(
+    replicate: Replicate, source: Database, target: Database, apply: dict[str, object]
+) -> None:
+    source.execute(TWO_TABLES)
+    replication = replicate(apply=apply)
+    with _running(replication) as run:
+        _violated(source, target)
+        assert run.wait() == 1
+        assert "bad" in run.ending
+        assert "2000" not in run.ending
+    target.execute("ALTER TABLE bad DROP CONSTRAINT small")
+    replication.catch_up()
+    assert replication.differences() == []
+
+
+def test_no_reading_shows_a_torn_transaction_while_tables_are_added(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(SCHEMA)
+    replication = replicate(apply={"mode": "transactional"})
+    replication.catch_up()
+    with Writers(source) as writers, audited(target), _running(replication) as run:
+        source.execute("CREATE TABLE fresh (id int PRIMARY KEY); INSERT INTO fresh VALUES (1)")
+        run.table("public.fresh", "streaming", patience=MINUTE_SECONDS)
+        writers.stop()
+        replication.await_applied(run)
+        assert run.stop() == 0
+    assert replication.differences() == []

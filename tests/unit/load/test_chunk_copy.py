@@ -1,0 +1,218 @@
+"""Chunks and their records become durable together, and none is copied twice."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+
+from connectors.memory.control import CHUNKS, TABLES, prepare
+from connectors.memory.database import MemoryDatabase
+from connectors.memory.definitions import table
+from connectors.memory.source import MemorySource
+from connectors.memory.storage import Cells, Table
+from connectors.memory.target import MemoryTarget
+from engine.checkpoint.ownership import Claimant, claim, store_rows
+from engine.contracts import Snapshot, TargetSession
+from engine.errors import FenceFailedError, SourceConnectionError
+from engine.load.chunk_copy import ChunkCopy, LoaderLane
+from engine.model.chunk import Chunk, ChunkDone
+from engine.model.relation import TableName
+from engine.model.state import LaneRow, TableRecord, TableState
+from tests.unit.apply.bench import Clock, Random
+
+Loaders = list[tuple[TargetSession, LoaderLane]]
+
+
+def keyed() -> Table:
+    return table("public.keyed", ["id", "value"], key=["id"])
+
+
+def keyless() -> Table:
+    return table("public.keyless", ["id", "value"])
+
+
+class Failing(MemorySource):
+    """Breaks off before the chunk with this ordinal; keeps which chunks were read."""
+
+    fails_at: int | None = None
+    read: list[int]
+
+    def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncIterator[bytes]:
+        if chunk.ordinal == self.fails_at:
+            raise SourceConnectionError("cut")
+        self.read.append(chunk.ordinal)
+        return super().rows(chunk, snapshot, form)
+
+
+@dataclass
+class Bench:
+    made: Table
+    rows_per_chunk: int = 2
+    source: Failing = field(init=False)
+    origin: MemoryDatabase = field(init=False)
+    database: MemoryDatabase = field(init=False)
+    commits: int = 0
+    states: list[TableState] = field(default_factory=list[TableState])
+    copied: int = 0
+
+    def __post_init__(self) -> None:
+        self.origin = MemoryDatabase("source")
+        self.database = MemoryDatabase("target", logging=False)
+        prepare(self.database)
+        self.origin.put_table(self.name, self.made)
+        fresh = keyed() if self.made.relation.key else keyless()
+        self.database.put_table(self.name, fresh)
+        self.insert(*[b"%02d" % number for number in range(6)])
+        self.source = Failing(self.origin)
+        self.source.read = []
+
+    @property
+    def name(self) -> TableName:
+        return self.made.relation.table
+
+    def insert(self, *keys: bytes) -> None:
+        server = self.origin.begin()
+        for key in keys:
+            server.insert(self.name, (key, b"x"))
+        self.origin.commit(server)
+
+    @asynccontextmanager
+    async def loaders(self, count: int = 1) -> AsyncIterator[Loaders]:
+        await self.source.open()
+        target = self.target = MemoryTarget(self.database, "r")
+        await target.open()
+        async with target.session() as session:
+            claimed = await claim(target, session, Claimant("s", "f", "p", "00" * 16))
+            lanes = {f"load:{n}": LaneRow(claimed.epoch, 0, "") for n in range(count)}
+            await store_rows(session, claimed.epoch, lanes)
+            yield [(session, LoaderLane.of(name, row)) for name, row in lanes.items()]
+        await target.close()
+        await self.source.close()
+
+    async def load(self, loaders: Loaders, *, again: bool = False) -> None:
+        copy = ChunkCopy(
+            self.source, self.target, Clock(), Random(), self, self.rows_per_chunk, self._committed
+        )
+        stored = {self.name: self.chunks()}
+        await copy.load([self.made.relation], stored, loaders, again=again)
+
+    def _committed(self, fences: int) -> None:
+        self.commits += fences
+
+    def chunk(self, table: TableName, rows: int, size: int) -> None:
+        self.copied += rows
+
+    def table(self, table: TableName, state: TableState) -> None:
+        self.states.append(state)
+
+    def chunks(self) -> Sequence[ChunkDone]:
+        rows = [row[3] for row in self.database.visible_rows(CHUNKS)]
+        found = [done for done in rows if isinstance(done, ChunkDone)]
+        return sorted(found, key=lambda done: done.ordinal)
+
+    def rows(self) -> list[Cells]:
+        return sorted(self.database.visible_rows(self.name))
+
+    def record(self) -> TableRecord:
+        (row,) = self.database.visible_rows(TABLES)
+        assert isinstance(row[2], TableRecord)
+        return row[2]
+
+
+ALL = [(b"%02d" % number, b"x") for number in range(6)]
+
+
+async def test_every_row_and_every_record_is_there_at_the_end() -> None:
+    bench = Bench(keyed())
+    async with bench.loaders() as loaders:
+        await bench.load(loaders)
+    assert bench.rows() == ALL
+    assert all(done.snapshot for done in bench.chunks())
+    assert sum(done.rows for done in bench.chunks()) == bench.copied == 6
+    assert bench.record().state is TableState.LOADED
+    assert bench.states == [TableState.LOADING, TableState.LOADED]
+
+
+async def test_the_plan_is_stored_before_the_first_row() -> None:
+    bench = Bench(keyed())
+    bench.source.fails_at = 0
+    async with bench.loaders() as loaders:
+        with pytest.raises(ExceptionGroup):
+            await bench.load(loaders)
+    assert bench.rows() == []
+    assert len(bench.chunks()) > 1
+    assert not any(done.snapshot for done in bench.chunks())
+    assert bench.record().state is TableState.LOADING
+
+
+async def test_chunks_that_are_done_are_not_read_again() -> None:
+    bench = Bench(keyed())
+    bench.source.fails_at = 1
+    async with bench.loaders() as loaders:
+        with pytest.raises(ExceptionGroup):
+            await bench.load(loaders)
+    (first, *_) = [done.snapshot for done in bench.chunks()]
+    bench.source.fails_at = None
+    bench.insert(b"99")
+    async with bench.loaders() as loaders:
+        await bench.load(loaders)
+    assert bench.source.read.count(0) == 1
+    assert bench.rows() == [*ALL, (b"99", b"x")]
+    assert bench.chunks()[0].snapshot == first
+    assert len({done.snapshot for done in bench.chunks()}) == 2
+
+
+async def test_a_table_whose_chunks_cannot_be_told_by_key_begins_anew() -> None:
+    bench = Bench(keyless())
+    async with bench.loaders() as loaders:
+        await bench.load(loaders)
+        plan = [Chunk(bench.made.relation, n, "ctid") for n in range(2)]
+        done, planned = (
+            ChunkDone(bench.name, c.ordinal, c.by, None, None, text, text, 6)
+            for c, text in zip(plan, ("1:1:", ""), strict=True)
+        )
+        session, lane = loaders[0]
+        async with session.begin([lane.fence()]) as transaction:
+            for chunk in (done, planned):
+                await transaction.save_chunk(chunk)
+            await transaction.commit()
+        lane.seq += 1
+        await bench.load(loaders)
+    assert bench.rows() == ALL, "the rows of the first try are gone"
+    assert len({chunk.snapshot for chunk in bench.chunks()}) == 1
+
+
+async def test_loading_again_empties_the_table_first() -> None:
+    bench = Bench(keyed())
+    async with bench.loaders() as loaders:
+        await bench.load(loaders)
+        await bench.load(loaders, again=True)
+    assert bench.rows() == ALL
+    assert bench.source.read.count(0) == 2
+
+
+async def test_loaders_share_the_chunks_and_the_last_one_ends_the_table() -> None:
+    bench = Bench(keyed(), rows_per_chunk=1)
+    async with bench.loaders(3) as loaders:
+        first = loaders[0][0]
+        shared = [(first, loaders[0][1])]
+        async with bench.target.session() as second:
+            shared.append((second, loaders[1][1]))
+            await bench.load(shared)
+    assert bench.rows() == ALL
+    assert bench.states.count(TableState.LOADED) == 1
+    assert sorted(bench.source.read) == sorted(set(bench.source.read))
+
+
+async def test_a_loader_of_a_predecessor_commits_nothing() -> None:
+    bench = Bench(keyed())
+    async with bench.loaders() as loaders:
+        target = MemoryTarget(bench.database, "r")
+        await target.open()
+        async with target.session() as session:
+            await claim(target, session, Claimant("s", "f", "q", "11" * 16))
+        with pytest.raises(FenceFailedError):
+            await bench.load(loaders)
+    assert bench.rows() == []
+    assert list(bench.chunks()) == []

@@ -1,0 +1,143 @@
+"""What goes to disk comes back as it was, or not at all."""
+
+import pytest
+
+from engine.errors import StateError
+from engine.model.change import (
+    DELETE,
+    INSERT,
+    UPDATE,
+    Change,
+    Event,
+    SchemaChanged,
+    Transaction,
+    Truncate,
+)
+from engine.model.relation import Relation
+from engine.model.value import UNCHANGED
+from engine.spool import Spool, SpoolBudget, SpoolFullError, SpoolRoom
+from tests.simulation.seams import SimulatedDisk
+
+A, B = Relation(1, "public", "a", ()), Relation(2, "public", "b", ())
+KEY = bytes(range(32))
+
+
+def row(text: bytes) -> Change:
+    return Change(INSERT, A, (text,), None)
+
+
+def spool(disk: SimulatedDisk | None = None, bytes_max: int = 1 << 20) -> Spool:
+    return Spool("s", disk or SimulatedDisk(), SpoolBudget(bytes_max), KEY)
+
+
+def test_events_of_every_kind_come_back_equal_and_in_order() -> None:
+    events: list[Event] = [
+        Change(INSERT, A, (b"1", None), None),
+        Change(UPDATE, B, (b"1", UNCHANGED), (b"0", UNCHANGED)),
+        Truncate((A, B), cascade=True),
+        SchemaChanged(A.table, A, A, exact=True),
+        Change(DELETE, A, None, (b"1", UNCHANGED)),
+    ]
+    transaction = Transaction(7, 3, 2, 1)
+    waiting = spool()
+    waiting.put(transaction, events, [1, 2, 3, 3, 4], tag="tag")
+    back = waiting.peek()
+    assert (back.events, back.ordinals, back.tag) == (events, [1, 2, 3, 3, 4], "tag")
+    assert back.transaction is transaction
+    assert back.events[0].relation is A  # type: ignore[union-attr]
+    assert back.events[1].new[1] is UNCHANGED  # type: ignore[union-attr, index]
+
+
+def test_the_oldest_comes_first_and_stays_until_it_is_dropped() -> None:
+    waiting = spool()
+    for text in (b"1", b"2"):
+        waiting.put(Transaction(1), [row(text)], [1])
+    assert waiting.peek().events == waiting.peek().events == [row(b"1")]
+    waiting.drop()
+    assert waiting.peek().events == [row(b"2")]
+    assert len(waiting) == 1
+
+
+def test_values_are_not_readable_in_the_file() -> None:
+    disk = SimulatedDisk()
+    waiting = spool(disk)
+    waiting.put(Transaction(1), [row(b"a secret that nobody may read")], [1])
+    (name,) = disk.names()
+    assert b"secret" not in disk.read(name, 0, waiting.bytes)
+
+
+def test_a_damaged_file_is_not_believed() -> None:
+    disk = SimulatedDisk()
+    waiting = spool(disk)
+    waiting.put(Transaction(1), [row(b"1")], [1])
+    (name,) = disk.names()
+    content = disk.read(name, 0, waiting.bytes)
+    disk.remove(name)
+    disk.append(name, content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(StateError):
+        waiting.peek()
+
+
+def test_records_cannot_change_places() -> None:
+    disk = SimulatedDisk()
+    waiting = spool(disk)
+    waiting.put(Transaction(1), [row(b"1")], [1])
+    half = waiting.bytes
+    waiting.put(Transaction(1), [row(b"2")], [2])
+    (name,) = disk.names()
+    content = disk.read(name, 0, waiting.bytes)
+    disk.remove(name)
+    disk.append(name, content[half:] + content[:half])
+    with pytest.raises(StateError):
+        waiting.peek()
+
+
+def test_without_room_nothing_is_written() -> None:
+    disk = SimulatedDisk()
+    waiting = spool(disk, bytes_max=100)
+    waiting.put(Transaction(1), [row(b"1")], [1])
+    used = waiting.bytes
+    with pytest.raises(SpoolFullError):
+        waiting.put(Transaction(1), [row(bytes(100))], [1])
+    assert (len(waiting), waiting.bytes) == (1, used)
+
+
+def test_all_spools_of_a_room_share_its_budget_and_give_it_back_when_empty() -> None:
+    disk = SimulatedDisk()
+    room = SpoolRoom(disk, 100, KEY)
+    first, second = room.spool(), room.spool()
+    first.put(Transaction(1), [row(bytes(20))], [1])
+    with pytest.raises(SpoolFullError):
+        second.put(Transaction(1), [row(bytes(20))], [1])
+    first.drop()
+    assert list(disk.names()) == []
+    second.put(Transaction(1), [row(bytes(20))], [1])
+
+
+def test_an_emptied_spool_never_seals_with_a_nonce_again() -> None:
+    disk = SimulatedDisk()
+    waiting = spool(disk)
+    sealed = []
+    for _ in range(2):
+        waiting.put(Transaction(1), [row(b"same")], [1])
+        (name,) = disk.names()
+        sealed.append(disk.read(name, 0, waiting.bytes))
+        waiting.drop()
+    assert sealed[0] != sealed[1]
+
+
+def test_two_spools_of_a_room_do_not_share_a_key() -> None:
+    disk = SimulatedDisk()
+    room = SpoolRoom(disk, 1 << 20, KEY)
+    for _ in range(2):
+        room.spool().put(Transaction(1), [row(b"same")], [1])
+    one, other = (disk.read(name, 0, 30) for name in sorted(disk.names()))
+    assert one != other
+
+
+def test_what_a_predecessor_left_is_swept_and_nothing_else() -> None:
+    disk = SimulatedDisk()
+    disk.append("spool-000001", b"x")
+    disk.append("other", b"x")
+    SpoolRoom(disk, 100, KEY).sweep()
+    assert list(disk.names()) == ["other"]
