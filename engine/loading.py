@@ -96,6 +96,7 @@ class Loading:
             self._around.state("loading")
             definitions = await self._source.definitions(pending)
             await self.make(definitions, control)
+            await self._loosen_pending(definitions, control)
             await self.copy([self.roster.relations[t] for t in pending], control)
         await self._finish(control)
 
@@ -193,6 +194,16 @@ class Loading:
             await self._put_off_keys(control)
         await check_owner(control, self._claimed.epoch)
         await self._schema.loosen(definitions, tables)
+
+    async def _loosen_pending(
+        self, definitions: Sequence[TableDefinition], control: TargetSession
+    ) -> None:
+        """Take the foreign keys away that were on the target already: tables are filled side by
+        side, a child maybe before its parent. `_finish` makes them again."""
+        pending = {definition.table for definition in definitions}
+        if any(child in pending for child, _ in await self._schema.foreign_keys()):
+            await check_owner(control, self._claimed.epoch)
+            await self._schema.loosen(definitions, pending)
 
     def _chunk_copy(self) -> ChunkCopy:
         return ChunkCopy(
