@@ -31,6 +31,10 @@ LATE_KEYS: Final = "finish:foreign-keys"
 LATER: Final = "later"
 
 
+def is_requested(record: TableRecord) -> bool:
+    return record.state is TableState.NEEDS_RELOAD and record.reason == RELOAD_REQUESTED
+
+
 class Loading:
     """Loads what the stored states say is not loaded. `relations` and `chunks` grow as tables are
     loaded; the stream takes its filters and known versions from them."""
@@ -292,12 +296,6 @@ class Loading:
                 relation=finding.subject,
                 hint=finding.remedy,
             )
-
-    async def tied_to(self, table: TableName) -> list[TableName]:
-        """Tables that the target ties to this one by foreign keys."""
-        keys = await self._schema.foreign_keys()
-        pairs = {other for pair in keys if table in pair for other in pair}
-        return sorted(pairs)
 
     def _ready(self, loaded: Sequence[TableName]) -> list[TableRecord]:
         """Records of tables that stream from now on."""
