@@ -8,7 +8,7 @@ from engine.checkpoint.ownership import read_rows, store_rows
 from engine.config.replication import ApplyMode, ReplicationConfig
 from engine.contracts import SchemaTarget, Source, TargetSession, TransactionalTarget
 from engine.load.handover import LaneCatchUp
-from engine.loading import Loading
+from engine.loading import Loading, is_requested
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import LaneRow, TableState
@@ -64,13 +64,21 @@ class LaneTable:
             if filters:
                 lane.admit = LaneCatchUp(filters, lane.caught_up).admit
             lane.stopped = {table for table in group if self._is_stopped(table)}
+            lane.held = any(self._is_requested(table) for table in group)
             self._by_table.update(dict.fromkeys(group, lane))
             if self.transactional:
                 self.whole = lane
 
     def _is_stopped(self, table: TableName) -> bool:
         record = self._loading.states.get(table)
-        return record is not None and record.state in STOPPED_STATES
+        if record is None or self._is_requested(table):
+            return False
+        return record.state in STOPPED_STATES
+
+    def _is_requested(self, table: TableName) -> bool:
+        """It will be loaded again at once: until then its lane takes in, and nothing is applied."""
+        record = self._loading.states.get(table)
+        return self._config.loads and record is not None and is_requested(record)
 
     async def add(self, table: TableName, desk: TargetSession, position: Position) -> Lane:
         """A held lane for a table that is new to the stream. In `transactional` mode the one lane

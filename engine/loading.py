@@ -31,6 +31,10 @@ LATE_KEYS: Final = "finish:foreign-keys"
 LATER: Final = "later"
 
 
+def is_requested(record: TableRecord) -> bool:
+    return record.state is TableState.NEEDS_RELOAD and record.reason == RELOAD_REQUESTED
+
+
 class Loading:
     """Loads what the stored states say is not loaded. `relations` and `chunks` grow as tables are
     loaded; the stream takes its filters and known versions from them."""
@@ -96,6 +100,7 @@ class Loading:
             self._around.state("loading")
             definitions = await self._source.definitions(pending)
             await self.make(definitions, control)
+            await self._loosen_pending(definitions, control)
             await self.copy([self.roster.relations[t] for t in pending], control)
         await self._finish(control)
 
@@ -194,6 +199,16 @@ class Loading:
         await check_owner(control, self._claimed.epoch)
         await self._schema.loosen(definitions, tables)
 
+    async def _loosen_pending(
+        self, definitions: Sequence[TableDefinition], control: TargetSession
+    ) -> None:
+        """Take the foreign keys away that were on the target already: tables are filled side by
+        side, a child maybe before its parent. `_finish` makes them again."""
+        pending = {definition.table for definition in definitions}
+        if any(child in pending for child, _ in await self._schema.foreign_keys()):
+            await check_owner(control, self._claimed.epoch)
+            await self._schema.loosen(definitions, pending)
+
     def _chunk_copy(self) -> ChunkCopy:
         return ChunkCopy(
             self._source,
@@ -281,12 +296,6 @@ class Loading:
                 relation=finding.subject,
                 hint=finding.remedy,
             )
-
-    async def tied_to(self, table: TableName) -> list[TableName]:
-        """Tables that the target ties to this one by foreign keys."""
-        keys = await self._schema.foreign_keys()
-        pairs = {other for pair in keys if table in pair for other in pair}
-        return sorted(pairs)
 
     def _ready(self, loaded: Sequence[TableName]) -> list[TableRecord]:
         """Records of tables that stream from now on."""

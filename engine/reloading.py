@@ -27,7 +27,7 @@ from engine.errors import (
     SourceIdentityError,
 )
 from engine.load.handover import LaneCatchUp
-from engine.loading import RELOAD_REQUESTED, Loading
+from engine.loading import Loading, is_requested
 from engine.model import relation_text
 from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
@@ -90,8 +90,8 @@ class Reloading:
             await asyncio.sleep(REQUEST_POLL_SECONDS)
             waited += REQUEST_POLL_SECONDS
             await self._record_lost(desk)
-            for table in self._requested(await self._records(desk)):
-                await self.reload(table, desk)
+            for lane, tables in self._requested(await self._records(desk)):
+                await self.reload(tables, lane, desk)
             if self._look or waited >= DISCOVERY_SECONDS:
                 waited = 0.0
                 self._look = False
@@ -114,62 +114,42 @@ class Reloading:
             await transaction.rollback()
         return records
 
-    def _requested(self, records: Sequence[TableRecord]) -> list[TableName]:
-        return [
-            record.table
-            for record in records
-            if record.state is TableState.NEEDS_RELOAD
-            and record.reason == RELOAD_REQUESTED
-            and self._lanes.lane_of(record.table) is not None
-        ]
+    def _requested(
+        self, records: Sequence[TableRecord]
+    ) -> Sequence[tuple[Lane, Sequence[TableName]]]:
+        """Tables to be loaded again, those of one lane together."""
+        requested: dict[str, tuple[Lane, list[TableName]]] = {}
+        for record in records:
+            lane = self._lanes.lane_of(record.table)
+            if lane is not None and is_requested(record):
+                requested.setdefault(lane.name, (lane, []))[1].append(record.table)
+        return list(requested.values())
 
-    async def reload(self, table: TableName, desk: TargetSession) -> None:
-        """Copy a streaming table again."""
-        self._around.log.info("loading again", action="reload.start", relation=str(table))
-        lane = self._lanes.lane_of(table)
-        assert lane is not None
-        await self._refresh_roster()
-        if table not in self._loading.roster.relations:
-            await self._leave([table], desk)
-            return
-        if await self._refused(table, lane, desk):
-            return
-        roster = self._loading.roster
+    async def reload(self, tables: Sequence[TableName], lane: Lane, desk: TargetSession) -> None:
+        """Copy streaming tables of one lane again."""
+        for table in tables:
+            self._around.log.info("loading again", action="reload.start", relation=str(table))
+        roster = self._loading.roster = await self._rebuild()
+        await self._leave([table for table in tables if table not in roster.relations], desk)
         # Waited for twice: what takes long is over before the lane is held.
         await self._source.publish(roster.streamed, roster.insert_only)
         await self._hold(lane)
-        tables = [t for t in self._behind(lane, table) if t in roster.relations]
+        again = [table for table in self._behind(lane, tables) if table in roster.relations]
         if lane.suspension is not None:
             lane.suspension.clear()
             lane.suspension = None
-        lane.stopped.difference_update(tables)
+        lane.stopped.difference_update(again)
         await self._source.publish(roster.streamed, roster.insert_only)
-        await self._guarded(tables, lane, desk, again=tables)
+        if again:
+            await self._guarded(again, lane, desk, again=again)
+        else:
+            self._release(lane)
 
-    async def _refused(self, table: TableName, lane: Lane, desk: TargetSession) -> bool:
-        """A table tied by foreign keys cannot be emptied and filled alone while they hold: the
-        request is answered, and the table stays what it was."""
-        tied = await self._loading.tied_to(table)
-        if not tied:
-            return False
-        behind = table in lane.stopped or lane.suspension is not None
-        state = TableState.NEEDS_RELOAD if behind else TableState.STREAMING
-        reason = f"not loaded again: foreign keys tie it to {', '.join(map(str, tied))}"
-        await self._loading.save(desk, [TableRecord(table, state, reason=reason)])
-        self._around.log.error(
-            "a table tied by foreign keys cannot be loaded again alone",
-            action="reload.refused",
-            relation=str(table),
-            hint="drop these foreign keys on the target and ask again; they are made anew after "
-            "the load",
-        )
-        return True
-
-    def _behind(self, lane: Lane, table: TableName) -> Sequence[TableName]:
-        """The table, and every other of its lane whose changes were kept from the target."""
+    def _behind(self, lane: Lane, tables: Sequence[TableName]) -> Sequence[TableName]:
+        """These tables, and every other of their lane whose changes were kept from the target."""
         if lane.suspension is not None:
             return lane.tables
-        return [t for t in lane.tables if t == table or t in lane.stopped]
+        return [table for table in lane.tables if table in tables or table in lane.stopped]
 
     async def _guarded(
         self,
@@ -242,9 +222,6 @@ class Reloading:
         lane.held = True
         await self._scheduler.released(lane)
 
-    async def _refresh_roster(self) -> None:
-        self._loading.roster = await self._rebuild()
-
     async def _look_for_tables(self, desk: TargetSession) -> None:
         try:
             roster = await self._rebuild()
@@ -265,8 +242,11 @@ class Reloading:
             await self._source.publish(roster.streamed, roster.insert_only)
         for record in records:
             relation = roster.relations.get(record.table)
-            if relation is not None and record.table not in new and _another(record, relation):
-                await self.reload(record.table, desk)
+            lane = self._lanes.lane_of(record.table)
+            if relation is None or lane is None or record.table in new:
+                continue
+            if _another(record, relation):
+                await self.reload([record.table], lane, desk)
 
     def _gone(self, records: Sequence[TableRecord], roster: Roster) -> list[TableName]:
         """Tables that were carried and cannot be any more, and are not noted as such."""

@@ -42,6 +42,9 @@ DRAIN_SECONDS: Final = 10.0
 
 GOAL_POLL_SECONDS: Final = 0.05
 
+IDLE_POLL_SECONDS: Final = 2.0
+"""Time between two looks whether a reload has put foreign keys off."""
+
 
 class Streaming:
     """One stream from a stored frontier on. `told` is the newest position acknowledged to the
@@ -117,7 +120,8 @@ class Streaming:
         station = self._station(evolution)
         reader = self._reader()
         goal = await self._goal()
-        late = await self._loading.stored_chunks(control) if self._loading.late_keys else None
+        if self._loading.late_keys:
+            self._loading.late_chunks = await self._loading.stored_chunks(control)
         self._around.state("catching-up")
         finish = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
@@ -136,7 +140,7 @@ class Streaming:
                 reloading = self._reloading(evolution)
                 self._router.noticed = reloading.look_soon
                 others.append(tasks.create_task(reloading.run(desk), name="reload"))
-            reason = await self._until(goal, late)
+            reason = await self._until(goal)
             self._around.state("draining")
             reader.rest()
             self._queue.close()
@@ -330,20 +334,17 @@ class Streaming:
             return await self._source.head()
         return self._source.position(self._stop_at)
 
-    async def _until(
-        self, goal: Position | None, late: Mapping[TableName, Sequence[ChunkDone]] | None
-    ) -> str:
-        """Wait for the stop, the goal, or, with `late`, until the stream has passed the snapshots
-        of these chunks; say which."""
+    async def _until(self, goal: Position | None) -> str:
+        """Wait for the stop, the goal, or, while foreign keys are put off, until the stream has
+        passed the snapshots that tables were read at; say which."""
         stop = self._around.stop
-        if goal is None and late is None:
-            await stop.wait()
-            return "stopped"
         while goal is None or not self._frontier.position.reaches(goal):
+            late = self._loading.late_chunks
             if late is not None and self._handed_over(late):
                 return HANDED_OVER
+            idle = goal is None and late is None
             try:
-                async with asyncio.timeout(GOAL_POLL_SECONDS):
+                async with asyncio.timeout(IDLE_POLL_SECONDS if idle else GOAL_POLL_SECONDS):
                     await stop.wait()
             except TimeoutError:
                 continue

@@ -45,7 +45,10 @@ _SHOWN_CLASSES: Final = frozenset({"0A", "28", "3D", "3F", "42", "53", "55", "57
 _POOLER: Final = ("unsupported startup parameter", "unsupported pkt type", "pgbouncer")
 _HINTS: Final = {
     "42501": "grant the missing privilege to the role; penstock check FILE prints the statement",
-    "42704": "a slot reads its own time: a publication must be older than the slot that names it",
+    "22021": "the source holds bytes that are no text in UTF-8 (a database in SQL_ASCII takes any):"
+    " mend those rows, or leave their table out by [mapping]",
+    "42704": "it is gone, or younger than the slot, which reads its own time: penstock cleanup,"
+    " then load again",
     "55000": "the server must be a primary with wal_level = logical",
 }
 _CONNECTING_REFUSED: Final = {

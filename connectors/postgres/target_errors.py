@@ -110,6 +110,7 @@ def _rejected(error: ServerError, table: str, context: Mapping[str, object]) -> 
     return RowRejectedError(
         f"{where or 'a row'}: {reason} ({condition(error.sqlstate)})",
         sqlstate=error.sqlstate,
+        hint="mend what forbids it on the target, or the row on the source",
         context={**context, "constraint": fields.get("constraint", "")},
     )
 

@@ -22,10 +22,10 @@ from tests.scenario.running import Replication, Run
 from tests.scenario.workload import SCHEMA, Writers, audited, broken_rules
 from tests.servers.postgres import Cluster, Database
 
-START_SECONDS: Final = 1.5
+START_SECONDS: Final = 0.8
 """A worker's start takes about this long: kills fall anywhere in it."""
 
-STREAM_SECONDS: Final = 1.0
+STREAM_SECONDS: Final = 0.6
 """How far into streaming a kill may fall."""
 
 

@@ -105,3 +105,26 @@ def test_a_worker_that_dies_in_the_load_is_started_again_without_anybody(
         run.process.send_signal(signal.SIGINT)
         assert run.wait() == 0
     assert replication.differences() == []
+
+
+TIED: Final = (
+    "CREATE TABLE parent (id int PRIMARY KEY);"
+    "CREATE TABLE child (id int PRIMARY KEY, parent int NOT NULL REFERENCES parent);"
+)
+
+
+@pytest.mark.parametrize("prepare", ["do-nothing", "truncate"])
+def test_tables_that_are_there_with_their_foreign_keys_are_loaded_in_any_order(
+    replicate: Replicate, prepare: str
+) -> None:
+    replication = replicate(load={"prepare": prepare, "rows_per_chunk": 5000})
+    replication.source.execute(
+        TIED + "INSERT INTO parent SELECT generate_series(1, 40000);"
+        "INSERT INTO child SELECT n, 40000 FROM generate_series(1, 10) n"
+    )
+    replication.target.execute(TIED)
+    replication.catch_up()
+    assert replication.differences() == []
+    assert replication.target.execute(
+        "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated"
+    ) == [(1,)]

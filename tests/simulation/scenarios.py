@@ -215,7 +215,7 @@ async def _reload(world: World, application: Application) -> None:
 
     async def reloading() -> None:
         await application.pause(12.0)
-        await request_reload(world, plain)
+        await request_reload(world, application.chance.choice([plain, parents, children]))
 
     await asyncio.gather(writer(), writer(), clearing(), reloading())
 
