@@ -2,7 +2,7 @@
  * (rowcode.py, copy_rows.py, replication.py), which says what it must do, and which the tests hold
  * it against. Nothing here words an error: what does not look as expected is handed to the twin.
  *
- * See: docs/decisions/0002-compiled-loops.md.
+ * See: docs/decisions/0010-compiled-loops.md.
  */
 
 #define PY_SSIZE_T_CLEAN
