@@ -204,10 +204,10 @@ class Loading:
     ) -> None:
         """Take the foreign keys away that were on the target already: tables are filled side by
         side, a child maybe before its parent. `_finish` makes them again."""
-        pending = {definition.table for definition in definitions}
-        if any(child in pending for child, _ in await self._schema.foreign_keys()):
+        tables = [definition.table for definition in definitions]
+        if any(child in tables for child, _ in await self._schema.foreign_keys()):
             await check_owner(control, self._claimed.epoch)
-            await self._schema.loosen(definitions, pending)
+            await self._schema.loosen(definitions, tables)
 
     def _chunk_copy(self) -> ChunkCopy:
         return ChunkCopy(
@@ -271,8 +271,8 @@ class Loading:
         await store_rows(control, self._claimed.epoch, rows)
 
     async def _settled(self, control: TargetSession, frontier: Position) -> bool:
-        names = {checkpoint_name(table) for table in self.roster.relations} | {WHOLE}
-        held = [row.position for name, row in self._claimed.lanes.items() if name in names]
+        known = [*map(checkpoint_name, self.roster.relations), WHOLE]
+        held = [self._claimed.lanes[name].position for name in known if name in self._claimed.lanes]
         if not all(frontier.reaches(self._source.position(text)) for text in held):
             return False
         return self.handed_over(await self.stored_chunks(control), frontier)

@@ -42,11 +42,16 @@ _SENDERS_USED_UP: Final = "max_wal_senders"
 _BACKOFF_CLASSES: Final = frozenset({"08", "53", "57", "58"})
 _BACKOFF: Final = frozenset({"55P03", "40001", "40P01", "25P03", "25P04"})
 _SHOWN_CLASSES: Final = frozenset({"0A", "28", "3D", "3F", "42", "53", "55", "57", "58"})
+LOAD_AGAIN: Final = (
+    'load again: penstock cleanup, then penstock run with [load] prepare = "truncate"'
+)
+"""What is left to do when changes are lost; a load into tables with rows must be told so."""
+
 _POOLER: Final = ("unsupported startup parameter", "unsupported pkt type", "pgbouncer")
 _HINTS: Final = {
     "42501": "grant the missing privilege to the role; penstock check FILE prints the statement",
     "22021": "the source holds bytes that are no text in UTF-8 (a database in SQL_ASCII takes any):"
-    " mend those rows, or leave their table out by [mapping]",
+    " mend those rows or leave their table out by [mapping], then penstock cleanup and load again",
     "42704": "it is gone, or younger than the slot, which reads its own time: penstock cleanup,"
     " then load again",
     "55000": "the server must be a primary with wal_level = logical",

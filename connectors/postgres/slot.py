@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
+from connectors.postgres.errors import LOAD_AGAIN
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.sql import Sql
 from engine.errors import PositionLostError, SlotBusyError, SourceConnectionError, SourceError
@@ -42,7 +43,7 @@ class Slot:
         if self.lost:
             raise PositionLostError(
                 f"replication slot {self.name} was given up by the server ({self.lost})",
-                hint="raise max_slot_wal_keep_size, drop the slot, load again",
+                hint=f"raise max_slot_wal_keep_size on the source, then {LOAD_AGAIN}",
             )
         if self.confirmed is None:
             raise SourceConnectionError(f"replication slot {self.name} is still being made")
@@ -57,7 +58,7 @@ class Slot:
                 f"replication slot {self.name} stands at {lsn_text(self.confirmed)}, past the"
                 f" stored position {lsn_text(after)}: it was moved, or dropped and made again, or"
                 " read by another consumer",
-                hint="the changes between cannot be had any more: load again",
+                hint=f"the changes between cannot be had any more; {LOAD_AGAIN}",
             )
 
 

@@ -21,7 +21,7 @@ from connectors.postgres.config import STATUS_SECONDS_MAX, PostgresSourceConfig,
 from connectors.postgres.ddl_capture import MESSAGES_FROM, DdlCapture
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
 from connectors.postgres.definitions import read_definitions
-from connectors.postgres.errors import DRIVER_ERRORS, TextModeNeededError, source_error
+from connectors.postgres.errors import DRIVER_ERRORS, LOAD_AGAIN, TextModeNeededError, source_error
 from connectors.postgres.feedback import Feedback
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.lsn import lsn_text, parse_lsn
@@ -455,7 +455,7 @@ class PostgresSource:
     def _slot_missing(self) -> PositionLostError:
         return PositionLostError(
             f"replication slot {self._config.slot} does not exist any more",
-            hint="the changes since the stored position cannot be had: load again",
+            hint=f"the changes since the stored position cannot be had; {LOAD_AGAIN}",
         )
 
     # --- snapshots -------------------------------------------------------------------------------

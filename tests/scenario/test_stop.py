@@ -1,5 +1,6 @@
 """Ways to end: a signal, a goal, and a source that is shut down under us."""
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import psycopg
 import pytest
 
 from tests.scenario.conftest import Replicate
-from tests.scenario.running import Replication, Run, until
+from tests.scenario.running import Replication, Run, kill, until
 from tests.scenario.workload import SCHEMA, Writers
 from tests.servers.postgres import Cluster, Database
 
@@ -66,6 +67,17 @@ def test_sigterm_ends_in_time_when_the_target_does_not_answer(
             assert _timed_stop(run) < STOP_SECONDS + 1
     replication.catch_up()
     assert replication.differences() == []
+
+
+@pytest.mark.nightly
+def test_sigterm_ends_in_time_when_the_worker_hangs(replicate: Replicate, source: Database) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    replication = replicate()
+    with replication.run() as run:
+        run.state("streaming")
+        kill(run.worker, signal.SIGSTOP)
+        assert _timed_stop(run) < STOP_SECONDS + 1
+    replication.catch_up()
 
 
 def test_caught_up_on_an_idle_source_ends_with_equal_tables(

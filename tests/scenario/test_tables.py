@@ -157,6 +157,27 @@ def test_a_refused_row_stops_its_table_and_no_other_and_mended_it_returns_by_its
         assert run.stop() == 0
 
 
+def test_a_refused_row_of_a_lane_of_several_tables_leaves_the_others_and_all_return_mended(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(SCHEMA)
+    replication = replicate(apply=MEND)
+    with Writers(source) as writers, _running(replication) as run:
+        target.execute("ALTER TABLE line ADD CONSTRAINT small CHECK (amount <> 13) NOT VALID")
+        run.table("public.line", "suspended")
+        mark = run.mark
+        replication.await_applied(run)
+        writers.stop()
+        replication.await_applied(run)
+        rest = [table for table in TABLES if table not in ("invoice", "line")]
+        assert replication.differences(rest) == []
+        target.execute("ALTER TABLE line DROP CONSTRAINT small")
+        run.table("public.line", "streaming", after=mark)
+        replication.await_tables(TABLES, run)
+        assert run.stop() == 0
+    assert broken_rules(target) == []
+
+
 def test_a_stopped_table_returns_by_a_reload(
     replicate: Replicate, source: Database, target: Database
 ) -> None:

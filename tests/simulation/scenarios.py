@@ -299,6 +299,9 @@ SCENARIOS: Final = {
         Scenario("load", _load_tables, _load, rows=40),
         Scenario("reload", _tied_tables, _reload, rows=10),
         Scenario(
+            "reload-transactional", _tied_tables, _reload, rows=10, mode=ApplyMode.TRANSACTIONAL
+        ),
+        Scenario(
             "bank",
             _bank_tables,
             _bank,

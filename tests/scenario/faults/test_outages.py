@@ -24,9 +24,19 @@ DOWN: Final = {
 }
 """How a server goes; each leaves another last word on its connections."""
 
-down = pytest.mark.parametrize("go", DOWN.values(), ids=DOWN)
+down = pytest.mark.parametrize(
+    "go",
+    [
+        pytest.param(go, id=name, marks=pytest.mark.nightly if name == "crashed" else ())
+        for name, go in DOWN.items()
+    ],
+)
 
-CUTS: Final = 15
+sides = pytest.mark.parametrize(
+    "side", ["target", pytest.param("source", marks=pytest.mark.nightly)]
+)
+
+CUTS: Final = 10
 
 
 def _whole(replication: Watched, run: Run) -> None:
@@ -73,7 +83,7 @@ def test_source_goes_and_comes_back(source: Database, replicate: Replicate, go: 
         _whole(replication, run)
 
 
-@pytest.mark.parametrize("side", ["source", "target"])
+@sides
 def test_a_server_killed_during_the_load(
     source: Database, target: Database, replicate: Replicate, side: str
 ) -> None:
@@ -174,7 +184,7 @@ def test_the_sources_network_is_cut_anywhere(source: Database, replicate: Replic
             _whole(replication, run)
 
 
-@pytest.mark.parametrize("side", ["source", "target"])
+@sides
 def test_a_refusing_network_is_tried_again(
     source: Database, target: Database, replicate: Replicate, side: str
 ) -> None:
@@ -234,6 +244,7 @@ def test_a_silent_target_is_waited_for(
             _whole(replication, run)
 
 
+@pytest.mark.nightly
 def test_a_slow_network_is_only_slow(
     source: Database, target: Database, replicate: Replicate
 ) -> None:

@@ -99,7 +99,7 @@ def test_bytes_that_are_no_text_end_the_load_with_the_tables_name(
     assert "no text" in last
 
 
-def test_bytes_that_are_no_text_end_the_stream_until_the_table_is_left_out(
+def test_bytes_that_are_no_text_end_the_stream(
     encoded: Callable[[str], Database], target: Database, replicate: Replicate
 ) -> None:
     """The server refuses to send them, so nothing behind them can be had."""
