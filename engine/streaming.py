@@ -42,6 +42,10 @@ DRAIN_SECONDS: Final = 10.0
 
 GOAL_POLL_SECONDS: Final = 0.05
 
+MOMENT_SECONDS: Final = 60.0
+"""Time to wait for a moment in which every table stands at the frontier, before one is made by a
+drain; and between two such drains, as each lets the source wait."""
+
 IDLE_POLL_SECONDS: Final = 2.0
 """Time between two looks whether a reload has put foreign keys off."""
 
@@ -72,6 +76,7 @@ class Streaming:
         self._stop_at = stop_at
         self._epoch = epoch
         self._start = start
+        self._began = around.clock.monotonic()
         self._budget = Budget(config.budget.queue_bytes_max)
         self._queue = BoundedQueue(self._budget)
         self._room = SpoolRoom(
@@ -353,10 +358,14 @@ class Streaming:
         return CAUGHT_UP if self._stop_at == CAUGHT_UP else "position"
 
     def _handed_over(self, late: Mapping[TableName, Sequence[ChunkDone]]) -> bool:
-        """Every table stands at the frontier, past every snapshot that tables were read at."""
+        """The stream is past every snapshot that tables were read at, and every table stands at
+        the frontier; under steady load that moment never comes by itself, but by a drain."""
         position = self._frontier.position
+        if not self._loading.handed_over(late, position):
+            return False
         checkpoints = [c for lane in self._lanes.lanes() for c in lane.checkpoints.values()]
-        return self._loading.handed_over(late, position) and all(
+        waited = self._around.clock.monotonic() - self._began
+        return waited >= MOMENT_SECONDS or all(
             position.reaches(self._source.position(c.position)) for c in checkpoints
         )
 
