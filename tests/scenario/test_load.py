@@ -19,10 +19,10 @@ POINTS: Final = (
     "ownership.claimed:1",
     "load.planned:1",
     "load.chunk-before-commit:1",
-    "load.chunk-before-commit:4",
     "load.chunk-done:1",
-    "load.chunk-done:6",
+    "load.chunk-before-commit:4",
     "load.table-loaded:1",
+    "load.chunk-done:6",
     "load.table-loaded:2",
     "load.chunk-done:4",
     "apply.before-commit:1",
@@ -71,7 +71,7 @@ def _replication(replicate: Replicate, mode: str) -> Replication:
 
 
 def test_kills_in_every_phase_of_the_load_lose_and_repeat_nothing(replicate: Replicate) -> None:
-    _story(_replication(replicate, "table-parallel"), POINTS, starts=3)
+    _story(_replication(replicate, "table-parallel"), POINTS[::2], starts=3)
 
 
 def test_kills_in_the_load_lose_and_repeat_nothing_in_transactional_mode(
