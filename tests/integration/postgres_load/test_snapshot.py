@@ -97,6 +97,12 @@ async def test_losing_the_keeper_is_noticed(
             " WHERE datname = current_database() AND query LIKE '%pg_current_wal_insert_lsn%'"
             " AND pid <> pg_backend_pid()"
         )
+        source_database.execute(  # a session ends some time after it was told to
+            "DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_stat_activity"
+            " WHERE datname = current_database() AND query LIKE '%pg_current_wal_insert_lsn%'"
+            " AND pid <> pg_backend_pid()) LOOP PERFORM pg_sleep(0.01);"
+            " PERFORM pg_stat_clear_snapshot(); END LOOP; END $$"
+        )
         with pytest.raises(SnapshotLostError):
             await read(reader, chunk, snapshot)
 
