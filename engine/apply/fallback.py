@@ -4,7 +4,8 @@ The original changes are replayed in order, in one target transaction, by bisect
 savepoints, so the refused rows are found in logarithmic time and everything else is applied as it
 was sent (a unique swap is legal step by step where its net effect is not). What happens to a
 refused row is the policy's: kept aside (`quarantine`), or its tables stop (`stop-table`), or the
-replication does (`stop`). A row to change that is not there is always kept aside and counted.
+replication does (`stop`). A row to change that is not there is kept aside and counted, and stops
+nothing but under `stop`.
 """
 
 import asyncio

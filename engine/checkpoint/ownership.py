@@ -6,12 +6,13 @@ held at that moment is the only truth that the new owner starts from.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final
 
 from engine.config.fingerprint import changed_parts
-from engine.contracts import TargetSession, TransactionalTarget
+from engine.contracts import TargetSession, TargetTransaction, TransactionalTarget
 from engine.errors import (
     ConfigError,
     FencedError,
@@ -188,19 +189,26 @@ async def check_owner(control: TargetSession, epoch: int) -> None:
         raise fenced(owner)
 
 
+@asynccontextmanager
+async def owned(control: TargetSession, epoch: int) -> AsyncIterator[TargetTransaction]:
+    """A transaction under the owner row, while we are the owner; the caller commits it."""
+    async with control.begin() as transaction:
+        owner = await transaction.lock_owner()
+        if owner is None or owner.epoch != epoch:
+            raise fenced(owner)
+        yield transaction
+
+
 async def store_rows(
     control: TargetSession,
     epoch: int,
     rows: Mapping[str, LaneRow],
     tables: Sequence[TableRecord] = (),
 ) -> None:
-    """Store checkpoint rows and table states, under the owner row, while we are still the owner."""
+    """Store checkpoint rows and table states, while we are the owner."""
     if not rows and not tables:
         return
-    async with control.begin() as transaction:
-        owner = await transaction.lock_owner()
-        if owner is None or owner.epoch != epoch:
-            raise fenced(owner)
+    async with owned(control, epoch) as transaction:
         for name, row in rows.items():
             await transaction.save_lane(name, row)
         for record in tables:

@@ -228,10 +228,12 @@ async def _line(stream: asyncio.StreamReader) -> bytes:
 
 
 def _shows_motion(event: Mapping[str, object]) -> bool:
-    """A state alone shows none: a worker may say that it loads, and fail before its first row."""
+    """That it loads shows none: a worker may say so and fail before its first row. That it streams
+    does: the source has answered. Metrics come once a second, later than a short life."""
     if event["event"] == "metrics":
         return any(event.get(name) for name in _MOVING)
-    return event["event"] == "caught-up"
+    streams = event["event"] == "state" and event.get("state") == "streaming"
+    return streams or event["event"] == "caught-up"
 
 
 def _outcome(event: Mapping[str, object]) -> Outcome:

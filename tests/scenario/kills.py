@@ -25,6 +25,10 @@ from tests.servers.postgres import Cluster, Database
 START_SECONDS: Final = 0.8
 """A worker's start takes about this long: kills fall anywhere in it."""
 
+EARLY_MAX: Final = 3
+"""Kills in a row that may come before a worker streams: a supervisor whose workers never get that
+far gives up after five, as it should."""
+
 STREAM_SECONDS: Final = 0.6
 """How far into streaming a kill may fall."""
 
@@ -36,6 +40,7 @@ class Killer:
         self._replication = replication
         self._random = random.Random(seed)
         self._run: Run | None = None
+        self._early = 0
         self.kills = 0
 
     def run(self, count: int) -> None:
@@ -61,9 +66,11 @@ class Killer:
             run.kill_worker()
 
     def _await_moment(self, run: Run, seen: int) -> None:
-        if self._random.random() < 0.5:
+        if self._random.random() < 0.5 and self._early < EARLY_MAX:
+            self._early += 1
             time.sleep(self._random.uniform(0, START_SECONDS))
             return
+        self._early = 0
         run.state("streaming", after=seen)
         time.sleep(self._random.uniform(0, STREAM_SECONDS))
 
