@@ -142,6 +142,8 @@ class Flow:
         roster = build(self._config, await self._source.relations())
         _tell_exceptions(roster, self._around.log)
         start = await self._start(claimed, control, roster) if self._config.streams else None
+        # Described again: what changed until the reader was made is in no log.
+        roster = roster.refreshed(await self._source.relations())
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, roster
         )

@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import Final, cast
 
 from engine.apply.evolution import LEFT
-from engine.checkpoint.ownership import Claim, SeqSum, check_owner, read_rows, store_rows
-from engine.config.replication import Prepare, ReplicationConfig
+from engine.checkpoint.ownership import Claim, SeqSum, check_owner, owned, read_rows, store_rows
+from engine.config.replication import OnSchemaChange, Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import SchemaMismatchError
 from engine.load.chunk_copy import ChunkCopy, LoaderLane
 from engine.load.handover import TableCatchUp
+from engine.load.reshape import changed, reshape
 from engine.model import relation_text
 from engine.model.chunk import ChunkDone
 from engine.model.position import Position
@@ -93,16 +94,53 @@ class Loading:
         begin. `again`: tables whose chunks do not fit together with the log; they begin anew."""
         await self._demote(control)
         await self._make_late_keys(control, frontier)
+        again = [t for t in again if t in self.roster.relations]
         if again:
-            await self._load_again([t for t in again if t in self.roster.relations], control)
+            definitions, _ = await self.prepare(again, control)
+            await self._load_again([d.table for d in definitions], control)
         pending = self._pending()
         if pending:
             self._around.state("loading")
-            definitions = await self._source.definitions(pending)
-            await self.make(definitions, control)
+            definitions, reshaped = await self.prepare(pending, control)
             await self._loosen_pending(definitions, control)
-            await self.copy([self.roster.relations[t] for t in pending], control)
+            begun = [t for t in reshaped if self.states[t].state is TableState.LOADING]
+            if begun:
+                await self._load_again(begun, control)
+            await self.copy([self.roster.relations[t] for t in self._pending()], control)
         await self._finish(control)
+
+    async def prepare(
+        self, tables: Sequence[TableName], control: TargetSession
+    ) -> tuple[Sequence[TableDefinition], list[TableName]]:
+        """Make target tables, and bring those to the present shape that were made before; returns
+        what is still there to load, and which of it was made of another version."""
+        definitions = await self._source.definitions(tables)
+        self.roster = self.roster.refreshed(_described(self.roster, tables, definitions))
+        definitions = [d for d in definitions if d.table in self.roster.relations]
+        reshaped = await self.fit([d.table for d in definitions], control)
+        await self.make(definitions, control)
+        return definitions, reshaped
+
+    async def fit(self, tables: Sequence[TableName], control: TargetSession) -> list[TableName]:
+        """Change target tables that were made from another version of their source tables, which
+        are about to be loaded from their beginning; returns which."""
+        if self._config.apply.on_schema_change is not OnSchemaChange.APPLY:
+            return []
+        async with control.begin() as transaction:
+            records = {record.table: record for record in await transaction.tables()}
+            await transaction.rollback()
+        found = []
+        for table in tables:
+            record, relation = records.get(table), self.roster.relations.get(table)
+            if record is not None and relation is not None:
+                change = changed(record, relation)
+                if change is not None and await self._schema.relation(table) is not None:
+                    async with owned(control, self._claimed.epoch) as transaction:
+                        self.note(await reshape(transaction, record, change))
+                        await transaction.commit()
+                    self.known[table] = relation
+                    found.append(table)
+        return found
 
     async def _load_again(self, tables: Sequence[TableName], control: TargetSession) -> None:
         """Changes of theirs may have been applied that a snapshot of now would not see yet."""
@@ -138,9 +176,14 @@ class Loading:
             await self._schema.ensure(begun, Prepare.DO_NOTHING.value)
         if fresh:
             await self._schema.ensure(fresh, self._config.load.prepare.value)
-            await self.save(control, [TableRecord(d.table, TableState.PENDING) for d in fresh])
+            await self.save(control, [self._fresh(d.table) for d in fresh])
         for definition in definitions:
             self._estimates[definition.table] = definition.rows_estimated
+
+    def _fresh(self, table: TableName) -> TableRecord:
+        relation = self.roster.relations.get(table)
+        text = "" if relation is None else relation_text.dump(relation)
+        return TableRecord(table, TableState.PENDING, relation=text)
 
     async def _refuse_nonempty(self, definitions: Sequence[TableDefinition]) -> None:
         if self._config.load.allow_nonempty:
@@ -345,3 +388,12 @@ class Loading:
                 "rows_estimated": self._estimates.get(table, 0),
             },
         )
+
+
+def _described(
+    roster: Roster, asked: Sequence[TableName], definitions: Sequence[TableDefinition]
+) -> list[Relation]:
+    """The roster's relations, younger where they were asked for; without those that are gone."""
+    younger = {definition.table: definition.relation for definition in definitions}
+    rest = [relation for table, relation in roster.relations.items() if table not in asked]
+    return [*rest, *younger.values()]

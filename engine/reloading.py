@@ -200,9 +200,9 @@ class Reloading:
         again: Collection[TableName],
     ) -> None:
         loading = self._loading
+        definitions, _ = await loading.prepare(tables, desk)
+        tables = [definition.table for definition in definitions]
         relations = [loading.roster.relations[table] for table in tables]
-        definitions = await self._source.definitions(tables)
-        await loading.make(definitions, desk)
         await loading.copy([r for r in relations if r.table not in again], desk)
         await loading.copy([r for r in relations if r.table in again], desk, again=True)
         await loading.finish(tables)

@@ -1,7 +1,7 @@
 """Which tables a replication carries, how each is carried, and what is stored about it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.config.replication import ReplicationConfig
@@ -23,6 +23,22 @@ class Roster:
     streamed: tuple[TableName, ...]
     insert_only: tuple[TableName, ...]
     left_out: tuple[LeftOut, ...]
+
+    def refreshed(self, present: Sequence[Relation]) -> "Roster":
+        """The same tables as they are described now; without those that are gone, or are other
+        tables now: these are for who looks for new tables."""
+        now = {relation.table: relation for relation in present}
+        kept = {
+            table: now[table]
+            for table, relation in self.relations.items()
+            if table in now and now[table].id == relation.id
+        }
+        return replace(
+            self,
+            relations=kept,
+            streamed=tuple(table for table in self.streamed if table in kept),
+            insert_only=tuple(table for table in self.insert_only if table in kept),
+        )
 
     @property
     def carried(self) -> tuple[TableName, ...]:

@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from connectors._sql.quoting import literal, qualified
+from connectors.postgres.chunk_check import as_described, changed, has_columns, hold_still
 from connectors.postgres.chunk_sql import rows_query
 from connectors.postgres.copy_out import CopyFormat, copy_out
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
@@ -20,6 +21,7 @@ from engine.contracts import Snapshot
 from engine.errors import SnapshotLostError, SourceError
 from engine.model.chunk import Chunk
 from engine.model.position import LogPosition
+from engine.model.relation import Relation
 
 FORMATS: Final[dict[str, CopyFormat]] = {"postgres-binary": "binary", "postgres-text": "text"}
 """Load forms to COPY formats."""
@@ -28,6 +30,9 @@ READERS_IDLE_MAX: Final = 16
 """Reader connections kept for the next chunk; more than that many tables at once are not loaded."""
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+_NOT_THERE: Final = frozenset({"42703", "42P01"})
+"""SQLSTATEs of a column or table that is not there."""
 
 _NO_SNAPSHOT: Final = frozenset({"22023", "42704", "55000", "72000"})
 """SQLSTATEs of an import that comes too late: invalid identifier, undefined object, source
@@ -70,19 +75,38 @@ class SnapshotReader:
         Closing the iterator early cancels the read and releases its connection.
 
         Raises:
-            SnapshotLostError: the snapshot's context has ended, or its keeper was cut off.
+            SnapshotLostError: the snapshot's context has ended, or its keeper was cut off, or (with
+                `table` in its context) the table cannot be read at it any more.
             SourceConnectionError: only this read broke; the snapshot is still good.
             SourceError: the source refuses it.
         """
         doing = f"reading chunk {chunk.ordinal} of {chunk.relation.qualified}"
         try:
             async with self._reader(snapshot.token) as reader:
+                await self._check(reader, chunk.relation)
                 query = rows_query(chunk, partitioned=await _partitioned(reader, chunk))
                 async with aclosing(copy_out(reader, query, FORMATS[form])) as buffers:
                     async for buffer in buffers:
                         yield buffer
         except DRIVER_ERRORS as error:
+            if getattr(error, "sqlstate", None) in _NOT_THERE:
+                raise changed(
+                    chunk.relation, "was renamed or dropped, or a column of it,"
+                ) from error
             raise self._read_error(error, snapshot.token, doing) from error
+
+    async def _check(self, reader: Connection, relation: Relation) -> None:
+        """A description may be of the snapshot's time or younger, not older: what happened to the
+        table after the snapshot is in the log."""
+        await hold_still(reader, relation)
+        if await as_described(reader, relation):
+            return
+        current = await self._open("looking at a table")
+        try:
+            if not await has_columns(current, relation):
+                raise changed(relation, "got other columns")
+        finally:
+            await close(current)
 
     @asynccontextmanager
     async def _reader(self, token: str) -> AsyncIterator[Connection]:
@@ -116,7 +140,11 @@ class SnapshotReader:
     async def _open(self, doing: str) -> Connection:
         try:
             connection = await self._connect()
-            await prepare(connection)
+            try:
+                await prepare(connection)
+            except BaseException:
+                connection.terminate()
+                raise
         except DRIVER_ERRORS as error:
             raise source_error(error, doing) from error
         return connection

@@ -73,6 +73,9 @@ cleaning up dead rows; a load that comes later reads at a snapshot of its own, a
 SENDER_TIMEOUT_SHARE: Final = 3
 """Status updates in one `wal_sender_timeout`."""
 
+DEFINITIONS_ATTEMPTS: Final = 10
+"""Readings of table definitions while tables change; each takes a fraction of a second."""
+
 VISIBLE_POLL_SECONDS: Final = 0.005
 """Between two looks whether a transaction that was sent can be seen: mostly a matter of µs."""
 
@@ -461,10 +464,22 @@ class PostgresSource:
     # --- snapshots -------------------------------------------------------------------------------
 
     async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]:
-        relations = {relation.table: relation for relation in await self.relations()}
+        """Of one moment: read again while a table changes in between."""
+        found = await self._described(tables)
         async with self._session("reading table definitions") as connection:
-            wanted = [relations[table] for table in tables if table in relations]
-            return await read_definitions(connection, wanted)
+            for _ in range(DEFINITIONS_ATTEMPTS):
+                definitions = await read_definitions(connection, found)
+                before, found = found, await self._described(tables)
+                if found == before:
+                    return definitions
+        raise SourceConnectionError(
+            "the definitions of tables keep changing while they are read",
+            hint="wait until the application has finished its ALTER TABLE statements",
+        )
+
+    async def _described(self, tables: Sequence[TableName]) -> list[Relation]:
+        relations = {relation.table: relation for relation in await self.relations()}
+        return [relations[table] for table in tables if table in relations]
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         return self._snapshot()

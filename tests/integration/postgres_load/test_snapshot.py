@@ -161,7 +161,8 @@ async def test_a_cancelled_reader_leaves_nothing_behind(
         "CREATE VIEW v AS SELECT slow() AS k"
     )
     reader = SnapshotReader(connect)
-    view = Relation(1, "public", "v", relation.columns[:1], (0,), wire="postgres")
+    ((oid,),) = source_database.execute("SELECT 'v'::regclass::oid::int8")
+    view = Relation(int(oid), "public", "v", relation.columns[:1], (0,), wire="postgres")
     async with reader.snapshot() as snapshot:
         whole = Chunk(view, 0)
         reading = asyncio.create_task(read(reader, whole, snapshot))

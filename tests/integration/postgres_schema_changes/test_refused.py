@@ -16,8 +16,7 @@ COMPUTED = {
     "serial": ("ALTER TABLE t ADD d serial", "computed default"),
     "long default": (f"ALTER TABLE t ADD d text DEFAULT '{'x' * 9000}'", "too long"),
 }
-"""What it does, and a word of the reason. A reload into the target as it is makes it equal, once
-the target has the column."""
+"""What it does, and a word of the reason. A reload changes the target's table where it must."""
 
 NARROWER = {
     "another type": ("ALTER TABLE t ALTER b TYPE text", "from integer to text"),
@@ -36,10 +35,6 @@ async def test_computed_values_stop_the_table_until_it_is_loaded_again(
         assert word in await pipe.state("needs-reload")
         await pipe.passed()
         assert pipe.target.execute("SELECT max(b) FROM t") == [(300,)]
-        pipe.target.execute("ALTER TABLE t ALTER b TYPE bigint")
-        if " ADD d " in sql:
-            kind = {"float8": "float8", "text": "text"}.get(sql.split()[5], "int")
-            pipe.target.execute(f"ALTER TABLE t ADD d {kind}")
         pipe.ask_reload()
         await pipe.equal()
         await pipe.execute("UPDATE t SET a = 7")

@@ -1,0 +1,47 @@
+"""A target table made from an older version of its source table, brought to the one loaded now.
+
+Its rows are about to be replaced, so what existing rows get does not matter here.
+"""
+
+from dataclasses import replace
+
+from engine.contracts import TargetTransaction
+from engine.model import relation_text
+from engine.model.change import SchemaChanged, SchemaStep
+from engine.model.relation import Relation
+from engine.model.state import TableRecord
+from engine.plan import schema
+
+
+def changed(record: TableRecord, relation: Relation) -> SchemaChanged | None:
+    """What happened since the record's version, as far as that is known. None: nothing, or the
+    version is of another table."""
+    known = relation_text.parse(record.relation) if record.relation else None
+    if known is None or known.id != relation.id or _same(known, relation):
+        return None
+    added = [SchemaStep(schema.ADD, column.name) for column in relation.columns]
+    return SchemaChanged(record.table, known, relation, exact=True, steps=tuple(added))
+
+
+async def reshape(
+    transaction: TargetTransaction, record: TableRecord, change: SchemaChanged
+) -> TableRecord:
+    """Change the target's table and the version in its record; returns the record.
+
+    Raises:
+        SchemaChangeError: by hand only: a type that does not hold the old values.
+        SchemaMismatchError: the target cannot follow.
+    """
+    assert change.before is not None
+    assert change.after is not None
+    steps = schema.steps(change.before, change)
+    if steps:
+        await transaction.evolve(replace(change, steps=steps))
+    record = replace(record, relation=relation_text.dump(change.after))
+    await transaction.save_table(record)
+    return record
+
+
+def _same(known: Relation, relation: Relation) -> bool:
+    numbers = [column.number for column in known.columns]
+    return known.columns == relation.columns and numbers == [c.number for c in relation.columns]

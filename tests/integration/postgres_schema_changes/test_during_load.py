@@ -1,0 +1,69 @@
+"""Tables that are altered while they are loaded: at each step between choosing and reading them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from connectors.postgres.source import PostgresSource
+from connectors.postgres.target import PostgresTarget
+from tests.integration.postgres_schema_changes.conftest import Pipe
+
+CHANGES = {
+    "added": "ALTER TABLE t ADD d int DEFAULT 1; UPDATE t SET d = 5 WHERE id > 1",
+    "renamed": "ALTER TABLE t RENAME b TO bb; UPDATE t SET bb = 5 WHERE id > 1",
+    "rewritten": "ALTER TABLE t ALTER b TYPE bigint; UPDATE t SET b = 5 WHERE id > 1",
+    "replaced": "ALTER TABLE t DROP b; ALTER TABLE t ADD b int DEFAULT 3; DELETE FROM t",
+    "emptied": "TRUNCATE t; INSERT INTO t VALUES (8, 8, 8, '8')",
+}
+
+STEPS: dict[str, tuple[type, str]] = {
+    "before the slot": (PostgresSource, "attach"),
+    "before the definitions": (PostgresSource, "definitions"),
+    "before the target's tables": (PostgresTarget, "ensure"),
+    "before the snapshot is taken up": (PostgresSource, "snapshot"),
+    "before the chunks": (PostgresSource, "chunks"),
+    "before the rows": (PostgresSource, "rows"),
+}
+
+
+def once_before(owner: type, method: str, action: Callable[[], object]) -> Callable[..., Any]:
+    """The method, with something done before its first call."""
+    real = getattr(owner, method)
+    done: list[bool] = []
+
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        if not done:
+            done.append(True)
+            action()
+        return real(*arguments, **options)
+
+    return wrapped
+
+
+@pytest.mark.parametrize("sql", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.parametrize("step", STEPS.values(), ids=STEPS.keys())
+async def test_a_table_is_altered_during_its_first_load(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str], sql: str
+) -> None:
+    monkeypatch.setattr(*step, once_before(*step, lambda: pipe.source.execute(sql)))
+    async with pipe.running():
+        await pipe.execute("UPDATE t SET a = 3")
+        await pipe.equal()
+    assert pipe.record()[0] == "streaming"
+
+
+@pytest.mark.parametrize("sql", CHANGES.values(), ids=CHANGES.keys())
+@pytest.mark.parametrize("method", ["publish", "definitions", "snapshot", "rows"])
+async def test_a_table_is_altered_while_it_is_loaded_again(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, method: str, sql: str
+) -> None:
+    async with pipe.running():
+        await pipe.equal()
+        step = PostgresSource, method
+        monkeypatch.setattr(*step, once_before(*step, lambda: pipe.source.execute(sql)))
+        pipe.ask_reload()
+        await pipe.state("streaming")
+        await pipe.execute("UPDATE t SET a = 3")
+        await pipe.equal()
+        await pipe.state("streaming")  # the change may have been followed before the load began
