@@ -1,0 +1,173 @@
+"""Opening the stream: everything checked that makes it the continuation of what was read before."""
+
+import math
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from connectors.postgres.added_columns import added_columns
+from connectors.postgres.catalog import Catalog
+from connectors.postgres.config import STATUS_SECONDS_MAX, PostgresSourceConfig
+from connectors.postgres.ddl_capture import MESSAGES_FROM
+from connectors.postgres.errors import LOAD_AGAIN, TextModeNeededError
+from connectors.postgres.feedback import Feedback
+from connectors.postgres.lsn import lsn_text, parse_lsn
+from connectors.postgres.pgoutput import PgOutputDecoder
+from connectors.postgres.relation_message import RelationMessage
+from connectors.postgres.replication import DATA_HEADER_BYTES, ReplicationConnection
+from connectors.postgres.running_transactions import become_visible
+from connectors.postgres.server import FAILOVER_FROM, ORIGIN_FROM, Server, check_timeline
+from connectors.postgres.slot import Slot, Slots
+from connectors.postgres.sql import Sql
+from connectors.postgres.stream import LogStream
+from engine.contracts import Clock
+from engine.errors import PositionLostError, SlotBusyError
+from engine.model.change import SchemaStep
+from engine.model.relation import Relation
+
+SENDER_TIMEOUT_SHARE: Final = 3
+"""Status updates in one `wal_sender_timeout`."""
+
+
+class StreamOpener:
+    """Opens the log of one replication, again and again.
+
+    `capturing`: whether event triggers tell of schema changes; then the catalog is not asked for
+    the numbers of columns. The relations that were described stay known from stream to stream.
+    """
+
+    def __init__(
+        self,
+        sql: Sql,
+        catalog: Catalog,
+        slots: Slots,
+        clock: Clock,
+        config: PostgresSourceConfig,
+        application: str,
+    ) -> None:
+        self.capturing = False
+        self._sql = sql
+        self._catalog = catalog
+        self._slots = slots
+        self._clock = clock
+        self._config = config
+        self._application = application
+        self._known: dict[int, Relation] = {}
+        self._timeline: int | None = None
+
+    def slot_missing(self) -> PositionLostError:
+        return PositionLostError(
+            f"replication slot {self._config.slot} does not exist any more",
+            hint=f"the changes since the stored position cannot be had; {LOAD_AGAIN}",
+        )
+
+    async def create_slot(self, server: Server, hold: Callable[[str], Awaitable[None]]) -> int:
+        """Make the slot; gives its start. `hold` takes the snapshot it exports over."""
+        config = self._config
+        options = "(SNAPSHOT 'export', FAILOVER true)"
+        if not config.failover or server.version < FAILOVER_FROM:
+            options = "EXPORT_SNAPSHOT"
+        command = f'CREATE_REPLICATION_SLOT "{config.slot}" LOGICAL pgoutput {options}'
+        connection = await self._replication()
+        try:
+            doing = f"making replication slot {config.slot} on the source"
+            (row,) = await connection.query(doing, command)
+            await hold(row["snapshot_name"] or "")
+        finally:
+            await connection.close()
+        return parse_lsn(row["consistent_point"] or "")
+
+    async def slot(self, server: Server, after: int) -> Slot:
+        """The slot, checked: it is ours, free, and reaches back to `after`.
+
+        Raises:
+            PositionLostError, SlotBusyError, SourceConnectionError, SourceError.
+        """
+        slot = await self._slots.find()
+        if slot is None:
+            raise self.slot_missing()
+        slot.check(server.database)
+        slot.check_position(after)
+        await self._slots.check_free()
+        return slot
+
+    async def open(
+        self,
+        server: Server,
+        after: int,
+        flushed: int,
+        check: Callable[[], Awaitable[None]],
+    ) -> LogStream:
+        """The stream after a position. `flushed`: what the server was told; `check` is called now
+        and then while it runs.
+
+        Raises:
+            SourceIdentityError, PositionLostError, SlotBusyError, SourceConnectionError,
+            SourceError.
+        """
+        connection = await self._replication()
+        try:
+            self._timeline = await check_timeline(connection, server, self._timeline, after)
+            await self._start(connection, server, after)
+            return self._log_stream(connection, server, after, flushed, check)
+        except BaseException:
+            await connection.close()
+            raise
+
+    async def _start(self, connection: ReplicationConnection, server: Server, after: int) -> None:
+        names = ",".join('"' + name.replace('"', '""') + '"' for name in self._config.publications)
+        options = {"proto_version": "1", "publication_names": names}
+        if not self._catalog.text_mode:
+            options["binary"] = "true"
+        if self._config.capture_ddl and server.version >= MESSAGES_FROM:
+            options["messages"] = "true"
+        if self._config.origin_none and server.version >= ORIGIN_FROM:
+            options["origin"] = "none"
+        try:
+            await connection.start(self._config.slot, lsn_text(after), options)
+        except SlotBusyError:
+            await self._slots.check_free()
+            raise
+
+    def _log_stream(
+        self,
+        connection: ReplicationConnection,
+        server: Server,
+        after: int,
+        flushed: int,
+        check: Callable[[], Awaitable[None]],
+    ) -> LogStream:
+        timeout = self._config.wal_sender_timeout_ms
+        timeout_ms = server.sender_timeout_ms if timeout is None else timeout
+        interval = timeout_ms / 1000 / SENDER_TIMEOUT_SHARE or STATUS_SECONDS_MAX
+        # A server that wants to hear from us that often lets us hear from it as often.
+        heartbeat = min(self._config.heartbeat_seconds, timeout_ms / 2000 or math.inf)
+        return LogStream(
+            connection,
+            PgOutputDecoder(self._known, start=DATA_HEADER_BYTES, xid=server.next_xid),
+            Feedback(connection, self._clock, min(interval, STATUS_SECONDS_MAX), flushed),
+            self._describe,
+            self._clock,
+            after=after,
+            heartbeat=heartbeat,
+            bytes_max=self._config.block_bytes_max,
+            check=check,
+        )
+
+    async def _describe(
+        self, message: RelationMessage, xid: int
+    ) -> tuple[Relation, Sequence[SchemaStep]]:
+        await become_visible(self._sql, xid)
+        relation, facts = await self._catalog.describe(message, numbered=not self.capturing)
+        if not self._catalog.text_mode:
+            for column in relation.columns:
+                if facts.unsendable(column.type.oid):
+                    raise TextModeNeededError(
+                        f"{relation.qualified}, column {column.name}: {column.type.name} has no"
+                        " binary form that means the same elsewhere"
+                    )
+        return relation, await added_columns(self._sql, message, relation)
+
+    async def _replication(self) -> ReplicationConnection:
+        timeout = self._config.wal_sender_timeout_ms
+        settings = {} if timeout is None else {"wal_sender_timeout": f"{timeout}ms"}
+        return await ReplicationConnection.open(self._config.conninfo, self._application, settings)
