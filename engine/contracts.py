@@ -269,7 +269,16 @@ class ControlTransaction(Protocol):
     async def tables(self) -> Sequence[TableRecord]: ...
 
     async def save_table(self, record: TableRecord) -> None:
-        """Insert or replace; an empty `relation` keeps the stored one."""
+        """Insert or replace; an empty `relation` keeps the stored one. What was asked for and
+        answered stays as it is stored."""
+        ...
+
+    async def request_reload(self, table: TableName) -> None:
+        """Ask for a recorded table to be loaded again: `TableRecord.asked` grows by one."""
+        ...
+
+    async def answer_reload(self, table: TableName, asked: int | None = None) -> None:
+        """Requests up to number `asked` (None: all there are) are being carried out."""
         ...
 
     async def remove_table(self, table: TableName) -> None: ...

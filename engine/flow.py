@@ -1,7 +1,7 @@
 """One attempt to carry a replication: from opening both ends to the drain or the first error."""
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -32,6 +32,7 @@ from engine.observe.log import Log
 from engine.outcome import Outcome
 from engine.plan.tables import Reason
 from engine.roster import Roster, build
+from engine.stopping import unless_stopped
 from engine.streaming import Streaming
 from engine.surroundings import Surroundings
 
@@ -147,8 +148,8 @@ class Flow:
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, roster
         )
-        if not await self._unless_stopped(
-            loading.run(control, start[0] if start else None, self._again)
+        if not await unless_stopped(
+            loading.run(control, start[0] if start else None, self._again), self._around.stop
         ):
             return Outcome("stopped")
         if start is None:
@@ -180,18 +181,6 @@ class Flow:
             return await streaming.run(control)
         finally:
             self.told = streaming.told or self.told
-
-    async def _unless_stopped(self, work: Awaitable[None]) -> bool:
-        """Do the work; False when it was cut short because a stop was asked for."""
-        stop = self._around.stop
-        async with asyncio.TaskGroup() as tasks:
-            working = tasks.create_task(_as_coroutine(work), name="load")
-            stopping = tasks.create_task(stop.wait(), name="stop")
-            await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
-            finished = working.done()
-            working.cancel()
-            stopping.cancel()
-        return finished
 
     async def _start(
         self, claimed: Claim, control: TargetSession, roster: Roster
@@ -246,7 +235,3 @@ def _tell_exceptions(roster: Roster, log: Log) -> None:
             relation=str(table),
             hint=hint,
         )
-
-
-async def _as_coroutine(work: Awaitable[None]) -> None:
-    await work

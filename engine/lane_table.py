@@ -8,7 +8,7 @@ from engine.checkpoint.ownership import read_rows, store_rows
 from engine.config.replication import ApplyMode, ReplicationConfig
 from engine.contracts import SchemaTarget, Source, TargetSession, TransactionalTarget
 from engine.load.handover import LaneCatchUp
-from engine.loading import Loading, is_requested
+from engine.loading import Loading
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import LaneRow, TableState
@@ -78,7 +78,7 @@ class LaneTable:
     def _is_requested(self, table: TableName) -> bool:
         """It will be loaded again at once: until then its lane takes in, and nothing is applied."""
         record = self._loading.states.get(table)
-        return self._config.loads and record is not None and is_requested(record)
+        return self._config.loads and record is not None and record.requested
 
     async def add(self, table: TableName, desk: TargetSession, position: Position) -> Lane:
         """A held lane for a table that is new to the stream. In `transactional` mode the one lane

@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import Final, cast
 
 from engine.apply.evolution import LEFT
-from engine.checkpoint.ownership import Claim, SeqSum, check_owner, owned, read_rows, store_rows
+from engine.checkpoint.ownership import (
+    NO_ANSWERS,
+    Claim,
+    SeqSum,
+    check_owner,
+    owned,
+    read_rows,
+    store_rows,
+)
 from engine.config.replication import OnSchemaChange, Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import SchemaMismatchError
@@ -23,17 +31,10 @@ from engine.plan.lanes import WHOLE, checkpoint_name
 from engine.roster import LOADING_STATES, Roster, known_relations
 from engine.surroundings import Surroundings
 
-RELOAD_REQUESTED = "requested"
-"""`TableRecord.reason` of a table that `penstock reload` asks to be copied again."""
-
 LATE_KEYS: Final = "finish:foreign-keys"
 """Checkpoint row whose position says `later` while foreign keys are put off."""
 
 LATER: Final = "later"
-
-
-def is_requested(record: TableRecord) -> bool:
-    return record.state is TableState.NEEDS_RELOAD and record.reason == RELOAD_REQUESTED
 
 
 class Loading:
@@ -94,7 +95,7 @@ class Loading:
         begin. `again`: tables whose chunks do not fit together with the log; they begin anew."""
         await self._demote(control)
         await self._make_late_keys(control, frontier)
-        again = [t for t in again if t in self.roster.relations]
+        again = [t for t in self._again(again) if t in self.roster.relations]
         if again:
             definitions, _ = await self.prepare(again, control)
             await self._load_again([d.table for d in definitions], control)
@@ -108,6 +109,12 @@ class Loading:
                 await self._load_again(begun, control)
             await self.copy([self.roster.relations[t] for t in self._pending()], control)
         await self._finish(control)
+
+    def _again(self, broken: Sequence[TableName]) -> list[TableName]:
+        """Tables to begin anew before the stream. With a stream the others need not wait for those
+        that somebody asked for."""
+        asked = [] if self._config.streams else [t for t, r in self.states.items() if r.requested]
+        return list(dict.fromkeys((*broken, *asked)))
 
     async def prepare(
         self, tables: Sequence[TableName], control: TargetSession
@@ -200,9 +207,14 @@ class Loading:
                 hint='empty them, or set [load] prepare = "truncate" or allow_nonempty = true',
             )
 
-    async def save(self, control: TargetSession, records: Sequence[TableRecord]) -> None:
-        """Store table states, while we are the owner."""
-        await store_rows(control, self._claimed.epoch, {}, records)
+    async def save(
+        self,
+        control: TargetSession,
+        records: Sequence[TableRecord],
+        answered: Mapping[TableName, int] = NO_ANSWERS,
+    ) -> None:
+        """Store table states, while we are the owner; see `store_rows`."""
+        await store_rows(control, self._claimed.epoch, {}, records, answered)
         for record in records:
             self.note(record)
 

@@ -10,12 +10,13 @@ received before its transaction is visible to a new snapshot.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 from engine.apply.evolution import LEFT, Evolution
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
+from engine.checkpoint.ownership import NO_ANSWERS
 from engine.contracts import SnapshotSource, TargetSession
 from engine.errors import (
     FencedError,
@@ -27,7 +28,7 @@ from engine.errors import (
     SourceIdentityError,
 )
 from engine.load.handover import LaneCatchUp
-from engine.loading import Loading, is_requested
+from engine.loading import Loading
 from engine.model import relation_text
 from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
@@ -78,24 +79,48 @@ class Reloading:
         self._around = around
         self._rebuild = rebuild
         self._look = False
+        self.carried_out = 0
+        """Reloads that have ended, one way or the other."""
+        self._awake = asyncio.Event()
+        self._settling: list[asyncio.Future[None]] = []
 
     def look_soon(self) -> None:
         """Something new was heard of: look for new tables at the next turn."""
         self._look = True
 
+    async def settle(self) -> None:
+        """Return when every request committed before this call has been carried out, or its table
+        has been stopped with the reason."""
+        settled: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._settling.append(settled)
+        self._awake.set()
+        await settled
+
     async def run(self, desk: TargetSession) -> None:
         """Look for requests and new tables until cancelled."""
-        waited = 0.0
+        looked_at = self._around.clock.monotonic()
         while True:
-            await asyncio.sleep(REQUEST_POLL_SECONDS)
-            waited += REQUEST_POLL_SECONDS
+            await self._pause()
+            settling, self._settling = self._settling, []
             await self._record_lost(desk)
-            for lane, tables in self._requested(await self._records(desk)):
-                await self.reload(tables, lane, desk)
-            if self._look or waited >= DISCOVERY_SECONDS:
-                waited = 0.0
+            for lane, records in self._requested(await self._records(desk)):
+                await self.reload(records, lane, desk)
+            now = self._around.clock.monotonic()
+            if self._look or now - looked_at >= DISCOVERY_SECONDS:
+                looked_at = now
                 self._look = False
                 await self._look_for_tables(desk)
+            for settled in settling:
+                if not settled.done():
+                    settled.set_result(None)
+
+    async def _pause(self) -> None:
+        try:
+            async with asyncio.timeout(REQUEST_POLL_SECONDS):
+                await self._awake.wait()
+        except TimeoutError:
+            return
+        self._awake.clear()
 
     async def _record_lost(self, desk: TargetSession) -> None:
         """Tables whose waiting changes were dropped need a reload; make that durable."""
@@ -116,21 +141,24 @@ class Reloading:
 
     def _requested(
         self, records: Sequence[TableRecord]
-    ) -> Sequence[tuple[Lane, Sequence[TableName]]]:
+    ) -> Sequence[tuple[Lane, Sequence[TableRecord]]]:
         """Tables to be loaded again, those of one lane together."""
-        requested: dict[str, tuple[Lane, list[TableName]]] = {}
+        requested: dict[str, tuple[Lane, list[TableRecord]]] = {}
         for record in records:
             lane = self._lanes.lane_of(record.table)
-            if lane is not None and is_requested(record):
-                requested.setdefault(lane.name, (lane, []))[1].append(record.table)
+            if lane is not None and record.requested:
+                requested.setdefault(lane.name, (lane, []))[1].append(record)
         return list(requested.values())
 
-    async def reload(self, tables: Sequence[TableName], lane: Lane, desk: TargetSession) -> None:
-        """Copy streaming tables of one lane again."""
-        for table in tables:
+    async def reload(self, records: Sequence[TableRecord], lane: Lane, desk: TargetSession) -> None:
+        """Copy streaming tables of one lane again, as these records ask for."""
+        asked = {record.table: record.asked for record in records}
+        for table in asked:
             self._around.log.info("loading again", action="reload.start", relation=str(table))
         roster = self._loading.roster = await self._rebuild()
-        await self._leave([table for table in tables if table not in roster.relations], desk)
+        gone = {table: number for table, number in asked.items() if table not in roster.relations}
+        await self._leave(list(gone), desk, gone)
+        tables = [table for table in asked if table not in gone]
         # Waited for twice: what takes long is over before the lane is held.
         await self._source.publish(roster.streamed, roster.insert_only)
         await self._hold(lane)
@@ -141,9 +169,10 @@ class Reloading:
         lane.stopped.difference_update(again)
         await self._source.publish(roster.streamed, roster.insert_only)
         if again:
-            await self._guarded(again, lane, desk, again=again)
+            await self._guarded(again, lane, desk, again=again, asked=asked)
         else:
             self._release(lane)
+        self.carried_out += 1
 
     def _behind(self, lane: Lane, tables: Sequence[TableName]) -> Sequence[TableName]:
         """These tables, and every other of their lane whose changes were kept from the target."""
@@ -158,6 +187,7 @@ class Reloading:
         desk: TargetSession,
         *,
         again: Collection[TableName],
+        asked: Mapping[TableName, int] = NO_ANSWERS,
     ) -> None:
         """Copy tables into a held lane; what only concerns them stops them and nothing else."""
         try:
@@ -168,15 +198,20 @@ class Reloading:
                 raise
             if error.retry not in (Retry.NEVER, Retry.QUARANTINE):
                 raise
-            await self._stop(tables, lane, error, desk)
+            await self._stop(tables, lane, error, desk, asked)
 
     async def _stop(
-        self, tables: Sequence[TableName], lane: Lane, error: PenstockError, desk: TargetSession
+        self,
+        tables: Sequence[TableName],
+        lane: Lane,
+        error: PenstockError,
+        desk: TargetSession,
+        asked: Mapping[TableName, int],
     ) -> None:
         """Recorded first: nothing is dropped before that is durable."""
         state = TableState.NEEDS_RELOAD
         records = [TableRecord(table, state, reason=error.message) for table in tables]
-        await self._loading.save(desk, records)
+        await self._loading.save(desk, records, asked)
         lane.stopped.update(tables)
         self._release(lane)
         for table in tables:
@@ -246,7 +281,7 @@ class Reloading:
             if relation is None or lane is None or record.table in new:
                 continue
             if _another(record, relation):
-                await self.reload([record.table], lane, desk)
+                await self.reload([record], lane, desk)
 
     def _gone(self, records: Sequence[TableRecord], roster: Roster) -> list[TableName]:
         """Tables that were carried and cannot be any more, and are not noted as such."""
@@ -256,11 +291,17 @@ class Reloading:
             if record.table not in roster.relations and record.state is TableState.STREAMING
         ]
 
-    async def _leave(self, tables: Sequence[TableName], desk: TargetSession) -> None:
-        """What the log still holds of them is applied; their target tables stay."""
+    async def _leave(
+        self,
+        tables: Sequence[TableName],
+        desk: TargetSession,
+        asked: Mapping[TableName, int] = NO_ANSWERS,
+    ) -> None:
+        """What the log still holds of them is applied; their target tables stay. One that comes
+        back is loaded anew, which answers what was asked for."""
         records = [TableRecord(t, TableState.NEEDS_RELOAD, reason=LEFT) for t in tables]
         if records:
-            await self._loading.save(desk, records)
+            await self._loading.save(desk, records, asked)
         for table in tables:
             self._around.log.warning(
                 "the table cannot be carried any more; its target table stays as it is",

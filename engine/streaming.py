@@ -33,6 +33,7 @@ from engine.retention import Retention, SlotGivenUpError
 from engine.roster import Roster, choose
 from engine.route.router import Router
 from engine.spool import KEY_BYTES, SpoolRoom
+from engine.stopping import unless_stopped
 from engine.surroundings import Surroundings
 
 CAUGHT_UP: Final = "caught-up"
@@ -82,6 +83,8 @@ class Streaming:
         self._room = SpoolRoom(
             around.disk, config.budget.spool_bytes_max, around.random.key(KEY_BYTES)
         )
+        self._reloads: Reloading | None = None
+        self._carried_out = 0
         self._scheduler = Scheduler()
         self._frontier = Frontier(start)
         self._lanes = LaneTable(config, source, target, loading, self._scheduler, epoch)
@@ -142,7 +145,7 @@ class Streaming:
             others.append(tasks.create_task(self._overflow().run(), name="overflow"))
             others.append(tasks.create_task(gauges.watch_source(), name="source-watch"))
             if self._config.loads:
-                reloading = self._reloading(evolution)
+                reloading = self._reloads = self._reloading(evolution)
                 self._router.noticed = reloading.look_soon
                 others.append(tasks.create_task(reloading.run(desk), name="reload"))
             reason = await self._until(goal)
@@ -343,7 +346,14 @@ class Streaming:
         """Wait for the stop, the goal, or, while foreign keys are put off, until the stream has
         passed the snapshots that tables were read at; say which."""
         stop = self._around.stop
-        while goal is None or not self._frontier.position.reaches(goal):
+        while True:
+            if goal is not None and self._frontier.position.reaches(goal):
+                if not await unless_stopped(self._settle(), stop):
+                    return "stopped"
+                if not self._loaded_since():
+                    break
+                goal = await self._goal()
+                continue
             late = self._loading.late_chunks
             if late is not None and self._handed_over(late):
                 return HANDED_OVER
@@ -356,6 +366,18 @@ class Streaming:
             return "stopped"
         self._around.report(CAUGHT_UP, {"position": str(goal)})
         return CAUGHT_UP if self._stop_at == CAUGHT_UP else "position"
+
+    async def _settle(self) -> None:
+        """Every reload that was asked for by now is carried out before the end."""
+        if self._reloads is not None:
+            await self._reloads.settle()
+
+    def _loaded_since(self) -> bool:
+        """Whether tables were loaded again since the last call: their rows are newer than the goal
+        of then."""
+        before = self._carried_out
+        self._carried_out = self._reloads.carried_out if self._reloads is not None else 0
+        return before != self._carried_out
 
     def _handed_over(self, late: Mapping[TableName, Sequence[ChunkDone]]) -> bool:
         """The stream is past every snapshot that tables were read at, and every table stands at

@@ -74,9 +74,24 @@ class ControlRows:
 
     async def save_table(self, record: TableRecord) -> None:
         stored = self._state.tables.get(record.table)
-        if not record.relation and stored is not None:
-            record = replace(record, relation=stored.relation)
+        if stored is not None:
+            relation = record.relation or stored.relation
+            record = replace(
+                record, relation=relation, asked=stored.asked, answered=stored.answered
+            )
         self._state.tables[record.table] = record
+
+    async def request_reload(self, table: TableName) -> None:
+        stored = self._state.tables.get(table)
+        if stored is not None:
+            self._state.tables[table] = replace(stored, asked=stored.asked + 1)
+
+    async def answer_reload(self, table: TableName, asked: int | None = None) -> None:
+        stored = self._state.tables.get(table)
+        if stored is not None:
+            number = stored.asked if asked is None else min(asked, stored.asked)
+            answered = max(stored.answered, number)
+            self._state.tables[table] = replace(stored, answered=answered)
 
     async def remove_table(self, table: TableName) -> None:
         self._state.tables.pop(table, None)

@@ -224,10 +224,46 @@ class ControlRows:
         return [cast(TableRecord, version.row[2]) for version in self._mine(TABLES)]
 
     async def save_table(self, record: TableRecord) -> None:
-        if not record.relation:
-            stored = [r for r in await self.tables() if r.table == record.table]
-            record = replace(record, relation=stored[0].relation if stored else "")
-        await self._put(TABLES, (self._replication, record.table, record))
+        def kept(stored: TableRecord | None) -> TableRecord:
+            if stored is None:
+                return record
+            relation = record.relation or stored.relation
+            return replace(record, relation=relation, asked=stored.asked, answered=stored.answered)
+
+        await self._rewrite(record.table, kept)
+
+    async def request_reload(self, table: TableName) -> None:
+        def ask(record: TableRecord | None) -> TableRecord | None:
+            return record and replace(record, asked=record.asked + 1)
+
+        await self._rewrite(table, ask)
+
+    async def answer_reload(self, table: TableName, asked: int | None = None) -> None:
+        def answer(record: TableRecord | None) -> TableRecord | None:
+            if record is None:
+                return None
+            number = record.asked if asked is None else min(asked, record.asked)
+            return replace(record, answered=max(record.answered, number))
+
+        await self._rewrite(table, answer)
+
+    async def _rewrite(
+        self, table: TableName, change: Callable[[TableRecord | None], TableRecord | None]
+    ) -> None:
+        """Decided on what is stored once the row is locked."""
+        await self._step()
+
+        def rewrite() -> None:
+            version = self._find(TABLES, table)
+            if version is not None:
+                self.server.lock_row(TABLES, version)
+            after = change(None if version is None else cast(TableRecord, version.row[2]))
+            if after is not None and version is None:
+                self.server.insert(TABLES, (self._replication, table, after))
+            elif after is not None and version is not None:
+                self.server.update(TABLES, version, (self._replication, table, after))
+
+        await self._do(rewrite)
 
     async def remove_table(self, table: TableName) -> None:
         await self._step()

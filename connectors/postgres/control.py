@@ -64,6 +64,12 @@ class ControlRows(ABC):
     async def save_table(self, record: TableRecord) -> None:
         self._add(control_sql.save_table(self._replication, record))
 
+    async def request_reload(self, table: TableName) -> None:
+        self._add(control_sql.request_reload(self._replication, table))
+
+    async def answer_reload(self, table: TableName, asked: int | None = None) -> None:
+        self._add(control_sql.answer_reload(self._replication, table, asked))
+
     async def remove_table(self, table: TableName) -> None:
         self._add(control_sql.remove_table(self._replication, table))
 
@@ -99,8 +105,11 @@ def _owner(row: Sequence[str | None]) -> Owner:
 
 
 def _table(row: Sequence[str | None]) -> TableRecord:
-    schema, name, state, position, reason, relation = (cell or "" for cell in row)
-    return TableRecord(TableName(schema, name), TableState(state), position, reason, relation)
+    schema, name, state, position, reason, relation, asked, answered = (cell or "" for cell in row)
+    return TableRecord(
+        TableName(schema, name), TableState(state), position, reason, relation,
+        int(asked), int(answered),
+    )  # fmt: skip
 
 
 def _chunk(row: Sequence[str | None]) -> ChunkDone:

@@ -122,7 +122,19 @@ _FUNCTIONS: Final = (
     ),
 )
 
-VERSIONS: Final[tuple[tuple[str, ...], ...]] = ((*_TABLES, *_FUNCTIONS),)
+_RELOAD_REQUESTS: Final = (
+    (
+        "ALTER TABLE penstock.table_state ADD COLUMN asked bigint NOT NULL DEFAULT 0,"
+        " ADD COLUMN answered bigint NOT NULL DEFAULT 0"
+    ),
+    # Until now a request was the state itself, which a change of the table could write over.
+    (
+        "UPDATE penstock.table_state SET asked = 1"
+        " WHERE state = 'needs-reload' AND reason = 'requested'"
+    ),
+)
+
+VERSIONS: Final[tuple[tuple[str, ...], ...]] = ((*_TABLES, *_FUNCTIONS), _RELOAD_REQUESTS)
 """Statements of version 1, 2, ..."""
 
 VERSION: Final = len(VERSIONS)

@@ -86,8 +86,8 @@ _REMOVE_LANE: Final = _statement(
 )  # fmt: skip
 _TABLES: Final = _statement(
     "tables",
-    "SELECT schema_name, table_name, state, position, reason, relation FROM penstock.table_state"
-    " WHERE replication = $1 ORDER BY schema_name, table_name",
+    "SELECT schema_name, table_name, state, position, reason, relation, asked, answered"
+    " FROM penstock.table_state WHERE replication = $1 ORDER BY schema_name, table_name",
     _TEXT,
 )
 _SAVE_TABLE: Final = _statement(
@@ -100,6 +100,19 @@ _SAVE_TABLE: Final = _statement(
     " coalesce(nullif(excluded.relation, ''), table_state.relation), now())",
     *(_TEXT,) * 7,
 )
+_REQUEST_RELOAD: Final = _statement(
+    "request_reload",
+    "UPDATE penstock.table_state SET asked = asked + 1"
+    " WHERE replication = $1 AND schema_name = $2 AND table_name = $3",
+    _TEXT, _TEXT, _TEXT,
+)  # fmt: skip
+_ANSWER_RELOAD: Final = _statement(
+    "answer_reload",
+    "UPDATE penstock.table_state SET answered = greatest(answered, least(asked, $4))"
+    " WHERE replication = $1 AND schema_name = $2 AND table_name = $3"
+    " AND answered < least(asked, $4)",
+    _TEXT, _TEXT, _TEXT, _BIGINT,
+)  # fmt: skip
 _REMOVE_TABLE: Final = _statement(
     "remove_table",
     "DELETE FROM penstock.table_state"
@@ -223,6 +236,14 @@ def save_table(replication: str, record: TableRecord) -> Call:
         record.reason,
         record.relation,
     )
+
+
+def request_reload(replication: str, table: TableName) -> Call:
+    return _REQUEST_RELOAD, _encoded(replication, table.schema, table.name)
+
+
+def answer_reload(replication: str, table: TableName, asked: int | None) -> Call:
+    return _ANSWER_RELOAD, _encoded(replication, table.schema, table.name, asked)
 
 
 def remove_table(replication: str, table: TableName) -> Call:

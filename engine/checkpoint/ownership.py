@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final
 
 from engine.config.fingerprint import changed_parts
@@ -22,6 +23,7 @@ from engine.errors import (
 )
 from engine.failpoint import hit, register
 from engine.model.chunk import ChunkDone
+from engine.model.relation import TableName
 from engine.model.state import LaneRow, Owner, TableRecord
 
 CLAIMED: Final = register("ownership.claimed", "the epoch is raised, nothing else done")
@@ -33,6 +35,8 @@ newer owner by itself; five seconds bound how long it goes on believing."""
 LOCK_ATTEMPTS_MAX: Final = 20
 """Tries to lock the owner row, each as long as the session's lock timeout, ending the recorded
 sessions of the predecessor in between."""
+
+NO_ANSWERS: Final[Mapping[TableName, int]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +208,10 @@ async def store_rows(
     epoch: int,
     rows: Mapping[str, LaneRow],
     tables: Sequence[TableRecord] = (),
+    answered: Mapping[TableName, int] = NO_ANSWERS,
 ) -> None:
-    """Store checkpoint rows and table states, while we are the owner."""
+    """Store checkpoint rows and table states, while we are the owner. `answered`: the reload
+    requests that these states are the answer to, by number."""
     if not rows and not tables:
         return
     async with owned(control, epoch) as transaction:
@@ -213,6 +219,8 @@ async def store_rows(
             await transaction.save_lane(name, row)
         for record in tables:
             await transaction.save_table(record)
+        for table, number in answered.items():
+            await transaction.answer_reload(table, number)
         await transaction.commit()
 
 

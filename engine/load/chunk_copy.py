@@ -140,6 +140,7 @@ class ChunkCopy:
             for chunk in chunks:
                 await transaction.save_chunk(_planned(chunk))
             await transaction.save_table(TableRecord(relation.table, TableState.LOADING))
+            await transaction.answer_reload(relation.table)
 
         await self._commit(loader, write)
         self.progress.table(relation.table, TableState.LOADING)

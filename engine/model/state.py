@@ -62,13 +62,24 @@ class Owner:
 @dataclass(frozen=True, slots=True)
 class TableRecord:
     """A table's durable state in one replication. `position` is where it stands when suspended,
-    `reason` why, for people; `relation` is the JSON of the relation version last applied."""
+    `reason` why, for people; `relation` is the JSON of the relation version last applied.
+
+    `asked` counts how often a person asked for it to be loaded again, `answered` up to which of
+    these that was done. They stand apart from the state, which others write at any time.
+    """
 
     table: TableName
     state: TableState
     position: str = ""
     reason: str = ""
     relation: str = ""
+    asked: int = 0
+    answered: int = 0
+
+    @property
+    def requested(self) -> bool:
+        """Whether it is to be loaded again."""
+        return self.asked > self.answered
 
 
 @dataclass(frozen=True, slots=True)

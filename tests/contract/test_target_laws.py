@@ -340,6 +340,48 @@ async def test_lanes_tables_and_chunks_read_back_replaced_and_removed(
             assert (list(await transaction.chunks()), list(await transaction.tables())) == ([], [])
 
 
+async def test_a_reload_request_outlives_every_state_until_it_is_answered(
+    target_side: TargetBench,
+) -> None:
+    table = name("accounts")
+
+    async def save(session: TargetSession, state: TableState) -> None:
+        async with session.begin() as transaction:
+            await transaction.save_table(TableRecord(table, state, relation="{}"))
+            await transaction.commit()
+
+    async def record(session: TargetSession) -> TableRecord:
+        async with session.begin() as transaction:
+            (found,) = await transaction.tables()
+            await transaction.rollback()
+        return found
+
+    async with session_on(target_side) as session, session_on(target_side) as command:
+        await save(session, TableState.STREAMING)
+        async with session.begin() as applying:
+            await applying.tables()  # it began before the request, and commits after it
+            async with command.begin() as transaction:
+                await transaction.request_reload(table)
+                await transaction.commit()
+            await applying.save_table(TableRecord(table, TableState.STREAMING))
+            await applying.commit()
+        for state in TableState:
+            await save(session, state)
+            assert (await record(session)).requested
+        async with session.begin() as transaction:
+            await transaction.request_reload(table)
+            await transaction.answer_reload(table, 1)
+            await transaction.commit()
+        assert await record(session) == TableRecord(
+            table, TableState.NEEDS_RELOAD, relation="{}", asked=2, answered=1
+        )
+        async with session.begin() as transaction:
+            await transaction.answer_reload(table)
+            await transaction.request_reload(name("absent"))
+            await transaction.commit()
+        assert not (await record(session)).requested
+
+
 async def test_a_rejected_row_is_kept_with_its_transaction_or_not_at_all(
     target_side: TargetBench,
 ) -> None:

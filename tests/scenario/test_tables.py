@@ -85,6 +85,41 @@ def test_a_reload_asked_for_while_nothing_runs_is_done_by_the_next_start(
         assert run.stop() == 0
 
 
+@pytest.mark.parametrize("kind", ["full-load-and-cdc", "full-load"])
+def test_a_run_to_caught_up_first_does_the_reload_that_was_asked_for_before_it(
+    replicate: Replicate, source: Database, target: Database, kind: str
+) -> None:
+    source.execute(TWO_TABLES)
+    source.execute("INSERT INTO good SELECT g, g FROM generate_series(1, 100) g")
+    replication = replicate(kind=kind)
+    replication.catch_up()
+    for _ in range(3):  # the looks for a request are seconds apart
+        target.execute("DELETE FROM good")
+        assert replication.command("reload", "public.good")[0] == 0
+        replication.catch_up()
+        assert replication.differences() == []
+
+
+def test_a_reload_request_outlives_a_schema_change_of_the_same_table(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    """The change is applied, and its state stored, after the request and before the look for it."""
+    source.execute(TWO_TABLES)
+    source.execute("INSERT INTO good SELECT g, g FROM generate_series(1, 100) g")
+    replication = replicate()
+    with _running(replication) as run:
+        for number in range(3):
+            mark = run.mark
+            target.execute("DELETE FROM good")
+            assert replication.command("reload", "public.good")[0] == 0
+            source.execute(f"ALTER TABLE good ADD COLUMN more{number} int")
+            source.execute(f"INSERT INTO good (id) VALUES ({1000 + number})")
+            run.table("public.good", "streaming", after=mark)
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert run.stop() == 0
+
+
 def test_reloads_killed_anywhere_are_done_by_the_next_start(
     replicate: Replicate, source: Database, target: Database
 ) -> None:

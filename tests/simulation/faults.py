@@ -393,6 +393,8 @@ for _name in [
     "remove_lane",
     "tables",
     "save_table",
+    "request_reload",
+    "answer_reload",
     "remove_table",
     "chunks",
     "save_chunk",

@@ -17,9 +17,8 @@ from engine.config.replication import (
     LoadConfig,
     ReplicationConfig,
 )
-from engine.loading import RELOAD_REQUESTED
 from engine.model.relation import ReplicaIdentity, TableName
-from engine.model.state import TableRecord, TableState
+from engine.model.state import TableState
 from tests.simulation.application import Application, insert, mixed, remove, truncate
 from tests.simulation.world import REPLICATION, ViolationError, World
 
@@ -227,8 +226,7 @@ async def request_reload(world: World, name: TableName) -> None:
     while world.states().get(name) is not TableState.STREAMING:
         await asyncio.sleep(0.5)
     async with target.session() as session, session.begin() as transaction:
-        record = TableRecord(name, TableState.NEEDS_RELOAD, reason=RELOAD_REQUESTED)
-        await transaction.save_table(record)
+        await transaction.request_reload(name)
         await transaction.commit()
     await target.close()
 

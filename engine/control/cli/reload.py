@@ -6,7 +6,6 @@ one that runs sees it within seconds, the next one that is started sees it then.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, TypeAlias
 
 import typer
@@ -18,9 +17,8 @@ from engine.control.cli.arguments import File, load, parse_table
 from engine.control.cli.control_rows import control_session, owner_locked
 from engine.control.cli.ending import end_with
 from engine.errors import ConfigError
-from engine.loading import RELOAD_REQUESTED
 from engine.model.relation import TableName
-from engine.model.state import TableRecord, TableState
+from engine.model.state import TableRecord
 from engine.registry import target
 from engine.seams import SystemClock, SystemRandom
 
@@ -51,15 +49,14 @@ def _reload(config: ReplicationConfig, table: TableName) -> int:
 
 
 async def request_reload(end: Target, table: TableName) -> None:
-    """Mark the table. Idempotent.
+    """Note the request beside the table's state, where nothing but a load takes it away.
 
     Raises:
         ConfigError: the replication does not know the table, or has never run.
     """
     async with control_session(end) as session, owner_locked(session) as transaction:
         record = _record(await transaction.tables(), table)
-        marked = replace(record, state=TableState.NEEDS_RELOAD, reason=RELOAD_REQUESTED)
-        await transaction.save_table(marked)
+        await transaction.request_reload(record.table)
         await transaction.commit()
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from engine.contracts import ExclusiveSource, TransactionalTarget
@@ -117,6 +117,10 @@ class FakeTransaction:
 
     async def save_table(self, record: TableRecord) -> None:
         self.saved.append(record)
+
+    async def request_reload(self, table: TableName) -> None:
+        record = self.world.records[table]
+        self.saved.append(replace(record, asked=record.asked + 1))
 
     async def remove_replication(self) -> None:
         self.removing = True

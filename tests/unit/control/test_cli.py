@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from engine.errors import (
     SourceError,
     TargetConnectionError,
 )
-from engine.loading import RELOAD_REQUESTED
 from engine.model.finding import Finding, Severity
 from engine.model.relation import TableName
 from engine.model.state import Owner, TableRecord, TableState
@@ -209,15 +209,13 @@ def _known(world: World) -> TableRecord:
     return record
 
 
-def test_reload_marks_the_table_and_keeps_what_is_known_of_it(
+def test_reload_notes_the_request_beside_the_state_and_changes_nothing_else(
     penstock: Penstock, world: World
 ) -> None:
-    _known(world)
+    known = _known(world)
     result = penstock("reload", "public.a")
     assert result.exit_code == 0
-    assert world.records[TableName("public", "a")] == TableRecord(
-        TableName("public", "a"), TableState.NEEDS_RELOAD, "0/10", RELOAD_REQUESTED, '{"v":1}'
-    )
+    assert world.records[TableName("public", "a")] == replace(known, asked=1)
 
 
 def test_reload_waits_for_a_busy_owner_row(penstock: Penstock, world: World) -> None:
