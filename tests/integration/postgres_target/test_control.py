@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from connectors.postgres.control_schema import VERSION
+from connectors.postgres.control_schema import VERSION, VERSIONS
 from connectors.postgres.target import PostgresTarget
 from engine.errors import SchemaMismatchError, TargetBusyError
 from engine.model.chunk import ChunkDone
@@ -20,9 +20,28 @@ ODD = TableName('sch"ema', "tab'le \\ é")
 async def test_two_processes_may_prepare_at_once(target_database: Database) -> None:
     targets = [PostgresTarget(config(target_database.dsn)) for _ in range(4)]
     await asyncio.gather(*(target.prepare_control() for target in targets))
-    assert target_database.execute("SELECT version FROM penstock.version") == [(VERSION,)]
+    assert target_database.execute("SELECT version FROM penstock.version") == [
+        (version,) for version in range(1, VERSION + 1)
+    ]
     for target in targets:
         await target.close()
+
+
+async def test_a_reload_that_the_first_version_noted_as_a_state_stays_asked_for(
+    target_database: Database,
+) -> None:
+    target_database.execute(";".join(VERSIONS[0]))
+    target_database.execute(
+        "INSERT INTO penstock.version (version) VALUES (1);"
+        "INSERT INTO penstock.table_state (replication, schema_name, table_name, state, position,"
+        " reason, relation) VALUES ('r', 's', 'asked', 'needs-reload', '', 'requested', ''),"
+        " ('r', 's', 'other', 'needs-reload', '', 'refused', '')"
+    )
+    target = PostgresTarget(config(target_database.dsn))
+    await target.prepare_control()
+    async with target.session() as session, session.begin() as transaction:
+        requested = {r.table.name: r.requested for r in await transaction.tables()}
+    assert requested == {"asked": True, "other": False}
 
 
 async def test_a_newer_control_schema_is_refused(rig: Rig) -> None:

@@ -113,7 +113,8 @@ def test_statements_are_as_reviewed() -> None:
 
 def test_a_released_version_of_the_control_schema_is_never_edited() -> None:
     assert control_schema.migration(control_schema.VERSION) == ""
-    assert control_schema.migration(0).count("INSERT INTO penstock.version") == control_schema.VERSION
+    steps = control_schema.migration(0).count("INSERT INTO penstock.version")
+    assert steps == control_schema.VERSION
 
 
 def test_an_absent_table_can_only_be_dropped() -> None:
