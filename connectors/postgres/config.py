@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final, Self
 
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
+from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.errors import ConfigError
 
 
@@ -50,6 +51,9 @@ class PostgresSourceConfig:
     `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
     those, with their function in `ddl_schema`, where the role may.
     `failover`: make the slot one that standbys may take over (17+).
+    `heartbeat_seconds`: silence after which the server is asked for a sign of life;
+    `heartbeat_write_seconds`: between two heartbeats written into its log, 0 writes none.
+    `execute_timeout_seconds`: longest time of one catalog question.
     `wal_sender_timeout_ms`: set for our session; None keeps the server's.
     """
 
@@ -65,9 +69,13 @@ class PostgresSourceConfig:
     ddl_schema: str = DEFAULT_SCHEMA
     failover: bool = False
     heartbeat_seconds: float = HEARTBEAT_SECONDS
+    heartbeat_write_seconds: float = 0.0
+    execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
     wal_sender_timeout_ms: int | None = None
     block_bytes_max: int = BLOCK_BYTES_MAX
-    user_named: frozenset[str] = frozenset()
+    slot_given: bool = False
+    publication_given: bool = False
+    insert_only_publication_given: bool = False
 
     @classmethod
     def of(cls, id: str, conninfo: str, **options: object) -> Self:
@@ -77,15 +85,15 @@ class PostgresSourceConfig:
             ConfigError: an option is out of its range.
         """
         given = cls(id=id, conninfo=conninfo, **options)  # type: ignore[arg-type]
-        names = ("slot", "publication", "insert_only_publication")
-        user_named = frozenset(getattr(given, name) for name in names) - {""}
         base = "penstock_" + id.replace("-", "_")
         config = replace(
             given,
             slot=given.slot or base,
             publication=given.publication or base,
             insert_only_publication=given.insert_only_publication or f"{base}_inserts",
-            user_named=user_named,
+            slot_given=bool(given.slot),
+            publication_given=bool(given.publication),
+            insert_only_publication_given=bool(given.insert_only_publication),
         )
         config.validate()
         return config
@@ -95,9 +103,15 @@ class PostgresSourceConfig:
             raise ConfigError("SlotName", "must be 1 to 63 of a-z, 0-9 and _")
         for name in (self.publication, self.insert_only_publication):
             if not 0 < len(name.encode()) <= NAME_BYTES_MAX or "\0" in name:
-                raise ConfigError("publication", f"must have 1 to {NAME_BYTES_MAX} bytes")
+                raise ConfigError("source.publication", f"must have 1 to {NAME_BYTES_MAX} bytes")
+        if self.publication == self.insert_only_publication:
+            raise ConfigError("source.publication_inserts", "must not be that of `publication`")
         if self.heartbeat_seconds <= 0:
             raise ConfigError("heartbeat_seconds", "must be greater than 0")
+        if self.heartbeat_write_seconds < 0:
+            raise ConfigError("source.heartbeat", "must be 0 or greater")
+        if self.execute_timeout_seconds <= 0:
+            raise ConfigError("source.settings.ExecuteTimeout", "must be greater than 0")
         if self.block_bytes_max <= 0:
             raise ConfigError("block_bytes_max", "must be greater than 0")
 
@@ -112,6 +126,12 @@ class PostgresSourceConfig:
     def made(self) -> tuple[str, ...]:
         """The publications that must exist before the slot does. Both, unless the user brings the
         first: `insert_only` may be switched on when it is too late to make the second."""
-        if self.publication in self.user_named:
+        if self.publication_given:
             return self.publications
         return self.publication, self.insert_only_publication
+
+    def given(self, publication: str) -> bool:
+        """Whether the user named this publication: then it is theirs."""
+        if publication == self.publication:
+            return self.publication_given
+        return self.insert_only_publication_given

@@ -113,7 +113,8 @@ def _without_state(error: BaseException, words: str, doing: str) -> SourceError:
         hint = f"raise {_SENDERS_USED_UP} on the source, or end another reader of its log"
         return SourceConnectionError(f"{doing}: {words}", hint=hint)
     if isinstance(error, _LINK_ERRORS):
-        return SourceConnectionError(f"{doing}: {words or type(error).__name__}")
+        silent = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+        return SourceConnectionError(f"{doing}: {words or silent}")
     return SourceError(f"{doing}: {type(error).__name__}")
 
 

@@ -18,7 +18,7 @@ from connectors.postgres.running_transactions import become_visible
 from connectors.postgres.server import FAILOVER_FROM, ORIGIN_FROM, Server, check_timeline
 from connectors.postgres.slot import Slot, Slots
 from connectors.postgres.sql import Sql
-from connectors.postgres.stream import LogStream
+from connectors.postgres.stream import CHECK_SECONDS, LogStream
 from engine.contracts import Clock
 from engine.errors import PositionLostError, SlotBusyError
 from engine.model.change import SchemaStep
@@ -151,6 +151,7 @@ class StreamOpener:
             heartbeat=heartbeat,
             bytes_max=self._config.block_bytes_max,
             check=check,
+            check_seconds=min(CHECK_SECONDS, self._config.heartbeat_write_seconds or math.inf),
         )
 
     async def _describe(

@@ -12,6 +12,7 @@ from connectors.postgres import preflight_tables
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.ddl_capture import WITHOUT, DdlCapture
+from connectors.postgres.heartbeat import EMIT_FUNCTION
 from connectors.postgres.publication import EVERYTHING, Publications
 from connectors.postgres.replication import ReplicationConnection
 from connectors.postgres.server import BINARY_FROM, Server, read_server
@@ -26,6 +27,11 @@ LONG_TRANSACTION_SECONDS: Final = 60
 
 SENDER_TIMEOUT_MS_MIN: Final = 5_000
 """Below this a short pause of our machine may cut the stream off."""
+
+SQL_ASCII_REMEDY: Final = """\
+CREATE FUNCTION pg_temp.is_utf8(t text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN PERFORM convert(textsend(t), ''UTF8'', ''UTF8''); RETURN true; EXCEPTION WHEN OTHERS THEN RETURN false; END';
+SELECT * FROM <table> WHERE NOT pg_temp.is_utf8(<column>);
+mend the rows that this finds, or leave their table out by [mapping]"""  # noqa: E501 - to be copied
 
 BLOCKS, WARNS, TELLS = Severity.BLOCKS, Severity.WARNS, Severity.TELLS
 
@@ -49,6 +55,7 @@ class PreflightSource:
             "slot": lambda: self._slot(server),
             "publication": lambda: self._publication(relations),
             "transactions": self._transactions,
+            "heartbeat": self._heartbeat,
             "tables": lambda: preflight_tables.findings(self._sql, self._config, relations),
             "types": lambda: self._types(server, relations),
             "schema-changes": lambda: self._schema_changes(server),
@@ -83,7 +90,7 @@ class PreflightSource:
     async def _database(self) -> Sequence[Finding]:
         row = (await self._sql.fetch("looking at the database", _DATABASE))[0]
         found = []
-        if not row["may_create"] and self._config.publication not in self._config.user_named:
+        if not row["may_create"] and not self._config.publication_given:
             found.append(
                 Finding(
                     "create-publication", BLOCKS,
@@ -96,8 +103,11 @@ class PreflightSource:
             text = f"the database's encoding is {row['encoding']}; values travel as UTF-8"
             found.append(Finding("encoding", TELLS, text))
         if row["encoding"] == "SQL_ASCII":
-            text = "the database's encoding is SQL_ASCII: text that is not UTF-8 stops its table"
-            found.append(Finding("encoding", WARNS, text))
+            text = (
+                "the database's encoding is SQL_ASCII, which takes any bytes as text: a value that"
+                " is not UTF-8 ends the replication when it comes to it"
+            )
+            found.append(Finding("encoding", WARNS, text, SQL_ASCII_REMEDY))
         if row["large_objects"]:
             text = "large objects are not copied and not streamed: the log does not carry them"
             found.append(Finding("large-objects", WARNS, text))
@@ -128,7 +138,7 @@ class PreflightSource:
 
     async def _publication(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         name = self._config.publication
-        given = name in self._config.user_named
+        given = self._config.publication_given
         handle = Publications(self._sql, name, self._config.id, EVERYTHING, given=given)
         tables = {
             r.id: r.table for r in relations if r.replica_identity is not ReplicaIdentity.NOTHING
@@ -151,6 +161,16 @@ class PreflightSource:
             )
             for row in rows
         ]  # fmt: skip
+
+    async def _heartbeat(self) -> Sequence[Finding]:
+        if not self._config.heartbeat_write_seconds:
+            return []
+        row = (await self._sql.fetch("looking at the heartbeat's function", _EMIT))[0]
+        if row["allowed"]:
+            return []
+        text = f"role {row['role']} may not write the heartbeat's logical messages"
+        remedy = f"GRANT EXECUTE ON FUNCTION {row['function']} TO {identifier(row['role'])}"
+        return [Finding("heartbeat", BLOCKS, text, remedy)]
 
     async def _schema_changes(self, server: Server) -> Sequence[Finding]:
         config = self._config
@@ -228,6 +248,12 @@ SELECT (SELECT count(*) FROM pg_catalog.pg_replication_slots) AS slots,
   pg_catalog.current_setting('max_replication_slots')::int8 AS slots_max,
   (SELECT count(*) FROM pg_catalog.pg_stat_replication) AS senders,
   pg_catalog.current_setting('max_wal_senders')::int8 AS senders_max
+"""
+
+_EMIT: Final = f"""
+SELECT f.oid::pg_catalog.regprocedure::text AS function, current_user::text AS role,
+  pg_catalog.has_function_privilege(f.oid, 'EXECUTE') AS allowed
+FROM {EMIT_FUNCTION} f
 """
 
 _LONG: Final = """

@@ -45,7 +45,7 @@ def _identity(relation: Relation, config: PostgresSourceConfig) -> Finding | Non
 
 
 def _owner(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Finding]:
-    if row["owned"] or config.publication in config.user_named:
+    if row["owned"] or config.publication_given:
         return ()
     text = f"{row['qualified']} belongs to {row['owner']}: only its owner can publish it"
     remedy = (

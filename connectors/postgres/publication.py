@@ -45,16 +45,25 @@ class Publication:
 
 
 class Publications:
-    """One publication of a replication. `given`: named by the user, so only checked."""
+    """One publication of a replication. `given`: named by the user, so only checked; `slot_given`:
+    the slot was named by the user."""
 
     def __init__(
-        self, sql: Sql, name: str, replication: str, publishes: str, *, given: bool
+        self,
+        sql: Sql,
+        name: str,
+        replication: str,
+        publishes: str,
+        *,
+        given: bool,
+        slot_given: bool = False,
     ) -> None:
         self._sql = sql
         self._name = name
         self._replication = replication
         self._publishes = publishes
         self._given = given
+        self._slot_given = slot_given
 
     async def find(self) -> Publication | None:
         rows = await self._sql.fetch("reading the publication", _PUBLICATION, self._name)
@@ -81,8 +90,8 @@ class Publications:
         await self._check_members(found)
         return self._alter(found, tables)
 
-    async def check(self) -> None:
-        """Check that it is still as we left it.
+    async def check(self, tables: Mapping[int, TableName]) -> None:
+        """Check that it is still as we left it; one given by the user must hold these tables.
 
         Raises:
             SourceError: it is gone, or not ours, or a table was taken out of it.
@@ -92,9 +101,14 @@ class Publications:
             raise SourceError(
                 f"publication {self._name} is missing, and one made now would be younger than the"
                 " slot, which could not see it",
-                hint="penstock cleanup, then load again",
+                hint="a slot that is given needs a publication that is older: make it, then the"
+                " slot, and name both"
+                if self._slot_given
+                else "penstock cleanup, then load again",
             )
-        if not self._given:
+        if self._given:
+            await self._check_given(found, tables)
+        else:
             self._check_ours(found)
             await self._check_members(found)
 
@@ -131,7 +145,7 @@ class Publications:
         if found.replication != self._replication:
             raise SourceError(
                 f"publication {self._name} exists and was not made for this replication",
-                hint="choose another replication id, or give the publication's name",
+                hint="choose another replication id, or make one for it and name it in [source]",
             )
         wanted = frozenset(self._publishes.split(", "))
         if found.publishes != wanted or not found.via_root or found.altered or found.all_tables:
@@ -163,14 +177,32 @@ class Publications:
                 hint=f"ALTER PUBLICATION {identifier(self._name)} SET"
                 f" (publish = '{self._publishes}')",
             )
+        if not found.via_root and await self._partitioned(tables):
+            raise SourceError(
+                f"publication {self._name} does not publish partitioned tables by their root",
+                hint=f"ALTER PUBLICATION {identifier(self._name)} SET"
+                " (publish_via_partition_root = true)",
+            )
+        cut = sorted(set(found.altered) & set(tables.values()))
+        if cut:
+            raise SourceError(
+                f"publication {self._name} has a row filter or column list on"
+                f" {', '.join(map(str, cut))}: the load copies whole tables",
+                hint="take it off, or leave these tables out by [mapping]",
+            )
         rows = await self._sql.fetch("reading the publication's tables", _COVERED, self._name)
         covered = {TableName(*row) for row in rows}
-        missing = sorted(set(tables.values()) - covered)
+        there = await self._sql.fetch("looking for tables", _NAMES, sorted(tables))
+        missing = sorted({TableName(*row) for row in there} - covered)
         if missing:
             raise SourceError(
                 f"publication {self._name} does not hold {', '.join(map(str, missing))}",
                 hint=f"ALTER PUBLICATION {identifier(self._name)} ADD TABLE {_list(missing)}",
             )
+
+    async def _partitioned(self, tables: Iterable[int]) -> bool:
+        found = await self._sql.value("looking for partitions", _PARTITIONED, sorted(tables))
+        return bool(found)
 
 
 async def change(sql: Sql, doing: str, statements: Sequence[str]) -> None:
@@ -243,6 +275,11 @@ SELECT n.nspname::text, c.relname::text FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE c.oid = ANY ($1::int8[]::oid[]) AND c.relkind IN ('r', 'p') ORDER BY 1, 2
 """
+
+_PARTITIONED: Final = (
+    "SELECT EXISTS (SELECT FROM pg_catalog.pg_class"
+    " WHERE oid = ANY ($1::int8[]::oid[]) AND relkind = 'p')"
+)
 
 _COVERED: Final = (
     "SELECT schemaname::text, tablename::text FROM pg_catalog.pg_publication_tables"

@@ -21,6 +21,7 @@ class PublishedTables:
         self._sql = sql
         self._catalog = catalog
         self._config = config
+        self._wanted: list[dict[int, TableName]] = []
 
     async def set(self, streamed: Sequence[TableName], insert_only: Sequence[TableName]) -> bool:
         """Make the publications hold these tables; whether anything had to be changed.
@@ -35,23 +36,24 @@ class PublishedTables:
             )
         tables = {TableName(t.schema, t.name): t for t in await self._catalog.tables()}
         main, *rest = self._publications()
-        wanted = [(main, _existing(tables, streamed))]
-        wanted += [(one, _existing(tables, insert_only)) for one in rest]
-        _check_identities(wanted[0][1])
+        _check_identities([tables[name] for name in streamed if name in tables])
+        wanted = [_by_oid(tables, streamed)] + [_by_oid(tables, insert_only)] * len(rest)
         statements = [
             text
-            for publication, members in wanted
-            for text in await publication.changes({t.oid: TableName(t.schema, t.name)
-                                                   for t in members})
-        ]  # fmt: skip
+            for publication, members in zip((main, *rest), wanted, strict=True)
+            for text in await publication.changes(members)
+        ]
         if statements:
             await change(self._sql, "changing the source's publications", statements)
+        self._wanted = wanted
         return bool(statements)
 
     async def check_left(self) -> None:
         """Check that the publications are as we left them. Raises SourceError."""
-        for publication in self._publications():
-            await publication.check()
+        publications = self._publications()
+        wanted = self._wanted or [{}] * len(publications)
+        for publication, members in zip(publications, wanted, strict=True):
+            await publication.check(members)
 
     async def check(self) -> None:
         """Check that they are as we left them, and that no published table lost its identity.
@@ -90,16 +92,23 @@ class PublishedTables:
     def _publications(self) -> list[Publications]:
         config = self._config
         return [
-            Publications(self._sql, name, config.id, publishes, given=name in config.user_named)
+            Publications(
+                self._sql,
+                name,
+                config.id,
+                publishes,
+                given=config.given(name),
+                slot_given=config.slot_given,
+            )
             for name, publishes in zip(config.made, (EVERYTHING, INSERTS), strict=False)
         ]
 
 
-def _existing(
+def _by_oid(
     tables: dict[TableName, CatalogTable], names: Sequence[TableName]
-) -> Sequence[CatalogTable]:
+) -> dict[int, TableName]:
     """Those that are still there; of a table that is gone there is nothing to stream."""
-    return [tables[name] for name in names if name in tables]
+    return {tables[name].oid: name for name in names if name in tables}
 
 
 def _check_identities(tables: Sequence[CatalogTable]) -> None:

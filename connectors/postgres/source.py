@@ -18,6 +18,7 @@ from connectors.postgres.ddl_capture import MESSAGES_FROM, DdlCapture
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
 from connectors.postgres.definitions import read_definitions
 from connectors.postgres.errors import DRIVER_ERRORS, TextModeNeededError, source_error
+from connectors.postgres.heartbeat import Heartbeat
 from connectors.postgres.held_snapshot import HeldSnapshot
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.lsn import parse_lsn
@@ -63,10 +64,14 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             config.id.lower(),
             make_conninfo("", **source.url.libpq_parameters(), **secret),
             slot="" if config.slot_is_ours else config.slot_name,
+            publication=source.publication,
+            insert_only_publication=source.publication_inserts,
             insert_only=source.without_identity is WithoutIdentity.INSERT_ONLY,
             origin_none=source.origin is Origin.NONE,
             capture_ddl=source.settings.capture_ddls,
             ddl_schema=source.settings.ddl_artifacts_schema or DEFAULT_SCHEMA,
+            heartbeat_write_seconds=source.heartbeat_interval_seconds,
+            execute_timeout_seconds=source.settings.execute_timeout_seconds,
         ),
         clock,
     )
@@ -79,7 +84,7 @@ class PostgresSource:
         self._config = config
         application = f"{APPLICATION} {config.id}"
         self._application = application
-        self._sql = Sql(config.conninfo, application)
+        self._sql = Sql(config.conninfo, application, config.execute_timeout_seconds)
         self._catalog = Catalog(self._sql)
         self._slots = Slots(self._sql, config.slot)
         self._published = PublishedTables(self._sql, self._catalog, config)
@@ -90,6 +95,7 @@ class PostgresSource:
         self._reader = SnapshotReader(self._connect)
         self._held = HeldSnapshot(self._reader)
         self._lookups = ChunkLookups()
+        self._heartbeat = Heartbeat(self._sql, config.heartbeat_write_seconds)
         self._server: Server | None = None
         self._capture = DdlCapture(self._sql, config.ddl_schema, config.made)
         self._acknowledged = 0
@@ -165,7 +171,7 @@ class PostgresSource:
 
     async def detach(self) -> None:
         await self._held.release()
-        if self._config.slot not in self._config.user_named:
+        if not self._config.slot_given:
             await self._slots.drop()
         if self._config.capture_ddl:
             await self._capture.remove()
@@ -224,6 +230,7 @@ class PostgresSource:
         return await self._opener.open(server, after, flushed, self._check_now_and_then)
 
     async def _check_now_and_then(self) -> None:
+        await self._heartbeat.beat()
         await self._published.check()
         await self._held.release_unclaimed()
 

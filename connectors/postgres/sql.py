@@ -15,13 +15,11 @@ from psycopg.conninfo import conninfo_to_dict
 from connectors.postgres.config import LOCK_TIMEOUT_SECONDS
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import Connection, close, prepare
-from engine.errors import ConfigError, SourceConnectionError
+from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
+from engine.errors import ConfigError, SourceConnectionError, SourceError
 
 CONNECT_SECONDS: Final = 10.0
 """Time to connect when the connection string has no `connect_timeout`."""
-
-COMMAND_SECONDS: Final = 60.0
-"""A catalog question that takes longer has met a hung server or a lock; it is given up."""
 
 _URL_KEYS: Final = frozenset(
     {
@@ -83,10 +81,20 @@ def place(conninfo: str) -> str:
 
 
 class Sql:
-    """A session that takes one command at a time and connects again by itself."""
+    """A session that takes one command at a time and connects again by itself.
 
-    def __init__(self, conninfo: str, application: str, side: str = "the source") -> None:
+    `command_seconds`: a question that takes longer has met a hung server or a lock; it is given
+    up. `side`: the table of the replication file, for messages."""
+
+    def __init__(
+        self,
+        conninfo: str,
+        application: str,
+        command_seconds: float = EXECUTE_TIMEOUT_SECONDS,
+        side: str = "source",
+    ) -> None:
         self._conninfo = conninfo
+        self._command_seconds = command_seconds
         self._side = side
         self._application = application
         self._lock = asyncio.Lock()
@@ -115,12 +123,21 @@ class Sql:
                         raise
                     return await self._fetch(query, values)
             except DRIVER_ERRORS as error:
-                raise source_error(error, doing) from error
+                raise self._error(error, doing) from error
+
+    def _error(self, error: BaseException, doing: str) -> SourceError:
+        if not isinstance(error, TimeoutError):
+            return source_error(error, doing)
+        return SourceConnectionError(
+            f"{doing}: the {self._side} has not answered within {self._command_seconds:g} s",
+            hint="look there for what it waits for, or raise ExecuteTimeout in"
+            f" [{self._side}.settings]",
+        )
 
     async def _fetch(self, query: str, values: Sequence[object]) -> Sequence[asyncpg.Record]:
         connection = await self._opened()
         try:
-            return await connection.fetch(query, *values, timeout=COMMAND_SECONDS)
+            return await connection.fetch(query, *values, timeout=self._command_seconds)
         except asyncpg.InternalClientError:
             connection.terminate()
             raise
@@ -143,9 +160,9 @@ class Sql:
                 connection = await self._opened()
                 async with connection.transaction():
                     for statement in (timeout, *statements):
-                        await connection.execute(statement, timeout=COMMAND_SECONDS)
+                        await connection.execute(statement, timeout=self._command_seconds)
             except DRIVER_ERRORS as error:
-                raise source_error(error, doing) from error
+                raise self._error(error, doing) from error
 
     async def close(self) -> None:
         """Close the session; nothing is asked any more. Idempotent."""
@@ -165,7 +182,7 @@ class Sql:
         try:
             connection = await connect(self._conninfo, self._application)
         except DRIVER_ERRORS as error:
-            doing = f"connecting to {self._side} at {place(self._conninfo)}"
+            doing = f"connecting to the {self._side} at {place(self._conninfo)}"
             raise source_error(error, doing) from error
         try:
             await prepare(connection)

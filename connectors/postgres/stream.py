@@ -62,6 +62,7 @@ class LogStream:
         heartbeat: float,
         bytes_max: int,
         check: Callable[[], Awaitable[None]],
+        check_seconds: float = CHECK_SECONDS,
     ) -> None:
         self.feedback = feedback
         self._connection = connection
@@ -72,7 +73,8 @@ class LogStream:
         self._bytes_max = bytes_max
         self._check = check
         self._loop = asyncio.get_running_loop()
-        self._check_at = self._loop.time() + CHECK_SECONDS
+        self._check_seconds = check_seconds
+        self._check_at = self._loop.time() + check_seconds
         # A server begins to count at what was acknowledged, which may lie before `after`.
         self._end = self._idle_at = max(after, feedback.flushed)
         self._untold = True
@@ -132,7 +134,7 @@ class LogStream:
             raise await self._failure()
         if self._loop.time() >= self._check_at:
             await self._check()
-            self._check_at = self._loop.time() + CHECK_SECONDS
+            self._check_at = self._loop.time() + self._check_seconds
 
     async def _failure(self) -> Exception:
         error = await self._connection.failure()

@@ -51,6 +51,7 @@ def create(config: ReplicationConfig, _clock: Clock, _random: Random) -> "Postgr
             synchronous_commit=target.synchronous_commit.value,
             session_replication_role=target.session_replication_role.value,
             drop_columns=config.apply.drop_columns,
+            execute_timeout_seconds=target.settings.execute_timeout_seconds,
         )
     )
 
@@ -61,7 +62,9 @@ class PostgresTarget:
     def __init__(self, config: PostgresTargetConfig) -> None:
         config.validate()
         self._config = config
-        self._sql = Sql(config.conninfo, config.application_name, "the target")
+        self._sql = Sql(
+            config.conninfo, config.application_name, config.execute_timeout_seconds, "target"
+        )
 
     async def open(self) -> None:
         """Find out that the server answers and takes this user.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.errors import ConfigError
 
 LOCK_TIMEOUT_SECONDS: Final = 10.0
@@ -32,7 +33,8 @@ class PostgresTargetConfig:
 
     `session_replication_role`: with `replica` foreign keys and triggers of the target do not fire,
     and deferrable unique constraints are not checked at all. `drop_columns`, `drop_tables`: what
-    the source drops is dropped here too; else it stays, with its values.
+    the source drops is dropped here too; else it stays, with its values. `execute_timeout_seconds`:
+    longest time of one catalog question, outside of the transactions that write.
     """
 
     replication: str
@@ -43,6 +45,7 @@ class PostgresTargetConfig:
     drop_tables: bool = False
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
     idle_in_transaction_seconds: float = IDLE_IN_TRANSACTION_SECONDS
+    execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
 
     def validate(self) -> None:
         """Raises ConfigError."""

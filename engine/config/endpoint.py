@@ -18,10 +18,14 @@ WAL_RETAINED_WARN_BYTES: Final = 10 << 30
 """Log kept on the source that is worth an alarm: a common data disk has 100 GiB, a tenth of it
 leaves time to act."""
 
+PUBLICATION_BYTES_MAX: Final = 63
+"""Of a PostgreSQL name: NAMEDATALEN - 1."""
+
 HEARTBEAT_OFF: Final = 0.0
 
 _ENGINE: Final = Text("a connector's name", re.compile(r"[a-z][a-z0-9_-]{0,39}"))
 _FILE: Final = Text("a path", empty=True)
+_PUBLICATION: Final = Text("a publication's name of at most 63 bytes", empty=True)
 _VARIABLE: Final = Text(
     "the name of an environment variable", re.compile(r"[A-Za-z_][A-Za-z0-9_]*"), empty=True
 )
@@ -110,6 +114,19 @@ class SourceConfig(Section):
         " (PostgreSQL 16+).",
         default=Origin.ANY,
     )
+    publication: str = key(
+        _PUBLICATION,
+        "Publication to read, made by you before the slot. It is checked and never altered or"
+        " dropped: it must hold every selected table, whole. Default: `penstock_<id>`, made, kept"
+        " up and dropped by Penstock.",
+        default="",
+    )
+    publication_inserts: str = key(
+        _PUBLICATION,
+        "The same for the tables of which only inserts are carried (`without_identity`). Default:"
+        " `penstock_<id>_inserts`.",
+        default="",
+    )
     heartbeat_interval_seconds: float = key(
         Duration(1.0, 86400.0, or_zero=True),
         "Time between heartbeats written to the source as logical messages; 0 writes none."
@@ -128,7 +145,22 @@ class SourceConfig(Section):
             raise ConfigError(
                 "source.wal_retained_max", "must be set when the slot may be given up"
             )
+        if gives_up and self.settings.slot_name:
+            raise ConfigError(
+                "source.wal_retained_policy",
+                "cannot be give-up-slot beside SlotName: a slot that is named is never dropped",
+            )
+        self._validate_publications()
         self.settings.validate()
+
+    def _validate_publications(self) -> None:
+        names = {"publication": self.publication, "publication_inserts": self.publication_inserts}
+        for field_name, name in names.items():
+            if len(name.encode()) > PUBLICATION_BYTES_MAX:
+                constraint = f"must have at most {PUBLICATION_BYTES_MAX} bytes"
+                raise ConfigError(f"source.{field_name}", constraint)
+        if self.publication and self.publication == self.publication_inserts:
+            raise ConfigError("source.publication_inserts", "must not be that of `publication`")
 
 
 @dataclass(frozen=True, kw_only=True)

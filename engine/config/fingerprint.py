@@ -25,6 +25,8 @@ def fingerprint_parts(config: ReplicationConfig) -> Mapping[str, str]:
     """The parts by name, readable. `lanes` holds whether foreign keys fire in apply sessions: it
     decides which tables share a lane, and with it which row holds a table's position."""
     source = config.source
+    # Only where one is named: what was stored before these keys existed stays comparable.
+    given = {"publication": source.publication, "inserts": source.publication_inserts}
     return {
         "source engine": source.engine,
         "source database": source.url.database if source.url else "",
@@ -34,6 +36,7 @@ def fingerprint_parts(config: ReplicationConfig) -> Mapping[str, str]:
         "type": config.type,
         "apply mode": config.apply.mode,
         "lanes": f"{LANE_SCHEME} {config.target.session_replication_role}",
+        **{name: text for name, text in given.items() if text},
     }
 
 

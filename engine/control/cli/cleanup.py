@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from engine.config.replication import ReplicationConfig
+from engine.config.replication import RESERVED_SUFFIX, ReplicationConfig
 from engine.contracts import ExclusiveSource, Source, Target, TargetSession
 from engine.control.cli.arguments import File, load
 from engine.control.cli.control_rows import control_session, owner_locked
@@ -112,7 +112,15 @@ def what_goes(config: ReplicationConfig, rows: ControlRows) -> list[str]:
         slot = f"replication slot {config.slot_name}"
         kept = "" if config.slot_is_ours else " stays: it was named in the file"
         lines.append(f"source: {slot}{kept}")
-        lines.append(f"source: publications beginning with {config.object_name}")
+        lines += [
+            f"source: publication {given} stays: it was named in the file"
+            if given
+            else f"source: publication {config.object_name}{suffix}"
+            for given, suffix in (
+                (config.source.publication, ""),
+                (config.source.publication_inserts, RESERVED_SUFFIX),
+            )
+        ]
     lines.append(
         f"target: control rows of {config.id}: {rows.lanes} lanes, {rows.tables} tables,"
         f" {rows.chunks} finished chunks" + ("" if rows.owned else " (it has never run here)")

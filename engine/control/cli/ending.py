@@ -71,6 +71,9 @@ def say_error(outcome: Outcome, log_format: str = "text") -> None:
     typer.echo(f"error: {clean(outcome.reason + remedy)}", err=True)
 
 
-def say_warning(text: str) -> None:
+def say_warning(text: str, log_format: str = "text") -> None:
     """Something the user should know, on standard error."""
+    if log_format == "json":
+        typer.echo(orjson.dumps({"level": "warning", "message": clean(text)}), err=True)
+        return
     typer.echo(f"warning: {clean(text)}", err=True)

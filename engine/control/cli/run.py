@@ -91,10 +91,11 @@ def run(
 def _run(arguments: WorkerArguments) -> int:
     config = load(arguments.file)
     _check(arguments, config)
-    for warning in config.warnings:
-        say_warning(warning)
+    warnings = list(config.warnings)
     if config.no_effect:
-        say_warning(f"no effect yet: {', '.join(config.no_effect)}")
+        warnings.append(f"accepted, but has no effect yet: {', '.join(config.no_effect)}")
+    for warning in warnings:
+        say_warning(warning, arguments.log_format)
     outcome = _watch(arguments, config.id)
     if outcome.exit:
         say_error(outcome, arguments.log_format)

@@ -17,14 +17,23 @@ def test_names_come_from_the_id() -> None:
     assert config.slot == "penstock_my_orders"
     assert config.publications == ("penstock_my_orders",)
     assert config.made == ("penstock_my_orders", "penstock_my_orders_inserts")
-    assert config.user_named == frozenset()
+    assert not config.slot_given
+    assert not config.given(config.publication)
 
 
 def test_given_names_are_kept_and_remembered_as_the_users() -> None:
     config = PostgresSourceConfig.of("o", SECRET, slot="theirs", publication="Their Own")
     assert (config.slot, config.publications) == ("theirs", ("Their Own",))
     assert config.made == ("Their Own",)
-    assert config.user_named == {"theirs", "Their Own"}
+    assert config.slot_given
+    assert config.given("Their Own")
+    assert not config.given(config.insert_only_publication)
+
+
+def test_a_given_slot_of_the_same_name_does_not_make_the_publication_the_users() -> None:
+    config = PostgresSourceConfig.of("o", SECRET, slot="penstock_o")
+    assert config.slot_given
+    assert not config.given(config.publication)
 
 
 def test_the_connection_string_is_never_shown() -> None:
@@ -36,7 +45,11 @@ def test_the_connection_string_is_never_shown() -> None:
     [
         ({"slot": "UPPER"}, "SlotName"),
         ({"slot": "x" * 64}, "SlotName"),
-        ({"publication": "ü" * 32}, "publication"),
+        ({"publication": "ü" * 32}, "source.publication"),
+        (
+            {"publication": "p", "insert_only_publication": "p"},
+            "source.publication_inserts",
+        ),
         ({"heartbeat_seconds": 0}, "heartbeat_seconds"),
         ({"block_bytes_max": 0}, "block_bytes_max"),
     ],
