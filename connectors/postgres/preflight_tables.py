@@ -8,9 +8,13 @@ import asyncpg
 from connectors._sql.quoting import identifier, qualified
 from connectors.postgres.catalog import CONTROL_SCHEMA
 from connectors.postgres.config import PostgresSourceConfig
+from connectors.postgres.publication import EVERYTHING, INSERTS
 from connectors.postgres.sql import Sql
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation, ReplicaIdentity
+
+TABLES_NAMED_MAX: Final = 20
+"""Tables that one sentence names; the statement beside it holds all."""
 
 BLOCKS, WARNS, TELLS = Severity.BLOCKS, Severity.WARNS, Severity.TELLS
 
@@ -24,6 +28,7 @@ async def findings(
     left_out = await sql.fetch("looking for tables left out", _UNLOGGED, CONTROL_SCHEMA)
     found = [_identity(relation, config) for relation in relations]
     found += [one for row in rows for check in _CHECKS for one in check(row, config)]
+    found += _owners(rows, config, relations)
     found += [_unlogged(row[0], row[1]) for row in left_out]
     return [finding for finding in found if finding is not None]
 
@@ -44,15 +49,48 @@ def _identity(relation: Relation, config: PostgresSourceConfig) -> Finding | Non
     )
 
 
-def _owner(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Finding]:
-    if row["owned"] or config.publication_given:
-        return ()
-    text = f"{row['qualified']} belongs to {row['owner']}: only its owner can publish it"
+def _owners(
+    rows: Sequence[asyncpg.Record], config: PostgresSourceConfig, relations: Sequence[Relation]
+) -> Sequence[Finding]:
+    """A finding for each publication that the role cannot make itself."""
+    nothing = ReplicaIdentity.NOTHING
+    without = {relation.id for relation in relations if relation.replica_identity is nothing}
+    main = [row for row in rows if row["oid"] not in without]
+    inserts = [row for row in rows if row["oid"] in without]
+    found = []
+    if not config.publication_given:
+        found.append(_owner(main, "publication", config.publication, EVERYTHING))
+    if config.insert_only and not config.insert_only_publication_given:
+        name = config.insert_only_publication
+        found.append(_owner(inserts, "publication_inserts", name, INSERTS))
+    return [one for one in found if one is not None]
+
+
+def _owner(rows: Sequence[asyncpg.Record], key: str, name: str, publishes: str) -> Finding | None:
+    """The narrowest way out needs no right on the tables beyond reading them: their owner makes the
+    publication, and the file names it."""
+    foreign = [row for row in rows if not row["owned"]]
+    if not foreign:
+        return None
+    owners = sorted({row["owner"] for row in foreign})
+    role = identifier(foreign[0]["role"])
+    theirs = identifier(name.replace("penstock_", "for_penstock_", 1))
+    tables = ", ".join(qualified(row["schema"], row["name"]) for row in rows)
+    who = f"{owners[0]} or a superuser" if len(owners) == 1 else "a superuser"
     remedy = (
-        f"GRANT {identifier(row['owner'])} TO {identifier(row['role'])},"
-        " or make the publication as its owner and give its name"
+        f"CREATE PUBLICATION {theirs} FOR TABLE {tables}"
+        f" WITH (publish = '{publishes}', publish_via_partition_root = true);\n"
+        f"run that as {who}, then write {key} = {theirs} into [source]\n"
+        f"or, which also lets the role alter these tables:"
+        f" GRANT {', '.join(map(identifier, owners))} TO {role}"
     )
-    return (Finding("owner", BLOCKS, text, remedy, row["qualified"]),)
+    names = [row["qualified"] for row in foreign[:TABLES_NAMED_MAX]]
+    more = f" and {len(foreign) - len(names)} more" if len(foreign) > len(names) else ""
+    text = (
+        f"role {foreign[0]['role']} may not publish {', '.join(names)}{more}: only the owner may"
+        f" ({', '.join(owners)})"
+    )
+    return Finding("owner", BLOCKS, text, remedy)
 
 
 def _readable(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Finding]:
@@ -100,7 +138,6 @@ def _unlogged(schema: str, name: str) -> Finding:
 
 
 _CHECKS: Final[Sequence[Callable[[asyncpg.Record, PostgresSourceConfig], Sequence[Finding]]]] = (
-    _owner,
     _readable,
     _row_security,
     _partitions,
@@ -108,7 +145,7 @@ _CHECKS: Final[Sequence[Callable[[asyncpg.Record, PostgresSourceConfig], Sequenc
 )
 
 _TABLES: Final = """
-SELECT n.nspname::text AS schema, c.relname::text AS name,
+SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
   n.nspname || '.' || c.relname AS qualified,
   c.relkind = 'p' AS partitioned, current_user::text AS role,
   pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,

@@ -91,6 +91,45 @@ async def test_a_role_without_rights_is_told_what_to_grant(private_cluster: obje
     await source.close()
 
 
+async def test_the_owners_publication_is_all_that_a_reading_role_needs(
+    private_cluster: object,
+) -> None:
+    """The remedies as they are printed, run by who they name; nothing wider is granted."""
+    cluster: Cluster = private_cluster()  # type: ignore[operator]
+    database = Database.create(cluster, "narrow")
+    database.execute(
+        "CREATE ROLE boss LOGIN; GRANT CREATE ON DATABASE narrow TO boss;"
+        "CREATE SCHEMA s AUTHORIZATION boss; CREATE ROLE app LOGIN REPLICATION;"
+        'SET ROLE boss; CREATE TABLE s.t (id int PRIMARY KEY); CREATE TABLE s."Odd" (id int)'
+    )
+    options: dict[str, object] = {"insert_only": True, "capture_ddl": False}
+    dsn = cluster.dsn("narrow", user="app")
+    source = PostgresSource(PostgresSourceConfig.of("narrow", dsn, **options), SystemClock())
+    await source.open()
+    relations = await source.relations()
+    found = [f for f in await source.preflight(relations) if f.severity is Severity.BLOCKS]
+    await source.close()
+    owners = [finding for finding in found if finding.check == "owner"]
+    with psycopg.connect(cluster.dsn("narrow", user="boss"), autocommit=True) as boss:
+        for finding in owners:
+            statement, where, _ = finding.remedy.splitlines()
+            boss.execute(statement.encode())
+            assert "run that as boss or a superuser" in where
+            key, _, name = where.removesuffix(" into [source]").rpartition("write ")[2].split()
+            options[{"publication_inserts": "insert_only_publication"}.get(key, key)] = name[1:-1]
+    database.execute(next(f.remedy for f in found if f.check == "select"))
+    database.execute('GRANT SELECT ON s."Odd" TO app')
+
+    source = PostgresSource(PostgresSourceConfig.of("narrow", dsn, **options), SystemClock())
+    await source.open()
+    assert blocking(await source.preflight(relations)) == set()
+    with_key = [r.table for r in relations if r.name == "t"]
+    without = [r.table for r in relations if r.name != "t"]
+    assert (await source.attach(with_key, without)).created
+    await source.detach()
+    await source.close()
+
+
 async def test_a_server_that_cannot_stream_is_told_what_to_set(private_cluster: object) -> None:
     cluster: Cluster = private_cluster(  # type: ignore[operator]
         settings={"wal_level": "replica", "max_replication_slots": 0, "wal_sender_timeout": "1s"}
