@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { REVISION = 1, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
+enum { REVISION = 2, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
 
 static uint32_t
 read_u32(const unsigned char *at)
@@ -105,7 +105,7 @@ read_change(RowReader *self, PyObject *message)
             goto unexpected;
     }
     if (self->has_new) {
-        new_row = read_tuple(self, data, size, &at, 0, self->full ? old_row : NULL);
+        new_row = read_tuple(self, data, size, &at, 0, old_row);
         if (new_row == NULL)
             goto unexpected;
     }

@@ -14,7 +14,7 @@ from engine.model.change import Change, Event
 from engine.model.relation import Relation
 from engine.model.value import Row, Unchanged
 
-REVISION: Final = 1
+REVISION: Final = 2
 """What the twins expect; another build is left alone."""
 
 PURE_PYTHON: Final = "PENSTOCK_PURE_PYTHON"

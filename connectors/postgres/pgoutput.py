@@ -32,8 +32,8 @@ from engine.model.relation import Relation
 MESSAGE_PREFIX: Final = b"penstock"
 """Prefix of the logical messages that are ours; others belong to somebody else."""
 
-_BEGIN: Final = struct.Struct(">cQqI")
-_COMMIT: Final = struct.Struct(">cBQQq")
+_BEGIN: Final = "cQqI"
+_COMMIT: Final = "cBQQq"
 _TRUNCATE: Final = struct.Struct(">cIB")
 _MESSAGE: Final = struct.Struct(">cBQ")
 _CASCADE: Final = 1
@@ -63,6 +63,8 @@ class PgOutputDecoder:
         """Commit time of the newest transaction, on the server's clock; 0 before the first."""
         self._seen: dict[int, Relation] = {}
         self._start = start
+        self._unpack_begin = struct.Struct(f">{start}x{_BEGIN}").unpack
+        self._unpack_commit = struct.Struct(f">{start}x{_COMMIT}").unpack
         self._xid = xid
         self._versions = RelationVersions(known)
         self._told: TableTold | None = None
@@ -72,15 +74,13 @@ class PgOutputDecoder:
         self._uncounted = 0
         self._cut = False
         """Whether a part of the open transaction was taken: then its end must be told."""
-        self._messages: dict[int, Callable[[bytes], None]] = {
-            ord("B"): self._begin,
-            ord("C"): self._commit,
-            ord("R"): self._relation,
-            ord("T"): self._truncate,
-            ord("M"): self._message,
-            ord("O"): self._ignore,
-            ord("Y"): self._ignore,
-            ord("A"): self._stray_abort,
+        self._messages: dict[bytes, Callable[[bytes], None]] = {
+            b"R": self._relation,
+            b"T": self._truncate,
+            b"M": self._message,
+            b"O": self._ignore,
+            b"Y": self._ignore,
+            b"A": self._stray_abort,
         }
 
     @property
@@ -145,17 +145,26 @@ class PgOutputDecoder:
 
     def _control(self, data: bytes) -> None:
         """Anything but a row of a known relation."""
-        data = data[self._start :]
-        handle = self._messages.get(data[0] if data else -1)
+        start = self._start
+        kind = data[start : start + 1]
         try:
-            if handle is None:
-                self._refuse(data)
-            handle(data)
+            if kind == b"B":
+                self._begin(data)
+            elif kind == b"C":
+                self._commit(data)
+            else:
+                self._rare(kind, data[start:])
         except (struct.error, IndexError, ValueError) as exc:
-            raise self._error(f"malformed {data[:1]!r} message") from exc
+            raise self._error(f"malformed {kind!r} message") from exc
+
+    def _rare(self, kind: bytes, data: bytes) -> None:
+        handle = self._messages.get(kind)
+        if handle is None:
+            self._refuse(data)
+        handle(data)
 
     def _begin(self, data: bytes) -> None:
-        _, final, time_us, xid = _exactly(_BEGIN, data)
+        _, final, time_us, xid = self._unpack_begin(data)
         if self._part is not None:
             raise self._error("a transaction begins inside another")
         self._xid = widen_xid(xid, self._xid)
@@ -166,7 +175,7 @@ class PgOutputDecoder:
         self._versions.begin()
 
     def _commit(self, data: bytes) -> None:
-        _, _, commit, end, _ = _exactly(_COMMIT, data)
+        _, _, commit, end, _ = self._unpack_commit(data)
         part = self._opened("Commit")
         if commit != part.transaction.coordinate:
             raise self._error("a commit does not belong to the transaction that began")
@@ -258,8 +267,3 @@ class PgOutputDecoder:
         ordinal = part.first + len(part.events) - self._uncounted
         where = f"{lsn_text(part.transaction.coordinate)}+{ordinal}"
         return DecodeError(f"{what}, at {where}", context={"position": where})
-
-
-def _exactly(layout: struct.Struct, data: bytes) -> tuple[int, ...]:
-    values: tuple[int, ...] = layout.unpack(data)
-    return values

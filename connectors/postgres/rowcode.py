@@ -127,7 +127,7 @@ def _plain_actions(relation: Relation, at: int) -> dict[bytes, Action]:
         old, end = read.old(data, at, full)
         if data[end : end + 1] != b"N":
             raise read.error("its new row is missing")
-        row, end = read.new(data, end + 1, old if full else None)
+        row, end = read.new(data, end + 1, old)
         read.finish(data, end)
         return Change(UPDATE, relation, row, old)
 
@@ -171,7 +171,8 @@ class _Reader:
         return tuple(values), end
 
     def new(self, data: bytes, at: int, old: Row | None) -> tuple[Row, int]:
-        """A new row; what it leaves unchanged is taken from a full old row."""
+        """A new row; what it leaves unchanged is taken from the old row, as far as that was sent: a
+        full one has everything, a key tuple a key that is stored apart from its row."""
         values, end = self._values(data, at)
         if old is not None and UNCHANGED in values:
             values = [old[i] if value is UNCHANGED else value for i, value in enumerate(values)]

@@ -180,10 +180,12 @@ class LogStream:
 
 def _overhead(parts: list[Part]) -> int:
     """Memory of the objects beside the bytes, from a sample of the rows."""
-    events = columns = 0
+    count = columns = skip = 0
     for part in parts:
-        events += len(part.events)
-        for event in part.events[::_SAMPLE]:
+        events = part.events
+        for event in events[skip::_SAMPLE]:
             if isinstance(event, Change):
                 columns += len(event.relation.columns) * _SAMPLE
-    return events * _EVENT_BYTES + columns * _VALUE_BYTES
+        skip = (skip - len(events)) % _SAMPLE
+        count += len(events)
+    return count * _EVENT_BYTES + columns * _VALUE_BYTES

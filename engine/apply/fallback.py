@@ -99,6 +99,7 @@ class RowByRow:
 
     async def apply(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
         """Make the batch durable as far as the policy says. False: the lane was stopped."""
+        batch.take_apart()
         backoff = Backoff(BUSY, self._clock, self._random)
         while True:
             try:

@@ -17,7 +17,7 @@ from engine.apply.suspension import Suspension
 from engine.model.change import Change, Event, SchemaChanged, Transaction, Truncate
 from engine.model.position import Position
 from engine.model.relation import TableName
-from engine.model.segment import Mark, Segment
+from engine.model.segment import Mark, Segment, apart
 from engine.model.state import Fence
 from engine.spool import Spool, Spooled, SpoolFullError
 
@@ -66,6 +66,10 @@ class LaneBatch:
     @property
     def position(self) -> Position:
         return self.segments[-1].position
+
+    def take_apart(self) -> None:
+        """Leave segments of one transaction each, which tell every event's position."""
+        self.segments = apart(self.segments)
 
     def fences(self, position: Position | None) -> list[Fence]:
         return [checkpoint.fence(position) for checkpoint in self.touched]
@@ -117,6 +121,8 @@ class Lane:
 
     def offer(self, segment: Segment) -> int:
         """Queue a segment; returns the bytes kept of it (0: all of it was applied before)."""
+        if self._single and len(segment.members) > 1:
+            return sum([self.offer(piece) for piece in segment.pieces()])
         if self.stopped and self._all_stopped(segment):
             return 0
         if self._replayed(segment):
@@ -196,11 +202,14 @@ class Lane:
             size -= sum([segment.size for segment in back])
         self.size -= size
         self.rows -= rows
-        self.sift(segments)
+        if self.stopped or self.admit is not None:
+            segments = apart(segments)
+            self.sift(segments)
         return self.batch(segments, rows, size)
 
     def sift(self, segments: Sequence[Segment]) -> None:
-        """Leave in segments what is neither of stopped tables nor in the chunks of a load."""
+        """Leave in segments, of one transaction each, what is neither of stopped tables nor in the
+        chunks of a load."""
         if self.stopped:
             _filter(self._of_flowing, segments)
         if self.admit is not None:
@@ -222,7 +231,7 @@ class Lane:
         while self.segments and size > size_kept:
             segment = self.segments.pop()
             size -= segment.size
-            moved.appendleft(segment)
+            moved.extendleft(reversed(apart([segment])))
         freed = 0
         self.spool = spool
         while moved and _spilled(spool, moved[0]):
@@ -280,6 +289,13 @@ class Lane:
     def caught_up(self) -> None:
         """The stream has passed every snapshot that the lane's tables were loaded at."""
         self.admit = None
+
+    @property
+    def _single(self) -> bool:
+        """Whether segments must hold one transaction each: something is decided for each event, or
+        they are written down."""
+        apart = self.spool is not None or self.suspension is not None
+        return apart or bool(self.stopped or self._replaying)
 
     @property
     def waiting(self) -> bool:

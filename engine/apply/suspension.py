@@ -28,7 +28,8 @@ class Suspension:
         if self.lost:
             return
         try:
-            self._spool.put(segment.transaction, segment.events, segment.ordinals, segment.end)
+            for piece in segment.pieces():
+                self._spool.put(piece.transaction, piece.events, piece.ordinals, piece.end)
         except SpoolFullError:
             self.lost = True
             self._spool.clear()

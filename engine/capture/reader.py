@@ -95,7 +95,10 @@ class Reader:
         """Give transactions their running number; drop what was dispatched before."""
         kept: list[Part] = []
         for part in block.parts:
-            if self._adopt(part) and _trim(part, self.passed):
+            if self._current is None and part.end is not None and part.first == 1:
+                if self._whole(part):
+                    kept.append(part)
+            elif self._adopt(part) and _trim(part, self.passed):
                 kept.append(part)
                 self._note(part)
         block.parts = kept
@@ -104,6 +107,17 @@ class Reader:
                 self.passed = block.idle
             else:
                 block.idle = None  # a transaction cut by the last break is still to be ended
+
+    def _whole(self, part: Part) -> bool:
+        """What the next three come to for a transaction in one part: most are short."""
+        transaction = part.transaction
+        if self.passed.covers(transaction.coordinate, 1):
+            return False
+        self._number += 1
+        transaction.number = self._number
+        assert part.end is not None
+        self.passed = part.end
+        return True
 
     def _adopt(self, part: Part) -> bool:
         """Tie the part to its transaction; False when that was dispatched whole."""

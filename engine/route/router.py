@@ -3,7 +3,7 @@
 The hot path: one pass over a part's events, no await, no allocation per row beyond list slots.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from engine.errors import InvariantError
@@ -18,7 +18,7 @@ from engine.model.change import (
 )
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
-from engine.model.segment import Mark, Segment
+from engine.model.segment import Mark, Member, Segment
 
 
 class LaneInbox(Protocol):
@@ -44,12 +44,20 @@ class Ledger(Protocol):
 
 
 class _Share:
-    __slots__ = ("events", "inbox", "ordinals")
+    """What one lane gets of a stretch."""
+
+    __slots__ = ("events", "inbox", "numbers", "ordinals")
 
     def __init__(self, inbox: LaneInbox) -> None:
         self.inbox = inbox
         self.events: list[Event] = []
         self.ordinals: list[int] = []
+        self.numbers: list[int] = []
+
+    def add(self, event: Event, ordinal: int, number: int) -> None:
+        self.events.append(event)
+        self.ordinals.append(ordinal)
+        self.numbers.append(number)
 
 
 class Router:
@@ -80,8 +88,8 @@ class Router:
         events = sum([len(part.events) for part in block.parts])
         share = block.size // events if events else 0
         held = 0
-        for part in block.parts:
-            held += self._route_part(part, share)
+        for stretch in self._stretches(block.parts):
+            held += self._route_stretch(stretch, share)
         if block.idle is not None:
             if self._open is not None:
                 raise InvariantError("an idle position inside an open transaction")
@@ -89,24 +97,31 @@ class Router:
         self._release(block.size - held)
         return events
 
-    def _route_part(self, part: Part, share: int) -> int:
+    def _stretches(self, parts: Sequence[Part]) -> Sequence[Sequence[Part]]:
+        """Whole transactions together, which then cost little each; a part of one alone."""
+        first = 1 if self._open is not None else 0
+        last = len(parts) - (1 if parts and parts[-1].end is None else 0)
+        cuts = (parts[:first], parts[first:last], parts[max(first, last) :])
+        return [stretch for stretch in cuts if stretch]
+
+    def _route_stretch(self, parts: Sequence[Part], share: int) -> int:
+        """Whole transactions, or one part of one."""
         mark = self._open
         if mark is None:
-            mark = self._ledger.begin(part.transaction.committed_at_us)
-        held = 0
-        if part.events:
-            relation = _only_relation(part.events)
-            if relation is not None:
-                held = self._hand_whole(part, relation, mark, share)
-            else:
-                held = self._hand_shares(part, mark, share)
-        if part.end is None:
+            mark = self._ledger.begin(parts[0].transaction.committed_at_us)
+        last = parts[-1]
+        relation = _only_relation(last.events) if len(parts) == 1 else None
+        if relation is not None:
+            held = self._hand_whole(last, relation, mark, share)
+        else:
+            held = self._hand_shares(parts, mark, share)
+        if last.end is None:
             self._open = mark
             return held
         self._open = None
         if self.whole is not None and not held:
-            self.whole.close(mark, part.transaction, part.end)
-        self._ledger.finish(mark, part.end)
+            self.whole.close(mark, last.transaction, last.end)
+        self._ledger.finish(mark, last.end)
         return held
 
     def _hand_whole(self, part: Part, relation: Relation, mark: Mark, share: int) -> int:
@@ -119,18 +134,43 @@ class Router:
             Segment(mark, part.transaction, part.events, ordinals, share * count, part.end)
         )
 
-    def _hand_shares(self, part: Part, mark: Mark, share: int) -> int:
+    def _hand_shares(self, parts: Sequence[Part], mark: Mark, share: int) -> int:
         shares: dict[int, _Share] = {}
-        self._split(part, shares)
+        for number, part in enumerate(parts):
+            relation = _only_relation(part.events)
+            if relation is None:
+                self._split(part, number, shares)
+            else:
+                self._extend(part, number, relation, shares)
+        members = [Member(part.transaction, part.end) for part in parts]
         held = 0
         for piece in shares.values():
-            size = share * len(piece.events)
+            transaction, size = members[piece.numbers[-1]].transaction, share * len(piece.events)
             held += piece.inbox.offer(
-                Segment(mark, part.transaction, piece.events, piece.ordinals, size, part.end)
+                Segment(
+                    mark,
+                    transaction,
+                    piece.events,
+                    piece.ordinals,
+                    size,
+                    parts[-1].end,
+                    members,
+                    piece.numbers,
+                )
             )
         return held
 
-    def _split(self, part: Part, shares: dict[int, _Share]) -> None:
+    def _extend(
+        self, part: Part, number: int, relation: Relation, shares: dict[int, _Share]
+    ) -> None:
+        share = self._share(self._inbox(relation), shares)
+        if share is not None:
+            count = len(part.events)
+            share.events += part.events
+            share.ordinals += range(part.first, part.first + count)
+            share.numbers += [number] * count
+
+    def _split(self, part: Part, number: int, shares: dict[int, _Share]) -> None:
         ordinal = part.first
         last: Relation | None = None
         share: _Share | None = None
@@ -143,15 +183,18 @@ class Router:
                 if share is not None:
                     share.events.append(event)
                     share.ordinals.append(ordinal)
+                    share.numbers.append(number)
                 ordinal += 1
             elif isinstance(event, Truncate):
-                self._split_truncate(event, ordinal, shares)
+                self._split_truncate(event, ordinal, number, shares)
                 ordinal += 1
             elif isinstance(event, SchemaChanged):
-                self._split_schema(event, ordinal - 1, shares)
+                self._split_schema(event, ordinal - 1, number, shares)
                 last = None
 
-    def _split_truncate(self, event: Truncate, ordinal: int, shares: dict[int, _Share]) -> None:
+    def _split_truncate(
+        self, event: Truncate, ordinal: int, number: int, shares: dict[int, _Share]
+    ) -> None:
         """One statement becomes one per lane; tables tied by foreign keys share a lane. The log
         names every table that was emptied, so nothing may cascade: on the target that would reach
         tables of other lanes, at another time than theirs, and tables that are not carried."""
@@ -161,17 +204,18 @@ class Router:
             if share is not None:
                 by_lane.setdefault(id(share), (share, []))[1].append(relation)
         for share, relations in by_lane.values():
-            share.events.append(Truncate(tuple(relations), restart_identity=event.restart_identity))
-            share.ordinals.append(ordinal)
+            truncate = Truncate(tuple(relations), restart_identity=event.restart_identity)
+            share.add(truncate, ordinal, number)
 
-    def _split_schema(self, event: SchemaChanged, ordinal: int, shares: dict[int, _Share]) -> None:
+    def _split_schema(
+        self, event: SchemaChanged, ordinal: int, number: int, shares: dict[int, _Share]
+    ) -> None:
         for relation in (event.before, event.after):
             if relation is not None:
                 self._by_relation.pop(relation.id, None)
         share = self._share(self._lane_of(event.table), shares)
         if share is not None:
-            share.events.append(event)
-            share.ordinals.append(ordinal)
+            share.add(event, ordinal, number)
         elif event.exact and event.after is not None and self.noticed is not None:
             self.noticed()
 
@@ -193,6 +237,8 @@ class Router:
 
 def _only_relation(events: list[Event]) -> Relation | None:
     """The relation of every event, when all are row changes of one version."""
+    if not events:
+        return None
     first = events[0]
     if first.__class__ is not Change:
         return None

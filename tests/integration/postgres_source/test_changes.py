@@ -99,6 +99,21 @@ async def test_what_the_log_leaves_out_of_an_update_is_unchanged(
     ]
 
 
+async def test_a_key_that_the_log_leaves_out_of_an_update_is_taken_from_the_old_one(
+    source_database: Database, connect: Connect
+) -> None:
+    """A key of over 2 KB is stored apart from its row, and is not sent again with the new one."""
+    source_database.execute(
+        "CREATE TABLE t (id text PRIMARY KEY, a text);"
+        "ALTER TABLE t ALTER id SET STORAGE EXTERNAL; INSERT INTO t VALUES (repeat('x', 2500), 'a')"
+    )
+    client = await connect(source_database)
+    await client.attach("t")
+    source_database.execute("UPDATE t SET a = 'b'")
+    key = b"x" * 2500
+    assert list(map(texts, await client.rows())) == [(UPDATE, (key, b"b"), (key, UNCHANGED))]
+
+
 async def test_a_table_without_identity_is_carried_with_its_inserts_and_never_hurt(
     source_database: Database, connect: Connect
 ) -> None:

@@ -20,7 +20,7 @@ from engine.errors import PenstockError
 from engine.model.change import DELETE, INSERT, UPDATE, Change, Event, SchemaChanged, Transaction
 from engine.model.position import LogPosition
 from engine.model.relation import Relation, TableName
-from engine.model.segment import Mark, Segment
+from engine.model.segment import Mark, Member, Segment
 from engine.model.state import LaneRow, RejectedRow, TableRecord
 from engine.spool import Spool, SpoolBudget
 from tests.simulation.seams import SimulatedDisk
@@ -67,6 +67,21 @@ def segment(
     end = LogPosition(100 * number + 10) if ends else None
     transaction = Transaction(100 * number, xid=number)
     return Segment(Mark(), transaction, list(events), ordinals, size, end)
+
+
+def stretch(*segments: Segment) -> Segment:
+    """What the router makes of whole transactions that one lane gets in one block."""
+    numbers = [n for n, one in enumerate(segments) for _ in one.events]
+    return Segment(
+        Mark(),
+        segments[numbers[-1]].transaction,
+        [event for one in segments for event in one.events],
+        [ordinal for one in segments for ordinal in one.ordinals],
+        sum([one.size for one in segments]),
+        segments[-1].end,
+        [Member(one.transaction, one.end) for one in segments],
+        numbers,
+    )
 
 
 @dataclass

@@ -11,7 +11,7 @@ from engine.model.position import LogPosition
 from engine.model.segment import Segment
 from engine.model.state import TableState
 from engine.model.value import UNCHANGED
-from tests.unit.apply.bench import Bench, accounts, copies, insert, segment, update
+from tests.unit.apply.bench import Bench, accounts, copies, insert, segment, stretch, update
 
 ACCOUNTS, COPIES = accounts(), copies()
 A, K = ACCOUNTS.relation, COPIES.relation
@@ -59,6 +59,22 @@ async def test_a_stopped_table_stands_before_the_refused_row() -> None:
     assert bench.checkpoint(ACCOUNTS).position == "0/64+2"
     record = bench.record(ACCOUNTS)
     assert (record.state, record.position) == (TableState.SUSPENDED, "0/64+2")
+
+
+async def test_a_refused_row_is_found_within_a_stretch_of_transactions() -> None:
+    bench = Bench([accounts()])
+    whole = stretch(segment(1, *rows(1)), segment(2, *rows(2), BAD), segment(3, *rows(3)))
+    async with bench.session() as session:
+        assert not await replay(bench, session, whole)
+    assert len(bench.rows(ACCOUNTS)) == 2
+    assert bench.checkpoint(ACCOUNTS).position == "0/C8+1"
+    waiting = bench.lane.suspension
+    assert waiting is not None
+    found: list[tuple[int, list[Event]]] = []
+    while (oldest := waiting.oldest()) is not None:
+        found.append((oldest.transaction.xid, oldest.events))
+        waiting.drop()
+    assert found == [(2, [BAD]), (3, rows(3))]
 
 
 async def test_what_waits_begins_with_the_refused_row() -> None:

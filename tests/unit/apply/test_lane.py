@@ -10,6 +10,7 @@ from engine.model.relation import Column, ColumnType, Relation, TableName
 from engine.model.segment import Mark, Segment
 from engine.spool import Spool, SpoolBudget
 from tests.simulation.seams import SimulatedDisk
+from tests.unit.apply.bench import stretch
 
 A, B, C = (
     Relation(n, "public", name, (Column("id", ColumnType("bytes")),), key=(0,))
@@ -70,6 +71,26 @@ def test_what_the_checkpoint_covers_is_dropped_and_nothing_behind_it() -> None:
     segment = part(1, [row(A, b"1"), row(A, b"2"), row(A, b"3")])
     assert lane.offer(segment) == 10
     assert taken(lane) == [row(A, b"3")]
+
+
+def test_of_a_stretch_only_the_transactions_that_are_covered_are_dropped() -> None:
+    lane = lane_of(A, start=LogPosition(110))
+    whole = stretch(part(1, [row(A, b"1")]), part(2, [row(A, b"2")]), part(3, [row(A, b"3")]))
+    assert lane.offer(whole) == 20
+    assert whole.mark.pending == 2
+    assert taken(lane) == [row(A, b"2"), row(A, b"3")]
+
+
+def test_a_stretch_goes_to_disk_transaction_by_transaction() -> None:
+    lane = lane_of(A)
+    whole = stretch(part(1, [row(A, b"1")]), part(2, [row(A, b"2")]))
+    lane.offer(whole)
+    assert lane.spill(spool(), 0) == 20
+    assert whole.mark.pending == 2
+    batch = lane.take(1, SIZE)
+    assert batch is not None
+    assert batch.events == [row(A, b"1")]
+    assert batch.position == LogPosition(110)
 
 
 def test_a_segment_applied_before_leaves_no_piece_behind() -> None:

@@ -8,6 +8,7 @@ from engine.checkpoint.frontier import Frontier
 from engine.model.change import INSERT, Block, Change, Event, Part, Transaction, Truncate
 from engine.model.position import LogPosition
 from engine.model.relation import Column, ColumnType, Relation, TableName
+from engine.model.segment import apart
 from engine.route.router import Router
 
 RELATIONS = [
@@ -30,7 +31,7 @@ def insert(relation: Relation, number: int) -> Change:
 def drained(lane: Lane) -> list[tuple[Event, int]]:
     found: list[tuple[Event, int]] = []
     while (batch := lane.take(1000, 1 << 30)) is not None:
-        for segment in batch.segments:
+        for segment in apart(batch.segments):
             found += zip(segment.events, segment.ordinals, strict=True)
     return found
 
@@ -40,10 +41,12 @@ def drained(lane: Lane) -> list[tuple[Event, int]]:
     st.lists(st.lists(st.lists(st.integers(0, 4), max_size=6), min_size=1, max_size=3), max_size=6),
     st.integers(0, 6),
     st.integers(0, 8),
+    st.sets(st.integers(0, 17)),
 )
 def test_every_selected_event_reaches_its_lane_once_in_order_with_its_ordinal(
-    transactions: list[list[list[int]]], covered: int, within: int
+    transactions: list[list[list[int]]], covered: int, within: int, cuts: set[int]
 ) -> None:
+    """Whatever parts a block holds: one, or a stretch of transactions with pieces at its ends."""
     start = LogPosition(covered * 10, within)
     frontier = Frontier(LogPosition(0))
     by_table = lanes(start)
@@ -56,6 +59,7 @@ def test_every_selected_event_reaches_its_lane_once_in_order_with_its_ordinal(
     router = Router(by_table.get, frontier, release)
     expected: dict[TableName, list[tuple[str, int]]] = {r.table: [] for r in SELECTED}
     total = 0
+    waiting: list[Part] = []
     for number, parts in enumerate(transactions, 1):
         transaction = Transaction(number * 10)
         ordinal = 0
@@ -75,8 +79,13 @@ def test_every_selected_event_reaches_its_lane_once_in_order_with_its_ordinal(
                         word = "truncate" if kind == 4 else "insert"
                         expected[relation.table].append((word, ordinal))
             end = LogPosition(number * 10 + 5) if index == len(parts) - 1 else None
-            total += 100
-            router.route(Block([Part(transaction, first, events, end)], 100))
+            waiting.append(Part(transaction, first, events, end))
+            if number * 3 + index in cuts:
+                total += 100
+                router.route(Block(waiting, 100))
+                waiting = []
+    total += 100
+    router.route(Block(waiting, 100))
     held = sum(lane.size for lane in by_table.values())
     assert released + held == total
     for table, lane in by_table.items():
