@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors._sql.quoting import identifier
-from connectors.postgres.passthrough import TEXT, Passage, judge
+from connectors.postgres.passthrough import REGCLASS, TEXT, Passage, judge
 from connectors.postgres.target_table import WRITABLE_KINDS, TargetColumn, TargetTable
 from engine.errors import SchemaMismatchError
 from engine.model.relation import Column, Format, Relation
@@ -157,4 +157,16 @@ def _binding(
     if passage is Passage.CAST:
         through = to_target if binary else f"::{column.type.name}{to_target}"
         return column.type.oid, to_target, column.type.name if binary else "text", through
-    return other.type.oid, "", other.cast if binary else "text", "" if binary else to_target
+    if binary:
+        return other.type.oid, "", other.cast, ""
+    return other.type.oid, "", "text", _from_text(other)
+
+
+def _from_text(column: TargetColumn) -> str:
+    """What makes a staged text what the type's input function makes of it.
+
+    There is a cast from text to regclass, which does not know the name of no relation, `-`; there
+    is none from bpchar, so from that the server goes by way of the input function.
+    """
+    regclass = column.type.oid == REGCLASS or column.type.definition.startswith("domain(regclass")
+    return f"{'::bpchar' if regclass else ''}::{column.cast}"

@@ -17,6 +17,12 @@ REG_TYPES: Final = frozenset({24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089
 """regproc, regprocedure, regoper, regoperator, regclass, regtype, regconfig, regdictionary,
 regnamespace, regrole, regcollation: in binary form a number that means nothing elsewhere."""
 
+ONE_WAY_TYPES: Final = frozenset({22, 30, 3615})
+"""int2vector, oidvector, tsquery: the empty value is sent in binary form and no server takes that
+form back (22P03, XX000), at any depth."""
+
+_TEXT_ONLY: Final = REG_TYPES | ONE_WAY_TYPES
+
 
 def type_query(oids: Iterable[int]) -> str:
     """The query for these types; its rows go to `TypeFacts.add`."""
@@ -70,9 +76,10 @@ class TypeFacts:
         return row is None or bool(row["send"])
 
     def unsendable(self, oid: int) -> bool:
-        """Whether a part of it, at any depth, breaks a binary stream or loses its meaning there."""
+        """Whether a part of it, at any depth, breaks a binary stream, loses its meaning there, or
+        has values that no server takes back."""
         return any(
-            row["oid"] in REG_TYPES or (depth and not row["send"])
+            row["oid"] in _TEXT_ONLY or (depth and not row["send"])
             for depth, row in self._walk(oid, 0)
         )
 
@@ -91,7 +98,7 @@ class TypeFacts:
             return f"enum({json.dumps(row['labels'], ensure_ascii=False)})"
         if row["kind"] == "c":
             parts = [f"{json.dumps(a[0], ensure_ascii=False)} {a[2]}{self._nested(a[1])}"
-                     for a in row["attributes"]]  # fmt: skip
+                     for a in row["attributes"] or ()]  # fmt: skip
             return f"composite({', '.join(parts)})"
         if row["kind"] == "d":
             rules = " ".join(["not null"] * row["not_null"] + row["checks"])

@@ -40,7 +40,7 @@ def create(source: Database, target: Database) -> Sequence[tuple[str, Case]]:
         base = case.element if isinstance(case, ArrayCase) else case
         if base.since > version or base.declaration in missing:
             continue
-        if not _available(base, source, target) or not _fill(source, f"t{n}", case, base):
+        if not _available(base, source, target) or not _fill(source, f"t{n}", case, base, version):
             missing.add(base.declaration)
             continue
         made[f"t{n}"] = case
@@ -52,10 +52,11 @@ def _available(case: TypeCase, *databases: Database) -> bool:
     return not case.extension or all(database.execute(query) for database in databases)
 
 
-def _fill(source: Database, table: str, case: Case, base: TypeCase) -> bool:
+def _fill(source: Database, table: str, case: Case, base: TypeCase, version: int) -> bool:
     """False when this server was built without the type (xml)."""
-    setup = f"CREATE EXTENSION {base.extension};" if base.extension else base.setup
-    rows = ", ".join(f"({n}, {text})" for n, text in enumerate(case.expressions))
+    extension = f"CREATE EXTENSION IF NOT EXISTS {base.extension}"
+    setup = extension if base.extension else base.setup
+    rows = ", ".join(f"({n}, {text})" for n, text in enumerate(case.expressions(version)))
     create = f"CREATE TABLE {table} (k int PRIMARY KEY, v {case.declaration})"
     first = case is base and setup
     try:
@@ -72,12 +73,12 @@ async def load(source: Database, target: Database) -> Loaded:
     in its form, and in text form as well."""
     cases = create(source, target)
     loaded = Loaded()
-    async with _session(source) as ours, _session(target) as theirs:
-        relations = await _relations(source)
+    async with session_on(source) as ours, session_on(target) as theirs:
+        relations = await relations_of(source)
         wanted = [relations[name] for name, _ in cases]
         everything = list(relations.values())
         await ensure(theirs, await read_definitions(ours, everything), "do-nothing")
-        there = await _relations(target)
+        there = await relations_of(target)
         version = theirs.get_server_version().major * 10_000
         reader = SnapshotReader(lambda: asyncpg.connect(source.dsn))
         async with reader.snapshot() as snapshot:
@@ -104,7 +105,7 @@ async def _print(connection: Connection, table: str) -> list[str | None]:
     return [row[0] for row in await connection.fetch(query.format(table))]
 
 
-async def _relations(database: Database) -> Mapping[str, Relation]:
+async def relations_of(database: Database) -> Mapping[str, Relation]:
     sql = Sql(database.dsn, "test")
     try:
         return {relation.name: relation for relation in await Catalog(sql).relations()}
@@ -113,7 +114,7 @@ async def _relations(database: Database) -> Mapping[str, Relation]:
 
 
 @asynccontextmanager
-async def _session(database: Database) -> AsyncIterator[Connection]:
+async def session_on(database: Database) -> AsyncIterator[Connection]:
     connection = await asyncpg.connect(database.dsn)
     try:
         await prepare(connection)

@@ -13,8 +13,9 @@ from connectors._sql.quoting import literal
 @dataclass(frozen=True, slots=True)
 class TypeCase:
     """One type. `setup` makes it in a new database, `extension` brings it, `since` is the first
-    server version (`server_version_num`) that has it or takes the values; `note` goes to the
-    generated table. `array` makes a case of its arrays too."""
+    server version (`server_version_num`) that has it or takes the values; `later` are values that
+    only servers from a version on have. `note` goes to the generated table. `array` makes a case of
+    its arrays too."""
 
     declaration: str
     values: tuple[str, ...]
@@ -24,11 +25,12 @@ class TypeCase:
     since: int = 130000
     note: str = ""
     array: bool = True
+    later: tuple[tuple[int, str], ...] = ()
 
-    @property
-    def expressions(self) -> tuple[str, ...]:
-        """SQL expressions of the values, NULL last."""
-        typed = (f"{literal(value)}::{self.declaration}" for value in self.values)
+    def expressions(self, version: int) -> tuple[str, ...]:
+        """SQL expressions of the values that a server of this version has, NULL last."""
+        values = (*self.values, *(value for since, value in self.later if since <= version))
+        typed = (f"{literal(value)}::{self.declaration}" for value in values)
         return (*typed, f"NULL::{self.declaration}")
 
 
@@ -43,9 +45,8 @@ class ArrayCase:
     def declaration(self) -> str:
         return f"{self.element.declaration}[]"
 
-    @property
-    def expressions(self) -> tuple[str, ...]:
-        values, name = self.element.expressions, self.declaration
+    def expressions(self, version: int) -> tuple[str, ...]:
+        values, name = self.element.expressions(version), self.declaration
         first, second = values[0], values[1]
         return (
             f"'{{}}'::{name}",
@@ -84,6 +85,7 @@ NUMBERS: Final = (
     TypeCase(
         "numeric",
         ("NaN", "0", "-0.00", "1.10", "1e-16383", "9" * 5000 + "." + "1" * 5000, "1e131071"),
+        later=((140000, "Infinity"), (140000, "-Infinity")),
     ),
     TypeCase("numeric(10,2)", ("NaN", "99999999.99", "-99999999.99", "0")),
     TypeCase("money", ("-92233720368547758.08", "92233720368547758.07", "0")),
@@ -99,7 +101,7 @@ STRINGS: Final = (
     TypeCase("character varying", TEXTS),
     TypeCase("character varying(12)", ("", "äöü€😀  ", "\\.")),
     TypeCase("character(5)", ("", "a", "😀    ", "\\N")),
-    TypeCase('"char"', ("a", "", " ")),
+    TypeCase('"char"', ("a", "", " ", "\\"), later=((160000, "\\200"), (160000, "\\377"))),
     TypeCase("name", ("a", "x" * 63, "ä b'\"")),
     TypeCase("refcursor", ("c", "")),
     TypeCase("bytea", ("", "\\x00", "\\x00ff5c0a0d09", "\\x" + "00ff" * 50_000)),
@@ -111,7 +113,12 @@ STRINGS: Final = (
     ),
     TypeCase(
         "xml",
-        ("<a b='c'/>", "text <b/> more", "<?xml version='1.0'?><ä>€</ä>"),
+        (
+            "<a b='c'/>",
+            "text <b/> more",
+            "<?xml version='1.0'?><ä>€</ä>",
+            "<?xml version='1.1'?><a/>",
+        ),
         note="as printed: the server leaves out a declaration of version 1.0",
     ),
     TypeCase("json", ('{"a": 1,  "a": 2}', "[1e400, 0.10]", '"\\u00e4\\ud83d\\ude00"', "null")),
@@ -162,6 +169,7 @@ MOMENTS: Final = (
             "2147483647 days",
             "-1 year 2 mons -3 days 04:05:06",
         ),
+        later=((170000, "infinity"), (170000, "-infinity")),
     ),
     TypeCase("interval day to second(2)", ("1 day 02:03:04.05", "-1 day")),
 )
@@ -263,6 +271,26 @@ USER: Final = (
         kind="composite",
         setup="CREATE TYPE pair AS (n int, t text)",
     ),
+    TypeCase("public.nothing", ("()",), kind="composite", setup="CREATE TYPE nothing AS ()"),
+    TypeCase(
+        "public.search",
+        ("", "a & b"),
+        kind="domain",
+        setup="CREATE DOMAIN search AS tsquery CHECK (numnode(VALUE) < 9)",
+    ),
+    TypeCase(
+        "public.table_name",
+        ("pg_catalog.pg_class", "0"),
+        kind="domain",
+        setup="CREATE DOMAIN table_name AS regclass",
+    ),
+    TypeCase(
+        "public.empties",
+        ('("",{},empty,"",)', '(a,"{NULL}","(,)","1 2",{})'),
+        kind="composite",
+        setup="CREATE TYPE empties AS (q tsquery, a text[], r int4range, v int2vector, c text[])",
+        note="a composite of what may be empty",
+    ),
     TypeCase(
         "public.nested",
         ('("(1,x)","{""(2,y)"",NULL}",1.5)', "(,,)"),
@@ -295,7 +323,10 @@ USER: Final = (
     TypeCase("public.hstore", ('"a"=>"1", "b c"=>NULL', ""), kind="extension", extension="hstore"),
     TypeCase("public.citext", ("Ä b", "", "\\N"), kind="extension", extension="citext"),
     TypeCase("public.ltree", ("", "a.b_1.C"), kind="extension", extension="ltree"),
+    TypeCase("public.lquery", ("*", "a.*{1,2}.!b@*"), kind="extension", extension="ltree"),
+    TypeCase("public.ltxtquery", ("a & !b*",), kind="extension", extension="ltree"),
     TypeCase("public.cube", ("(1),(2)", "(0,1),(2,3)"), kind="extension", extension="cube"),
+    TypeCase("public.seg", ("1.5", "1.0 .. 2.00", "<3"), kind="extension", extension="seg"),
     TypeCase(
         "public.isbn",
         ("978-0-393-04002-9", "0-306-40615-2"),

@@ -49,6 +49,19 @@ def test_what_cannot_be_sent_is_found_at_any_depth() -> None:
     assert facts({"oid": 2205}).unsendable(2205)
 
 
+def test_a_composite_may_have_no_attributes() -> None:
+    assert facts({"oid": 20000, "kind": "c", "attributes": None}).definition(20000) == "composite()"
+
+
+def test_what_no_server_takes_back_is_not_sent_in_binary_form() -> None:
+    tsquery = {"oid": 3615}
+    assert facts(tsquery).unsendable(3615)
+    assert facts({"oid": 3645, "element": 3615}, tsquery).unsendable(3645)
+    assert facts({"oid": 20000, "kind": "d", "base": 3615}, tsquery).unsendable(20000)
+    assert facts({"oid": 22, "element": 21}, {"oid": 21}).unsendable(22)
+    assert facts({"oid": 30, "element": 26}, {"oid": 26}).unsendable(30)
+
+
 def test_labels_tell_enums_apart_in_order_and_with_odd_characters() -> None:
     one = facts({"oid": 20000, "kind": "e", "labels": ["a", 'b"', "ü"]})
     other = facts({"oid": 20000, "kind": "e", "labels": ['b"', "a", "ü"]})

@@ -32,10 +32,10 @@ TRUNCATE pg_temp.stage_7
 COPY pg_temp.stage_7 (c0, c1, c2, c3) FROM STDIN (FORMAT binary)
 
 -- insert_stage
-INSERT INTO "S ""1"""."t" ("id", "k""", "r", "mood") OVERRIDING SYSTEM VALUE SELECT s.c0::bigint, s.c1, s.c2::regclass, s.c3::public.mood FROM pg_temp.stage_7 AS s
+INSERT INTO "S ""1"""."t" ("id", "k""", "r", "mood") OVERRIDING SYSTEM VALUE SELECT s.c0::bigint, s.c1, s.c2::bpchar::regclass, s.c3::public.mood FROM pg_temp.stage_7 AS s
 
 -- update_stage
-WITH done AS (UPDATE "S ""1"""."t" AS t SET "r" = s.c2::regclass, "mood" = s.c3::public.mood FROM pg_temp.stage_7 AS s WHERE t."id" = s.c0::bigint AND t."k""" OPERATOR("public".=) s.c1 RETURNING 1) SELECT CASE WHEN count(*) <> 300 THEN penstock.miscounted(count(*), 300) END FROM done
+WITH done AS (UPDATE "S ""1"""."t" AS t SET "r" = s.c2::bpchar::regclass, "mood" = s.c3::public.mood FROM pg_temp.stage_7 AS s WHERE t."id" = s.c0::bigint AND t."k""" OPERATOR("public".=) s.c1 RETURNING 1) SELECT CASE WHEN count(*) <> 300 THEN penstock.miscounted(count(*), 300) END FROM done
 
 -- update_stage, nothing sent
 WITH done AS (SELECT 1 FROM "S ""1"""."t" AS t, pg_temp.stage_7 AS s WHERE t."id" = s.c0::bigint AND t."k""" OPERATOR("public".=) s.c1) SELECT CASE WHEN count(*) <> 300 THEN penstock.miscounted(count(*), 300) END FROM done

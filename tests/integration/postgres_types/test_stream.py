@@ -1,0 +1,68 @@
+"""The same value on both sides of the stream, for every type and every way it is applied."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+import pytest
+
+from connectors.postgres.server import BINARY_FROM
+from engine.model.relation import Format
+from tests.conftest import Clusters
+from tests.integration.postgres_types.document import PATH, documented, render, stream_words
+from tests.integration.postgres_types.streaming import Streamed, stream
+from tests.integration.postgres_types.values import EVERY_CASE
+from tests.servers.postgres import Database
+from tests.servers.versions import VERSIONS
+
+PAIRS: Final = list(zip(VERSIONS, (*VERSIONS[1:], VERSIONS[0]), strict=True))
+"""Each version into the next and the last into the first."""
+
+NEWEST: Final = (max(VERSIONS, key=int),) * 2
+"""Only here are the newest values of a type."""
+
+
+@pytest.fixture
+async def pair(
+    clusters: Clusters, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[Database, Database]]:
+    majors: tuple[str, str] = request.param
+    source = Database.create(clusters.need(majors[0]), f"stream_from_{'_'.join(majors)}")
+    target = Database.create(clusters.need(majors[1]), f"stream_to_{'_'.join(majors)}")
+    yield source, target
+    source.drop()
+    target.drop()
+
+
+@pytest.mark.parametrize("pair", dict.fromkeys([*PAIRS, NEWEST]), ids="-".join, indirect=True)
+async def test_every_value_is_the_same_on_both_sides_of_a_binary_stream(
+    pair: tuple[Database, Database],
+) -> None:
+    if int(pair[0].execute("SHOW server_version_num")[0][0]) < BINARY_FROM:
+        pytest.skip("this server has no binary form of the stream")
+    streamed = await stream(*pair, binary=True)
+    _check(streamed)
+    document = documented()
+    words = stream_words(streamed)
+    assert {name: document[name].stream for name in words} == words
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids="-".join, indirect=True)
+async def test_every_value_is_the_same_on_both_sides_of_a_text_stream(
+    pair: tuple[Database, Database],
+) -> None:
+    streamed = await stream(*pair, binary=False)
+    _check(streamed)
+    assert set(streamed.forms.values()) == {Format.TEXT}
+
+
+def _check(streamed: Streamed) -> None:
+    assert len(streamed.forms) > 100
+    assert streamed.wrong == {}
+    document = documented()
+    assert {name for name in streamed.forms if document[name].key} == streamed.keys
+
+
+def test_the_document_has_every_type_and_nothing_else() -> None:
+    document = documented()
+    assert set(document) == {case.declaration for case in EVERY_CASE}
+    assert PATH.read_text() == render(document)
