@@ -283,6 +283,9 @@ class PostgresTransaction(ControlRows):
 
     async def _send(self, message: Message, *, commits: bool) -> list[PGresult]:
         link = self._session.link
+        if link.broken:
+            # Nothing is sent, so no COMMIT is: the outcome is known.
+            raise self._failure(LinkLostError("the connection is gone"), message.subjects)
         try:
             if isinstance(message, Script):
                 return await link.script(";".join(message.statements), message.feeds)

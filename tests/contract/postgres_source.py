@@ -1,14 +1,11 @@
 """A PostgreSQL source's bench: a fresh database on a server that all laws of a run share."""
 
-import atexit
-import functools
 import itertools
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import psycopg
-import pytest
 from psycopg import sql
 
 from connectors.postgres.config import PostgresSourceConfig
@@ -17,24 +14,9 @@ from engine.contracts import Snapshot, SnapshotSource
 from engine.model.chunk import Chunk
 from engine.model.value import Row
 from tests.contract.bench import SourceFeatures, Text
-from tests.servers.postgres import Cluster, Database
-from tests.servers.programs import ServerUnavailableError
+from tests.contract.postgres_server import TABLES, cluster
+from tests.servers.postgres import Database
 from tests.servers.versions import VERSIONS
-
-TABLES = """
-CREATE TABLE accounts (id text PRIMARY KEY, value text);
-CREATE TABLE documents (id text PRIMARY KEY, body text, note text);
-ALTER TABLE documents ALTER body SET STORAGE EXTERNAL;
-CREATE TABLE copies (id text, note text);
-ALTER TABLE copies REPLICA IDENTITY FULL;
-CREATE TABLE mirrors (id text PRIMARY KEY, value text);
-ALTER TABLE mirrors REPLICA IDENTITY FULL;
-CREATE TABLE audit (id text, note text);
-CREATE TABLE hidden (id text PRIMARY KEY, value text);
-CREATE TABLE named (id text PRIMARY KEY, name text NOT NULL UNIQUE);
-CREATE TABLE parents (id text PRIMARY KEY);
-CREATE TABLE children (id text PRIMARY KEY, parent text REFERENCES parents);
-"""
 
 FORM = "postgres-text"
 
@@ -47,18 +29,6 @@ class SystemClock:
 
     def wall(self) -> float:
         return time.time()
-
-
-@functools.cache
-def cluster() -> Cluster:
-    """One server for every law, gone with the process."""
-    try:
-        server = Cluster(VERSIONS[0])
-    except ServerUnavailableError as reason:
-        pytest.skip(str(reason))
-    atexit.register(server.destroy)
-    server.start()
-    return server
 
 
 class PostgresWriter:
@@ -104,7 +74,7 @@ class PostgresSourceBench:
     features = SourceFeatures(exclusive_reader=True, snapshots=True)
 
     def __init__(self) -> None:
-        self._database = Database.create(cluster(), f"law_source_{next(_numbers)}")
+        self._database = Database.create(cluster(VERSIONS[0]), f"law_source_{next(_numbers)}")
         self._database.execute(TABLES)
         self._clients: list[PostgresSource] = []
         self._writers: list[psycopg.AsyncConnection[tuple[object, ...]]] = []

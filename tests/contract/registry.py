@@ -19,6 +19,7 @@ SOURCES: Final = {
 
 TARGETS: Final = {
     "memory": "tests.contract.memory:target_bench",
+    "postgres": "tests.contract.postgres_target:target_bench",
 }
 
 

@@ -127,6 +127,21 @@ async def test_a_link_lost_before_commit_is_no_unknown_outcome(rig: Rig) -> None
             pass
 
 
+async def test_a_commit_over_a_link_known_to_be_lost_is_not_sent_and_so_no_unknown_outcome(
+    rig: Rig,
+) -> None:
+    run = await inserts(rig, 1)
+    async with rig.session.begin([rig.fence]) as transaction:
+        await transaction.write([run])
+        rig.execute(f"SELECT pg_terminate_backend({rig.session.identity[0]})")
+        async with asyncio.timeout(5):
+            while not rig.session.broken:
+                await asyncio.sleep(0.01)
+        with pytest.raises(TargetConnectionError):
+            await transaction.commit()
+    assert (rig.rows(), rig.lane().seq) == ([], 0)
+
+
 async def test_a_cancelled_transaction_breaks_its_session(rig: Rig) -> None:
     rig.execute("CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS"
                 " $$ BEGIN PERFORM pg_sleep(5); RETURN NEW; END $$")  # fmt: skip
