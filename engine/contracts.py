@@ -183,6 +183,15 @@ class Source(Protocol):
 
 
 @runtime_checkable
+class NoticingSource(Source, Protocol):
+    """Optional: it sees things that stop nothing and that an operator should know."""
+
+    def notices(self) -> Sequence[str]:
+        """Sentences since the last call."""
+        ...
+
+
+@runtime_checkable
 class ExclusiveSource(Source, Protocol):
     """Optional: the log is read through something that one reader at a time may hold (a slot)."""
 

@@ -7,7 +7,7 @@ from typing import Final
 from engine.apply.scheduler import Scheduler
 from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Source
+from engine.contracts import NoticingSource, Source
 from engine.errors import SourceConnectionError
 from engine.lane_table import LaneTable
 from engine.model.change import Block
@@ -105,3 +105,6 @@ class Gauges:
         self._retained_bytes = await self._source.retained_bytes()
         if self._retained_bytes is not None:
             self._retained(self._retained_bytes)
+        if isinstance(self._source, NoticingSource):
+            for notice in self._source.notices():
+                self._around.log.warning(notice, action="source.notice")

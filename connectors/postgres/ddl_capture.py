@@ -19,8 +19,10 @@ from connectors.postgres.ddl_capture_sql import (
     SCHEMA_DROPPABLE,
     SCHEMA_NOTE,
     TRIGGERS,
+    grants,
     install,
     remove,
+    token_query,
 )
 from connectors.postgres.sql import Sql
 from engine.errors import SourceError
@@ -30,6 +32,7 @@ MESSAGES_FROM: Final = 140_000
 """First server version whose pgoutput passes logical messages on."""
 
 INSUFFICIENT_PRIVILEGE: Final = "42501"
+UNDEFINED_TABLE: Final = "42P01"
 
 WITHOUT: Final = (
     "schema changes are then read from the stream alone: added columns with a constant default and"
@@ -50,12 +53,14 @@ class Capture:
 
 
 class DdlCapture:
-    """`schema`: where the function is made. `publications`: those of this replication."""
+    """`schema`: where the function is made. `publications` and `slot`: those of this
+    replication."""
 
-    def __init__(self, sql: Sql, schema: str, publications: Sequence[str]) -> None:
+    def __init__(self, sql: Sql, schema: str, publications: Sequence[str], slot: str) -> None:
         self._sql = sql
         self._schema = schema
         self._publications = list(publications)
+        self._slot = slot
 
     async def find(self) -> Capture | None:
         """The event triggers as they are; None when there are none of ours."""
@@ -67,15 +72,33 @@ class DdlCapture:
         current = complete and bool(row["enabled"]) and row["note"] == NOTE
         return Capture(row["schema"], current, bool(row["ours"]))
 
-    async def ensure(self) -> bool:
-        """Make what is missing, as far as the role may; whether schema changes are captured.
+    async def token(self) -> bytes | None:
+        """What every message of the event triggers begins with; None when schema changes are not
+        captured, or the role may not know.
+
+        Raises:
+            SourceConnectionError, SourceError.
+        """
+        found = await self.find()
+        if found is None or not found.current:
+            return None
+        try:
+            text = await self._sql.value("reading the token", token_query(found.schema))
+        except SourceError as error:
+            if error.context.get("sqlstate") not in (INSUFFICIENT_PRIVILEGE, UNDEFINED_TABLE):
+                raise
+            return None
+        return None if text is None else str(text).encode()
+
+    async def ensure(self) -> bytes | None:
+        """Make what is missing, as far as the role may; then as `token`.
 
         Raises:
             SourceConnectionError, SourceError.
         """
         found = await self.find()
         if found is not None and found.current:
-            return True
+            return await self.token()
         schema = self._schema if found is None else found.schema
         role = (await self._sql.fetch("looking at the role", ROLE, schema))[0]
         statements = install(schema, make_schema=not role["schema"])
@@ -84,15 +107,16 @@ class DdlCapture:
         except SourceError as error:
             if error.context.get("sqlstate") != INSUFFICIENT_PRIVILEGE:
                 raise
-            return False
-        return True
+            return None
+        return await self.token()
 
     async def remove(self) -> None:
         """Drop them when no other replication needs them and the role may."""
         found = await self.find()
         if found is None or not found.ours:
             return
-        if await self._sql.value("looking for other replications", OTHERS, self._publications):
+        known = self._publications, self._slot
+        if await self._sql.value("looking for other replications", OTHERS, *known):
             return
         await self._sql.execute("dropping event triggers", *remove(found.schema))
         droppable = "looking at the schema", SCHEMA_DROPPABLE, found.schema, SCHEMA_NOTE
@@ -107,9 +131,13 @@ class DdlCapture:
             text = f"PostgreSQL 13 does not pass the event triggers' messages on; {WITHOUT}"
             return [Finding("schema-changes", Severity.TELLS, text)]
         found = await self.find()
-        if found is not None and found.current:
-            return []
         role = (await self._sql.fetch("looking at the role", ROLE, self._schema))[0]
+        if found is not None and found.current:
+            if await self.token() is not None:
+                return []
+            text = f"role {role['role']} may not read the event triggers' token; {WITHOUT}"
+            remedy = grants(found.schema, role["role"])
+            return [Finding("schema-changes", Severity.WARNS, text, remedy)]
         if role["superuser"] or role["provider"]:
             text = "event triggers that tell of schema changes are made when the replication starts"
             return [Finding("schema-changes", Severity.TELLS, text)]
@@ -118,6 +146,7 @@ class DdlCapture:
 
 
 REMEDY: Final = (
-    "as a superuser run the script in docs/guide/schema-changes.md once in this database, or set"
+    "as a superuser run the script in docs/guide/schema-changes.md once in this database and let"
+    " the role read its token, as that page says, or set"
     " CaptureDdls = false in [source.settings] to go on without"
 )

@@ -6,8 +6,13 @@ attribute numbers, and the constant default of a column that is new, because exi
 Never the text of a statement, which holds values.
 
 What the application may rely on: its statement never fails because of them (every error inside is
-caught and becomes a WARNING), they take no lock, and they only look at catalogs, with the rights of
-whoever runs the statement and a fixed search_path. Commands that change no table are not looked at.
+caught and becomes a WARNING), they lock nothing that others need, and they only look at catalogs,
+with a fixed search_path. Commands that change no table are not looked at.
+
+Any role may write a logical message with any prefix. So each of ours begins with a token, and a
+message without it is not ours. The token stands in a table that only its owner, and whom the owner
+lets, can read; the function reads it with its owner's rights (SECURITY DEFINER) for whoever runs
+the statement. It calls nothing of anybody else's.
 
 A message that could not be made is told as such (`unread`), so nobody guesses.
 """
@@ -16,10 +21,12 @@ from typing import Final
 
 from connectors._sql.quoting import identifier, literal
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the messages and of the function that writes them; stands in each and in its comment."""
 
 FUNCTION: Final = "penstock_capture_ddl"
+
+TOKEN_TABLE: Final = "ddl_token"
 
 DEFAULT_SCHEMA: Final = "penstock"
 
@@ -50,15 +57,25 @@ _TAGS: Final = (
 
 
 def install(schema: str, *, make_schema: bool) -> list[str]:
-    """Statements that make everything, or bring it to this version. `schema`: of the function."""
+    """Statements that make everything, or bring it to this version. `schema`: of the function.
+
+    What is there under our names and may be somebody else's is dropped, not replaced: a function
+    that is replaced keeps its owner. The token of an owner who may be trusted stays, so that other
+    replications still know it.
+    """
     function = f"{identifier(schema)}.{FUNCTION}"
+    table = f"{identifier(schema)}.{TOKEN_TABLE}"
     made = [
         f"CREATE SCHEMA {identifier(schema)}",
         f"COMMENT ON SCHEMA {identifier(schema)} IS {literal(SCHEMA_NOTE)}",
     ]
     return [
         *made * make_schema,
-        _FUNCTION.replace("@function", function).replace("@schema", literal(schema)),
+        _TOKEN.replace("@name", literal(table)).replace("@table", table),
+        *_dropped(function),
+        _FUNCTION.replace("@function", function)
+        .replace("@schema", literal(schema))
+        .replace("@table", table),
         f"COMMENT ON FUNCTION {function}() IS {literal(NOTE)}",
         *[text for name in TRIGGERS for text in _trigger(name, function)],
     ]
@@ -70,18 +87,35 @@ def _trigger(name: str, function: str) -> list[str]:
     tags = ", ".join(literal(tag) for tag in _TAGS)
     only = f" WHEN TAG IN ({tags})" if event == "ddl_command_end" else ""
     return [
-        f"DROP EVENT TRIGGER IF EXISTS {name}",
         f"CREATE EVENT TRIGGER {name} ON {event}{only} EXECUTE FUNCTION {function}()",
         f"ALTER EVENT TRIGGER {name} ENABLE ALWAYS",
     ]
 
 
 def remove(schema: str) -> list[str]:
-    """Statements that drop the triggers and their function."""
+    """Statements that drop the triggers, their function and its token."""
+    return [
+        *_dropped(f"{identifier(schema)}.{FUNCTION}"),
+        f"DROP TABLE IF EXISTS {identifier(schema)}.{TOKEN_TABLE}",
+    ]
+
+
+def _dropped(function: str) -> list[str]:
     return [
         *[f"DROP EVENT TRIGGER IF EXISTS {name}" for name in TRIGGERS],
-        f"DROP FUNCTION IF EXISTS {identifier(schema)}.{FUNCTION}()",
+        f"DROP FUNCTION IF EXISTS {function}()",
     ]
+
+
+def token_query(schema: str) -> str:
+    """Reads the token; refused to a role that may not."""
+    return f"SELECT token::text FROM {identifier(schema)}.{TOKEN_TABLE}"
+
+
+def grants(schema: str, role: str) -> str:
+    """What lets a role read the token."""
+    name, to = identifier(schema), identifier(role)
+    return f"GRANT USAGE ON SCHEMA {name} TO {to}; GRANT SELECT ON {name}.{TOKEN_TABLE} TO {to}"
 
 
 def script(schema: str = DEFAULT_SCHEMA) -> str:
@@ -118,8 +152,14 @@ OTHERS: Final = """
 SELECT pg_catalog.count(*) FROM pg_catalog.pg_publication p
 WHERE pg_catalog.obj_description(p.oid, 'pg_publication') LIKE '{"penstock": %'
   AND p.pubname <> ALL ($1::text[])
+UNION ALL
+SELECT pg_catalog.count(*) FROM pg_catalog.pg_replication_slots s
+WHERE s.plugin = 'pgoutput' AND s.database = pg_catalog.current_database()
+  AND s.slot_name <> $2::text
+ORDER BY 1 DESC LIMIT 1
 """
-"""Publications of other replications, which still need the triggers."""
+"""Signs of other replications, which still need the triggers: a publication with our note, or a
+slot that may be read through a publication of the user's."""
 
 SCHEMA_DROPPABLE: Final = """
 SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace n
@@ -129,9 +169,39 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace n
       WHERE d.refclassid = 'pg_catalog.pg_namespace'::pg_catalog.regclass AND d.refobjid = n.oid))
 """
 
-_FUNCTION: Final = r"""
-CREATE OR REPLACE FUNCTION @function() RETURNS event_trigger LANGUAGE plpgsql
-SET search_path = pg_catalog, pg_temp
+_TOKEN: Final = r"""
+DO $penstock$
+DECLARE
+  one record;
+BEGIN
+  IF EXISTS (
+    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+    WHERE c.oid = pg_catalog.to_regclass(@name) AND c.relkind = 'r'
+      AND (r.rolsuper OR r.rolname = current_user))
+  THEN
+    RETURN;
+  END IF;
+  DROP TABLE IF EXISTS @table;
+  CREATE TABLE @table (token uuid NOT NULL);
+  -- Default privileges may have let somebody in.
+  FOR one IN
+    SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c
+    CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
+    WHERE c.oid = pg_catalog.to_regclass(@name) AND a.grantee <> c.relowner
+  LOOP
+    EXECUTE pg_catalog.format('REVOKE ALL ON @table FROM %s',
+      CASE one.grantee WHEN 0 THEN 'PUBLIC'
+        ELSE one.grantee::pg_catalog.regrole::text END);
+  END LOOP;
+  INSERT INTO @table VALUES (pg_catalog.gen_random_uuid());
+END
+$penstock$
+"""
+
+_FUNCTION: Final = (
+    r"""
+CREATE FUNCTION @function() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
 SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off
 AS $penstock$
@@ -141,16 +211,19 @@ DECLARE
   stack text;
   content text;
   state text;
+  token text;
   told boolean := false;
 BEGIN
+  SELECT t.token::text INTO STRICT token FROM @table t;
+
   IF tg_event = 'table_rewrite' THEN
     GET DIAGNOSTICS stack = PG_CONTEXT;
     one := pg_event_trigger_table_rewrite_oid();
     one := coalesce(pg_partition_root(one), one);
     -- `plain`: sent by the client itself, and nowhere in what it sent stands USING, so a column
     -- that changed its type was converted by the types' own cast.
-    PERFORM pg_logical_emit_message(true, 'penstock', convert_to(json_build_object(
-      'v', 1, 'event', 'rewrite', 'oid', one::int8,
+    PERFORM pg_logical_emit_message(true, 'penstock', convert_to(token || json_build_object(
+      'v', @version, 'event', 'rewrite', 'oid', one::int8,
       'reason', pg_event_trigger_table_rewrite_reason(),
       'plain', strpos(stack, E'\n') = 0 AND current_query() ~* 'alter'
         AND current_query() !~* 'using')::text, 'UTF8'));
@@ -160,7 +233,7 @@ BEGIN
 
   IF tg_event = 'sql_drop' THEN
     FOR content IN
-      SELECT json_build_object('v', 1, 'event', 'drop', 'oid', d.objid::int8,
+      SELECT token || json_build_object('v', @version, 'event', 'drop', 'oid', d.objid::int8,
         'schema', d.schema_name, 'name', d.object_name)::text
       FROM pg_event_trigger_dropped_objects() d
       WHERE d.object_type = 'table' AND d.objsubid = 0 AND NOT d.is_temporary
@@ -211,7 +284,7 @@ BEGIN
   LOOP
     told := true;
     BEGIN
-      SELECT json_build_object('v', 1, 'event', 'table', 'oid', c.oid::int8,
+      SELECT token || json_build_object('v', @version, 'event', 'table', 'oid', c.oid::int8,
         'schema', n.nspname, 'name', c.relname, 'identity', c.relreplident,
         'primary', (SELECT json_agg(k.attnum ORDER BY k.place)
           FROM pg_index i
@@ -263,8 +336,8 @@ BEGIN
       PERFORM pg_logical_emit_message(true, 'penstock', convert_to(content, 'UTF8'));
     EXCEPTION WHEN OTHERS THEN
       GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
-      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(json_build_object(
-        'v', 1, 'event', 'unread', 'oid', one::int8, 'sqlstate', state)::text, 'UTF8'));
+      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(token || json_build_object(
+        'v', @version, 'event', 'unread', 'oid', one::int8, 'sqlstate', state)::text, 'UTF8'));
     END;
   END LOOP;
   -- A message counts from where its record ends, which is where the next row's record begins; when
@@ -276,4 +349,7 @@ EXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'penstock could not note a schema change (SQLSTATE %)', SQLSTATE;
 END
 $penstock$
-""".replace("@longest", str(DEFAULT_BYTES_MAX)).replace("@end", END_PREFIX)
+""".replace("@longest", str(DEFAULT_BYTES_MAX))
+    .replace("@end", END_PREFIX)
+    .replace("@version", str(VERSION))
+)

@@ -31,8 +31,9 @@ SENDER_TIMEOUT_SHARE: Final = 3
 class StreamOpener:
     """Opens the log of one replication, again and again.
 
-    `capturing`: whether event triggers tell of schema changes; then the catalog is not asked for
-    the numbers of columns. The relations that were described stay known from stream to stream.
+    `token`: what the messages of the event triggers begin with; where it is known they tell of
+    schema changes, and the catalog is not asked for the numbers of columns. The relations that were
+    described stay known from stream to stream.
     """
 
     def __init__(
@@ -44,7 +45,7 @@ class StreamOpener:
         config: PostgresSourceConfig,
         application: str,
     ) -> None:
-        self.capturing = False
+        self.token: bytes | None = None
         self._sql = sql
         self._catalog = catalog
         self._slots = slots
@@ -143,7 +144,9 @@ class StreamOpener:
         heartbeat = min(self._config.heartbeat_seconds, timeout_ms / 2000 or math.inf)
         return LogStream(
             connection,
-            PgOutputDecoder(self._known, start=DATA_HEADER_BYTES, xid=server.next_xid),
+            PgOutputDecoder(
+                self._known, start=DATA_HEADER_BYTES, xid=server.next_xid, token=self.token
+            ),
             Feedback(connection, self._clock, min(interval, STATUS_SECONDS_MAX), flushed),
             self._describe,
             self._clock,
@@ -158,7 +161,7 @@ class StreamOpener:
         self, message: RelationMessage, xid: int
     ) -> tuple[Relation, Sequence[SchemaStep]]:
         await become_visible(self._sql, xid)
-        relation, facts = await self._catalog.describe(message, numbered=not self.capturing)
+        relation, facts = await self._catalog.describe(message, numbered=self.token is None)
         if not self._catalog.text_mode:
             for column in relation.columns:
                 if facts.unsendable(column.type.oid):

@@ -12,6 +12,7 @@ See: PostgreSQL manual, Logical Replication Message Formats.
 
 import struct
 from collections.abc import Callable, Sequence
+from hmac import compare_digest
 from typing import Final, NoReturn
 
 from connectors.postgres.ddl_capture_message import (
@@ -30,7 +31,7 @@ from engine.model.position import LogPosition
 from engine.model.relation import Relation
 
 MESSAGE_PREFIX: Final = b"penstock"
-"""Prefix of the logical messages that are ours; others belong to somebody else."""
+"""Prefix of the logical messages that may be ours; others belong to somebody else."""
 
 _BEGIN: Final = "cQqI"
 _COMMIT: Final = "cBQQq"
@@ -46,7 +47,8 @@ class PgOutputDecoder:
 
     `start` is where a message begins in each buffer, so that buffers need not be cut. `known` holds
     the last version of each relation by OID, may be kept from one stream to the next and is
-    updated. `xid` is a recent 64-bit transaction id.
+    updated. `xid` is a recent 64-bit transaction id. `token` is what the event triggers' messages
+    begin with: any role may write messages, and one without it is passed over; None: all are.
     """
 
     def __init__(
@@ -55,17 +57,21 @@ class PgOutputDecoder:
         *,
         start: int = 0,
         xid: int = 0,
+        token: bytes | None = None,
     ) -> None:
         self.wanted: RelationMessage | None = None
         self.passed = 0
         """End LSN of the last transaction that held nothing for us, or 0."""
         self.committed_at_us = 0
         """Commit time of the newest transaction, on the server's clock; 0 before the first."""
+        self.forged = 0
+        """Messages under our prefix that did not begin with the token."""
         self._seen: dict[int, Relation] = {}
         self._start = start
         self._unpack_begin = struct.Struct(f">{start}x{_BEGIN}").unpack
         self._unpack_commit = struct.Struct(f">{start}x{_COMMIT}").unpack
         self._xid = xid
+        self._token = token
         self._versions = RelationVersions(known)
         self._told: TableTold | None = None
         self._actions: dict[bytes, Action] = {}
@@ -207,9 +213,21 @@ class PgOutputDecoder:
         if flags & _TRANSACTIONAL and data[_MESSAGE.size : end] == MESSAGE_PREFIX:
             self._take_told(self._opened("Message"), data[end + 5 :])
 
+    def _authentic(self, content: bytes) -> bool:
+        token = self._token
+        if token is None:
+            return False
+        if compare_digest(content[: len(token)], token):
+            return True
+        self.forged += 1
+        return False
+
     def _take_told(self, part: Part, content: bytes) -> None:
         """A message of our event triggers."""
-        told = parse(content)
+        if not self._authentic(content):
+            return
+        assert self._token is not None
+        told = parse(content[len(self._token) :])
         if isinstance(told, TableTold):
             self._told, self.wanted = told, told.message
         elif isinstance(told, RewriteTold):

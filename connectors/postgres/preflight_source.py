@@ -177,7 +177,7 @@ class PreflightSource:
         if not config.capture_ddl:
             text = f"CaptureDdls is false; {WITHOUT}"
             return [Finding("schema-changes", TELLS, text)]
-        capture = DdlCapture(self._sql, config.ddl_schema, config.made)
+        capture = DdlCapture(self._sql, config.ddl_schema, config.made, config.slot)
         return await capture.findings(server.version)
 
     async def _types(self, server: Server, relations: Sequence[Relation]) -> Sequence[Finding]:

@@ -97,7 +97,7 @@ class PostgresSource:
         self._lookups = ChunkLookups()
         self._heartbeat = Heartbeat(self._sql, config.heartbeat_write_seconds)
         self._server: Server | None = None
-        self._capture = DdlCapture(self._sql, config.ddl_schema, config.made)
+        self._capture = DdlCapture(self._sql, config.ddl_schema, config.made, config.slot)
         self._acknowledged = 0
         self._stream: LogStream | None = None
 
@@ -148,7 +148,7 @@ class PostgresSource:
         elif not create:
             raise self._opener.slot_missing()
         if self._config.capture_ddl and server.version >= MESSAGES_FROM:
-            self._opener.capturing = await self._capture.ensure()
+            await self._capture.ensure()
         altered = await self._published.set(streamed, insert_only)
         await self._form.choose(server)
         if slot is not None:
@@ -226,8 +226,26 @@ class PostgresSource:
         slot = await self._opener.slot(server, after)
         await self._published.check()
         await self._form.choose(server)
+        self._opener.token = await self._token(server)
         flushed = max(slot.confirmed or 0, self._acknowledged)
         return await self._opener.open(server, after, flushed, self._check_now_and_then)
+
+    async def _token(self, server: Server) -> bytes | None:
+        if not self._config.capture_ddl or server.version < MESSAGES_FROM:
+            return None
+        return await self._capture.token()
+
+    def notices(self) -> Sequence[str]:
+        """See `engine.contracts.NoticingSource.notices`."""
+        forged = 0 if self._stream is None else self._stream.take_forged()
+        if not forged:
+            return ()
+        text = (
+            f"{forged} logical messages look like those of the event triggers and do not begin with"
+            " their token: passed over. Somebody writes them, or the triggers were made again while"
+            " this replication ran; then restart it"
+        )
+        return (text,)
 
     async def _check_now_and_then(self) -> None:
         await self._heartbeat.beat()

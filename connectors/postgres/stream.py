@@ -87,6 +87,11 @@ class LogStream:
         """End the stream with this error, soon."""
         self._interruption = error
 
+    def take_forged(self) -> int:
+        """Messages that were passed over as not of the event triggers, since the last call."""
+        forged, self._decoder.forged = self._decoder.forged, 0
+        return forged
+
     async def blocks(self) -> AsyncGenerator[Block, None]:
         """Blocks until an error or until closed; either releases the connection. The first tells
         that the server answers, and is empty when it has nothing to send."""

@@ -128,12 +128,10 @@ class Pipe:
         await self.until(same, lambda: self.difference(table))
 
     def columns(self, table: str) -> str:
-        rows = self.source.execute(
-            "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
-            " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
-            f"public.{table}",
-        )
-        return str(rows[0][0])
+        return _columns(self.source, table)
+
+    def columns_there(self, table: str) -> str:
+        return _columns(self.target, table)
 
     def difference(self, table: str) -> str:
         of = f"public.{table}"
@@ -167,12 +165,26 @@ class Pipe:
         await self.execute("INSERT INTO marker DEFAULT VALUES")
         await self.equal("marker")
 
-    def ask_reload(self, table: str = "t") -> None:
-        self.target.execute(
-            "UPDATE penstock.table_state SET state = 'needs-reload', reason = 'requested'"
-            " WHERE table_name = %s",
-            table,
-        )
+    async def reload(self, table: str = "t") -> None:
+        """Ask for a load as `penstock reload` does, and wait until one has answered."""
+        of = "FROM penstock.table_state WHERE table_name = %s"
+        asked = "UPDATE penstock.table_state SET asked = asked + 1 WHERE table_name = %s"
+        await asyncio.to_thread(self.target.execute, asked, table)
+
+        def answered() -> bool:
+            return bool(self.target.execute(f"SELECT answered = asked {of}", table)[0][0])
+
+        await self.until(answered, lambda: self.difference(table))
+        await self.state("streaming", table)
+
+
+def _columns(side: Database, table: str) -> str:
+    rows = side.execute(
+        "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        f"public.{table}",
+    )
+    return str(rows[0][0])
 
 
 def _there(side: Database, table: str) -> bool:

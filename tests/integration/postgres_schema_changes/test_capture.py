@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import psycopg
+import pytest
 
 from connectors.postgres.ddl_capture import DdlCapture
 from connectors.postgres.ddl_capture_sql import FUNCTION, TRIGGERS, script
@@ -21,7 +22,7 @@ async def capture_of(
 ) -> AsyncIterator[DdlCapture]:
     sql = Sql(database.cluster.dsn(database.name, user=user), "test")
     try:
-        yield DdlCapture(sql, schema, ["mine"])
+        yield DdlCapture(sql, schema, ["mine"], "mine")
     finally:
         await sql.close()
 
@@ -81,12 +82,84 @@ async def test_a_role_that_may_not_goes_on_without_and_is_told(source_database: 
         assert "docs/guide/schema-changes.md" in finding.remedy
         assert source_database.execute("SELECT to_regnamespace('penstock')") == [(None,)]
         source_database.execute(script())
+        assert await capture.ensure() is None
+        (finding,) = await capture.findings(VERSION)
+        assert "may not read the event triggers' token" in finding.message
+        source_database.execute(finding.remedy)
         assert await capture.findings(VERSION) == []
         assert await capture.ensure()
         await capture.remove()
     assert len(triggers(source_database)) == len(TRIGGERS)
     source_database.execute("DROP OWNED BY nobody")
     source_database.cluster.execute("DROP ROLE nobody")
+
+
+async def test_the_token_stays_when_they_are_made_again(source_database: Database) -> None:
+    async with capture_of(source_database) as capture:
+        token = await capture.ensure()
+        source_database.execute("ALTER EVENT TRIGGER penstock_drop DISABLE")
+        assert await capture.token() is None
+        assert await capture.ensure() == token
+
+
+async def test_what_another_role_has_put_in_their_place_is_not_trusted(
+    source_database: Database,
+) -> None:
+    """A role that may make schemas has made ours beforehand, with its own function and token."""
+    source_database.cluster.execute("DROP ROLE IF EXISTS sly; CREATE ROLE sly LOGIN")
+    source_database.execute(f"GRANT CREATE ON DATABASE {source_database.name} TO sly")
+    known = "00000000-0000-0000-0000-000000000000"
+    with psycopg.connect(
+        source_database.cluster.dsn(source_database.name, user="sly"), autocommit=True
+    ) as sly:
+        sly.execute("CREATE SCHEMA penstock")
+        sly.execute(f"CREATE TABLE penstock.ddl_token AS SELECT '{known}'::uuid AS token")
+        sly.execute(
+            f"CREATE FUNCTION penstock.{FUNCTION}() RETURNS event_trigger LANGUAGE plpgsql"
+            " AS 'BEGIN RAISE EXCEPTION ''mine''; END'"
+        )
+    async with capture_of(source_database) as capture:
+        token = await capture.ensure()
+    assert token is not None
+    assert token.decode() != known
+    owners = source_database.execute(
+        "SELECT pg_get_userbyid(proowner)::text FROM pg_proc WHERE proname = %s UNION"
+        " SELECT pg_get_userbyid(relowner) FROM pg_class WHERE relname = 'ddl_token'",
+        FUNCTION,
+    )
+    assert owners == [("postgres",)]
+    source_database.execute("DROP OWNED BY sly CASCADE")
+    source_database.cluster.execute("DROP ROLE sly")
+
+
+async def test_nobody_else_can_read_the_token_whatever_the_default_privileges(
+    source_database: Database,
+) -> None:
+    source_database.cluster.execute("DROP ROLE IF EXISTS curious; CREATE ROLE curious LOGIN")
+    source_database.execute(
+        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC, curious;"
+        "ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO PUBLIC"
+    )
+    source_database.execute(script())
+    dsn = source_database.cluster.dsn(source_database.name, user="curious")
+    with psycopg.connect(dsn) as curious, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        curious.execute("SELECT token FROM penstock.ddl_token")
+    source_database.execute("DROP OWNED BY curious")
+    source_database.cluster.execute("DROP ROLE curious")
+
+
+async def test_another_replication_with_a_publication_of_the_users_keeps_them(
+    source_database: Database,
+) -> None:
+    other = "SELECT pg_create_logical_replication_slot('other', 'pgoutput')"
+    source_database.execute(other)
+    async with capture_of(source_database) as capture:
+        await capture.ensure()
+        await capture.remove()
+        assert len(triggers(source_database)) == len(TRIGGERS)
+        source_database.execute("SELECT pg_drop_replication_slot('other')")
+        await capture.remove()
+    assert triggers(source_database) == []
 
 
 async def test_version_13_is_told_that_there_is_no_way(source_database: Database) -> None:
@@ -96,13 +169,9 @@ async def test_version_13_is_told_that_there_is_no_way(source_database: Database
 
 
 async def test_their_own_failure_never_fails_the_application(source_database: Database) -> None:
-    """Whoever may not write messages is as bad off as it gets."""
+    """Without the token they cannot do anything."""
     source_database.execute(script())
-    source_database.execute(
-        "REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, bytea"
-        + (", boolean" if int(source_database.cluster.major) >= 17 else "")
-        + ") FROM PUBLIC"
-    )
+    source_database.execute("DROP TABLE penstock.ddl_token")
     source_database.cluster.execute("DROP ROLE IF EXISTS barred; CREATE ROLE barred LOGIN")
     source_database.execute("CREATE SCHEMA barred AUTHORIZATION barred")
     dsn = source_database.cluster.dsn(source_database.name, user="barred")

@@ -62,8 +62,7 @@ async def test_a_table_is_altered_while_it_is_loaded_again(
         await pipe.equal()
         step = PostgresSource, method
         monkeypatch.setattr(*step, once_before(*step, lambda: pipe.source.execute(sql)))
-        pipe.ask_reload()
-        await pipe.state("streaming")
+        await pipe.reload()
         await pipe.execute("UPDATE t SET a = 3")
         await pipe.equal()
         await pipe.state("streaming")  # the change may have been followed before the load began

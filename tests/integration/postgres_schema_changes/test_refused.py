@@ -35,7 +35,7 @@ async def test_computed_values_stop_the_table_until_it_is_loaded_again(
         assert word in await pipe.state("needs-reload")
         await pipe.passed()
         assert pipe.target.execute("SELECT max(b) FROM t") == [(300,)]
-        pipe.ask_reload()
+        await pipe.reload()
         await pipe.equal()
         await pipe.execute("UPDATE t SET a = 7")
         await pipe.equal()

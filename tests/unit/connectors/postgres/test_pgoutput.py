@@ -170,6 +170,42 @@ def test_logical_messages_of_others_are_none_of_our_business() -> None:
     assert (len(changes([part])), part.first) == (2, 1)
 
 
+DROPPED = b'{"v": 2, "event": "drop", "oid": 7, "schema": "public", "name": "t"}'
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"tok", DROPPED, b"nekot" + DROPPED, b" token" + DROPPED, b"{"]
+)
+def test_a_message_without_the_token_is_passed_over_and_counted(content: bytes) -> None:
+    decoder = PgOutputDecoder({}, token=b"token")
+    messages = [wire.begin(1), wire.message(content), wire.commit(1, 2)]
+    assert decode(messages, decoder=decoder) == []
+    assert decoder.forged == 1
+
+
+def test_a_message_with_the_token_is_read() -> None:
+    decoder = PgOutputDecoder({}, token=b"token")
+    messages = [wire.begin(1), wire.message(b"token" + DROPPED), wire.commit(1, 2)]
+    (part,) = decode(messages, decoder=decoder)
+    (event,) = part.events
+    assert isinstance(event, SchemaChanged)
+    assert (event.table, event.after) == (TableName("public", "t"), None)
+    assert decoder.forged == 0
+
+
+@pytest.mark.parametrize("content", [b"", b"{", DROPPED])
+def test_without_a_token_no_message_is_read(content: bytes) -> None:
+    messages = [wire.begin(1), wire.message(content), wire.commit(1, 2)]
+    assert decode(messages) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"{", DROPPED.replace(b"2", b"3")])
+def test_what_is_not_understood_behind_the_token_stops(content: bytes) -> None:
+    decoder = PgOutputDecoder({}, token=b"token")
+    with pytest.raises(DecodeError):
+        decode([wire.begin(1), wire.message(b"token" + content)], decoder=decoder)
+
+
 def test_a_stray_stream_abort_is_nothing_outside_and_an_error_inside() -> None:
     abort = b"A" + bytes(8)
     assert decode([abort]) == []
