@@ -448,6 +448,23 @@ class SchemaTarget(Target, Protocol):
 
 
 @runtime_checkable
+class OriginTarget(TransactionalTarget, Protocol):
+    """Optional: what is written in fenced transactions carries a mark, so that a replication that
+    reads this target in the other direction can leave it out."""
+
+    async def prepare_origins(self) -> Finding | None:
+        """Make what marking needs; comes before the claim. A finding tells why nothing is marked.
+
+        Raises TargetError where marking is required and cannot be had.
+        """
+        ...
+
+    async def drop_origins(self) -> None:
+        """Drop what marking needed. Idempotent."""
+        ...
+
+
+@runtime_checkable
 class Checked(Protocol):
     """Optional: preflight. Reads only."""
 

@@ -19,6 +19,7 @@ from engine.config.replication import ReplicationConfig
 from engine.contracts import (
     Attached,
     ExclusiveSource,
+    OriginTarget,
     SnapshotSource,
     TargetSession,
     TransactionalTarget,
@@ -81,6 +82,7 @@ class Flow:
             identity = await self._source.open()
             await self._target.open()
             await self._target.prepare_control()
+            await self._prepare_origins()
             newcomer = self._config.streams and self._held_epoch is None
             if newcomer and not self._take_over:
                 await self._await_reader()
@@ -97,6 +99,13 @@ class Flow:
     def _claimant(self, identity: str) -> Claimant:
         around = self._around
         return Claimant(identity, fingerprint(self._config), around.process, around.token)
+
+    async def _prepare_origins(self) -> None:
+        if not isinstance(self._target, OriginTarget):
+            return
+        finding = await self._target.prepare_origins()
+        if finding is not None and self._held_epoch is None:
+            self._around.log.warning(finding.message, action="target.origins", hint=finding.remedy)
 
     async def _await_reader(self) -> None:
         """Wait until nobody reads the log for this replication.

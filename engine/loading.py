@@ -207,6 +207,10 @@ class Loading:
                 hint='empty them, or set [load] prepare = "truncate" or allow_nonempty = true',
             )
 
+    async def described(self, table: TableName) -> Relation | None:
+        """The target's table as it is now."""
+        return await self._schema.relation(table)
+
     async def save(
         self,
         control: TargetSession,

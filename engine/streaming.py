@@ -15,6 +15,7 @@ from engine.capture.reader import Reader
 from engine.checkpoint.committer import Committer
 from engine.checkpoint.frontier import Frontier
 from engine.checkpoint.ownership import SeqSum, record_sessions
+from engine.config.endpoint import Origin
 from engine.config.replication import OnSchemaChange, ReplicationConfig
 from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import PenstockError
@@ -183,7 +184,13 @@ class Streaming:
             follow=self._config.apply.on_schema_change is OnSchemaChange.APPLY,
             evolved=self._evolved,
             left=self._left,
+            there=self._loading.described if self._two_way else None,
         )
+
+    @property
+    def _two_way(self) -> bool:
+        """Whether the target may be the source of a replication in the other direction."""
+        return self._config.source.origin is not Origin.ANY
 
     def _station(self, evolution: Evolution) -> ApplyStation:
         around = self._around

@@ -6,6 +6,7 @@ from enum import Enum
 from typing import Final, Self
 
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
+from engine.config.endpoint import Origin
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.errors import ConfigError
 
@@ -47,7 +48,7 @@ class PostgresSourceConfig:
     replication's id; names that the user gave are used as they are and never dropped.
 
     `insert_only`: tables that cannot send UPDATE and DELETE are carried with their inserts.
-    `origin_none`: leave out what came here by replication (PostgreSQL 16+), against loops.
+    `origin`: which changes are left out by where they were made, against loops.
     `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
     those, with their function in `ddl_schema`, where the role may.
     `failover`: make the slot one that standbys may take over (17+).
@@ -64,7 +65,7 @@ class PostgresSourceConfig:
     insert_only_publication: str = ""
     insert_only: bool = False
     text_mode: TextMode = TextMode.AUTO
-    origin_none: bool = False
+    origin: Origin = Origin.ANY
     capture_ddl: bool = True
     ddl_schema: str = DEFAULT_SCHEMA
     failover: bool = False

@@ -30,6 +30,12 @@ DEFER: Final[Call] = (_statement("defer", "SET CONSTRAINTS ALL DEFERRED"), ())
 _ADVANCE: Final = _statement(
     "advance", "SELECT penstock.advance($1, $2, $3, $4, $5)", _TEXT, _TEXT, _BIGINT, _BIGINT, _TEXT
 )
+_ADVANCE_MARKED: Final = _statement(
+    "advance_marked",
+    "SELECT penstock.advance($1, $2, $3, $4, $5),"
+    " pg_catalog.pg_replication_origin_xact_setup('0/0', pg_catalog.clock_timestamp())",
+    _TEXT, _TEXT, _BIGINT, _BIGINT, _TEXT,
+)  # fmt: skip
 _SAME_SHAPE: Final = _statement("same_shape", "SELECT penstock.same_shape($1, $2)", _OIDS, _TEXTS)
 _REPOSITION: Final = _statement(
     "reposition",
@@ -166,8 +172,11 @@ def _array(values: Sequence[object] | None) -> str | None:
     return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
 
 
-def advance(replication: str, fence: Fence) -> Call:
-    return _ADVANCE, _encoded(replication, fence.lane, fence.epoch, fence.seq, fence.position)
+def advance(replication: str, fence: Fence, *, marked: bool = False) -> Call:
+    """`marked`: tell the commit time, too. In a session with a replication origin the server would
+    put that of an earlier transaction into the log, where downstream readers take it from."""
+    statement = _ADVANCE_MARKED if marked else _ADVANCE
+    return statement, _encoded(replication, fence.lane, fence.epoch, fence.seq, fence.position)
 
 
 def same_shape(shapes: Mapping[int, str]) -> Call:

@@ -11,6 +11,7 @@ from connectors.postgres.ddl_capture import MESSAGES_FROM
 from connectors.postgres.errors import LOAD_AGAIN, TextModeNeededError
 from connectors.postgres.feedback import Feedback
 from connectors.postgres.lsn import lsn_text, parse_lsn
+from connectors.postgres.origins import PREFIX
 from connectors.postgres.pgoutput import PgOutputDecoder
 from connectors.postgres.relation_message import RelationMessage
 from connectors.postgres.replication import DATA_HEADER_BYTES, ReplicationConnection
@@ -19,6 +20,7 @@ from connectors.postgres.server import FAILOVER_FROM, ORIGIN_FROM, Server, check
 from connectors.postgres.slot import Slot, Slots
 from connectors.postgres.sql import Sql
 from connectors.postgres.stream import CHECK_SECONDS, LogStream
+from engine.config.endpoint import Origin
 from engine.contracts import Clock
 from engine.errors import PositionLostError, SlotBusyError
 from engine.model.change import SchemaStep
@@ -26,6 +28,9 @@ from engine.model.relation import Relation
 
 SENDER_TIMEOUT_SHARE: Final = 3
 """Status updates in one `wal_sender_timeout`."""
+
+LEFT_OUT: Final = {Origin.NONE: "", Origin.EXCEPT_PENSTOCK: PREFIX}
+"""How the names of those origins begin whose transactions are left out."""
 
 
 class StreamOpener:
@@ -121,7 +126,7 @@ class StreamOpener:
             options["binary"] = "true"
         if self._config.capture_ddl and server.version >= MESSAGES_FROM:
             options["messages"] = "true"
-        if self._config.origin_none and server.version >= ORIGIN_FROM:
+        if self._config.origin is Origin.NONE and server.version >= ORIGIN_FROM:
             options["origin"] = "none"
         try:
             await connection.start(self._config.slot, lsn_text(after), options)
@@ -145,7 +150,11 @@ class StreamOpener:
         return LogStream(
             connection,
             PgOutputDecoder(
-                self._known, start=DATA_HEADER_BYTES, xid=server.next_xid, token=self.token
+                self._known,
+                start=DATA_HEADER_BYTES,
+                xid=server.next_xid,
+                token=self.token,
+                left_out=LEFT_OUT.get(self._config.origin),
             ),
             Feedback(connection, self._clock, min(interval, STATUS_SECONDS_MAX), flushed),
             self._describe,

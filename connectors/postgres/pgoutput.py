@@ -37,6 +37,8 @@ _BEGIN: Final = "cQqI"
 _COMMIT: Final = "cBQQq"
 _TRUNCATE: Final = struct.Struct(">cIB")
 _MESSAGE: Final = struct.Struct(">cBQ")
+_ORIGIN_NAME: Final = 9
+"""Where an origin's name begins, behind the letter and a position on the origin."""
 _CASCADE: Final = 1
 _RESTART_IDENTITY: Final = 2
 _TRANSACTIONAL: Final = 1
@@ -48,7 +50,9 @@ class PgOutputDecoder:
     `start` is where a message begins in each buffer, so that buffers need not be cut. `known` holds
     the last version of each relation by OID, may be kept from one stream to the next and is
     updated. `xid` is a recent 64-bit transaction id. `token` is what the event triggers' messages
-    begin with: any role may write messages, and one without it is passed over; None: all are.
+    begin with: any role may write messages, and one without it is passed over; None: all are. Rows
+    of transactions whose origin's name begins with `left_out` are dropped (with "": all that have
+    an origin; None: none).
     """
 
     def __init__(
@@ -58,6 +62,7 @@ class PgOutputDecoder:
         start: int = 0,
         xid: int = 0,
         token: bytes | None = None,
+        left_out: str | None = None,
     ) -> None:
         self.wanted: RelationMessage | None = None
         self.passed = 0
@@ -66,6 +71,9 @@ class PgOutputDecoder:
         """Commit time of the newest transaction, on the server's clock; 0 before the first."""
         self.forged = 0
         """Messages under our prefix that did not begin with the token."""
+        self._left_out = left_out
+        self._leaving = False
+        """The open transaction's rows are dropped."""
         self._seen: dict[int, Relation] = {}
         self._start = start
         self._unpack_begin = struct.Struct(f">{start}x{_BEGIN}").unpack
@@ -84,7 +92,7 @@ class PgOutputDecoder:
             b"R": self._relation,
             b"T": self._truncate,
             b"M": self._message,
-            b"O": self._ignore,
+            b"O": self._origin,
             b"Y": self._ignore,
             b"A": self._stray_abort,
         }
@@ -142,6 +150,8 @@ class PgOutputDecoder:
         """The parts decoded since the last call. An open transaction goes on in a new part."""
         parts, self._parts = self._parts, []
         part = self._part
+        if part is not None and self._leaving:
+            self._leave(part)
         if part is not None and part.events:
             parts.append(part)
             self._continue(part)
@@ -178,6 +188,7 @@ class PgOutputDecoder:
         self._part = Part(Transaction(final, self._xid, self.committed_at_us), 1)
         self._uncounted = 0
         self._cut = False
+        self._leaving = False
         self._versions.begin()
 
     def _commit(self, data: bytes) -> None:
@@ -186,6 +197,8 @@ class PgOutputDecoder:
         if commit != part.transaction.coordinate:
             raise self._error("a commit does not belong to the transaction that began")
         self._part = None
+        if self._leaving:
+            self._leave(part)
         if part.events or self._cut:
             part.end = LogPosition(end)
             self._parts.append(part)
@@ -238,8 +251,23 @@ class PgOutputDecoder:
         else:
             self._tell(part, self._versions.unread(told))
 
+    def _origin(self, data: bytes) -> None:
+        """Where the transaction was made: stands right behind Begin, and only while the server
+        knows the origin's name."""
+        if self._left_out is None:
+            return
+        if self._opened("Origin").events or self._cut:
+            raise self._error("an origin stands behind what has come from it")
+        name = data[_ORIGIN_NAME : data.index(0, _ORIGIN_NAME)].decode()
+        self._leaving = name.startswith(self._left_out)
+
+    def _leave(self, part: Part) -> None:
+        """Drop the rows of a transaction that was made elsewhere. What it tells of tables stays:
+        the server describes each only once, and rows made here follow."""
+        part.events[:] = [event for event in part.events if isinstance(event, SchemaChanged)]
+
     def _ignore(self, data: bytes) -> None:
-        """Origin and Type: nothing in them that is not known from elsewhere."""
+        """Type: nothing in it that is not known from elsewhere."""
 
     def _stray_abort(self, data: bytes) -> None:
         """PostgreSQL 18 may report the abort of a streamed transaction that was never begun here,

@@ -18,6 +18,7 @@ from psycopg.pq.abc import PGresult
 from connectors._sql.quoting import literal
 from connectors.postgres import target_table
 from connectors.postgres.link import Link, LinkLostError, ServerError, cells
+from connectors.postgres.origins import Origins
 from connectors.postgres.plan import TablePlan, compile_plan
 from connectors.postgres.rows import RowStatements
 from connectors.postgres.target_config import (
@@ -70,8 +71,11 @@ _REFUSED: Final = {
 better by waiting."""
 
 
-async def connect(config: PostgresTargetConfig) -> "PostgresSession":
-    """Open a session with every setting pinned that a value's meaning depends on.
+async def connect(
+    config: PostgresTargetConfig, origins: Origins | None = None
+) -> "PostgresSession":
+    """Open a session with every setting pinned that a value's meaning depends on. Its fenced
+    transactions are marked with one of `origins`, when these are on.
 
     Raises:
         TargetConnectionError: nobody answers, or not yet.
@@ -86,13 +90,15 @@ async def connect(config: PostgresTargetConfig) -> "PostgresSession":
         raise _refused(error) from error
     link = Link(connection)
     try:
-        return await _prepare(link, config)
+        return await _prepare(link, config, origins)
     except BaseException:
         await link.close()
         raise
 
 
-async def _prepare(link: Link, config: PostgresTargetConfig) -> "PostgresSession":
+async def _prepare(
+    link: Link, config: PostgresTargetConfig, origins: Origins | None
+) -> "PostgresSession":
     version = link.pgconn.server_version
     sets = "".join(f"SET {name} = {literal(v)};" for name, v in _settings(config, version).items())
     try:
@@ -105,7 +111,7 @@ async def _prepare(link: Link, config: PostgresTargetConfig) -> "PostgresSession
     except LinkLostError as error:
         raise TargetConnectionError("the connection to the target broke") from error
     pid, start = cells(results[-1])[0]
-    return PostgresSession(link, config, (int(pid or 0), start or ""), version)
+    return PostgresSession(link, config, (int(pid or 0), start or ""), version, origins)
 
 
 def _settings(config: PostgresTargetConfig, version: int) -> Mapping[str, str]:
@@ -154,12 +160,21 @@ class PostgresSession:
     """See `contracts.TargetSession`."""
 
     def __init__(
-        self, link: Link, config: PostgresTargetConfig, identity: tuple[int, str], version: int
+        self,
+        link: Link,
+        config: PostgresTargetConfig,
+        identity: tuple[int, str],
+        version: int,
+        origins: Origins | None,
     ) -> None:
         self.link = link
         self.config = config
         self.version = version
+        self.marked = False
+        """Whether it has a replication origin."""
         self._identity = identity
+        self._origins = origins if origins is not None and origins.on else None
+        self._origin = 0
         self._tables: dict[TableName, TargetTable | None] = {}
         self._plans: dict[int, tuple[Relation, RowStatements]] = {}
         self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
@@ -181,6 +196,8 @@ class PostgresSession:
         if self.broken:
             raise TargetConnectionError("the connection to the target is closed")
         await self._renew()
+        if fences and self._origins is not None and not self.marked:
+            await self._mark(self._origins)
         transaction = PostgresTransaction(self, fences)
         try:
             yield transaction
@@ -189,6 +206,19 @@ class PostgresSession:
 
     async def close(self) -> None:
         await self.link.close()
+        if self._origins is not None and self.marked:
+            self.marked = False
+            self._origins.give_back(self._origin)
+
+    async def _mark(self, origins: Origins) -> None:
+        """Have everything from here on told from what others write."""
+        try:
+            self._origin = await origins.take(self.link.script)
+        except ServerError as error:
+            raise refusal(error, "a replication origin") from error
+        except LinkLostError as error:
+            raise TargetConnectionError("the connection to the target broke") from error
+        self.marked = True
 
     # --- what it knows ------------------------------------------------------------------------
 

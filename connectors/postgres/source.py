@@ -33,7 +33,7 @@ from connectors.postgres.sql import Sql, connect
 from connectors.postgres.stream import LogStream
 from connectors.postgres.visibility import visible
 from connectors.postgres.wire_form import WireForm
-from engine.config.endpoint import Origin, WithoutIdentity
+from engine.config.endpoint import WithoutIdentity
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Clock, Random, Snapshot
 from engine.errors import ConfigError, SourceConnectionError, SourceIdentityError
@@ -67,7 +67,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             publication=source.publication,
             insert_only_publication=source.publication_inserts,
             insert_only=source.without_identity is WithoutIdentity.INSERT_ONLY,
-            origin_none=source.origin is Origin.NONE,
+            origin=source.origin,
             capture_ddl=source.settings.capture_ddls,
             ddl_schema=source.settings.ddl_artifacts_schema or DEFAULT_SCHEMA,
             heartbeat_write_seconds=source.heartbeat_interval_seconds,

@@ -1,9 +1,9 @@
 """A PostgreSQL database as the target of one replication."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeVar
 
 from psycopg.conninfo import make_conninfo
 
@@ -12,13 +12,15 @@ from connectors.postgres import control_schema, load_form, target_preflight, tar
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.ensure import DRIVER_ERRORS, ensure, target_error
 from connectors.postgres.finish import finish
-from connectors.postgres.link import cells
+from connectors.postgres.link import LinkLostError, ServerError, cells
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.loosen import loosen
+from connectors.postgres.origins import Origins
 from connectors.postgres.session import PostgresSession, connect
 from connectors.postgres.sql import Sql
 from connectors.postgres.sql import connect as connect_sql
 from connectors.postgres.target_config import PostgresTargetConfig
+from connectors.postgres.target_errors import refusal
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Random
 from engine.errors import (
@@ -32,6 +34,8 @@ from engine.errors import (
 from engine.model.finding import Finding
 from engine.model.relation import Relation, TableName
 from engine.model.table import TableDefinition
+
+T = TypeVar("T")
 
 TERMINATE_WAIT_MS: Final = 5000
 """How long `terminate` waits for each session to be gone, in milliseconds (14+)."""
@@ -52,8 +56,16 @@ def create(config: ReplicationConfig, _clock: Clock, _random: Random) -> "Postgr
             session_replication_role=target.session_replication_role.value,
             drop_columns=config.apply.drop_columns,
             execute_timeout_seconds=target.settings.execute_timeout_seconds,
+            replication_origin=target.replication_origin,
+            writers=_writers(config),
         )
     )
+
+
+def _writers(config: ReplicationConfig) -> int:
+    """Appliers and the checkpoint's session; the loaders of a table that is loaded meanwhile."""
+    streaming = config.budget.appliers + 1 if config.streams else 0
+    return streaming + (config.load.parallel_tables if config.loads else 0)
 
 
 class PostgresTarget:
@@ -65,6 +77,7 @@ class PostgresTarget:
         self._sql = Sql(
             config.conninfo, config.application_name, config.execute_timeout_seconds, "target"
         )
+        self._origins = Origins(config.replication, config.writers, config.replication_origin)
 
     async def open(self) -> None:
         """Find out that the server answers and takes this user.
@@ -87,7 +100,7 @@ class PostgresTarget:
         Raises:
             TargetConnectionError, TargetError.
         """
-        session = await connect(self._config)
+        session = await connect(self._config, self._origins)
         try:
             yield session
         finally:
@@ -119,6 +132,18 @@ class PostgresTarget:
                 await session.run(control_schema.migration(found), "schema penstock")
             await session.run("COMMIT")
 
+    # --- replication origins ------------------------------------------------------------------
+
+    async def prepare_origins(self) -> Finding | None:
+        """See `contracts.OriginTarget.prepare_origins`."""
+        async with self.session() as session:
+            return await _plainly(self._origins.prepare(session.link))
+
+    async def drop_origins(self) -> None:
+        """See `contracts.OriginTarget.drop_origins`."""
+        async with self.session() as session:
+            await _plainly(self._origins.drop(session.link))
+
     # --- tables -------------------------------------------------------------------------------
 
     async def relation(self, table: TableName) -> Relation | None:
@@ -147,8 +172,23 @@ class PostgresTarget:
 
     async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None:
         """See `contracts.SchemaTarget.ensure`."""
-        async with self._connection() as connection:
+        async with self._connection() as connection, self._marked(connection):
             await ensure(connection, definitions, prepare)
+
+    @asynccontextmanager
+    async def _marked(self, connection: Connection) -> AsyncIterator[None]:
+        """Have the TRUNCATE of tables on this connection told from those of others."""
+        if not self._origins.on:
+            yield
+            return
+        try:
+            number = await self._origins.take(connection.execute)
+        except DRIVER_ERRORS as error:
+            raise target_error(error, "marking a session of the target") from error
+        try:
+            yield
+        finally:
+            self._origins.give_back(number)
 
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
         """See `contracts.SchemaTarget.finish`."""
@@ -200,6 +240,16 @@ class PostgresTarget:
             yield connection
         finally:
             await close(connection)
+
+
+async def _plainly(work: Awaitable[T]) -> T:
+    """The work's result; its errors as the engine's."""
+    try:
+        return await work
+    except ServerError as error:
+        raise refusal(error, "replication origins") from error
+    except LinkLostError as error:
+        raise TargetConnectionError("the connection to the target broke") from error
 
 
 async def _control_version(session: PostgresSession) -> int:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from engine.config.endpoint import ReplicationOrigin
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.errors import ConfigError
 
@@ -35,6 +36,8 @@ class PostgresTargetConfig:
     and deferrable unique constraints are not checked at all. `drop_columns`, `drop_tables`: what
     the source drops is dropped here too; else it stays, with its values. `execute_timeout_seconds`:
     longest time of one catalog question, outside of the transactions that write.
+    `writers`: most sessions that write rows at the same time, each with a replication origin of
+    its own where `replication_origin` says so.
     """
 
     replication: str
@@ -43,6 +46,8 @@ class PostgresTargetConfig:
     session_replication_role: str = "origin"
     drop_columns: bool = False
     drop_tables: bool = False
+    replication_origin: ReplicationOrigin = ReplicationOrigin.OFF
+    writers: int = 1
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
     idle_in_transaction_seconds: float = IDLE_IN_TRANSACTION_SECONDS
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS

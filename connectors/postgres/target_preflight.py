@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from connectors._sql.quoting import identifier, literal, qualified
-from connectors.postgres import control_schema
+from connectors.postgres import control_schema, preflight_origins
 from connectors.postgres.link import cells
 from connectors.postgres.plan import problems_of
 from connectors.postgres.session import PostgresSession
@@ -180,6 +180,7 @@ _SERVER_CHECKS: Final[dict[str, Check]] = {
     "privileges": _privileges,
     "control schema": _control,
     "replica role": _replica_role,
+    "replication origins": preflight_origins.findings,
 }
 
 

@@ -277,7 +277,10 @@ class PostgresTransaction(ControlRows):
     def _open(self) -> None:
         """Put BEGIN and the fences before everything, in the first message."""
         calls = [control_sql.BEGIN]
-        calls += [control_sql.advance(self._replication, fence) for fence in self._fences]
+        marked = self._session.marked
+        for number, fence in enumerate(self._fences):
+            first = marked and number == 0
+            calls.append(control_sql.advance(self._replication, fence, marked=first))
         subjects = ["", *(fence.lane for fence in self._fences)]
         self._outbox.prepend(calls, subjects)
 

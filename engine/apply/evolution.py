@@ -8,7 +8,7 @@ it is, and nothing is renamed or dropped there. Another table that gets its name
 table, which the target's rows do not belong to: it is loaded from its beginning.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -39,7 +39,8 @@ class _Pending:
 class Evolution:
     """`known` are the versions stored in the target. `evolved(table, what)` is told when a change
     is durable, `left(table)` when a table has left. With `follow` False every change stops its
-    table."""
+    table. `there` gives the target's table as it is, where the target is a source as well: a change
+    that came from it is made there already."""
 
     def __init__(
         self,
@@ -48,12 +49,14 @@ class Evolution:
         follow: bool,
         evolved: Callable[[TableName, str], None],
         left: Callable[[TableName], None],
+        there: Callable[[TableName], Awaitable[Relation | None]] | None = None,
     ) -> None:
         self._known = dict(known)
         self._left: set[TableName] = set()
         self._follow = follow
         self._told_evolved = evolved
         self._told_left = left
+        self._there = there
         self._pending: dict[str, _Pending] = {}
         self._saved: dict[str, _Pending] = {}
 
@@ -74,12 +77,23 @@ class Evolution:
                 raise _another(change.table)
             if not _news(known, change):
                 return
-            await self._follow_steps(pending, transaction, change, known)
+            if not await self._made_there(known, change):
+                await self._follow_steps(pending, transaction, change, known)
             after = _numbered(after, known)
         pending.known[change.table] = after
         await transaction.save_table(
             TableRecord(change.table, TableState.STREAMING, relation=relation_text.dump(after))
         )
+
+    async def _made_there(self, known: Relation, change: SchemaChanged) -> bool:
+        """Whether the target's table is already what the change makes of it."""
+        after = change.after
+        if self._there is None or after is None:
+            return False
+        if any(step.kind not in schema.FOLLOWED for step in change.steps):
+            return False
+        there = await self._there(change.table)
+        return there is not None and _is_made(known, after, there)
 
     async def _follow_steps(
         self,
@@ -158,6 +172,15 @@ def _news(known: Relation, change: SchemaChanged) -> bool:
         return True
     numbers = [column.number for column in after.columns]
     return after.numbered and numbers != [column.number for column in known.columns]
+
+
+def _is_made(known: Relation, after: Relation, there: Relation) -> bool:
+    """Every column of the new version is there, and none that is gone from it."""
+    columns = {column.name: column.type.name for column in there.columns}
+    gone = {column.name for column in known.columns} - {column.name for column in after.columns}
+    return not gone & columns.keys() and all(
+        columns.get(column.name) == column.type.name for column in after.columns
+    )
 
 
 def _numbered(after: Relation, known: Relation) -> Relation:

@@ -77,11 +77,14 @@ async def claim(
     """
     for _ in range(LOCK_ATTEMPTS_MAX):
         try:
-            result = await _claim_once(session, claimant, held_epoch)
+            result, predecessor = await _claim_once(session, claimant, held_epoch)
         except TargetBusyError:
             await _end_predecessor(target, session)
             continue
         hit(CLAIMED)
+        if predecessor is not None and predecessor.sessions:
+            # Fenced they do no harm, but those of a process that hangs keep locks and origins.
+            await target.terminate(predecessor.sessions)
         return result
     raise TargetBusyError(
         "the owner row of the replication stays locked",
@@ -89,7 +92,10 @@ async def claim(
     )
 
 
-async def _claim_once(session: TargetSession, claimant: Claimant, held_epoch: int | None) -> Claim:
+async def _claim_once(
+    session: TargetSession, claimant: Claimant, held_epoch: int | None
+) -> tuple[Claim, Owner | None]:
+    """The claim, and the owner there was before."""
     async with session.begin() as transaction:
         owner = await transaction.lock_owner()
         if owner is not None:
@@ -102,7 +108,7 @@ async def _claim_once(session: TargetSession, claimant: Claimant, held_epoch: in
         tables = await transaction.tables()
         chunks = await transaction.chunks()
         await transaction.commit()
-    return Claim(epoch, owner is None, lanes, tables, chunks)
+    return Claim(epoch, owner is None, lanes, tables, chunks), owner
 
 
 def _next_epoch(owner: Owner | None, claimant: Claimant, held_epoch: int | None) -> int:

@@ -58,6 +58,15 @@ class Origin(StrEnum):
 
     ANY = "any"
     NONE = "none"
+    EXCEPT_PENSTOCK = "except-penstock"
+
+
+class ReplicationOrigin(StrEnum):
+    """Whether what is applied is marked as not made on the target."""
+
+    AUTO = "auto"
+    REQUIRED = "required"
+    OFF = "off"
 
 
 class SynchronousCommit(StrEnum):
@@ -110,8 +119,9 @@ class SourceConfig(Section):
     )
     origin: Origin = key(
         Choice(Origin),
-        "any: every change. none: only changes not made by another replication, which ends loops"
-        " (PostgreSQL 16+).",
+        "Which changes are carried, by where they were made. any: every change. none: only those"
+        " made on the source itself, not by any replication. except-penstock: all but those that"
+        " Penstock made there. The last two keep two-way replication from running in a circle.",
         default=Origin.ANY,
     )
     publication: str = key(
@@ -191,6 +201,13 @@ class TargetConfig(Section):
         "origin: foreign keys and triggers fire as for any session. replica: they do not, and"
         " deferrable unique constraints are not checked at all.",
         default=SessionReplicationRole.ORIGIN,
+    )
+    replication_origin: ReplicationOrigin = key(
+        Choice(ReplicationOrigin),
+        "Mark what is applied with a replication origin, so that a replication in the other"
+        " direction can leave it out. auto: where the target allows it, with a warning where not."
+        " required: refuse to run without. off: never.",
+        default=ReplicationOrigin.AUTO,
     )
     settings: PostgresTargetSettings = field(default_factory=PostgresTargetSettings)
 

@@ -245,7 +245,7 @@ class Cluster:
         return self.dsn(name)
 
     def drop_database(self, name: str) -> None:
-        """Drop a database with its replication slots, whoever still uses them."""
+        """Drop a database with its replication slots and origins, whoever still uses them."""
         slots = "FROM pg_replication_slots WHERE database = %s"
         deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
         while self.execute(f"SELECT {_END} {slots} AND active_pid IS NOT NULL", name):
@@ -253,7 +253,10 @@ class Cluster:
                 raise RuntimeError(f"a replication slot of database {name} stays in use")
             time.sleep(POLL_SECONDS)
         self.execute(f"SELECT pg_drop_replication_slot(slot_name) {slots}", name)
+        oids = self.execute("SELECT oid::text FROM pg_database WHERE datname = %s", name)
         self.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
+        for (oid,) in oids:
+            self.execute(_DROP_ORIGINS, f"^penstock_.*_{oid}_[0-9]+$")
 
     def execute(
         self, sql: str, *parameters: object, database: str = "postgres"
@@ -373,6 +376,11 @@ class Database:
         self.cluster.start()
         self.cluster.drop_database(self.name)
 
+
+_DROP_ORIGINS: Final = (
+    "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE roname ~ %s"
+)
+"""Each keeps a place on the server until it is dropped."""
 
 _END: Final = "pg_terminate_backend(active_pid)"
 

@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from engine.config.replication import RESERVED_SUFFIX, ReplicationConfig
-from engine.contracts import ExclusiveSource, Source, Target, TargetSession
+from engine.contracts import ExclusiveSource, OriginTarget, Source, Target, TargetSession
 from engine.control.cli.arguments import File, load
 from engine.control.cli.control_rows import control_session, owner_locked
 from engine.control.cli.ending import end_with
@@ -75,6 +75,8 @@ async def clean(
             async with owner_locked(session) as transaction:
                 await transaction.remove_replication()
                 await transaction.commit()
+            if isinstance(target, OriginTarget):
+                await target.drop_origins()
         return True
     finally:
         await source.close()

@@ -3,6 +3,7 @@
 import pytest
 
 from connectors.postgres.config import TextMode
+from engine.config.endpoint import Origin
 from engine.model.change import DELETE, INSERT, UPDATE, Change, SchemaChanged, Truncate
 from engine.model.relation import Format, ReplicaIdentity
 from engine.model.value import UNCHANGED
@@ -289,19 +290,28 @@ async def test_user_types_are_described_for_comparison(
     assert types["c"] == ("public.span", "range(double precision)")
 
 
-async def test_a_change_of_origin_is_left_out_on_request(
-    source_database: Database, connect: Connect
+@pytest.mark.parametrize(
+    ("filtered", "carried"),
+    [
+        (Origin.ANY, ["ours", "theirs", "near"]),
+        (Origin.EXCEPT_PENSTOCK, ["theirs", "near"]),
+        (Origin.NONE, ["near"]),
+    ],
+)
+async def test_changes_are_left_out_by_their_origin(
+    source_database: Database, connect: Connect, filtered: Origin, carried: list[str]
 ) -> None:
-    if source_database.cluster.major < "16":
-        pytest.skip("the option origin is PostgreSQL 16's")
     source_database.execute("CREATE TABLE t (id text PRIMARY KEY)")
-    client = await connect(source_database, origin_none=True)
+    client = await connect(source_database, origin=filtered)
     await client.attach("t")
-    origin = f"origin_{source_database.name}"
-    source_database.execute(f"SELECT pg_replication_origin_create('{origin}')")
-    source_database.execute(
-        f"SELECT pg_replication_origin_session_setup('{origin}'); INSERT INTO t VALUES ('far')"
-    )
+    for name, row in (("penstock_x_1_1", "ours"), ("other", "theirs")):
+        origin = f"{name}_{source_database.name}"
+        source_database.execute(f"SELECT pg_replication_origin_create('{origin}')")
+        insert = f"INSERT INTO t VALUES ('{row}')"
+        source_database.execute(f"SELECT pg_replication_origin_session_setup('{origin}'); {insert}")
     source_database.execute("INSERT INTO t VALUES ('near')")
-    assert [row.new for row in await client.rows()] == [(b"near",)]
-    source_database.execute(f"SELECT pg_replication_origin_drop('{origin}')")
+    assert [row.new for row in await client.rows()] == [(row.encode(),) for row in carried]
+    for name in ("penstock_x_1_1", "other"):
+        source_database.execute(
+            f"SELECT pg_replication_origin_drop('{name}_{source_database.name}')"
+        )

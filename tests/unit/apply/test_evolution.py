@@ -39,7 +39,16 @@ class Transaction:
 
 
 class Told:
-    def __init__(self, *, follow: bool = True, known: Relation | None = V1) -> None:
+    def __init__(
+        self,
+        *,
+        follow: bool = True,
+        known: Relation | None = V1,
+        there: Relation | None = None,
+    ) -> None:
+        async def described(_table: TableName) -> Relation | None:
+            return there
+
         self.evolved: list[str] = []
         self.left: list[TableName] = []
         self.evolution = Evolution(
@@ -47,6 +56,7 @@ class Told:
             follow=follow,
             evolved=lambda table, _what: self.evolved.append(str(table)),
             left=self.left.append,
+            there=described if there is not None else None,
         )
 
     async def apply(self, *changes: SchemaChanged, lane: str = "lane") -> Transaction:
@@ -161,3 +171,30 @@ async def test_a_table_loaded_again_goes_on_from_its_new_version() -> None:
     told = Told()
     told.evolution.reloaded(V2)
     assert (await told.apply(changed(None, V2, exact=False))).evolved == []
+
+
+@pytest.mark.parametrize(
+    ("known", "after", "there", "applied"),
+    [
+        (V1, V2, V1, True),
+        (V1, V2, V2, False),
+        (V1, V2, V3, False),
+        (V1, V2, replace(V2, columns=(ID, replace(MORE, type=ColumnType("other")))), True),
+        (V2, V1, V1, False),
+        (V2, V1, V2, True),
+    ],
+)
+async def test_where_the_target_is_a_source_too_what_it_has_already_is_only_noted(
+    known: Relation, after: Relation, there: Relation, applied: bool
+) -> None:
+    told = Told(known=known, there=there)
+    transaction = await told.apply(SchemaChanged(after.table, known, after, False, (ADD,)))
+    assert bool(transaction.evolved) == applied
+    assert [relation_text.parse(record.relation) for record in transaction.saved] == [after]
+
+
+async def test_rows_computed_anew_are_never_taken_for_known() -> None:
+    told = Told(known=V1, there=V1)
+    step = SchemaStep("rewrite-table", "", detail="values computed anew")
+    with pytest.raises(SchemaChangeError):
+        await told.apply(SchemaChanged(V1.table, V1, V1, True, (step,)))

@@ -92,6 +92,47 @@ def test_a_transaction_without_anything_for_us_leaves_its_end_only() -> None:
     assert decoder.passed == 20
 
 
+@pytest.mark.parametrize(
+    ("left_out", "name", "kept"),
+    [
+        (None, "penstock_x_1", True),
+        ("penstock_", "other", True),
+        ("penstock_", "penstock_x_1", False),
+        ("", "other", False),
+    ],
+)
+def test_rows_made_elsewhere_are_dropped_and_tables_described_there_are_known(
+    left_out: str | None, name: str, kept: bool
+) -> None:
+    told = wire.relation()
+    decoder = PgOutputDecoder({}, left_out=left_out)
+    far = [wire.begin(1), wire.origin(name), wire.describe(told), wire.insert([ONE, b"far"])]
+    near = [wire.begin(3), wire.insert([TWO, b"near"]), wire.commit(3, 4)]
+    parts = decode([*far, wire.commit(1, 2), *near], [told], decoder)
+    expected = [(TWO, b"near")] if not kept else [(ONE, b"far"), (TWO, b"near")]
+    rows = [change.new for change in changes(parts) if isinstance(change, Change)]
+    assert rows == expected
+    assert [part.transaction.coordinate for part in parts] == [1, 3]
+
+
+def test_a_long_transaction_made_elsewhere_is_dropped_as_it_comes() -> None:
+    told = wire.relation()
+    decoder = PgOutputDecoder({}, left_out="")
+    decode([wire.begin(1), wire.describe(told), wire.commit(1, 2)], [told], decoder)
+    rows = [wire.insert([ONE, b"far"])] * 3
+    assert decode([wire.begin(3), wire.origin("x"), *rows], decoder=decoder) == []
+    assert decode(rows, decoder=decoder) == []
+    assert decode([wire.commit(3, 4)], decoder=decoder) == []
+    assert decoder.passed == 4
+
+
+def test_an_origin_behind_rows_that_are_to_be_judged_stops() -> None:
+    told = wire.relation()
+    messages = [wire.begin(1), wire.describe(told), wire.insert([ONE, b"a"]), wire.origin("x")]
+    with pytest.raises(DecodeError):
+        decode(messages, [told], PgOutputDecoder({}, left_out=""))
+
+
 def test_transaction_ids_are_widened_near_the_newest_one() -> None:
     decoder = PgOutputDecoder({}, xid=(3 << 32) + 5)
     told = wire.relation()

@@ -33,6 +33,10 @@ def begin(final: int, xid: int = 700, time_us: int = EPOCH_OFFSET_US) -> bytes:
     return struct.pack(">cQqI", b"B", final, time_us - EPOCH_OFFSET_US, xid)
 
 
+def origin(name: str) -> bytes:
+    return b"O" + struct.pack(">Q", 0) + name.encode() + b"\0"
+
+
 def commit(final: int, end: int) -> bytes:
     return struct.pack(">cBQQq", b"C", 0, final, end, 0)
 

@@ -1,0 +1,249 @@
+"""Replication origins: the mark by which our changes on a target can be told from those made there.
+
+A replication that reads this target in the other direction leaves marked changes out, so that
+nothing runs in a circle. One session at a time can hold an origin, so every session that writes
+rows has one of its own, `penstock_<id>_<database>_<n>`: origins belong to the whole server, ids
+only to a database, whose OID stands between. `n` is the lowest number that is free; one that a
+session of a process before still holds is passed over.
+
+A number keeps a place in the server's table of origins from its first use until it is dropped.
+Either every session is marked or none: `prepare` makes all that are needed and takes their places.
+
+See: PostgreSQL manual, Replication Progress Tracking, and Replication Management Functions.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeAlias
+
+import asyncpg
+
+from connectors._sql.quoting import identifier, literal
+from connectors.postgres.link import Link, ServerError, cells
+from engine.config.endpoint import ReplicationOrigin
+from engine.errors import TargetBusyError, TargetError
+from engine.model.finding import Finding, Severity
+
+PREFIX: Final = "penstock_"
+"""How the names of all our origins begin, whatever the replication."""
+
+NAMES_PER_SESSION: Final = 2
+"""Numbers tried for each session: as many again as needed, for a process before that hangs."""
+
+FUNCTIONS_FROM: Final = 140_000
+"""Server version from which others than superusers may be granted the functions."""
+
+ACTIVE_ORIGINS_FROM: Final = 180_000
+"""Server version that has a limit for origins alone."""
+
+FUNCTIONS: Final = (
+    "pg_replication_origin_create(text)",
+    "pg_replication_origin_session_setup(text)",
+    "pg_replication_origin_session_reset()",
+    "pg_replication_origin_xact_setup(pg_lsn, timestamptz)",
+    "pg_replication_origin_drop(text)",
+)
+"""Everything that is called; EXECUTE on each is needed."""
+
+_ACTIVE: Final = "55006"
+_UNKNOWN: Final = "42704"
+_EXISTS: Final = frozenset({"23505", "42710"})
+_DENIED: Final = "42501"
+_NO_ROOM: Final = frozenset({"53400", "55000"})
+"""No place is left; none was ever given (max_replication_slots = 0)."""
+
+ROOM: Final = "origin-room"
+PRIVILEGE: Final = "origin-privilege"
+
+Run: TypeAlias = Callable[[str], Awaitable[object]]
+"""Runs a statement outside of any transaction."""
+
+_REFUSALS: Final = (ServerError, asyncpg.PostgresError)
+
+
+class Origins:
+    """The origins of one replication's sessions in this process. `wanted`: how many sessions write
+    at the same time."""
+
+    def __init__(self, replication: str, wanted: int, policy: ReplicationOrigin) -> None:
+        self._replication = replication
+        self._wanted = wanted
+        self._policy = policy
+        self._base = ""
+        self._used: set[int] = set()
+
+    @property
+    def on(self) -> bool:
+        """Whether sessions are to be marked: `prepare` has found that they can be."""
+        return bool(self._base)
+
+    async def prepare(self, link: Link) -> Finding | None:
+        """Make every origin that is needed and take its place on the server; what keeps it from
+        that is returned, and nothing is marked then.
+
+        Raises:
+            TargetError: it cannot be, and is required.
+            ServerError, LinkLostError.
+        """
+        self._base = ""
+        if self._policy is ReplicationOrigin.OFF:
+            return None
+        try:
+            (result,) = await link.script(f"SELECT {base_name(self._replication)}")
+            base = cells(result)[0][0] or ""
+            for number in range(1, self._wanted + 1):
+                await _reserve(link, f"{base}{number}")
+        except ServerError as error:
+            found = lacking(
+                error.sqlstate, self._wanted, link.pgconn.server_version, await _role(link)
+            )
+            if found is None:
+                raise
+            return await self._without(link, found)
+        self._base = base
+        return None
+
+    async def _without(self, link: Link, found: Finding) -> Finding:
+        if self._policy is ReplicationOrigin.REQUIRED:
+            hint = f"{found.remedy}; or change target.replication_origin"
+            raise TargetError(found.message, hint=hint)
+        if found.check == ROOM:
+            await self.drop(link)
+        return found
+
+    async def take(self, run: Run) -> int:
+        """Mark the session behind `run`; returns the number to give back when it has ended.
+
+        Raises:
+            TargetBusyError: every number is held by sessions of another process.
+            ServerError or asyncpg.PostgresError; what `run` raises.
+        """
+        for number in range(1, NAMES_PER_SESSION * self._wanted + 1):
+            if number in self._used:
+                continue
+            self._used.add(number)
+            try:
+                await _set_up(run, f"{self._base}{number}")
+            except _REFUSALS as error:
+                self._used.discard(number)
+                if error.sqlstate in _NO_ROOM:
+                    break
+                if error.sqlstate != _ACTIVE:
+                    raise
+            except BaseException:
+                self._used.discard(number)
+                raise
+            else:
+                return number
+        raise TargetBusyError(
+            "every replication origin of this replication is held by another session of the target",
+            hint=f"end the sessions of application penstock/{self._replication} whose process is"
+            " gone (pg_stat_activity)",
+        )
+
+    def give_back(self, number: int) -> None:
+        """The session that had it is closed."""
+        self._used.discard(number)
+
+    async def drop(self, link: Link) -> None:
+        """Drop every origin of the replication in this database that no session holds. Idempotent.
+
+        Raises:
+            ServerError, LinkLostError.
+        """
+        (result,) = await link.script(_NUMBERED.format(base=base_name(self._replication)))
+        for (name,) in cells(result):
+            try:
+                await link.script(
+                    f"SELECT pg_catalog.pg_replication_origin_drop({literal(name or '')})"
+                )
+            except ServerError as error:
+                if error.sqlstate not in (_ACTIVE, _UNKNOWN):
+                    raise
+
+
+_CONSEQUENCE: Final = (
+    "two-way replication is off: a replication in the other direction could not tell our changes"
+    " from others and would send them back"
+)
+
+
+def lacking(state: str, wanted: int, version: int, role: str) -> Finding | None:
+    """What a refusal of the origin functions means; None when it is another trouble."""
+    if state == _DENIED:
+        return denied(version, role)
+    return no_room(wanted, version) if state in _NO_ROOM else None
+
+
+def denied(version: int, role: str) -> Finding:
+    """The role may not call one of the functions."""
+    message = f"role {role} may not use replication origins on the target; {_CONSEQUENCE}"
+    return Finding(PRIVILEGE, Severity.WARNS, message, _grant(version, role))
+
+
+def no_room(wanted: int, version: int) -> Finding:
+    """The server keeps no place for that many."""
+    setting = limit_setting(version)
+    message = f"the target has no room for {wanted} replication origins; {_CONSEQUENCE}"
+    remedy = f"raise {setting} on the target by {wanted} and restart it"
+    return Finding(ROOM, Severity.WARNS, message, remedy, setting)
+
+
+def base_name(replication: str) -> str:
+    """SQL for what the names of a replication's origins begin with, before their number."""
+    return (
+        f"({literal(f'{PREFIX}{replication}_')} || (SELECT oid FROM pg_catalog.pg_database"
+        " WHERE datname = pg_catalog.current_database()) || '_')"
+    )
+
+
+def limit_setting(version: int) -> str:
+    """The server setting that limits origins."""
+    if version >= ACTIVE_ORIGINS_FROM:
+        return "max_active_replication_origins"
+    return "max_replication_slots"
+
+
+def _grant(version: int, role: str) -> str:
+    if version < FUNCTIONS_FROM:
+        return "before PostgreSQL 14 only a superuser may: let the role be one, or upgrade"
+    return f"GRANT EXECUTE ON FUNCTION {', '.join(FUNCTIONS)} TO {identifier(role)}"
+
+
+async def _role(link: Link) -> str:
+    (result,) = await link.script("SELECT current_user")
+    return cells(result)[0][0] or ""
+
+
+async def _reserve(link: Link, name: str) -> None:
+    """Let the server keep a place for the origin. One that is held has its place."""
+    try:
+        await _set_up(link.script, name)
+    except ServerError as error:
+        if error.sqlstate != _ACTIVE:
+            raise
+    else:
+        await link.script("SELECT pg_catalog.pg_replication_origin_session_reset()")
+
+
+async def _set_up(run: Run, name: str) -> None:
+    """Set the session up with the origin, which is made if it is missing."""
+    set_up = f"SELECT pg_catalog.pg_replication_origin_session_setup({literal(name)})"
+    try:
+        await run(set_up)
+    except _REFUSALS as error:
+        if error.sqlstate != _UNKNOWN:
+            raise
+    else:
+        return
+    try:
+        await run(f"SELECT pg_catalog.pg_replication_origin_create({literal(name)})")
+    except _REFUSALS as error:
+        if error.sqlstate not in _EXISTS:
+            raise
+    await run(set_up)
+
+
+_NUMBERED: Final = (
+    "SELECT roname FROM pg_catalog.pg_replication_origin WHERE starts_with(roname, {base})"
+    " AND substr(roname, length({base}) + 1) ~ '^[0-9]+$'"
+)
