@@ -9,7 +9,7 @@ What a lane is told again after a restart, it drops by the checkpoints.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -165,20 +165,24 @@ class Lane:
         for event, ordinal in zip(segment.events, segment.ordinals, strict=True):
             # A schema change stands before the next ordinal, which tells that it was applied.
             after = ordinal + 1 if isinstance(event, SchemaChanged) else ordinal
-            if not self._covered(event, segment, after):
-                kept.append(event)
+            behind = self._behind(event, segment.transaction, after)
+            if behind is not None:
+                kept.append(behind)
                 ordinals.append(ordinal)
         segment.events = kept
         segment.ordinals = ordinals
         self._replaying = [c for c in self._replaying if c.replay is not None]
         return not kept
 
-    def _covered(self, event: Event, segment: Segment, ordinal: int) -> bool:
-        return all(
-            self.checkpoints[table].covers(segment.transaction, ordinal)
-            for table in _tables(event)
-            if table in self.checkpoints
-        )
+    def _behind(self, event: Event, transaction: Transaction, ordinal: int) -> Event | None:
+        """The event as far as it is of tables that have not applied it. A TRUNCATE may have reached
+        some of its tables before they were tied to the others."""
+        left = {t for t in _tables(event) if not self._covers(t, transaction, ordinal)}
+        return _of_tables(event, left)
+
+    def _covers(self, table: TableName, transaction: Transaction, ordinal: int) -> bool:
+        checkpoint = self.checkpoints.get(table)
+        return checkpoint is not None and checkpoint.covers(transaction, ordinal)
 
     def take(self, rows_max: int, size_max: int, *, whole: bool = False) -> LaneBatch | None:
         """Remove segments up to the limits, at least one; None when there is none. `whole`: end
@@ -280,11 +284,7 @@ class Lane:
 
     def _of_flowing(self, _transaction: Transaction, event: Event) -> Event | None:
         """The event as far as it is of tables that are not stopped."""
-        kept = [table for table in _tables(event) if table not in self.stopped]
-        if not kept or not isinstance(event, Truncate):
-            return event if kept else None
-        relations = [r for r in event.relations if r.table not in self.stopped]
-        return Truncate(tuple(relations), event.cascade, event.restart_identity)
+        return _of_tables(event, set(_tables(event)) - self.stopped)
 
     def caught_up(self) -> None:
         """The stream has passed every snapshot that the lane's tables were loaded at."""
@@ -333,6 +333,14 @@ def _tables(event: Event) -> tuple[TableName, ...]:
     if isinstance(event, Truncate):
         return tuple([relation.table for relation in event.relations])
     return (event.table,)
+
+
+def _of_tables(event: Event, tables: Collection[TableName]) -> Event | None:
+    """The event without the tables that are not named here; None when none is left."""
+    if not tables or not isinstance(event, Truncate) or len(tables) == len(event.relations):
+        return event if tables else None
+    relations = [relation for relation in event.relations if relation.table in tables]
+    return Truncate(tuple(relations), event.cascade, event.restart_identity)
 
 
 def _joined(segments: list[Segment]) -> list[Event]:

@@ -19,6 +19,7 @@ from connectors.memory.target import MemoryTarget
 from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ReplicationConfig
 from engine.errors import FencedError, PenstockError, Retry, TargetError
+from engine.loading import LATE_KEYS
 from engine.model.chunk import ChunkDone
 from engine.model.position import LogPosition
 from engine.model.relation import TableName
@@ -317,8 +318,9 @@ class World:
         lanes = self.lanes()
         if lanes == self.checked:
             return
-        self.checked = lanes
+        before, self.checked = self.checked, lanes
         try:
+            _check_order(before, lanes)
             self._check_lanes(lanes)
             if self.extra_check is not None:
                 self.extra_check(self)
@@ -374,6 +376,19 @@ class World:
         kept = self.target.visible_rows(QUARANTINE)
         if kept:
             raise ViolationError(f"{len(kept)} rows in quarantine: {kept[0][1]}")
+
+
+def _check_order(before: Mapping[str, LaneRow], lanes: Mapping[str, LaneRow]) -> None:
+    """No stored position moves back, and none moves without its number. (A target that loses
+    commits is looked at anew.)"""
+    for lane, row in lanes.items():
+        was = before.get(lane)
+        if was is None or was == row or not was.position or lane == LATE_KEYS:
+            continue
+        if LogPosition.parse(row.position) < LogPosition.parse(was.position):
+            raise ViolationError(f"{lane} went back from {was.position} to {row.position}")
+        if row.position != was.position and row.seq <= was.seq:
+            raise ViolationError(f"{lane} came to {row.position} with seq {was.seq} to {row.seq}")
 
 
 def rows_of(database: MemoryDatabase, table: TableName) -> Counter[Cells]:

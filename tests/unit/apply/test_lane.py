@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 
+from hypothesis import given
+from hypothesis.strategies import booleans, integers, lists, sampled_from
+
 from engine.apply.lane import Checkpoint, Lane
 from engine.apply.suspension import Suspension
 from engine.model.change import INSERT, Change, Event, SchemaChanged, Transaction, Truncate
@@ -110,12 +113,14 @@ def test_tables_of_one_lane_are_replayed_from_their_own_positions() -> None:
     assert taken(lane) == [row(A), row(B, b"new")]
 
 
-def test_a_truncate_of_two_tables_is_kept_while_one_of_them_is_behind() -> None:
+def test_of_a_truncate_only_the_tables_that_are_behind_are_left() -> None:
+    """They were not tied when it was applied to one of them, which has new rows since."""
     behind = Checkpoint("a", 1, 0, "0/0", LogPosition(0))
-    ahead = Checkpoint("b", 1, 0, "0/6E", LogPosition(110))
+    ahead = Checkpoint("b", 1, 0, "0/D2", LogPosition(210))
     lane = Lane("lane", {A.table: behind, B.table: ahead})
-    lane.offer(part(1, [Truncate((A, B))]))
-    assert len(taken(lane)) == 1
+    lane.offer(part(1, [Truncate((A, B), restart_identity=True)]))
+    lane.offer(part(2, [row(B)]))
+    assert taken(lane) == [Truncate((A,), restart_identity=True)]
 
 
 def test_a_schema_change_goes_with_the_row_behind_it() -> None:
@@ -185,6 +190,41 @@ def test_a_batch_moves_only_the_checkpoints_of_its_tables() -> None:
     assert batch.committed(batch.position) == 1
     assert lane.checkpoints[A.table].seq == 1
     assert lane.checkpoints[B.table].seq == 0
+
+
+@given(
+    starts=lists(sampled_from([0, 110, 210, 310]), min_size=3, max_size=3),
+    parts=lists(lists(sampled_from([A, B, C, None]), min_size=1, max_size=4), max_size=6),
+    ends=lists(booleans(), min_size=6, max_size=6),
+    rows_max=integers(1, 5),
+    whole=booleans(),
+    whole_lane=booleans(),
+)
+def test_no_batch_moves_a_checkpoint_back(
+    starts: list[int],
+    parts: list[list[Relation | None]],
+    ends: list[bool],
+    rows_max: int,
+    whole: bool,
+    whole_lane: bool,
+) -> None:
+    """Wherever each table stood, whatever is replayed, and wherever batches end; `None` is a
+    TRUNCATE of all three tables."""
+    positions = [LogPosition(starts[0] if whole_lane else start) for start in starts]
+    made = [Checkpoint(str(i), 1, 0, str(p), p) for i, p in enumerate(positions)]
+    relations = (A, B, C)
+    lane = Lane("l", {r.table: made[0 if whole_lane else i] for i, r in enumerate(relations)})
+    number, first = 1, 1
+    for members, ended in zip(parts, ends, strict=False):
+        events: list[Event] = [row(r) if r else Truncate(relations) for r in members]
+        lane.offer(part(number, events, first=first, ends=ended))
+        number, first = (number + 1, 1) if ended else (number, first + len(events))
+    while (batch := lane.take(rows_max, SIZE, whole=whole)) is not None:
+        if not batch.events:
+            continue
+        for checkpoint in batch.touched:
+            assert batch.position.reaches(LogPosition.parse(checkpoint.position))
+        batch.committed(batch.position)
 
 
 def test_a_batch_inside_a_transaction_stands_at_its_last_row() -> None:
