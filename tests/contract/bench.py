@@ -57,6 +57,14 @@ class SourceFeatures:
 
 @dataclass(frozen=True, slots=True)
 class TargetFeatures:
+    """Laws that need what a target does not have are skipped with the reason:
+    `@pytest.mark.needs("rows")`."""
+
+    rows: bool = True
+    """Rows can be read back, and one that does not fit is refused."""
+    isolation: bool = True
+    """Transactions take effect when they commit, as a whole, and wait for each other; replications
+    do not see each other's control rows."""
     foreign_keys: bool = True
     immediate_fence: bool = False
     """The fence is judged when the transaction begins, not only at the latest by `commit`."""

@@ -18,4 +18,8 @@ async def source_side(request: pytest.FixtureRequest) -> AsyncIterator[SourceBen
 @pytest_asyncio.fixture(params=sorted(TARGETS))
 async def target_side(request: pytest.FixtureRequest) -> AsyncIterator[TargetBench]:
     async with target_bench(request.param) as bench:
+        for marker in request.node.iter_markers("needs"):
+            for feature in marker.args:
+                if not getattr(bench.features, feature):
+                    pytest.skip(f"the {request.param} target does not have: {feature}")
         yield bench

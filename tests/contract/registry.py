@@ -18,6 +18,7 @@ SOURCES: Final = {
 }
 
 TARGETS: Final = {
+    "blackhole": "tests.contract.blackhole:target_bench",
     "memory": "tests.contract.memory:target_bench",
     "postgres": "tests.contract.postgres_target:target_bench",
 }

@@ -30,6 +30,7 @@ from tests.contract.writing import (
 # --- fences and positions -------------------------------------------------------------------------
 
 
+@pytest.mark.needs("rows")
 async def test_a_commit_makes_rows_and_lane_row_durable_together(target_side: TargetBench) -> None:
     async with session_on(target_side) as session:
         await owned(session, "a")
@@ -42,6 +43,7 @@ async def test_a_commit_makes_rows_and_lane_row_durable_together(target_side: Ta
         assert await lanes_of(session) == {"a": LaneRow(1, 1, "0/2")}
 
 
+@pytest.mark.needs("rows")
 @pytest.mark.parametrize(
     "fence", [Fence("a", 1, 1, "p"), Fence("a", 2, 0, "p"), Fence("b", 1, 0, "p")]
 )
@@ -58,6 +60,17 @@ async def test_a_fence_that_does_not_hold_leaves_no_effect(
     async with session_on(target_side) as session:
         assert await target_side.read("accounts") == []
         assert await lanes_of(session) == {"a": LaneRow(1, 0, "0/1")}
+
+
+@pytest.mark.needs("immediate_fence")
+async def test_an_immediate_fence_is_judged_when_the_transaction_begins(
+    target_side: TargetBench,
+) -> None:
+    async with session_on(target_side) as session:
+        await owned(session, "a")
+        with pytest.raises(FenceFailedError):
+            async with session.begin([Fence("a", 1, 1, "p")]):
+                pass
 
 
 async def test_one_of_several_fences_is_enough_to_refuse_all(target_side: TargetBench) -> None:
@@ -96,6 +109,7 @@ async def test_commit_may_replace_the_positions_given_with_the_fences(
         assert await lanes_of(session) == {"a": LaneRow(1, 1, "0/9"), "b": LaneRow(1, 1, "y")}
 
 
+@pytest.mark.needs("rows")
 async def test_leaving_without_commit_leaves_no_effect(target_side: TargetBench) -> None:
     relation = await target_side.relation("accounts")
     async with session_on(target_side) as session:
@@ -110,6 +124,7 @@ async def test_leaving_without_commit_leaves_no_effect(target_side: TargetBench)
         assert await lanes_of(session) == {"a": LaneRow(1, 0, "0/1")}
 
 
+@pytest.mark.needs("isolation")
 async def test_a_fence_waits_for_an_unfinished_predecessor_of_its_lane(
     target_side: TargetBench,
 ) -> None:
@@ -140,6 +155,7 @@ async def _surely_fenced(side: TargetBench, transaction: TargetTransaction) -> N
     await transaction.release_savepoint()
 
 
+@pytest.mark.needs("isolation")
 async def test_a_fence_succeeds_when_the_unfinished_predecessor_rolls_back(
     target_side: TargetBench,
 ) -> None:
@@ -161,6 +177,7 @@ async def test_a_fence_succeeds_when_the_unfinished_predecessor_rolls_back(
         assert (await lanes_of(first))["a"] == LaneRow(1, 1, "second")
 
 
+@pytest.mark.needs("isolation")
 async def test_lanes_are_independent_of_each_other(target_side: TargetBench) -> None:
     target = await target_side.target()
     async with target.session() as first, target.session() as second:
@@ -179,6 +196,7 @@ async def test_lanes_are_independent_of_each_other(target_side: TargetBench) -> 
 # --- ownership ------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("isolation")
 async def test_the_owner_row_reads_back_and_is_locked_even_when_absent(
     target_side: TargetBench,
 ) -> None:
@@ -202,6 +220,7 @@ async def _owner(session: TargetSession) -> Owner | None:
     return owner
 
 
+@pytest.mark.needs("isolation")
 async def test_peek_and_glance_wait_for_nobody(target_side: TargetBench) -> None:
     target = await target_side.target()
     async with target.session() as first, target.session() as second:
@@ -222,6 +241,7 @@ async def test_peek_and_glance_wait_for_nobody(target_side: TargetBench) -> None
             assert await looking.glance() == (1, 1)
 
 
+@pytest.mark.needs("isolation")
 async def test_raising_the_epoch_waits_for_a_commit_in_progress_and_tells_its_outcome(
     target_side: TargetBench,
 ) -> None:
@@ -246,6 +266,7 @@ async def test_raising_the_epoch_waits_for_a_commit_in_progress_and_tells_its_ou
         assert rows == {"a": LaneRow(2, 1, "done"), "b": LaneRow(2, 0, "0/1")}
 
 
+@pytest.mark.needs("rows")
 async def test_a_newer_epoch_fences_the_older_owner(target_side: TargetBench) -> None:
     older, newer = await target_side.target(), await target_side.target()
     relation = await target_side.relation("accounts")
@@ -263,6 +284,7 @@ async def test_a_newer_epoch_fences_the_older_owner(target_side: TargetBench) ->
         assert await target_side.read("accounts") == []
 
 
+@pytest.mark.needs("isolation")
 async def test_a_terminated_session_is_broken_and_its_transaction_gone(
     target_side: TargetBench,
 ) -> None:
@@ -283,6 +305,7 @@ async def test_a_terminated_session_is_broken_and_its_transaction_gone(
         assert await target_side.read("accounts") == []
 
 
+@pytest.mark.needs("isolation")
 async def test_removing_a_replication_leaves_the_others_alone(target_side: TargetBench) -> None:
     async with session_on(target_side, "one") as one, session_on(target_side, "two") as two:
         for session in (one, two):
@@ -383,6 +406,7 @@ async def test_a_reload_request_outlives_every_state_until_it_is_answered(
         assert not (await record(session)).requested
 
 
+@pytest.mark.needs("isolation")
 async def test_a_rejected_row_is_kept_with_its_transaction_or_not_at_all(
     target_side: TargetBench,
 ) -> None:

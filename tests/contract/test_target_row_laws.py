@@ -29,6 +29,8 @@ from tests.contract.writing import (
     write,
 )
 
+pytestmark = pytest.mark.needs("rows")
+
 # --- rows -----------------------------------------------------------------------------------------
 
 
