@@ -21,7 +21,8 @@ PenstockError                           retry       exit  who acts
 |   |-- RowRejectedError                quarantine  1     setting decides
 |   |   `-- RowMissingError             quarantine  1     setting decides
 |   |-- TargetFullError                 backoff     1     operator frees space, engine goes on
-|   `-- SchemaMismatchError             never       1     operator
+|   `-- SchemaMismatchError             never       1     operator: stops the table
+|       `-- TablePrivilegeError         never       1     operator: stops the table
 |-- ComparisonError                     never       3     a comparison that could not be made
 |-- StateError                          backoff     1     engine
 `-- InvariantError                      never       1     nobody catches it: crash, restart, replay
@@ -214,7 +215,11 @@ class TargetFullError(TargetError):
 
 
 class SchemaMismatchError(TargetError):
-    """A target table does not have the shape the source's rows need."""
+    """A target table does not have the shape the source's rows need, or cannot take it on."""
+
+
+class TablePrivilegeError(SchemaMismatchError):
+    """The role may not do to one target table what its rows or its new shape need."""
 
 
 class ComparisonError(PenstockError):

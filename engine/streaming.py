@@ -310,8 +310,9 @@ class Streaming:
             if lane.suspension is None:
                 self._report_reload(table)
             else:
-                state = TableState.SUSPENDED.value
-                self._around.report("table", {"table": str(table), "state": state})
+                facts = {"table": str(table), "state": TableState.SUSPENDED.value}
+                why = {"reason": error.message, "remedy": error.hint}
+                self._around.report("table", {**facts, **why})
 
     def _changes_dropped(self, lane: Lane) -> None:
         """No room for what waits: only a new load makes the tables whole."""

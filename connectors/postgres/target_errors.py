@@ -24,6 +24,7 @@ from engine.errors import (
     RowMissingError,
     RowRejectedError,
     SchemaMismatchError,
+    TablePrivilegeError,
     TargetBusyError,
     TargetConnectionError,
     TargetError,
@@ -131,6 +132,39 @@ def _unrelated_to_rows(
     if state[:2] in ("42", "3F", "0A"):
         return SchemaMismatchError(text, context=context)
     return TargetError(text, context=context)
+
+
+def of_table(error: TargetError, table: str) -> TargetError:
+    """The refusal of a statement about a user's table: a missing privilege is that table's alone.
+    Any other error as it is."""
+    if type(error) is not TargetError or error.context.get("sqlstate") != "42501":
+        return error
+    return TablePrivilegeError(
+        error.message,
+        hint=f"GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON {table} to the role; what waits is"
+        " then applied by itself",
+        context=error.context,
+    )
+
+
+def not_followed(error: TargetError, table: str) -> TargetError:
+    """The refusal of a statement that would change the shape of a table: it is that table's alone,
+    whatever the reason, unless the server may take the same statement later."""
+    error = of_table(error, table)
+    if isinstance(error, TablePrivilegeError):
+        return TablePrivilegeError(
+            error.message,
+            hint=f"let the role own it (ALTER TABLE {table} OWNER TO ...), or make the source's"
+            " change there as its owner; what waits is then applied by itself",
+            context=error.context,
+        )
+    if type(error) is not TargetError:
+        return error
+    return SchemaMismatchError(
+        error.message,
+        hint="make the source's change on the target by hand; what waits is then applied by itself",
+        context=error.context,
+    )
 
 
 def condition(sqlstate: str) -> str:

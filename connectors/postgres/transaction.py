@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from psycopg.pq.abc import PGresult
 
 from connectors._sql.quoting import identifier
-from connectors.postgres import control_sql, dialect, evolution
+from connectors.postgres import control_sql, dialect, evolution, target_errors
 from connectors.postgres.control import ControlRows
 from connectors.postgres.copy_rows import compile_encoder, encode
 from connectors.postgres.link import LinkLostError, ServerError
@@ -60,6 +60,8 @@ class PostgresTransaction(ControlRows):
         self._depth = 0
         self._shapes: dict[int, str] = {}
         self._stages: set[int] = set()
+        self._tables: set[str] = set()
+        """What statements about user tables name as their subject."""
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -92,6 +94,7 @@ class PostgresTransaction(ControlRows):
             tables, cascade=truncate.cascade, restart_identity=truncate.restart_identity
         )
         names = ", ".join(relation.qualified for relation in truncate.relations)
+        self._tables.add(names)
         self._outbox.script().add(statement, names)
         if self._depth:
             await self._settle()
@@ -99,17 +102,24 @@ class PostgresTransaction(ControlRows):
     async def evolve(self, change: SchemaChanged) -> None:
         table = change.before.table if change.before is not None else change.table
         there = await self._session.table(table)
+        self._tables.add(str(table))
+        try:
+            await self._evolve(change, there, str(table))
+        except TargetError as error:
+            raise target_errors.not_followed(error, str(table)) from error
+        # Our own change of shape is not one that somebody made behind our back.
+        self._shapes.clear()
+        self._session.forget_tables()
+
+    async def _evolve(self, change: SchemaChanged, there: TargetTable | None, table: str) -> None:
         await self._session.run_apart(evolution.labels(change))
         config = self._session.config
         statements = evolution.statements(
             change, there, drop_columns=config.drop_columns, drop_tables=config.drop_tables
         )
         for statement in statements:
-            self._outbox.script().add(statement, str(table))
+            self._outbox.script().add(statement, table)
         await self._flush()
-        # Our own change of shape is not one that somebody made behind our back.
-        self._shapes.clear()
-        self._session.forget_tables()
 
     async def load(self, relation: Relation, form: str, data: AsyncIterator[bytes]) -> Written:
         plan = await self._session.plan(relation)
@@ -131,6 +141,7 @@ class PostgresTransaction(ControlRows):
 
     def _touch(self, plan: TablePlan) -> None:
         self._shapes[plan.target.oid] = plan.target.shape
+        self._tables.add(plan.subject)
         if plan.target.deferrable and not self._deferred:
             self._add(control_sql.DEFER, plan.subject)
             self._deferred = True
@@ -316,7 +327,10 @@ class PostgresTransaction(ControlRows):
         if isinstance(error, LinkLostError):
             return TargetConnectionError("the connection to the target broke")
         subject = subjects[error.index] if error.index < len(subjects) else ""
-        return self._session.refused(error, subject)
+        found = self._session.refused(error, subject)
+        if subject in self._tables:
+            return target_errors.of_table(found, subject)
+        return found
 
     def _forget_stages(self) -> None:
         self._session.forget_stages(self._stages)

@@ -238,13 +238,17 @@ class _Replay:
     def _refused(self, item: _Item, error: PenstockError) -> _Stopped | None:
         if self.policy == STOP:
             raise error
+        if not isinstance(error, RowRejectedError):
+            return _Stopped(
+                item, error
+            )  # the table's fault, not the row's: every row would meet it
         self.kept.append(_rejected_row(self.lane, item, error))
         if self.policy == QUARANTINE or isinstance(error, RowMissingError):
             return None
         return _Stopped(item, error)
 
 
-def _rejected_row(lane: Lane, item: _Item, error: PenstockError) -> RejectedRow:
+def _rejected_row(lane: Lane, item: _Item, error: RowRejectedError) -> RejectedRow:
     change = item.event
     assert isinstance(change, Change)
     missing = isinstance(error, RowMissingError)
@@ -254,7 +258,7 @@ def _rejected_row(lane: Lane, item: _Item, error: PenstockError) -> RejectedRow:
         position=str(item.position),
         operation=OPERATIONS[change.kind],
         reason=MISSING if missing else REJECTED,
-        sqlstate=error.sqlstate if isinstance(error, RowRejectedError) else "",
+        sqlstate=error.sqlstate,
         message=error.message,
         payload=payload(change),
     )
