@@ -1,20 +1,22 @@
 """The stream's lanes: which tables share one, made from what is stored about them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 
 from engine.apply.lane import Checkpoint, Lane
 from engine.apply.scheduler import Scheduler
+from engine.apply.suspension import Dropped, Suspensions
 from engine.checkpoint.ownership import read_rows, store_rows
 from engine.config.replication import ApplyMode, ReplicationConfig
 from engine.contracts import SchemaTarget, Source, TargetSession, TransactionalTarget
+from engine.errors import StateError
 from engine.load.handover import LaneCatchUp
 from engine.loading import Loading
 from engine.model.position import Position
 from engine.model.relation import TableName
-from engine.model.state import LaneRow, TableState
+from engine.model.state import LaneRow, TableRecord, TableState
 from engine.plan.lanes import WHOLE, checkpoint_name, groups
-
-STOPPED_STATES = (TableState.SUSPENDED, TableState.NEEDS_RELOAD)
 
 
 class LaneTable:
@@ -28,6 +30,7 @@ class LaneTable:
         loading: Loading,
         scheduler: Scheduler,
         epoch: int,
+        suspensions: Suspensions,
     ) -> None:
         self._config = config
         self._source = source
@@ -35,6 +38,7 @@ class LaneTable:
         self._loading = loading
         self._scheduler = scheduler
         self._epoch = epoch
+        self._suspensions = suspensions
         self._by_table: dict[TableName, Lane] = {}
         self._tied = False
         self.whole: Lane | None = None
@@ -50,10 +54,21 @@ class LaneTable:
         """Each lane once."""
         return list({id(lane): lane for lane in self._by_table.values()}.values())
 
+    def clear(self) -> None:
+        """The stream has ended: what overflowed is read again from the source."""
+        for lane in self.lanes():
+            if lane.spool is not None:
+                lane.spool.clear()
+
     async def build(
-        self, tables: Sequence[TableName], control: TargetSession, position: Position
+        self,
+        tables: Sequence[TableName],
+        control: TargetSession,
+        position: Position,
+        dropped: Callable[[Lane, StateError], None],
     ) -> None:
-        """Make the lanes of these tables; a table without a checkpoint begins at `position`."""
+        """Make the lanes of these tables; a table without a checkpoint begins at `position`.
+        `dropped` is told of a lane that lost what waited for it."""
         names = {table: self._checkpoint_name(table) for table in tables}
         rows = await self._stored_rows(list(dict.fromkeys(names.values())), control, position)
         checkpoints = {name: self._checkpoint(name, row) for name, row in rows.items()}
@@ -63,17 +78,61 @@ class LaneTable:
             filters = self._loading.catch_up(chunks, group)
             if filters:
                 lane.admit = LaneCatchUp(filters, lane.caught_up).admit
+            if self._is_suspended(lane):
+                await self._resume(lane, control, position, partial(dropped, lane))
             lane.stopped = {table for table in group if self._is_stopped(table)}
             lane.held = any(self._is_requested(table) for table in group)
             self._by_table.update(dict.fromkeys(group, lane))
             if self.transactional:
                 self.whole = lane
+        self._suspensions.keep([s for lane in self.lanes() if (s := lane.suspension) is not None])
+        await self._give_up(
+            [table for table in self._loading.states if table not in self._by_table], control
+        )
+
+    def _is_suspended(self, lane: Lane) -> bool:
+        return bool(self._of_state(lane.tables, TableState.SUSPENDED))
+
+    def _of_state(self, tables: Iterable[TableName], state: TableState) -> list[TableRecord]:
+        records = [self._loading.states.get(table) for table in tables]
+        return [record for record in records if record is not None and record.state is state]
+
+    async def _resume(
+        self, lane: Lane, control: TargetSession, start: Position, dropped: Dropped
+    ) -> None:
+        """A lane with stopped tables goes on waiting with what this process has kept for them. One
+        that stands at or past the start of the stream has nothing that waits: the stream brings
+        all of it again. For others the changes between are gone, from the source's log too."""
+        records = self._of_state(lane.tables, TableState.SUSPENDED)
+        kept = self._suspensions.of(records[0].table)
+        whole = kept is not None and len(kept.tables) == len(records) == len(lane.tables)
+        if (
+            kept is not None
+            and whole
+            and kept.resume(lane.checkpoints, self._source.position, dropped)
+        ):
+            lane.suspension = kept
+            return
+        brought = [r for r in records if self._stands_at(lane.checkpoints[r.table], r, start)]
+        streaming = [TableRecord(r.table, TableState.STREAMING) for r in brought]
+        await self._loading.save(control, streaming)
+        await self._give_up([r.table for r in records if r not in brought], control)
+
+    def _stands_at(self, checkpoint: Checkpoint, record: TableRecord, start: Position) -> bool:
+        """Its own last change may be older than the place at which its lane stopped."""
+        texts = [text for text in (checkpoint.position, record.position) if text]
+        return any(self._source.position(text).reaches(start) for text in texts)
+
+    async def _give_up(self, tables: Iterable[TableName], control: TargetSession) -> None:
+        records = self._of_state(tables, TableState.SUSPENDED)
+        state = TableState.NEEDS_RELOAD
+        await self._loading.save(control, [replace(record, state=state) for record in records])
 
     def _is_stopped(self, table: TableName) -> bool:
         record = self._loading.states.get(table)
         if record is None or self._is_requested(table):
             return False
-        return record.state in STOPPED_STATES
+        return record.state is TableState.NEEDS_RELOAD
 
     def _is_requested(self, table: TableName) -> bool:
         """It will be loaded again at once: until then its lane takes in, and nothing is applied."""
@@ -125,4 +184,4 @@ class LaneTable:
         self._tied = any(child in tables for child, _ in keys)
         if self.transactional:
             return [tuple(tables)] if tables else []
-        return groups(tables, keys)
+        return groups(tables, [*keys, *self._suspensions.ties()])

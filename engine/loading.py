@@ -156,17 +156,11 @@ class Loading:
         await self.copy([self.roster.relations[table] for table in tables], control, again=True)
 
     async def _demote(self, control: TargetSession) -> None:
-        """What waited for a stopped table was in the files of a process that is gone. And what
-        comes for a table that is not carried is passed over: it may be selected again later."""
-        records = list(self.states.values())
-        suspended = [r for r in records if r.state is TableState.SUSPENDED]
-        left = [r for r in records if self._config.loads and self._has_left(r)]
+        """What comes for a table that is not carried is passed over: it may be selected again
+        later."""
+        left = [r for r in self.states.values() if self._config.loads and self._has_left(r)]
         state = TableState.NEEDS_RELOAD
-        await self.save(
-            control,
-            [replace(record, state=state) for record in suspended if record not in left]
-            + [replace(record, state=state, reason=LEFT) for record in left],
-        )
+        await self.save(control, [replace(record, state=state, reason=LEFT) for record in left])
 
     def _has_left(self, record: TableRecord) -> bool:
         kept = (TableState.PENDING, TableState.NEEDS_RELOAD)

@@ -46,6 +46,7 @@ class Overflow:
         self._log = log
         self._size_max = size_max
         self._mend_seconds = mend_seconds
+        self._full: set[str] = set()
         self._since: dict[str, tuple[float, int]] = {}
         self._mended_at = clock.monotonic()
 
@@ -75,6 +76,7 @@ class Overflow:
 
     def _spill(self, lane: Lane) -> None:
         freed = lane.spill(self._room.spool(), self._size_max)
+        self._tell_no_room(lane)
         if freed:
             self._budget.release(freed)
             self._log.warning(
@@ -83,6 +85,19 @@ class Overflow:
                 lane=lane.name,
                 bytes=freed,
                 hint="see what holds its tables up on the target (locks, a slow trigger)",
+            )
+
+    def _tell_no_room(self, lane: Lane) -> None:
+        """Once, until there was room again."""
+        if lane.no_room is None:
+            self._full.discard(lane.name)
+        elif lane.name not in self._full:
+            self._full.add(lane.name)
+            self._log.warning(
+                "a lane does not move, and there is no room on disk for what waits in it",
+                action="overflow.no-room",
+                lane=lane.name,
+                error=lane.no_room,
             )
 
     def _try_stopped(self) -> None:

@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from engine.apply.suspension import Suspensions
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Disk, Random, SnapshotSource, TransactionalTarget
 from engine.errors import (
@@ -31,6 +32,7 @@ from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.outcome import HANDED_OVER, Outcome
 from engine.retry import Backoff, Policy
+from engine.spool import KEY_BYTES, SpoolRoom
 from engine.surroundings import Surroundings
 
 STARTING: Final = Policy(budget_seconds=60.0)
@@ -70,7 +72,11 @@ async def run_replication(
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
     """
     token = random.key(TOKEN_BYTES).hex()
-    around = Surroundings(clock, random, disk, metrics, log, stop, report, process, token)
+    room = SpoolRoom(disk, config.budget.spool_bytes_max, random.key(KEY_BYTES))
+    room.sweep()
+    around = Surroundings(
+        clock, random, disk, metrics, log, stop, report, process, token, room, Suspensions(room)
+    )
     starting = Backoff(STARTING, clock, random)
     running = Backoff(RUNNING, clock, random)
     epoch: int | None = None

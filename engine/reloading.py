@@ -164,7 +164,7 @@ class Reloading:
         await self._hold(lane)
         again = [table for table in self._behind(lane, tables) if table in roster.relations]
         if lane.suspension is not None:
-            lane.suspension.clear()
+            lane.suspension.end()
             lane.suspension = None
         lane.stopped.difference_update(again)
         await self._source.publish(roster.streamed, roster.insert_only)

@@ -10,6 +10,7 @@ from engine.apply.evolution import Evolution
 from engine.apply.fallback import RowByRow
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
+from engine.apply.suspension import Suspension
 from engine.apply.tally import Tally
 from engine.capture.reader import Reader
 from engine.checkpoint.committer import Committer
@@ -18,7 +19,7 @@ from engine.checkpoint.ownership import SeqSum, record_sessions
 from engine.config.endpoint import Origin
 from engine.config.replication import OnSchemaChange, ReplicationConfig
 from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
-from engine.errors import PenstockError
+from engine.errors import PenstockError, StateError
 from engine.gauges import Gauges
 from engine.lane_table import LaneTable
 from engine.loading import Loading
@@ -33,7 +34,6 @@ from engine.reloading import Reloading
 from engine.retention import Retention, SlotGivenUpError
 from engine.roster import Roster, choose
 from engine.route.router import Router
-from engine.spool import KEY_BYTES, SpoolRoom
 from engine.stopping import unless_stopped
 from engine.surroundings import Surroundings
 
@@ -81,14 +81,13 @@ class Streaming:
         self._began = around.clock.monotonic()
         self._budget = Budget(config.budget.queue_bytes_max)
         self._queue = BoundedQueue(self._budget)
-        self._room = SpoolRoom(
-            around.disk, config.budget.spool_bytes_max, around.random.key(KEY_BYTES)
-        )
         self._reloads: Reloading | None = None
         self._carried_out = 0
         self._scheduler = Scheduler()
         self._frontier = Frontier(start)
-        self._lanes = LaneTable(config, source, target, loading, self._scheduler, epoch)
+        self._lanes = LaneTable(
+            config, source, target, loading, self._scheduler, epoch, around.suspensions
+        )
         self._router = Router(self._lanes.lane_of, self._frontier, self._budget.release)
         self._committer = Committer(
             self._frontier,
@@ -105,10 +104,12 @@ class Streaming:
 
     async def run(self, control: TargetSession) -> Outcome:
         """Carry changes until stopped or the goal is reached, then drain."""
-        self._room.sweep()
-        await self._lanes.build(self._loading.roster.carried, control, self._start)
+        await self._lanes.build(
+            self._loading.roster.carried, control, self._start, self._changes_dropped
+        )
         self._router.whole = self._lanes.whole
         async with AsyncExitStack() as stack:
+            stack.callback(self._lanes.clear)
             desk = await stack.enter_async_context(self._target.session())
             sessions = [
                 await stack.enter_async_context(self._target.session())
@@ -202,8 +203,7 @@ class Streaming:
             rejected=around.metrics.rejected,
             stopped=self._lane_stopped,
             committed=self._seqs.add,
-            spool=self._room.spool,
-            dropped=self._changes_dropped,
+            suspend=self._suspend,
         )
         limits = BatchLimits(
             self._config.apply.batch_rows_max,
@@ -229,7 +229,7 @@ class Streaming:
             self._lanes,
             self._budget,
             self._scheduler,
-            self._room,
+            self._around.room,
             self._around.clock,
             self._around.log,
             self._config.budget.lane_bytes_max,
@@ -314,7 +314,12 @@ class Streaming:
                 why = {"reason": error.message, "remedy": error.hint}
                 self._around.report("table", {**facts, **why})
 
-    def _changes_dropped(self, lane: Lane) -> None:
+    def _suspend(self, lane: Lane) -> Suspension:
+        return self._around.suspensions.begin(
+            lane.checkpoints, lambda error: self._changes_dropped(lane, error)
+        )
+
+    def _changes_dropped(self, lane: Lane, error: StateError) -> None:
         """No room for what waits: only a new load makes the tables whole."""
         for table in lane.tables:
             self._loading.lost.append(table)
@@ -322,6 +327,7 @@ class Streaming:
                 "changes of a stopped table were dropped",
                 action="apply.changes-dropped",
                 relation=str(table),
+                error=error,
                 hint=f"mend it, then run `penstock reload FILE {table}`",
             )
 

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from engine.apply.suspension import Suspensions
 from engine.contracts import Clock, Disk, Random
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
+from engine.spool import SpoolRoom
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +24,9 @@ class Surroundings:
     report: Callable[[str, Mapping[str, object]], None]
     process: str
     token: str
+    room: SpoolRoom
+    suspensions: Suspensions
+    """What waits for stopped tables, from one attempt to the next."""
 
     def state(self, name: str) -> None:
         self.metrics.state(name)

@@ -199,6 +199,7 @@ async def mend(
     # from here on what comes is held by the frontier again; the record follows before it is applied
     lane.suspension = None
     await _record_streaming(station, session, lane)
+    suspension.end()
 
 
 async def _record_streaming(station: ApplyStation, session: TargetSession, lane: Lane) -> None:

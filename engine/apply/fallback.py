@@ -36,7 +36,6 @@ from engine.model.segment import Segment
 from engine.model.state import RejectedRow, TableRecord, TableState
 from engine.model.value import UNCHANGED, Row
 from engine.retry import Backoff
-from engine.spool import Spool
 
 STOP_TABLE: Final = "stop-table"
 QUARANTINE: Final = "quarantine"
@@ -70,9 +69,8 @@ class _Stopped:
 
 
 class RowByRow:
-    """`rejected(reason)` counts, `stopped(lane, error)` tells that a lane's tables have stopped,
-    `dropped(lane)` that changes of theirs had to be let go. `spool()` gives room for what a stopped
-    lane may not apply; None when there is no disk: then its tables need a reload at once."""
+    """`rejected(reason)` counts, `stopped(lane, error)` tells that a lane's tables have stopped.
+    `suspend(lane)` gives room for what a stopped lane may not apply."""
 
     def __init__(
         self,
@@ -84,8 +82,7 @@ class RowByRow:
         rejected: Callable[[str], None],
         stopped: Callable[[Lane, PenstockError], None],
         committed: Callable[[int], None],
-        spool: Callable[[], Spool | None],
-        dropped: Callable[[Lane], None],
+        suspend: Callable[[Lane], Suspension],
     ) -> None:
         self._policy = policy
         self._evolutions = evolutions
@@ -94,8 +91,7 @@ class RowByRow:
         self._rejected = rejected
         self._stopped = stopped
         self._committed = committed
-        self._spool = spool
-        self._dropped = dropped
+        self._waiting = suspend
 
     async def apply(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
         """Make the batch durable as far as the policy says. False: the lane was stopped."""
@@ -133,11 +129,10 @@ class RowByRow:
 
     def _suspend(self, lane: Lane, batch: LaneBatch, stopped: _Stopped) -> None:
         """What is not applied, and all that comes, waits apart from the stream."""
-        spool = None if isinstance(stopped.error, SchemaChangeError) else self._spool()
-        if spool is None:
+        if isinstance(stopped.error, SchemaChangeError):
             lane.stopped.update(lane.tables)
         else:
-            lane.suspension = Suspension(spool, lambda: self._dropped(lane))
+            lane.suspension = self._waiting(lane)
             for segment in _rest(batch, stopped.item):
                 lane.suspension.take_in(segment)
         self._stopped(lane, stopped.error)

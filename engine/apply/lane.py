@@ -9,17 +9,18 @@ What a lane is told again after a restart, it drops by the checkpoints.
 """
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import cast
 
 from engine.apply.suspension import Suspension
-from engine.model.change import Change, Event, SchemaChanged, Transaction, Truncate
+from engine.errors import StateError
+from engine.model.change import Event, SchemaChanged, Transaction, only_of, tables_of
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.segment import Mark, Segment, apart
 from engine.model.state import Fence
-from engine.spool import Spool, Spooled, SpoolFullError
+from engine.spool import Spool, Spooled
 
 Admit = Callable[[Transaction, Event], Event | None]
 """Catch-up filter of tables just loaded: what of an event their chunks have not seen."""
@@ -101,6 +102,8 @@ class Lane:
     spool: Spool | None = None
     """Overflow between `segments` (older) and `tail` (newer)."""
     tail: deque[Segment] = field(default_factory=deque[Segment])
+    no_room: StateError | None = None
+    """Why the last that was to go to disk stayed in memory."""
     wake: Callable[["Lane"], None] | None = None
     size: int = 0
     rows: int = 0
@@ -133,7 +136,7 @@ class Lane:
         segment.mark.pending += 1
         self._last = segment.mark
         held = 0
-        if self.spool is None or self.tail or not _spilled(self.spool, segment):
+        if self.spool is None or self.tail or not self._spilled(self.spool, segment):
             (self.segments if self.spool is None else self.tail).append(segment)
             held = segment.size
             self.size += held
@@ -177,8 +180,8 @@ class Lane:
     def _behind(self, event: Event, transaction: Transaction, ordinal: int) -> Event | None:
         """The event as far as it is of tables that have not applied it. A TRUNCATE may have reached
         some of its tables before they were tied to the others."""
-        left = {t for t in _tables(event) if not self._covers(t, transaction, ordinal)}
-        return _of_tables(event, left)
+        left = {t for t in tables_of(event) if not self._covers(t, transaction, ordinal)}
+        return only_of(event, left)
 
     def _covers(self, table: TableName, transaction: Transaction, ordinal: int) -> bool:
         checkpoint = self.checkpoints.get(table)
@@ -238,7 +241,7 @@ class Lane:
             moved.extendleft(reversed(apart([segment])))
         freed = 0
         self.spool = spool
-        while moved and _spilled(spool, moved[0]):
+        while moved and self._spilled(spool, moved[0]):
             segment = moved.popleft()
             freed += segment.size
             self.rows -= len(segment.events)
@@ -247,6 +250,18 @@ class Lane:
         if not len(spool):
             self._unspool()
         return freed
+
+    def _spilled(self, spool: Spool, segment: Segment) -> bool:
+        """Write a segment to disk; False when there is no room."""
+        try:
+            spool.put(
+                segment.transaction, segment.events, segment.ordinals, (segment.mark, segment.end)
+            )
+        except StateError as error:
+            self.no_room = error
+            return False
+        self.no_room = None
+        return True
 
     def _refill(self, rows_max: int, size_max: int) -> None:
         """Bring the oldest overflow back, a batch of it; it holds nothing of the budget."""
@@ -272,7 +287,7 @@ class Lane:
         single = self.single
         if single is not None:
             return [single]
-        names = {table: None for event in events for table in _tables(event)}
+        names = {table: None for event in events for table in tables_of(event)}
         return [self.checkpoints[name] for name in names if name in self.checkpoints]
 
     def _all_stopped(self, segment: Segment) -> bool:
@@ -284,7 +299,7 @@ class Lane:
 
     def _of_flowing(self, _transaction: Transaction, event: Event) -> Event | None:
         """The event as far as it is of tables that are not stopped."""
-        return _of_tables(event, set(_tables(event)) - self.stopped)
+        return only_of(event, set(tables_of(event)) - self.stopped)
 
     def caught_up(self) -> None:
         """The stream has passed every snapshot that the lane's tables were loaded at."""
@@ -311,36 +326,9 @@ class Lane:
         return self.waiting
 
 
-def _spilled(spool: Spool, segment: Segment) -> bool:
-    """Write a segment to disk; False when there is no room."""
-    try:
-        spool.put(
-            segment.transaction, segment.events, segment.ordinals, (segment.mark, segment.end)
-        )
-    except SpoolFullError:
-        return False
-    return True
-
-
 def _read(spooled: Spooled) -> Segment:
     mark, end = cast("tuple[Mark, Position | None]", spooled.tag)
     return Segment(mark, spooled.transaction, spooled.events, spooled.ordinals, 0, end)
-
-
-def _tables(event: Event) -> tuple[TableName, ...]:
-    if isinstance(event, Change):
-        return (event.relation.table,)
-    if isinstance(event, Truncate):
-        return tuple([relation.table for relation in event.relations])
-    return (event.table,)
-
-
-def _of_tables(event: Event, tables: Collection[TableName]) -> Event | None:
-    """The event without the tables that are not named here; None when none is left."""
-    if not tables or not isinstance(event, Truncate) or len(tables) == len(event.relations):
-        return event if tables else None
-    relations = [relation for relation in event.relations if relation.table in tables]
-    return Truncate(tuple(relations), event.cascade, event.restart_identity)
 
 
 def _joined(segments: list[Segment]) -> list[Event]:

@@ -2,58 +2,202 @@
 
 It has left the frontier by a durable record, so it holds no log on the source. Its failing row and
 position are kept. From time to time what waits is tried again; when all of it has been applied the
-table is back in the stream. When the disk budget is used up the changes are dropped, and only
-loading the table again makes it whole.
+table is back in the stream. When the disk has no room the changes are dropped, and only loading the
+table again makes it whole.
+
+What waits outlives an attempt of this process: after trouble with the target the stream is read
+again from the stored frontier, which may be before or after what has been taken in already.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
+from engine.errors import StateError
+from engine.model.change import Event, SchemaChanged, Transaction, only_of, tables_of
+from engine.model.position import Position
+from engine.model.relation import TableName
 from engine.model.segment import Mark, Segment
-from engine.spool import Spool, SpoolFullError
+from engine.spool import Spool, SpoolRoom
+
+
+class Standing(Protocol):
+    """A checkpoint: `position` is where its tables stand in the target, as stored."""
+
+    @property
+    def position(self) -> str: ...
+
+
+Dropped = Callable[[StateError], None]
 
 
 class Suspension:
-    """`dropped` is called once, when changes had to be dropped."""
+    """`standing` are the checkpoints of its tables. `dropped` is called once, when changes had to
+    be dropped, with the reason; `ended` once, when nothing waits any more, or is needed."""
 
-    def __init__(self, spool: Spool, dropped: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        standing: Mapping[TableName, Standing],
+        dropped: Dropped,
+        ended: Callable[["Suspension"], None] = lambda _: None,
+    ) -> None:
         self._spool = spool
+        self._standing = standing
         self._dropped = dropped
+        self._ended = ended
+        self._taken: Position | None = None
+        self._replay: Position | None = None
+        """What was taken in before the stream began again; None once the stream is past it."""
+        self._applied: Mapping[TableName, Position] = {}
+        """Where the tables stood then: the oldest that waits may have been applied."""
         self.due = False
         """Whether it is time to try again."""
         self.lost = False
         """Whether changes were dropped."""
 
+    @property
+    def tables(self) -> tuple[TableName, ...]:
+        return tuple(self._standing)
+
+    def resume(
+        self,
+        standing: Mapping[TableName, Standing],
+        parse: Callable[[str], Position],
+        dropped: Dropped,
+    ) -> bool:
+        """The stream begins again, and its tables stand there. False: the target has lost what is
+        not waiting here any more."""
+        applied = {table: parse(now.position) for table, now in standing.items()}
+        before = {table: parse(then.position) for table, then in self._standing.items()}
+        if not all(applied[table].reaches(position) for table, position in before.items()):
+            return False
+        self._standing = standing
+        self._applied = applied
+        self._replay = self._taken
+        self._dropped = dropped
+        return True
+
     def take_in(self, segment: Segment) -> None:
         """Keep a segment; drop everything when there is no room."""
-        if self.lost:
-            return
+        for piece in segment.pieces():
+            if not self.lost and self._new(piece):
+                self._put(piece)
+
+    def _put(self, segment: Segment) -> None:
         try:
-            for piece in segment.pieces():
-                self._spool.put(piece.transaction, piece.events, piece.ordinals, piece.end)
-        except SpoolFullError:
-            self.lost = True
-            self._spool.clear()
-            self._dropped()
+            self._spool.put(segment.transaction, segment.events, segment.ordinals, segment.end)
+        except StateError as error:
+            self._lose(error)
+        else:
+            self._taken = segment.position
+
+    def _new(self, segment: Segment) -> bool:
+        """Leave in a segment what has not been taken in; False when that is nothing."""
+        if self._replay is None:
+            return True
+        covers = self._replay.covers
+
+        def left(transaction: Transaction, event: Event, ordinal: int) -> Event | None:
+            return None if covers(transaction.coordinate, ordinal) else event
+
+        _keep(segment, left)
+        if segment.events:
+            self._replay = None  # the log is read in order: all that comes is new
+        return bool(segment.events)
+
+    def _lose(self, error: StateError) -> None:
+        self.lost = True
+        self.end()
+        self._dropped(error)
 
     def oldest(self) -> Segment | None:
         """The oldest segment that waits; it stays until `drop`."""
-        if not len(self._spool):
-            return None
-        spooled = self._spool.peek()
-        end = spooled.tag
-        return Segment(
-            Mark(),
-            spooled.transaction,
-            spooled.events,
-            spooled.ordinals,
-            0,
-            end,  # type: ignore[arg-type]
-        )
+        while len(self._spool) and not self.lost:
+            try:
+                spooled = self._spool.peek()
+            except StateError as error:
+                self._lose(error)
+                return None
+            end = spooled.tag
+            segment = Segment(
+                Mark(),
+                spooled.transaction,
+                spooled.events,
+                spooled.ordinals,
+                0,
+                end,  # type: ignore[arg-type]
+            )
+            if not self._applied or self._unapplied(segment):
+                return segment
+            self._spool.drop()
+        return None
+
+    def _unapplied(self, segment: Segment) -> bool:
+        """Leave in a segment what the target did not have when the stream began again."""
+
+        def left(transaction: Transaction, event: Event, ordinal: int) -> Event | None:
+            behind = {t for t in tables_of(event) if not self._has(t, transaction, ordinal)}
+            return only_of(event, behind)
+
+        before = segment.events
+        _keep(segment, left)
+        if segment.events == before:
+            self._applied = {}  # in order: nothing later was applied
+        return bool(segment.events)
+
+    def _has(self, table: TableName, transaction: Transaction, ordinal: int) -> bool:
+        """Whether the target had it when the stream began again."""
+        position = self._applied.get(table)
+        return position is not None and position.covers(transaction.coordinate, ordinal)
 
     def drop(self) -> None:
         """The oldest segment is durable in the target."""
         self._spool.drop()
 
-    def clear(self) -> None:
-        """The table is loaded again: nothing of this is needed."""
+    def end(self) -> None:
+        """Nothing of this is needed any more: applied, or the table is loaded again."""
         self._spool.clear()
+        self._ended(self)
+
+
+def _keep(segment: Segment, left: Callable[[Transaction, Event, int], Event | None]) -> None:
+    """Leave what is left. A schema change is judged by the ordinal that it stands before."""
+    events: list[Event] = []
+    ordinals: list[int] = []
+    for event, ordinal in zip(segment.events, segment.ordinals, strict=True):
+        after = ordinal + 1 if isinstance(event, SchemaChanged) else ordinal
+        kept = left(segment.transaction, event, after)
+        if kept is not None:
+            events.append(kept)
+            ordinals.append(ordinal)
+    segment.events, segment.ordinals = events, ordinals
+
+
+class Suspensions:
+    """What waits in this process, for as long as it lives."""
+
+    def __init__(self, room: SpoolRoom) -> None:
+        self._room = room
+        self._open: list[Suspension] = []
+
+    def begin(self, standing: Mapping[TableName, Standing], dropped: Dropped) -> Suspension:
+        suspension = Suspension(self._room.spool(), standing, dropped, self._forget)
+        self._open.append(suspension)
+        return suspension
+
+    def _forget(self, suspension: Suspension) -> None:
+        self._open = [open_ for open_ in self._open if open_ is not suspension]
+
+    def of(self, table: TableName) -> Suspension | None:
+        """What waits for this table."""
+        return next((s for s in self._open if table in s.tables), None)
+
+    def keep(self, needed: Iterable[Suspension]) -> None:
+        """Let go of all others."""
+        kept = [id(suspension) for suspension in needed]
+        for suspension in [s for s in self._open if id(s) not in kept]:
+            suspension.end()
+
+    def ties(self) -> list[tuple[TableName, TableName]]:
+        """Pairs of tables that wait together."""
+        return [(table, s.tables[0]) for s in self._open for table in s.tables[1:]]

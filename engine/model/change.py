@@ -4,6 +4,7 @@ A *block* is what one drain of the socket decoded to. It holds *parts*: a transa
 blocks, a block many transactions. The order of everything is the log's commit order.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
@@ -76,6 +77,23 @@ class SchemaStep:
 
 
 Event: TypeAlias = Change | Truncate | SchemaChanged
+
+
+def tables_of(event: Event) -> tuple[TableName, ...]:
+    """The tables that an event is about."""
+    if isinstance(event, Change):
+        return (event.relation.table,)
+    if isinstance(event, Truncate):
+        return tuple([relation.table for relation in event.relations])
+    return (event.table,)
+
+
+def only_of(event: Event, tables: Collection[TableName]) -> Event | None:
+    """The event without the tables that are not named here; None when none is left."""
+    if not tables or not isinstance(event, Truncate) or len(tables) == len(event.relations):
+        return event if tables else None
+    relations = [relation for relation in event.relations if relation.table in tables]
+    return Truncate(tuple(relations), event.cascade, event.restart_identity)
 
 
 @dataclass(slots=True)

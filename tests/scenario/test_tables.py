@@ -236,12 +236,14 @@ def test_a_stopped_table_returns_by_a_reload(
 def test_a_table_stopped_before_a_restart_needs_a_reload_and_says_so(
     replicate: Replicate, source: Database, target: Database
 ) -> None:
-    """What waited for it was in the files of a process that is gone."""
+    """What waited for it was in the files of a process that is gone, and the source's log was
+    released."""
     source.execute(TWO_TABLES)
     replication = replicate(apply={"mend_interval": "1h"})
     with _running(replication) as run:
         _violated(source, target)
         run.table("public.bad", "suspended")
+        replication.await_applied(run)
         run.kill_worker()
         run.table("public.bad", "needs-reload")
         target.execute("ALTER TABLE bad DROP CONSTRAINT small")
@@ -295,3 +297,32 @@ def test_no_reading_shows_a_torn_transaction_while_tables_are_added(
         replication.await_applied(run)
         assert run.stop() == 0
     assert replication.differences() == []
+
+
+def test_a_stopped_table_outlives_trouble_with_the_target(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    """Every connection of the process is cut; what waited is still there, and nothing twice."""
+    source.execute(TWO_TABLES)
+    replication = replicate(apply={"mend_interval": "2s"})
+    with _running(replication) as run:
+        _violated(source, target)
+        run.table("public.bad", "suspended")
+        replication.await_applied(run)
+        worker = run.worker
+        for number in (10, 11):
+            mark = run.mark
+            target.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                f" WHERE application_name = 'penstock/{replication.id}'"
+            )
+            run.state("streaming", after=mark)
+            source.execute(f"INSERT INTO bad VALUES ({number}, 1); UPDATE bad SET v = v + 1")
+            replication.await_applied(run)
+            assert replication.state("public.bad") == "suspended"
+        mark = run.mark
+        target.execute("ALTER TABLE bad DROP CONSTRAINT small")
+        run.table("public.bad", "streaming", after=mark)
+        replication.await_tables(["good", "bad"], run)
+        assert run.worker == worker
+        assert run.stop() == 0

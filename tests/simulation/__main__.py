@@ -15,7 +15,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tests.simulation.everywhere import crash_everywhere
-from tests.simulation.scenarios import SCENARIOS, Scenario
+from tests.simulation.scenario import Scenario
+from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.swarm import Spell, command, run
 
 

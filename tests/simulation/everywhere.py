@@ -13,7 +13,7 @@ from typing import Final
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.loop import Process
 from tests.simulation.run import simulate
-from tests.simulation.scenarios import Scenario
+from tests.simulation.scenario import Scenario
 from tests.simulation.world import World
 
 TEXT_BYTES_MAX: Final = 60_000

@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,7 +12,8 @@ from engine.model.state import TableState
 from tests.simulation.application import Application
 from tests.simulation.faults import CALM, Faults
 from tests.simulation.loop import Process, SimulatedLoop
-from tests.simulation.scenarios import KEYS, Scenario
+from tests.simulation.scenario import KEYS, Scenario
+from tests.simulation.seams import SimulatedDisk
 from tests.simulation.world import PATIENCE_SECONDS, ViolationError, World
 
 POLL_SECONDS: Final = 0.5
@@ -58,6 +59,8 @@ def simulate(
         faults,
         events_per_block=scenario.events_per_block,
         half_open_seconds_max=20.0 if half_open else 0.0,
+        refuses=scenario.refuses,
+        disk=SimulatedDisk(scenario.disk_bytes_max),
         lossy_target=scenario.target_losses > 0,
         extra_check=scenario.extra_check,
     )
@@ -113,6 +116,8 @@ async def _drive(world: World, scenario: Scenario, crashes: int) -> None:
     until = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         supervising = tasks.create_task(world.supervise(until), name="supervise")
+        if scenario.helper is not None:
+            tasks.create_task(_as_task(scenario.helper(world, until)), name="helper")
         trouble = [tasks.create_task(_crash(world, crashes), name="crash")]
         if scenario.target_losses:
             losing = _lose(world, scenario.target_losses)
@@ -140,6 +145,10 @@ def _seed_rows(world: World, scenario: Scenario, application: Application) -> No
                 values = [application.value() for _ in range(width - 1)]
                 server.insert(name, (key, *values))
             world.source.commit(server)
+
+
+async def _as_task(work: Awaitable[None]) -> None:
+    await work
 
 
 async def _crash(world: World, times: int) -> None:

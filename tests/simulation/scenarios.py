@@ -1,79 +1,27 @@
-"""Six stories over the whole engine. Each says what the source holds and what happens to it."""
+"""Stories over the whole engine. Each says what the source holds and what happens to it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from connectors.memory.definitions import References, table
 from connectors.memory.storage import Table
-from connectors.memory.target import MemoryTarget
 from connectors.memory.transaction import ServerTransaction
-from engine.config.capacity import CapacityConfig
-from engine.config.endpoint import SourceConfig, TargetConfig, WithoutIdentity
-from engine.config.replication import (
-    ApplyConfig,
-    ApplyMode,
-    LoadConfig,
-    ReplicationConfig,
-)
-from engine.model.relation import ReplicaIdentity, TableName
-from engine.model.state import TableState
+from engine.config.replication import ApplyMode
+from engine.model.relation import ReplicaIdentity
 from tests.simulation.application import Application, insert, mixed, remove, truncate
-from tests.simulation.world import REPLICATION, ViolationError, World
+from tests.simulation.person import request_reload
+from tests.simulation.refusals import REFUSALS
+from tests.simulation.scenario import KEYS, Scenario, audit, public
+from tests.simulation.world import ViolationError, World
 
-KEYS: Final = tuple(b"k%02d" % i for i in range(12))
 LONG: Final = b"long" * 30
-
-
-def public(name: str) -> TableName:
-    return TableName("public", name)
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """`tables` and `work` are its source, the rest how the replication is told to run."""
-
-    name: str
-    tables: Callable[[], Sequence[Table]]
-    work: Callable[[World, Application], Awaitable[None]]
-    rows: int = 0
-    """Rows there before the replication begins, in the first table."""
-    mode: ApplyMode = ApplyMode.TABLE_PARALLEL
-    events_per_block: int = 20
-    batch_rows_max: int = 50
-    acknowledge_delay_seconds: float = 0.0
-    extra_check: Callable[[World], None] | None = None
-    target_losses: int = 0
-    """How often the target fails over to a copy that lacks its newest commits."""
-    zombies: int = 0
-    """How often the process stands still, is replaced, and goes on."""
-
-    def config(self) -> ReplicationConfig:
-        return ReplicationConfig(
-            id=REPLICATION,
-            source=SourceConfig(engine="memory", without_identity=WithoutIdentity.INSERT_ONLY),
-            target=TargetConfig(engine="memory"),
-            load=LoadConfig(parallel_tables=2, rows_per_chunk=7),
-            apply=ApplyConfig(
-                mode=self.mode,
-                appliers=3,
-                batch_rows_max=self.batch_rows_max,
-                acknowledge_delay_seconds=self.acknowledge_delay_seconds,
-            ),
-            capacity=CapacityConfig(),
-        )
-
-
-def _audit() -> Table:
-    return table("public.audit", ["id", "transaction"])
 
 
 # --- inserts --------------------------------------------------------------------------------------
 
 
 def _insert_tables() -> list[Table]:
-    return [table("public.events", ["id", "value"], key=["id"]), _audit()]
+    return [table("public.events", ["id", "value"], key=["id"]), audit()]
 
 
 async def _insert(world: World, application: Application) -> None:
@@ -100,7 +48,7 @@ def _mixed_tables() -> list[Table]:
         table("public.toasted", ["id", "body", "note"], key=["id"], toasted=["body"]),
         table("public.full", ["id", "a"], key=["id"], identity=ReplicaIdentity.FULL),
         table("public.keyless", ["id", "a"], identity=ReplicaIdentity.FULL),
-        _audit(),
+        audit(),
     ]
 
 
@@ -147,7 +95,7 @@ def _load_tables() -> list[Table]:
         table("public.plain", ["id", "a", "b"], key=["id"]),
         table("public.toasted", ["id", "body", "note"], key=["id"], toasted=["body"]),
         table("public.keyless", ["id", "a"], identity=ReplicaIdentity.FULL),
-        _audit(),
+        audit(),
     ]
 
 
@@ -178,7 +126,7 @@ def _tied_tables() -> list[Table]:
             references=[References(("parent",), "public.parents")],
         ),
         table("public.plain", ["id", "a", "b"], key=["id"]),
-        _audit(),
+        audit(),
     ]
 
 
@@ -219,18 +167,6 @@ async def _reload(world: World, application: Application) -> None:
     await asyncio.gather(writer(), writer(), clearing(), reloading())
 
 
-async def request_reload(world: World, name: TableName) -> None:
-    """What `penstock reload` does: mark a streaming table, from a process of its own."""
-    target = MemoryTarget(world.target, REPLICATION)
-    await target.open()
-    while world.states().get(name) is not TableState.STREAMING:
-        await asyncio.sleep(0.5)
-    async with target.session() as session, session.begin() as transaction:
-        await transaction.request_reload(name)
-        await transaction.commit()
-    await target.close()
-
-
 # --- bank -----------------------------------------------------------------------------------------
 
 ACCOUNTS: Final = 6
@@ -241,7 +177,7 @@ def _bank_tables() -> list[Table]:
     return [
         table("public.accounts", ["id", "balance"], key=["id"]),
         table("public.savings", ["id", "balance"], key=["id"]),
-        _audit(),
+        audit(),
     ]
 
 
@@ -308,5 +244,6 @@ SCENARIOS: Final = {
         ),
         Scenario("zombie", _mixed_tables, _mix, zombies=2),
         Scenario("rewind", _mixed_tables, _mix, acknowledge_delay_seconds=20.0, target_losses=3),
+        *REFUSALS,
     )
 }

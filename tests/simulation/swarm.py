@@ -5,7 +5,7 @@ from typing import Final
 
 from tests.simulation.faults import CALM, STORM
 from tests.simulation.run import Report, simulate
-from tests.simulation.scenarios import Scenario
+from tests.simulation.scenario import Scenario
 
 CRASHES_MAX: Final = 4
 

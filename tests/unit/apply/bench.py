@@ -15,8 +15,9 @@ from engine.apply.evolution import Evolution
 from engine.apply.fallback import RowByRow
 from engine.apply.lane import Checkpoint, Lane
 from engine.apply.scheduler import Scheduler
+from engine.apply.suspension import Suspension
 from engine.checkpoint.ownership import Claimant, claim, store_rows
-from engine.errors import PenstockError
+from engine.errors import PenstockError, StateError
 from engine.model.change import DELETE, INSERT, UPDATE, Change, Event, SchemaChanged, Transaction
 from engine.model.position import LogPosition
 from engine.model.relation import Relation, TableName
@@ -146,8 +147,7 @@ class Bench:
             rejected=lambda _reason: None,
             stopped=lambda _lane, error: self.stopped.append(error),
             committed=self._committed,
-            spool=lambda: Spool("s", self.disk, SpoolBudget(self.spool_bytes_max), bytes(32)),
-            dropped=self._dropped,
+            suspend=self._suspend,
         )
         self.station = ApplyStation(
             self.scheduler,
@@ -169,7 +169,11 @@ class Bench:
     def _committed(self, fences: int) -> None:
         self.commits += fences
 
-    def _dropped(self, _lane: Lane) -> None:
+    def _suspend(self, lane: Lane) -> Suspension:
+        spool = Spool("s", self.disk, SpoolBudget(self.spool_bytes_max), bytes(32))
+        return Suspension(spool, lane.checkpoints, self._dropped)
+
+    def _dropped(self, _error: StateError) -> None:
         self.dropped += 1
 
     def _mended(self, _lane: Lane) -> None:

@@ -62,7 +62,7 @@ def spool(bytes_max: int = 1 << 20) -> Spool:
 
 
 def suspended(lane: Lane) -> Suspension:
-    lane.suspension = Suspension(spool(), lambda: None)
+    lane.suspension = Suspension(spool(), lane.checkpoints, lambda _error: None)
     return lane.suspension
 
 

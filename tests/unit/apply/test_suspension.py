@@ -1,18 +1,30 @@
 """What waits for a stopped table, and what is let go when there is no room."""
 
-from engine.apply.suspension import Suspension
-from engine.spool import Spool, SpoolBudget
+from collections.abc import Mapping
+
+from engine.apply.lane import Checkpoint
+from engine.apply.suspension import Suspension, Suspensions
+from engine.model.position import LogPosition
+from engine.model.relation import TableName
+from engine.spool import Spool, SpoolBudget, SpoolRoom
 from tests.simulation.seams import SimulatedDisk
 from tests.unit.apply.bench import accounts, insert, segment
 
 A = accounts().relation
+B = TableName("public", "b")
 
 
-def suspension(bytes_max: int = 1 << 20) -> tuple[Suspension, list[str], SimulatedDisk]:
+def standing(position: str = "0/0") -> Mapping[TableName, Checkpoint]:
+    return {A.table: Checkpoint("a", 1, 0, position)}
+
+
+def suspension(
+    bytes_max: int = 1 << 20, disk_bytes_max: int = 1 << 20
+) -> tuple[Suspension, list[str], SimulatedDisk]:
     told: list[str] = []
-    disk = SimulatedDisk()
+    disk = SimulatedDisk(disk_bytes_max)
     spool = Spool("s", disk, SpoolBudget(bytes_max), bytes(32))
-    return Suspension(spool, lambda: told.append("dropped")), told, disk
+    return Suspension(spool, standing(), lambda error: told.append(error.message)), told, disk
 
 
 def test_segments_come_back_in_order_with_their_positions() -> None:
@@ -40,15 +52,93 @@ def test_without_room_everything_is_let_go_and_told_once() -> None:
     for number in range(1, 5):
         waiting.take_in(segment(number, insert(A, b"1", bytes(60))))
     assert waiting.lost
-    assert told == ["dropped"]
+    assert told == ["the disk space for overflow is used up"]
     assert waiting.oldest() is None
     assert list(disk.names()) == []
 
 
 def test_the_room_is_free_again_when_the_table_is_loaded_anew() -> None:
     budget = SpoolBudget(1 << 20)
-    waiting = Suspension(Spool("s", SimulatedDisk(), budget, bytes(32)), lambda: None)
+    spool = Spool("s", SimulatedDisk(), budget, bytes(32))
+    waiting = Suspension(spool, standing(), lambda _error: None)
     waiting.take_in(segment(1, insert(A, b"1", b"x")))
     assert budget.used > 0
-    waiting.clear()
+    waiting.end()
     assert budget.used == 0
+
+
+def test_a_disk_that_fails_takes_what_waits_and_nothing_else() -> None:
+    waiting, told, _ = suspension(disk_bytes_max=150)
+    for number in range(1, 5):
+        waiting.take_in(segment(number, insert(A, b"1", bytes(60))))
+    assert waiting.lost
+    assert told == ["no space left on the simulated disk"]
+
+
+def test_a_file_that_does_not_read_back_takes_what_waits() -> None:
+    waiting, told, disk = suspension()
+    waiting.take_in(segment(1, insert(A, b"1", b"x")))
+    disk.remove("spool-s")
+    assert waiting.oldest() is None
+    assert waiting.lost
+    assert len(told) == 1
+
+
+def again(waiting: Suspension, position: str) -> bool:
+    """The stream begins again while the table stands there."""
+    return waiting.resume(standing(position), LogPosition.parse, lambda _error: None)
+
+
+def values(waiting: Suspension) -> list[bytes]:
+    """The values that wait, oldest first; takes them out."""
+    found: list[bytes] = []
+    while (oldest := waiting.oldest()) is not None:
+        found += [change[2][1] for change in oldest.events]  # type: ignore[index,misc]
+        waiting.drop()
+    return found
+
+
+def test_what_was_taken_in_before_the_stream_began_again_is_not_taken_in_twice() -> None:
+    waiting, _, _ = suspension()
+    waiting.take_in(segment(1, insert(A, b"1", b"a")))
+    waiting.take_in(segment(2, insert(A, b"2", b"b"), ends=False))
+    assert again(waiting, "0/0")
+    waiting.take_in(segment(1, insert(A, b"1", b"a")))
+    waiting.take_in(segment(2, insert(A, b"2", b"b"), insert(A, b"2", b"c")))
+    waiting.take_in(segment(3, insert(A, b"3", b"d")))
+    assert values(waiting) == [b"a", b"b", b"c", b"d"]
+
+
+def test_what_was_applied_without_our_knowing_is_not_tried_again() -> None:
+    """The answer to a COMMIT was lost, and what it applied still stands first."""
+    waiting, _, _ = suspension()
+    for number, value in ((1, b"a"), (2, b"b"), (3, b"c")):
+        waiting.take_in(segment(number, insert(A, b"1", value)))
+    assert again(waiting, str(LogPosition(110)))
+    assert values(waiting) == [b"b", b"c"]
+
+
+def test_a_target_that_lost_what_is_no_longer_kept_cannot_go_on() -> None:
+    waiting, _, _ = suspension()
+    waiting.take_in(segment(2, insert(A, b"1", b"a")))
+    assert again(waiting, str(LogPosition(110)))
+    assert not again(waiting, str(LogPosition(50)))
+
+
+def test_only_what_is_still_needed_is_kept_for_the_next_attempt() -> None:
+    disk = SimulatedDisk()
+    suspensions = Suspensions(SpoolRoom(disk, 1 << 20, bytes(32)))
+    begun = [
+        suspensions.begin({name: Checkpoint("x", 1, 0, "0/0")}, lambda _: None)
+        for name in (A.table, B)
+    ]
+    for waiting in begun:
+        waiting.take_in(segment(1, insert(A, b"1", b"a")))
+    suspensions.keep(begun[:1])
+    assert suspensions.of(A.table) is begun[0]
+    assert suspensions.of(B) is None
+    assert len(disk.names()) == 1
+    begun[0].end()
+    begun[0].end()
+    assert suspensions.of(A.table) is None
+    assert list(disk.names()) == []

@@ -1,0 +1,144 @@
+"""Stories in which the target refuses rows for a while: stopped tables, what waits, full disks."""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from connectors.memory.definitions import References, table
+from connectors.memory.storage import Table
+from connectors.memory.transaction import ServerTransaction
+from engine.model.state import TableState
+from tests.simulation.application import Application, Step, mixed
+from tests.simulation.person import look_after
+from tests.simulation.scenario import KEYS, Scenario, audit, public
+from tests.simulation.world import ViolationError, World
+
+STRICT: Final = public("strict")
+
+SPELLS: Final = 3
+"""How often the target is strict for a while."""
+
+SMALL_DISK_BYTES: Final = 1_500
+
+
+def _tables() -> list[Table]:
+    return [
+        table("public.strict", ["id", "a", "b"], key=["id"]),
+        table("public.plain", ["id", "a"], key=["id"]),
+        audit(),
+    ]
+
+
+def _tied_tables() -> list[Table]:
+    return [
+        table("public.parents", ["id", "a"], key=["id"]),
+        table(
+            "public.strict",
+            ["id", "parent", "b"],
+            key=["id"],
+            references=[References(("parent",), "public.parents", deferrable=True)],
+        ),
+        audit(),
+    ]
+
+
+async def _refuse(world: World, application: Application) -> None:
+    """Writers, while the target takes no NULL in one table for a while."""
+    names = [t.relation.table for t in world.source.tables.values()]
+    names = [name for name in names if name.name != "audit"]
+
+    async def writer() -> None:
+        for _ in range(20):
+            chosen = [application.chance.choice(names) for _ in range(4)]
+            await application.transaction(*[mixed(application, n, KEYS) for n in chosen])
+            await application.pause(2.5)
+
+    async def offender() -> None:
+        for _ in range(25):
+            await application.transaction(_toggle(application), commit=True)
+            await application.pause(2.5)
+
+    async def strictness() -> None:
+        for _ in range(SPELLS):
+            await application.pause(6.0)
+            await _streaming(world)
+            _be_strict(world, strict=True)
+            await asyncio.sleep(4.0)
+            await application.pause(8.0)
+            _be_strict(world, strict=False)
+
+    await asyncio.gather(writer(), writer(), offender(), strictness())
+
+
+def _toggle(application: Application) -> Step:
+    """Give a row of the strict table a NULL, or a value in place of it."""
+
+    def step(server: ServerTransaction) -> None:
+        rows = list(server.scan(STRICT))
+        if rows:
+            version = application.chance.choice(rows)
+            last = None if version.row[-1] is not None else application.value()
+            server.update(STRICT, version, (*version.row[:-1], last))
+
+    return step
+
+
+async def _streaming(world: World) -> None:
+    """A refused row ends a first load: that is another story."""
+    while world.states().get(STRICT) is not TableState.STREAMING:
+        await asyncio.sleep(0.5)
+
+
+async def _mend_and_load(world: World, over: asyncio.Event) -> None:
+    """What the guide says about a table that needs a reload: mend the cause first."""
+    await look_after(world, over, before=lambda: _be_strict(world, strict=False))
+
+
+def _be_strict(world: World, *, strict: bool) -> None:
+    """What is there already is let be."""
+    there = world.target.tables.get(STRICT)
+    if there is None:
+        return
+    last = there.relation.columns[-1]
+    columns = (*there.relation.columns[:-1], replace(last, nullable=not strict))
+    there.relation = replace(there.relation, columns=columns)
+
+
+def _nothing_lost_by_one_process(world: World) -> None:
+    """Nothing that waited is lost while a process lives, whatever happens to its links."""
+    if world.crashes:
+        return
+    for record in world.records():
+        if record.state is TableState.NEEDS_RELOAD:
+            raise ViolationError(f"{record.table} lost what waited: {record.reason}")
+
+
+REFUSALS: Final = (
+    Scenario(
+        "refuse",
+        _tables,
+        _refuse,
+        mend_interval_seconds=3.0,
+        refuses=True,
+        helper=_mend_and_load,
+        extra_check=_nothing_lost_by_one_process,
+    ),
+    Scenario(
+        "refuse-tied",
+        _tied_tables,
+        _refuse,
+        mend_interval_seconds=3.0,
+        refuses=True,
+        helper=_mend_and_load,
+        extra_check=_nothing_lost_by_one_process,
+    ),
+    Scenario(
+        "refuse-full-disk",
+        _tables,
+        _refuse,
+        mend_interval_seconds=3.0,
+        refuses=True,
+        helper=_mend_and_load,
+        disk_bytes_max=SMALL_DISK_BYTES,
+    ),
+)

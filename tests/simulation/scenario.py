@@ -1,0 +1,69 @@
+"""What a simulated story is made of: its source, its work, how the replication is to run."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from connectors.memory.definitions import table
+from connectors.memory.storage import Table
+from engine.config.capacity import CapacityConfig
+from engine.config.endpoint import SourceConfig, TargetConfig, WithoutIdentity
+from engine.config.replication import ApplyConfig, ApplyMode, LoadConfig, ReplicationConfig
+from engine.model.relation import TableName
+from tests.simulation.application import Application
+from tests.simulation.seams import DISK_BYTES_MAX
+from tests.simulation.world import REPLICATION, World
+
+KEYS: Final = tuple(b"k%02d" % i for i in range(12))
+
+
+def public(name: str) -> TableName:
+    return TableName("public", name)
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """`tables` and `work` are its source, the rest how the replication is told to run."""
+
+    name: str
+    tables: Callable[[], Sequence[Table]]
+    work: Callable[[World, Application], Awaitable[None]]
+    rows: int = 0
+    """Rows there before the replication begins, in the first table."""
+    mode: ApplyMode = ApplyMode.TABLE_PARALLEL
+    events_per_block: int = 20
+    batch_rows_max: int = 50
+    acknowledge_delay_seconds: float = 0.0
+    extra_check: Callable[[World], None] | None = None
+    target_losses: int = 0
+    """How often the target fails over to a copy that lacks its newest commits."""
+    zombies: int = 0
+    """How often the process stands still, is replaced, and goes on."""
+
+    disk_bytes_max: int = DISK_BYTES_MAX
+    mend_interval_seconds: float = 30.0
+    helper: Callable[[World, asyncio.Event], Awaitable[None]] | None = None
+    """Who looks after the replication, until the event is set."""
+    refuses: bool = False
+    """The target refuses rows now and then, which are kept in its quarantine table."""
+
+    def config(self) -> ReplicationConfig:
+        return ReplicationConfig(
+            id=REPLICATION,
+            source=SourceConfig(engine="memory", without_identity=WithoutIdentity.INSERT_ONLY),
+            target=TargetConfig(engine="memory"),
+            load=LoadConfig(parallel_tables=2, rows_per_chunk=7),
+            apply=ApplyConfig(
+                mode=self.mode,
+                appliers=3,
+                batch_rows_max=self.batch_rows_max,
+                acknowledge_delay_seconds=self.acknowledge_delay_seconds,
+                mend_interval_seconds=self.mend_interval_seconds,
+            ),
+            capacity=CapacityConfig(),
+        )
+
+
+def audit() -> Table:
+    return table("public.audit", ["id", "transaction"])
