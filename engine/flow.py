@@ -43,6 +43,10 @@ is gone, short enough for a person to wait."""
 
 READER_POLL_SECONDS: Final = 0.25
 
+ATTACH_TOLD_SECONDS: Final = 10.0
+"""Between two lines about a source that is not ready yet; mostly it takes a fraction of a second.
+"""
+
 
 class Flow:
     """`epoch` is ours once claimed; `told` is the newest position the source was told of; `flowed`
@@ -151,7 +155,11 @@ class Flow:
     async def _carry(self, claimed: Claim, control: TargetSession, seqs: SeqSum) -> Outcome:
         roster = build(self._config, await self._source.relations())
         _tell_exceptions(roster, self._around.log)
-        start = await self._start(claimed, control, roster) if self._config.streams else None
+        start: tuple[Position, LaneRow] | None = None
+        if self._config.streams:
+            start = await self._start(claimed, control, roster)
+            if start is None:
+                return Outcome("stopped")
         # Described again: what changed until the reader was made is in no log.
         roster = roster.refreshed(await self._source.relations())
         loading = Loading(
@@ -193,12 +201,13 @@ class Flow:
 
     async def _start(
         self, claimed: Claim, control: TargetSession, roster: Roster
-    ) -> tuple[Position, LaneRow]:
-        """Where the stream begins: the stored frontier, or the start of a reader made just now."""
+    ) -> tuple[Position, LaneRow] | None:
+        """Where the stream begins: the stored frontier, or the start of a reader made just now.
+        None when a stop was asked for meanwhile."""
         row = claimed.lanes.get(FRONTIER)
-        attached = await self._source.attach(
-            roster.streamed, roster.insert_only, create=row is None
-        )
+        attached = await self._attach(roster, create=row is None)
+        if attached is None:
+            return None
         if row is None:
             self._refuse_lost_start(claimed, attached)
             text = self._config.start_position or str(attached.start)
@@ -212,6 +221,31 @@ class Flow:
                 "(`penstock cleanup`, then `penstock run`)",
             )
         return position, row
+
+    async def _attach(self, roster: Roster, *, create: bool) -> Attached | None:
+        """Make what reading needs; says so when that takes long. None when it was stopped."""
+        found: list[Attached] = []
+
+        async def attach() -> None:
+            found.append(
+                await self._source.attach(roster.streamed, roster.insert_only, create=create)
+            )
+
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(self._tell_of_waiting(), name="attach-slow")
+            await unless_stopped(attach(), self._around.stop)
+            telling.cancel()
+        return found[0] if found else None
+
+    async def _tell_of_waiting(self) -> None:
+        while True:
+            await asyncio.sleep(ATTACH_TOLD_SECONDS)
+            self._around.log.warning(
+                "the source is still being prepared: a new slot waits until every transaction that"
+                " was open has ended",
+                action="source.preparing",
+                hint="`penstock check FILE` names those that have been open for long",
+            )
 
     def _refuse_lost_start(self, claimed: Claim, attached: Attached) -> None:
         """A reader of ours is there, but the target knows nothing of us: what it had is gone. A
