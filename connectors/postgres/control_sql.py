@@ -3,7 +3,8 @@
 Every parameter goes as text; the server casts it. Names of lanes and tables are values here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final
 
 from connectors.postgres.prepared import Call, Prepared
@@ -179,9 +180,12 @@ def advance(replication: str, fence: Fence, *, marked: bool = False) -> Call:
     return statement, _encoded(replication, fence.lane, fence.epoch, fence.seq, fence.position)
 
 
-def same_shape(shapes: Mapping[int, str]) -> Call:
-    """Raises on the server when one of these tables (by OID) no longer has this shape."""
-    return _SAME_SHAPE, _encoded(_array(tuple(shapes)), _array(tuple(shapes.values())))
+@lru_cache(maxsize=1024)
+def same_shape(shapes: tuple[tuple[int, str], ...]) -> Call:
+    """Raises on the server when one of these tables (by OID) no longer has this shape. Kept, as
+    batch after batch writes the same few tables."""
+    oids, words = zip(*shapes, strict=True)
+    return _SAME_SHAPE, _encoded(_array(oids), _array(words))
 
 
 def reposition(replication: str, lane: str, position: str) -> Call:

@@ -8,6 +8,7 @@ See: PostgreSQL manual, Streaming Replication Protocol.
 """
 
 import asyncio
+import os
 import struct
 from collections.abc import Mapping
 from typing import Final, Self
@@ -38,6 +39,10 @@ a minute, also while the server is busy decoding and says nothing."""
 CLOSE_SECONDS: Final = 0.5
 """Time the server gets to end the stream politely, so that the slot is free when we are gone."""
 
+SURE_READ_BYTES: Final = 8192
+"""A read that gave less took all there was: libpq offers at least so much room to each (fe-misc.c,
+pqReadData) and goes on by itself while more than twice as much comes."""
+
 _DATA: Final = ord("w")
 _STATUS: Final = struct.Struct(">cQQQqB")
 _KEEPALIVE: Final = struct.Struct(">cQqB")
@@ -46,9 +51,10 @@ _TLS_READS: Final = 3
 
 
 class Drained:
-    """What one drain gave: whole XLogData messages, and what keepalives said beside them."""
+    """What one drain gave: whole XLogData messages, and what keepalives said beside them. `dry`:
+    for certain nothing was left to read, and what comes will be told by `readable`."""
 
-    __slots__ = ("bytes", "ended", "keepalive", "keepalive_at", "messages", "reply_asked")
+    __slots__ = ("bytes", "dry", "ended", "keepalive", "keepalive_at", "messages", "reply_asked")
 
     def __init__(self) -> None:
         self.messages: list[bytes] = []
@@ -56,6 +62,7 @@ class Drained:
         self.keepalive = 0
         self.keepalive_at = 0
         self.reply_asked = False
+        self.dry = False
         self.ended = False
 
     @property
@@ -83,6 +90,12 @@ class ReplicationConnection:
         self._pgconn = connection.pgconn
         self._tls = bool(connection.pgconn.ssl_in_use)
         self._streaming = False
+        self._loop = asyncio.get_running_loop()
+        # Our own descriptor of the socket: libpq closes its own inside any call once it finds the
+        # link broken, and the next connection of the process may get the same number.
+        self._descriptor = -1
+        self._watched = False
+        self._waiter: asyncio.Future[bool] | None = None
 
     @classmethod
     async def open(cls, conninfo: str, application: str, settings: Mapping[str, str]) -> Self:
@@ -118,6 +131,7 @@ class ReplicationConnection:
         command = f'START_REPLICATION SLOT "{slot}" LOGICAL {lsn} ({wanted})'
         await self._run(f"reading slot {slot}", command)
         self._pgconn.nonblocking = 1
+        self._descriptor = os.dup(self._pgconn.socket)
         self._streaming = True
 
     async def _run(self, doing: str, command: str) -> pq.abc.PGresult:
@@ -150,8 +164,12 @@ class ReplicationConnection:
                 before = drained.bytes
                 self._pgconn.consume_input()
                 self._take(drained, bytes_max)
-                fruitless = 0 if drained.bytes > before else fruitless + 1
-                if fruitless >= (_TLS_READS if self._tls else 1):
+                taken = drained.bytes - before
+                if not self._tls and taken < SURE_READ_BYTES:
+                    drained.dry = not drained.ended
+                    break
+                fruitless = 0 if taken else fruitless + 1
+                if fruitless >= _TLS_READS:
                     break
         except DRIVER_ERRORS as error:
             raise source_error(error, "reading the stream") from error
@@ -200,18 +218,30 @@ class ReplicationConnection:
 
     async def readable(self, seconds: float) -> bool:
         """Wait until the server has sent something; False when it has not within that time."""
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] = loop.create_future()
-        socket = self._pgconn.socket
-        loop.add_reader(socket, _wake, waiter)
+        if not self._watched:
+            self._loop.add_reader(self._descriptor, self._arrived)
+            self._watched = True
+        waiter: asyncio.Future[bool] = self._loop.create_future()
+        self._waiter = waiter
+        timer = self._loop.call_later(seconds, _answer, waiter, False)
         try:
-            async with asyncio.timeout(seconds):
-                await waiter
-        except TimeoutError:
-            return False
+            return await waiter
         finally:
-            loop.remove_reader(socket)
-        return True
+            timer.cancel()
+            self._waiter = None
+
+    def _arrived(self) -> None:
+        """Something can be read. It goes on being told until it is read: when nobody waits, the
+        socket is let be until somebody does."""
+        if self._waiter is None or self._waiter.done():
+            self._unwatch()
+        else:
+            self._waiter.set_result(True)
+
+    def _unwatch(self) -> None:
+        if self._watched:
+            self._loop.remove_reader(self._descriptor)
+            self._watched = False
 
     async def close(self) -> None:
         """End the stream, giving the server a moment to let go of the slot. Never raises."""
@@ -222,6 +252,10 @@ class ReplicationConnection:
         except (PenstockError, *DRIVER_ERRORS):
             pass  # it is being closed: what it would still have said is of no use
         finally:
+            self._unwatch()
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+                self._descriptor = -1
             await self._connection.close()
 
     async def _finish(self) -> None:
@@ -241,9 +275,9 @@ def _keepalive(drained: Drained, message: bytes) -> None:
     drained.reply_asked = drained.reply_asked or bool(ask)
 
 
-def _wake(waiter: "asyncio.Future[None]") -> None:
+def _answer(waiter: "asyncio.Future[bool]", answer: bool) -> None:
     if not waiter.done():
-        waiter.set_result(None)
+        waiter.set_result(answer)
 
 
 def _option(setting: tuple[str, str]) -> str:

@@ -80,6 +80,8 @@ class LogStream:
         self._untold = True
         self._begun = False
         self._hurry = True
+        self._dry = False
+        self._wait_seconds = min(WAIT_SECONDS_MAX, heartbeat)
         self._ended = False
         self._interruption: SourceError | None = None
 
@@ -113,6 +115,9 @@ class LogStream:
             await self._look_around()
             if not self._hurry:
                 await asyncio.sleep(PACE_SECONDS)
+            elif self._dry and not await self._connection.readable(self._wait_seconds):
+                self._quiet(self._loop.time() - silent_since)
+                continue
             drained = self._connection.drain(self._bytes_max)
             self._pace(drained)
             if drained.messages or drained.keepalive:
@@ -120,8 +125,6 @@ class LogStream:
                 return drained
             if drained.ended:
                 raise await self._failure()
-            if not await self._connection.readable(min(WAIT_SECONDS_MAX, self._heartbeat)):
-                self._quiet(self._loop.time() - silent_since)
 
     def _quiet(self, silence: float) -> None:
         """Nothing came for a while: once after data, and when it lasts, ask for a sign of life."""
@@ -148,10 +151,11 @@ class LogStream:
         return error
 
     def _pace(self, drained: Drained) -> None:
-        """Whether the next read may come at once."""
+        """Whether the next read may come at once, and whether there is anything to read."""
         small = drained.bytes < SMALL_READ_BYTES
         behind = drained.sent_at_us - self._decoder.committed_at_us > BEHIND_US
         self._hurry = not (drained.messages and small and behind and self._decoder.committed_at_us)
+        self._dry = drained.dry or not (drained.messages or drained.keepalive)
 
     async def _decode(self, drained: Drained) -> Block | None:
         decoder, messages = self._decoder, drained.messages

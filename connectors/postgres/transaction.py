@@ -223,7 +223,7 @@ class PostgresTransaction(ControlRows):
             self._ended = True
             return
         if self._shapes:
-            self._add(control_sql.same_shape(self._shapes), "")
+            self._add(control_sql.same_shape(tuple(self._shapes.items())), "")
         self._end()
         (*_, last) = await self._flush()
         self._ended = True
