@@ -108,19 +108,24 @@ def _fold_keyed(relation: Relation, changes: list[Change]) -> list[Run]:
     key = relation.key
     single = key[0] if len(key) == 1 else None
     for position, (kind, _, new, old) in enumerate(changes):
-        if kind == UPDATE and old is not None and _key_changed(key, new, old):
-            runs += _net_runs(relation, net)
-            runs += in_order(changes[position : position + 1])
-            net = {}
-            start = position + 1
-            continue
-        row = old if kind == DELETE else new
+        if kind == UPDATE:
+            if old is not None and _key_changed(key, new, old):
+                runs += _net_runs(relation, net)
+                runs += in_order(changes[position : position + 1])
+                net = {}
+                start = position + 1
+                continue
+            row = new
+        else:
+            row = old if kind == DELETE else new
         assert row is not None
         name = row[single] if single is not None else tuple([row[i] for i in key])
         before = net.get(name)
         if before is None:
             net[name] = (kind, row)
-        elif not _merge(net, name, before, kind, row):
+        elif kind == UPDATE and before[0] != DELETE:
+            net[name] = (before[0], row if UNCHANGED not in row else _overlay(before[1], row))
+        elif not _merge(net, name, before[0], kind, row):
             return runs + in_order(changes[start:])
     return runs + _net_runs(relation, net)
 
@@ -134,14 +139,9 @@ def _key_changed(key: tuple[int, ...], new: Row | None, old: Row) -> bool:
     return False
 
 
-def _merge(
-    net: dict[object, tuple[int, Row]], name: object, before: tuple[int, Row], kind: int, row: Row
-) -> bool:
+def _merge(net: dict[object, tuple[int, Row]], name: object, was: int, kind: int, row: Row) -> bool:
     """Add one change to the net effect on its key; False for a sequence no correct log holds."""
-    was, had = before
-    if kind == UPDATE and was != DELETE:
-        net[name] = (was, _overlay(had, row))
-    elif kind == DELETE and was == INSERT:
+    if kind == DELETE and was == INSERT:
         del net[name]
     elif kind == DELETE and was != DELETE:
         net[name] = (DELETE, row)
@@ -154,8 +154,6 @@ def _merge(
 
 def _overlay(had: Row, row: Row) -> Row:
     """The later row, with what it did not send taken from the earlier."""
-    if UNCHANGED not in row:
-        return row
     return tuple(
         [earlier if value is UNCHANGED else value for value, earlier in zip(row, had, strict=True)]
     )

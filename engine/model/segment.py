@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import NamedTuple
+from typing import TypeAlias
 
 from engine.model.change import Event, SchemaChanged, Transaction
 from engine.model.position import Position
@@ -23,11 +23,8 @@ class Mark:
     committed_at_us: int = 0
 
 
-class Member(NamedTuple):
-    """A transaction of a stretch, and the position after it."""
-
-    transaction: Transaction
-    end: Position | None
+Member: TypeAlias = tuple[Transaction, Position | None]
+"""A transaction of a stretch, and the position after it."""
 
 
 @dataclass(slots=True)

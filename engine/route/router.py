@@ -4,7 +4,7 @@ The hot path: one pass over a part's events, no await, no allocation per row bey
 """
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.errors import InvariantError
 from engine.model.change import (
@@ -18,7 +18,10 @@ from engine.model.change import (
 )
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
-from engine.model.segment import Mark, Member, Segment
+from engine.model.segment import Mark, Segment
+
+LONG_EVENTS: Final = 16
+"""Events from which it is worth asking first whether all of a part are of one relation."""
 
 
 class LaneInbox(Protocol):
@@ -136,16 +139,11 @@ class Router:
 
     def _hand_shares(self, parts: Sequence[Part], mark: Mark, share: int) -> int:
         shares: dict[int, _Share] = {}
-        for number, part in enumerate(parts):
-            relation = _only_relation(part.events)
-            if relation is None:
-                self._split(part, number, shares)
-            else:
-                self._extend(part, number, relation, shares)
-        members = [Member(part.transaction, part.end) for part in parts]
+        self._split(parts, shares)
+        members = [(part.transaction, part.end) for part in parts]
         held = 0
         for piece in shares.values():
-            transaction, size = members[piece.numbers[-1]].transaction, share * len(piece.events)
+            transaction, size = members[piece.numbers[-1]][0], share * len(piece.events)
             held += piece.inbox.offer(
                 Segment(
                     mark,
@@ -160,6 +158,35 @@ class Router:
             )
         return held
 
+    def _split(self, parts: Sequence[Part], shares: dict[int, _Share]) -> None:
+        known: dict[int, _Share | None] = {}
+        for number, part in enumerate(parts):
+            if len(part.events) >= LONG_EVENTS:
+                relation = _only_relation(part.events)
+                if relation is not None:
+                    self._extend(part, number, relation, shares)
+                    continue
+            ordinal = part.first
+            for event in part.events:
+                if event.__class__ is Change:
+                    relation = event[1]
+                    try:
+                        share = known[id(relation)]
+                    except KeyError:
+                        share = self._share(self._inbox(relation), shares)
+                        known[id(relation)] = share
+                    if share is not None:
+                        share.events.append(event)
+                        share.ordinals.append(ordinal)
+                        share.numbers.append(number)
+                    ordinal += 1
+                elif isinstance(event, Truncate):
+                    self._split_truncate(event, ordinal, number, shares)
+                    ordinal += 1
+                elif isinstance(event, SchemaChanged):
+                    self._split_schema(event, ordinal - 1, number, shares)
+                    known.clear()
+
     def _extend(
         self, part: Part, number: int, relation: Relation, shares: dict[int, _Share]
     ) -> None:
@@ -169,28 +196,6 @@ class Router:
             share.events += part.events
             share.ordinals += range(part.first, part.first + count)
             share.numbers += [number] * count
-
-    def _split(self, part: Part, number: int, shares: dict[int, _Share]) -> None:
-        ordinal = part.first
-        last: Relation | None = None
-        share: _Share | None = None
-        for event in part.events:
-            if event.__class__ is Change:
-                relation = event[1]
-                if relation is not last:
-                    last = relation
-                    share = self._share(self._inbox(relation), shares)
-                if share is not None:
-                    share.events.append(event)
-                    share.ordinals.append(ordinal)
-                    share.numbers.append(number)
-                ordinal += 1
-            elif isinstance(event, Truncate):
-                self._split_truncate(event, ordinal, number, shares)
-                ordinal += 1
-            elif isinstance(event, SchemaChanged):
-                self._split_schema(event, ordinal - 1, number, shares)
-                last = None
 
     def _split_truncate(
         self, event: Truncate, ordinal: int, number: int, shares: dict[int, _Share]

@@ -21,7 +21,7 @@ from engine.errors import PenstockError, StateError
 from engine.model.change import DELETE, INSERT, UPDATE, Change, Event, SchemaChanged, Transaction
 from engine.model.position import LogPosition
 from engine.model.relation import Relation, TableName
-from engine.model.segment import Mark, Member, Segment
+from engine.model.segment import Mark, Segment
 from engine.model.state import LaneRow, RejectedRow, TableRecord
 from engine.spool import Spool, SpoolBudget
 from tests.simulation.seams import SimulatedDisk
@@ -80,7 +80,7 @@ def stretch(*segments: Segment) -> Segment:
         [ordinal for one in segments for ordinal in one.ordinals],
         sum([one.size for one in segments]),
         segments[-1].end,
-        [Member(one.transaction, one.end) for one in segments],
+        [(one.transaction, one.end) for one in segments],
         numbers,
     )
 

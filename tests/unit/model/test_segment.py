@@ -3,7 +3,7 @@
 from engine.model.change import INSERT, Change, Event, SchemaChanged, Transaction
 from engine.model.position import LogPosition
 from engine.model.relation import Relation
-from engine.model.segment import Mark, Member, Segment, apart
+from engine.model.segment import Mark, Segment, apart
 
 TABLE = Relation(1, "public", "t", ())
 ROW = Change(INSERT, TABLE, (), None)
@@ -28,11 +28,11 @@ def test_a_position_before_the_first_event_reads_back() -> None:
 
 
 def test_a_stretch_comes_apart_into_its_transactions() -> None:
-    members = [Member(Transaction(100 * n), LogPosition(100 * n + 50)) for n in (1, 2, 3)]
+    members = [(Transaction(100 * n), LogPosition(100 * n + 50)) for n in (1, 2, 3)]
     mark = Mark(pending=1)
     whole = Segment(
         mark,
-        members[2].transaction,
+        members[2][0],
         [ROW, CHANGED, ROW, ROW],
         [4, 4, 7, 8],
         42,
@@ -43,13 +43,13 @@ def test_a_stretch_comes_apart_into_its_transactions() -> None:
     first, last = apart([whole])
     assert mark.pending == 2
     assert (first.transaction, first.events, first.ordinals, first.end) == (
-        members[0].transaction,
+        members[0][0],
         [ROW, CHANGED],
         [4, 4],
         LogPosition(150),
     )
     assert (last.transaction, last.events, last.ordinals, last.end) == (
-        members[2].transaction,
+        members[2][0],
         [ROW, ROW],
         [7, 8],
         LogPosition(400),
