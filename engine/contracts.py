@@ -7,7 +7,14 @@ from them in `engine/checkpoint` and `engine/apply`, so that the simulator tests
 Optional abilities are further small protocols, found with `isinstance`.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Callable,
+    Collection,
+    Mapping,
+    Sequence,
+)
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -402,6 +409,18 @@ class TransactionalTarget(Target, Protocol):
 
     async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None:
         """End these sessions on the server, as far as allowed. For a predecessor that hangs."""
+        ...
+
+
+@runtime_checkable
+class Announcing(Protocol):
+    """Optional: the target opens sessions by itself that change things, for work that takes long
+    (indexes, keys), and tells of each before it does anything."""
+
+    def announce_to(
+        self, opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]
+    ) -> None:
+        """`opened(identity)` is entered before such a session is used, and left after it."""
         ...
 
 

@@ -14,6 +14,7 @@ from engine.checkpoint.ownership import (
     store_rows,
     watch,
 )
+from engine.checkpoint.sessions import Sessions
 from engine.config.fingerprint import fingerprint
 from engine.config.replication import ReplicationConfig
 from engine.contracts import (
@@ -97,8 +98,9 @@ class Flow:
             self.epoch = claimed.epoch
             if newcomer and self._take_over:
                 await self._evict_reader(control, claimed.epoch)
-            watcher = await stack.enter_async_context(self._target.session())
-            return await self._watched(claimed, control, watcher)
+            sessions = Sessions(self._target, claimed.epoch, control)
+            watcher = await stack.enter_async_context(sessions.open())
+            return await self._watched(claimed, control, watcher, sessions)
 
     def _claimant(self, identity: str) -> Claimant:
         around = self._around
@@ -142,17 +144,23 @@ class Flow:
             await asyncio.sleep(READER_POLL_SECONDS)
 
     async def _watched(
-        self, claimed: Claim, control: TargetSession, watcher: TargetSession
+        self,
+        claimed: Claim,
+        control: TargetSession,
+        watcher: TargetSession,
+        sessions: Sessions,
     ) -> Outcome:
         seqs = SeqSum(sum([row.seq for row in claimed.lanes.values()]))
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(watch(watcher, claimed.epoch, seqs), name="watch")
             try:
-                return await self._carry(claimed, control, seqs)
+                return await self._carry(claimed, control, seqs, sessions)
             finally:
                 watching.cancel()
 
-    async def _carry(self, claimed: Claim, control: TargetSession, seqs: SeqSum) -> Outcome:
+    async def _carry(
+        self, claimed: Claim, control: TargetSession, seqs: SeqSum, sessions: Sessions
+    ) -> Outcome:
         roster = build(self._config, await self._source.relations())
         _tell_exceptions(roster, self._around.log)
         start: tuple[Position, LaneRow] | None = None
@@ -163,7 +171,7 @@ class Flow:
         # Described again: what changed until the reader was made is in no log.
         roster = roster.refreshed(await self._source.relations())
         loading = Loading(
-            self._config, self._source, self._target, self._around, claimed, seqs, roster
+            self._config, self._source, self._target, self._around, claimed, seqs, sessions, roster
         )
         if not await unless_stopped(
             loading.run(control, start[0] if start else None, self._again), self._around.stop
@@ -172,13 +180,14 @@ class Flow:
         if start is None:
             self._around.state("stopped")
             return Outcome("loaded")
-        return await self._stream(claimed, control, seqs, loading, start)
+        return await self._stream(claimed, control, seqs, sessions, loading, start)
 
     async def _stream(
         self,
         claimed: Claim,
         control: TargetSession,
         seqs: SeqSum,
+        sessions: Sessions,
         loading: Loading,
         start: tuple[Position, LaneRow],
     ) -> Outcome:
@@ -188,6 +197,7 @@ class Flow:
             self._target,
             self._around,
             seqs,
+            sessions,
             loading,
             self._stop_at,
             claimed.epoch,

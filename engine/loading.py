@@ -15,6 +15,7 @@ from engine.checkpoint.ownership import (
     read_rows,
     store_rows,
 )
+from engine.checkpoint.sessions import Sessions
 from engine.config.replication import OnSchemaChange, Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import SchemaMismatchError
@@ -49,6 +50,7 @@ class Loading:
         around: Surroundings,
         claimed: Claim,
         seqs: SeqSum,
+        sessions: Sessions,
         roster: Roster,
     ) -> None:
         if not isinstance(target, SchemaTarget):
@@ -60,6 +62,7 @@ class Loading:
         self._around = around
         self._claimed = claimed
         self._seqs = seqs
+        self._sessions = sessions
         self.roster = roster
         self.states = {record.table: record for record in claimed.tables}
         self.known = known_relations(claimed.tables)
@@ -235,7 +238,7 @@ class Loading:
         async with AsyncExitStack() as stack:
             lanes = await self._loader_lanes(control, count)
             loaders = [
-                (await stack.enter_async_context(self._target.session()), lane) for lane in lanes
+                (await stack.enter_async_context(self._sessions.open()), lane) for lane in lanes
             ]
             await self._chunk_copy().load(
                 relations, await self.stored_chunks(control), loaders, again=again

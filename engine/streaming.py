@@ -15,7 +15,8 @@ from engine.apply.tally import Tally
 from engine.capture.reader import Reader
 from engine.checkpoint.committer import Committer
 from engine.checkpoint.frontier import Frontier
-from engine.checkpoint.ownership import SeqSum, record_sessions
+from engine.checkpoint.ownership import SeqSum
+from engine.checkpoint.sessions import Sessions
 from engine.config.endpoint import Origin
 from engine.config.replication import OnSchemaChange, ReplicationConfig
 from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
@@ -63,6 +64,7 @@ class Streaming:
         target: TransactionalTarget,
         around: Surroundings,
         seqs: SeqSum,
+        sessions: Sessions,
         loading: Loading,
         stop_at: str | None,
         epoch: int,
@@ -74,6 +76,7 @@ class Streaming:
         self._target = target
         self._around = around
         self._seqs = seqs
+        self._sessions = sessions
         self._loading = loading
         self._stop_at = stop_at
         self._epoch = epoch
@@ -110,13 +113,11 @@ class Streaming:
         self._router.whole = self._lanes.whole
         async with AsyncExitStack() as stack:
             stack.callback(self._lanes.clear)
-            desk = await stack.enter_async_context(self._target.session())
+            desk = await stack.enter_async_context(self._sessions.open())
             sessions = [
-                await stack.enter_async_context(self._target.session())
+                await stack.enter_async_context(self._sessions.open())
                 for _ in range(self._config.budget.appliers)
             ]
-            identities = [session.identity for session in (control, desk, *sessions)]
-            await record_sessions(control, self._epoch, identities)
             try:
                 return await self._flow(control, desk, sessions)
             except* SlotGivenUpError:

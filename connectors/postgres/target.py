@@ -1,7 +1,7 @@
 """A PostgreSQL database as the target of one replication."""
 
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Final, TypeVar
 
@@ -68,12 +68,20 @@ def _writers(config: ReplicationConfig) -> int:
     return streaming + (config.load.parallel_tables if config.loads else 0)
 
 
+_IDENTITY: Final = (
+    "SELECT pid, backend_start::text FROM pg_catalog.pg_stat_activity"
+    " WHERE pid = pg_catalog.pg_backend_pid()"
+)
+
+
 class PostgresTarget:
     """See `contracts.TransactionalTarget`, `SchemaTarget` and `Checked`."""
 
     def __init__(self, config: PostgresTargetConfig) -> None:
         config.validate()
         self._config = config
+        self._opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]
+        self._opened = lambda _: nullcontext()
         self._sql = Sql(
             config.conninfo, config.application_name, config.execute_timeout_seconds, "target"
         )
@@ -110,14 +118,21 @@ class PostgresTarget:
         """See `contracts.TransactionalTarget.terminate`. Sessions of other roles are left alone
         where this one may not end them."""
         async with self.session() as session:
-            wait = f", {TERMINATE_WAIT_MS}" if session.version >= 140000 else ""
-            for pid, start in sessions:
-                await session.run(
-                    f"SELECT pg_terminate_backend(pid{wait}) FROM pg_stat_activity"
-                    f" WHERE pid = {int(pid)} AND backend_start::text = {literal(start)}"
-                    " AND (pg_has_role(usesysid, 'MEMBER')"
-                    " OR pg_has_role('pg_signal_backend', 'MEMBER'))"
-                )
+            waits = ["", f", {TERMINATE_WAIT_MS}"] if session.version >= 140000 else [""]
+            for wait in waits:  # all are told before the first is waited for
+                for pid, start in sessions:
+                    await session.run(
+                        f"SELECT pg_terminate_backend(pid{wait}) FROM pg_stat_activity"
+                        f" WHERE pid = {int(pid)} AND backend_start::text = {literal(start)}"
+                        " AND (pg_has_role(usesysid, 'MEMBER')"
+                        " OR pg_has_role('pg_signal_backend', 'MEMBER'))"
+                    )
+
+    def announce_to(
+        self, opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]
+    ) -> None:
+        """See `contracts.Announcing`."""
+        self._opened = opened
 
     # --- control schema -----------------------------------------------------------------------
 
@@ -172,7 +187,7 @@ class PostgresTarget:
 
     async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None:
         """See `contracts.SchemaTarget.ensure`."""
-        async with self._connection() as connection, self._marked(connection):
+        async with self._working() as connection, self._marked(connection):
             await ensure(connection, definitions, prepare)
 
     @asynccontextmanager
@@ -192,14 +207,14 @@ class PostgresTarget:
 
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
         """See `contracts.SchemaTarget.finish`."""
-        async with self._connection() as connection:
+        async with self._working() as connection:
             return await finish(connection, definitions)
 
     async def loosen(
         self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
     ) -> None:
         """See `contracts.SchemaTarget.loosen`."""
-        async with self._connection() as connection:
+        async with self._working() as connection:
             await loosen(connection, definitions, tables)
 
     async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
@@ -227,6 +242,18 @@ class PostgresTarget:
         as_origin = replace(self._config, session_replication_role="origin")
         found = await PostgresTarget(as_origin).preflight(relations)
         return [target_preflight.REPLICA_ROLE_REFUSED, *found]
+
+    @asynccontextmanager
+    async def _working(self) -> AsyncIterator[Connection]:
+        """A connection that changes things, announced before it does."""
+        async with self._connection() as connection:
+            try:
+                row = await connection.fetchrow(_IDENTITY)
+            except DRIVER_ERRORS as error:
+                raise target_error(error, "naming a session of the target") from error
+            assert row is not None
+            async with self._opened((row[0], row[1])):
+                yield connection
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

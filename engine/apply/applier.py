@@ -181,8 +181,6 @@ async def mend(
 ) -> None:
     """Try what waits for a stopped lane again; back into the stream when all of it is applied."""
     suspension.due = False
-    if suspension.lost:
-        return
     while (segment := suspension.oldest()) is not None:
         lane.sift([segment])
         batch = lane.batch([segment])
@@ -196,6 +194,8 @@ async def mend(
         suspension.drop()
         tally.add(batch.events)
         station.applied(tally)
+    if suspension.lost:
+        return
     # from here on what comes is held by the frontier again; the record follows before it is applied
     lane.suspension = None
     await _record_streaming(station, session, lane)

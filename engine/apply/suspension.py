@@ -151,8 +151,9 @@ class Suspension:
         return position is not None and position.covers(transaction.coordinate, ordinal)
 
     def drop(self) -> None:
-        """The oldest segment is durable in the target."""
-        self._spool.drop()
+        """The oldest segment is durable in the target. Meanwhile all may have been dropped."""
+        if not self.lost:
+            self._spool.drop()
 
     def end(self) -> None:
         """Nothing of this is needed any more: applied, or the table is loaded again."""

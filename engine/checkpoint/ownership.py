@@ -147,6 +147,23 @@ def fenced(owner: Owner | None) -> FencedError:
     )
 
 
+def rewound() -> TargetRewoundError:
+    """The error for a target that went back to a state of before."""
+    return TargetRewoundError(
+        "the target has lost commits it had reported",
+        hint="it was restored or failed over; the changes are read again",
+    )
+
+
+def _still_ours(owner: Owner | None, epoch: int) -> Owner:
+    """The owner row, when it is as we left it; a target may also have lost our claim."""
+    if owner is None or owner.epoch < epoch:
+        raise rewound()
+    if owner.epoch > epoch:
+        raise fenced(owner)
+    return owner
+
+
 async def _end_predecessor(target: TransactionalTarget, session: TargetSession) -> None:
     """End the sessions the predecessor recorded: one of them holds the lock and hangs."""
     async with session.begin() as transaction:
@@ -159,11 +176,9 @@ async def _end_predecessor(target: TransactionalTarget, session: TargetSession) 
 async def record_sessions(
     session: TargetSession, epoch: int, sessions: Sequence[tuple[int, str]]
 ) -> None:
-    """Write our sessions beside the epoch, for a successor that finds the row locked."""
+    """Write our sessions beside the epoch: a successor ends them."""
     async with session.begin() as transaction:
-        owner = await transaction.lock_owner()
-        if owner is None or owner.epoch != epoch:
-            raise fenced(owner)
+        owner = _still_ours(await transaction.lock_owner(), epoch)
         await transaction.save_owner(
             Owner(
                 epoch,
@@ -184,8 +199,11 @@ async def read_rows(control: TargetSession, epoch: int) -> Mapping[str, LaneRow]
         rows = await transaction.lanes()
         owner = await transaction.peek_owner()
         await transaction.rollback()
-    if owner is None or owner.epoch != epoch or any(r.epoch != epoch for r in rows.values()):
+    _still_ours(owner, epoch)
+    if any(row.epoch > epoch for row in rows.values()):
         raise fenced(owner)
+    if any(row.epoch < epoch for row in rows.values()):
+        raise rewound()
     return rows
 
 
@@ -203,9 +221,7 @@ async def check_owner(control: TargetSession, epoch: int) -> None:
 async def owned(control: TargetSession, epoch: int) -> AsyncIterator[TargetTransaction]:
     """A transaction under the owner row, while we are the owner; the caller commits it."""
     async with control.begin() as transaction:
-        owner = await transaction.lock_owner()
-        if owner is None or owner.epoch != epoch:
-            raise fenced(owner)
+        _still_ours(await transaction.lock_owner(), epoch)
         yield transaction
 
 
@@ -258,7 +274,4 @@ async def watch(session: TargetSession, epoch: int, seqs: SeqSum) -> None:
         if stored_epoch > epoch:
             raise fenced(owner)
         if stored_epoch < epoch or stored < expected:
-            raise TargetRewoundError(
-                "the target has lost commits it had reported",
-                hint="it was restored or failed over; the changes are read again",
-            )
+            raise rewound()

@@ -4,7 +4,7 @@ import signal
 import time
 
 from tests.scenario.conftest import Replicate
-from tests.scenario.running import Replication, Run, alive, kill
+from tests.scenario.running import Replication, Run, alive, kill, until
 from tests.scenario.workload import SCHEMA, Writers
 from tests.servers.postgres import Database
 
@@ -96,6 +96,35 @@ def test_an_owner_that_was_frozen_changes_nothing_when_it_goes_on(
             assert replication.differences() == []
             assert newer.stop() == 0
     assert not alive(frozen)
+
+
+def test_a_loader_that_stands_still_with_rows_and_locks_is_ended_by_the_successor(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    source.execute("INSERT INTO t SELECT g FROM generate_series(1, 50000) g")
+    replication = replicate()
+    with replication.run(PENSTOCK_FAILPOINT="load.chunk-before-commit:1:sleep") as older:
+        until(lambda: _in_transaction(replication, target), "the loader's rows", run=older)
+        frozen = older.worker
+        kill(frozen, signal.SIGSTOP)
+        assert _in_transaction(replication, target)
+        with _streaming(replication, "--take-over") as newer:
+            assert replication.differences() == []
+            kill(frozen, signal.SIGCONT)
+            assert older.wait() == 3
+            assert newer.stop() == 0
+    assert not alive(frozen)
+
+
+def _in_transaction(replication: Replication, target: Database) -> bool:
+    """Whether a loader has written and not committed."""
+    found = target.execute(
+        "SELECT count(*) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+        " WHERE l.relation = to_regclass('public.t') AND l.mode = 'RowExclusiveLock'"
+        f" AND a.application_name = 'penstock/{replication.id}' AND a.state LIKE 'idle in%'"
+    )
+    return bool(found[0][0])
 
 
 def test_after_a_kill_of_both_the_next_start_needs_no_flag(

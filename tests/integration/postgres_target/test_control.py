@@ -1,15 +1,18 @@
 """The control schema and its primitives."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
 from connectors.postgres.control_schema import VERSION, VERSIONS
 from connectors.postgres.target import PostgresTarget
-from engine.errors import SchemaMismatchError, TargetBusyError
+from engine.errors import PenstockError, SchemaMismatchError, TargetBusyError
 from engine.model.chunk import ChunkDone
-from engine.model.relation import TableName
+from engine.model.relation import Column, ColumnType, Relation, TableName
 from engine.model.state import LaneRow, Owner, RejectedRow, TableRecord, TableState
+from engine.model.table import Definition, TableDefinition
 from tests.integration.postgres_target.conftest import LANE, Rig, config
 from tests.servers.postgres import Database
 
@@ -125,3 +128,31 @@ async def test_checkpoint_updates_stay_in_their_page(rig: Rig) -> None:
     assert rig.lane().seq == 200
     size = rig.execute("SELECT pg_relation_size('penstock.checkpoint') / 8192")
     assert size[0][0] == 1
+
+
+async def test_a_session_that_makes_indexes_is_announced_before_it_waits_for_anything(
+    rig: Rig, target_database: Database
+) -> None:
+    """It waits for a lock here; whoever was told of it can end it."""
+    told: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+
+    @asynccontextmanager
+    async def opened(identity: tuple[int, str]) -> AsyncIterator[None]:
+        told.put_nowait(identity)
+        yield
+
+    rig.target.announce_to(opened)
+    target_database.execute("CREATE TABLE t (id int PRIMARY KEY, v int)")
+    table = TableName("public", "t")
+    index = Definition("t_v", "CREATE INDEX t_v ON public.t (v)", ("v",))
+    columns = (Column("id", ColumnType("integer", 23)), Column("v", ColumnType("integer", 23)))
+    relation = Relation(1, table.schema, table.name, columns)
+    definition = TableDefinition(relation, (), indexes=(index,), dialect="postgres")
+    await rig.session.run("BEGIN; LOCK TABLE public.t")
+    finishing = asyncio.create_task(rig.target.finish([definition]))
+    async with asyncio.timeout(10):
+        identity = await told.get()
+    await rig.target.terminate([identity])
+    with pytest.raises(PenstockError):
+        await finishing
+    await rig.session.run("ROLLBACK")

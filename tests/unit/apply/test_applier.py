@@ -186,6 +186,26 @@ async def test_what_still_fails_stays_and_is_tried_from_its_place() -> None:
         assert oldest.events == refused(2).events
 
 
+async def test_a_table_whose_changes_are_dropped_while_it_is_mended_is_not_said_to_stream() -> None:
+    bench = Bench([accounts()], spool_bytes_max=400)
+    async with bench.session() as session:
+        lane = await stopped_bench(bench, session)
+        value_allowed(bench.database)
+        suspension = lane.suspension
+        assert suspension is not None
+
+        def committed(_fences: int) -> None:
+            lane.offer(segment(3, insert(A, b"3", bytes(500))))
+
+        bench.station.committed = committed
+        await mend(bench.station, session, lane, suspension)
+        assert suspension.lost
+        assert lane.suspension is suspension
+    assert bench.dropped == 1
+    assert bench.record(ACCOUNTS).state is TableState.SUSPENDED
+    assert bench.mended == 0
+
+
 async def test_waiting_changes_go_through_the_filter_of_a_load() -> None:
     """A table that stopped while it caught up: its chunks hold what waits."""
     bench = Bench([accounts()])

@@ -1,0 +1,45 @@
+"""The owner's sessions on the target, each on record before it is used.
+
+A successor ends them all once it has claimed: one that hangs, with rows written and locks held,
+would keep it waiting. A session that is put on record after the claim is refused there, so none is
+missed.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from engine.checkpoint.ownership import record_sessions
+from engine.contracts import Announcing, TargetSession, TransactionalTarget
+
+Identity = tuple[int, str]
+
+
+class Sessions:
+    """`control` is the session that claimed; it goes on record with the first that is opened."""
+
+    def __init__(self, target: TransactionalTarget, epoch: int, control: TargetSession) -> None:
+        self._target = target
+        self._epoch = epoch
+        self._open = [control.identity]
+        if isinstance(target, Announcing):
+            target.announce_to(self._announced)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[TargetSession]:
+        """A session on record. Raises FencedError when a newer owner is there."""
+        async with self._target.session() as session, self._recorded(session.identity, session):
+            yield session
+
+    @asynccontextmanager
+    async def _announced(self, identity: Identity) -> AsyncIterator[None]:
+        async with self._target.session() as clerk, self._recorded(identity, clerk):
+            yield
+
+    @asynccontextmanager
+    async def _recorded(self, identity: Identity, clerk: TargetSession) -> AsyncIterator[None]:
+        self._open.append(identity)
+        try:
+            await record_sessions(clerk, self._epoch, self._open)
+            yield
+        finally:
+            self._open.remove(identity)
