@@ -27,7 +27,7 @@ from engine.model.finding import Finding
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence, LaneRow, Owner, RejectedRow, TableRecord
-from engine.model.table import TableDefinition
+from engine.model.table import ForeignKey, TableDefinition
 from engine.model.value import Key
 
 
@@ -461,8 +461,8 @@ class SchemaTarget(Target, Protocol):
         only the target has stay. Idempotent."""
         ...
 
-    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
-        """(child, parent) pairs that the target enforces in apply sessions."""
+    async def foreign_keys(self) -> Sequence[ForeignKey]:
+        """Which tables refer to which others, one entry for each pair."""
         ...
 
 

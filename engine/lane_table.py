@@ -1,6 +1,6 @@
 """The stream's lanes: which tables share one, made from what is stored about them."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -16,6 +16,7 @@ from engine.loading import Loading
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import LaneRow, TableRecord, TableState
+from engine.model.table import ForeignKey
 from engine.plan.lanes import WHOLE, checkpoint_name, groups
 
 
@@ -40,7 +41,7 @@ class LaneTable:
         self._epoch = epoch
         self._suspensions = suspensions
         self._by_table: dict[TableName, Lane] = {}
-        self._tied = False
+        self._keys: Sequence[ForeignKey] = ()
         self.whole: Lane | None = None
 
     @property
@@ -167,7 +168,7 @@ class LaneTable:
         return Lane(
             self._checkpoint_name(next(iter(checkpoints))),
             checkpoints,
-            grouped=len(checkpoints) == 1 or (self.transactional and not self._tied),
+            grouped=len(checkpoints) == 1 or not self._fires(checkpoints),
             wake=self._scheduler.wake,
         )
 
@@ -179,9 +180,35 @@ class LaneTable:
         return Checkpoint(name, row.epoch, row.seq, row.position, replay)
 
     async def _groups(self, tables: Sequence[TableName]) -> list[tuple[TableName, ...]]:
-        target = self._target
-        keys = await target.foreign_keys() if isinstance(target, SchemaTarget) else []
-        self._tied = any(child in tables for child, _ in keys)
+        self._keys = await self._foreign_keys()
         if self.transactional:
             return [tuple(tables)] if tables else []
-        return groups(tables, [*keys, *self._suspensions.ties()])
+        pairs = [(key.child, key.parent) for key in self._keys]
+        return groups(tables, [*pairs, *self._suspensions.ties()])
+
+    async def _foreign_keys(self) -> Sequence[ForeignKey]:
+        """Also those that are not enforced: a TRUNCATE of a table that another refers to is refused
+        unless one statement names both."""
+        target = self._target
+        return await target.foreign_keys() if isinstance(target, SchemaTarget) else ()
+
+    def _fires(self, tables: Collection[TableName]) -> bool:
+        """Whether the order in which these tables are written matters to a foreign key."""
+        return any(key.enforced and key.child in tables for key in self._keys)
+
+    async def outdated(self) -> bool:
+        """Whether foreign keys have come since the lanes were made that ask for others. Not while a
+        lane is held or has stopped: it would lose what it waits for."""
+        before = {(key.child, key.parent, key.enforced) for key in self._keys}
+        new = [key for key in await self._foreign_keys() if tuple(key) not in before]
+        found = [(self.lane_of(key.child), self.lane_of(key.parent), key) for key in new]
+        if any(lane.held for lane in self.lanes()):
+            return False
+        return any(
+            child is not None
+            and parent is not None
+            and child.suspension is None
+            and parent.suspension is None
+            and (child is not parent or (key.enforced and child.grouped))
+            for child, parent, key in found
+        )

@@ -1,6 +1,6 @@
 """A table's way to the stream: chosen, made, loaded, finished; at the start and while streaming."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Final, cast
@@ -247,11 +247,11 @@ class Loading:
     async def _loosen(self, tables: Sequence[TableName], control: TargetSession) -> None:
         """Take the foreign keys of loaded tables away: no table that another refers to could be
         emptied, and what is read now does not fit to the others yet."""
-        definitions = await self._source.definitions(self.roster.carried)
-        if not any(definition.foreign_keys for definition in definitions):
+        if not await self.tied(tables):
             return
+        definitions = await self._source.definitions(self.roster.carried)
         if self._config.streams:
-            await self._put_off_keys(control)
+            await self.put_off_keys(control)
         await check_owner(control, self._claimed.epoch)
         await self._schema.loosen(definitions, tables)
 
@@ -261,7 +261,7 @@ class Loading:
         """Take the foreign keys away that were on the target already: tables are filled side by
         side, a child maybe before its parent. `_finish` makes them again."""
         tables = [definition.table for definition in definitions]
-        if any(child in tables for child, _ in await self._schema.foreign_keys()):
+        if any(key.child in tables for key in await self._schema.foreign_keys()):
             await check_owner(control, self._claimed.epoch)
             await self._schema.loosen(definitions, tables)
 
@@ -304,12 +304,21 @@ class Loading:
         if loaded:
             chunks = await self.stored_chunks(control)
             snapshots = {chunk.snapshot for table in loaded for chunk in chunks.get(table, ())}
-            if len(snapshots) > 1 and self._config.streams:
-                await self._put_off_keys(control)
+            apart = len(snapshots) > 1 or len(loaded) < len(self.roster.carried)
+            if apart and self._config.streams and await self.tied(loaded):
+                await self.put_off_keys(control)
             await self.finish(loaded)
         await self.save(control, self._ready(loaded))
 
-    async def _put_off_keys(self, control: TargetSession) -> None:
+    async def tied(self, tables: Collection[TableName]) -> bool:
+        """Whether a foreign key starts from or leads to one of these tables, here or there."""
+        definitions = await self._source.definitions(self.roster.carried)
+        if any(d.foreign_keys for d in definitions if d.table in tables):
+            return True
+        keys = await self._schema.foreign_keys()
+        return any(key.child in tables or key.parent in tables for key in keys)
+
+    async def put_off_keys(self, control: TargetSession) -> None:
         """Tables read at different moments do not fit together until the stream has passed the
         last of them: a foreign key would refuse valid rows until then."""
         rows = {LATE_KEYS: LaneRow(self._claimed.epoch, 0, LATER)}

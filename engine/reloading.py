@@ -238,7 +238,10 @@ class Reloading:
         definitions, _ = await loading.prepare(tables, desk)
         tables = [definition.table for definition in definitions]
         relations = [loading.roster.relations[table] for table in tables]
-        await loading.copy([r for r in relations if r.table not in again], desk)
+        fresh = [table for table in tables if table not in again]
+        if fresh and await loading.tied(fresh):
+            await loading.put_off_keys(desk)
+        await loading.copy([r for r in relations if r.table in fresh], desk)
         await loading.copy([r for r in relations if r.table in again], desk, again=True)
         await loading.finish(tables)
         for relation in relations:

@@ -49,6 +49,10 @@ MOMENT_SECONDS: Final = 60.0
 """Time to wait for a moment in which every table stands at the frontier, before one is made by a
 drain; and between two such drains, as each lets the source wait."""
 
+LANES_LOOK_SECONDS: Final = 20.0
+"""Time between two looks for foreign keys that somebody has made on the target. Until then a row
+that comes before its parent stops its table, which is tried again."""
+
 IDLE_POLL_SECONDS: Final = 2.0
 """Time between two looks whether a reload has put foreign keys off."""
 
@@ -86,6 +90,7 @@ class Streaming:
         self._queue = BoundedQueue(self._budget)
         self._reloads: Reloading | None = None
         self._carried_out = 0
+        self._regroup = False
         self._scheduler = Scheduler()
         self._frontier = Frontier(start)
         self._lanes = LaneTable(
@@ -147,6 +152,7 @@ class Streaming:
             others.append(tasks.create_task(gauges.run(), name="gauges"))
             others.append(tasks.create_task(self._overflow().run(), name="overflow"))
             others.append(tasks.create_task(gauges.watch_source(), name="source-watch"))
+            others.append(tasks.create_task(self._watch_lanes(), name="lanes-watch"))
             if self._config.loads:
                 reloading = self._reloads = self._reloading(evolution)
                 self._router.noticed = reloading.look_soon
@@ -274,6 +280,18 @@ class Streaming:
     async def _rebuild(self) -> Roster:
         return choose(self._config, await self._source.relations())
 
+    async def _watch_lanes(self) -> None:
+        """Until lanes are to be made anew, at the next start of the stream: at once."""
+        while True:
+            await asyncio.sleep(LANES_LOOK_SECONDS)
+            if await self._lanes.outdated():
+                break
+        self._regroup = True
+        self._around.log.info(
+            "tables are tied by new foreign keys on the target; they share a lane from now on",
+            action="lanes.regroup",
+        )
+
     # what is told
 
     def _applied(self, tally: Tally) -> None:
@@ -370,7 +388,7 @@ class Streaming:
                 goal = await self._goal()
                 continue
             late = self._loading.late_chunks
-            if late is not None and self._handed_over(late):
+            if self._regroup or (late is not None and self._handed_over(late)):
                 return HANDED_OVER
             idle = goal is None and late is None
             try:

@@ -22,7 +22,7 @@ from engine.errors import RowRejectedError, SchemaMismatchError, TargetConnectio
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
-from engine.model.table import TableDefinition
+from engine.model.table import ForeignKey, TableDefinition
 
 T = TypeVar("T")
 
@@ -193,10 +193,10 @@ class MemoryTarget:
             if definition.table in self._database.tables:
                 self._at_once(partial(_loosen, definition, tables))
 
-    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
+    async def foreign_keys(self) -> Sequence[ForeignKey]:
         await self._reach()
         return [
-            (name, foreign.parent)
+            ForeignKey(name, foreign.parent)
             for name, table in sorted(self._database.tables.items())
             for foreign in table.foreign_keys
         ]

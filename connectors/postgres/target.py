@@ -33,7 +33,7 @@ from engine.errors import (
 )
 from engine.model.finding import Finding
 from engine.model.relation import Relation, TableName
-from engine.model.table import TableDefinition
+from engine.model.table import ForeignKey, TableDefinition
 
 T = TypeVar("T")
 
@@ -217,7 +217,7 @@ class PostgresTarget:
         async with self._working() as connection:
             await loosen(connection, definitions, tables)
 
-    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
+    async def foreign_keys(self) -> Sequence[ForeignKey]:
         """See `contracts.SchemaTarget.foreign_keys`."""
         async with self._connection() as connection:
             return await target_state.foreign_keys(connection, replica=self._config.replica)

@@ -5,6 +5,7 @@ translates or refuses them.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from engine.model.relation import Relation, TableName
 
@@ -31,6 +32,15 @@ class Definition:
     name: str
     statement: str
     columns: tuple[str, ...] = ()
+
+
+class ForeignKey(NamedTuple):
+    """One or more keys from `child` to `parent`. One that is not `enforced` in apply sessions still
+    keeps the parent from being emptied alone."""
+
+    child: TableName
+    parent: TableName
+    enforced: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from engine.errors import (
 from engine.model.batch import Run
 from engine.model.change import DELETE, INSERT, UPDATE, Truncate
 from engine.model.state import Fence, LaneRow
+from engine.model.table import ForeignKey
 from engine.model.value import UNCHANGED, Row, Value
 from tests.contract.bench import TargetBench, Text, name
 from tests.contract.writing import (
@@ -319,4 +320,4 @@ async def test_a_target_describes_its_tables(target_side: TargetBench) -> None:
         await put(target_side, session, "documents", row("1", None, None))
     assert not await target.empty(name("documents"))
     if target_side.features.foreign_keys:
-        assert list(await target.foreign_keys()) == [(name("children"), name("parents"))]
+        assert list(await target.foreign_keys()) == [ForeignKey(name("children"), name("parents"))]

@@ -70,6 +70,94 @@ def _has_foreign_key(target: Database) -> bool:
     return found == [(True,)]
 
 
+def test_a_reload_of_an_untied_table_leaves_the_keys_of_others_and_the_stream_alone(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(SCHEMA)
+    replication = replicate()
+    replication.catch_up()
+    with _running(replication) as run:
+        before = target.execute("SELECT oid FROM pg_constraint WHERE contype = 'f'")
+        mark = run.mark
+        assert replication.command("reload", "public.moving")[0] == 0
+        run.table("public.moving", "streaming", after=mark)
+        replication.await_applied(run)
+        assert target.execute("SELECT oid FROM pg_constraint WHERE contype = 'f'") == before
+        assert run.stop() == 0
+        states = [e["state"] for e in run.events[mark:] if e["event"] == "state"]
+        assert states == ["draining", "stopped"]
+
+
+FAMILY = """
+CREATE TABLE parent (id int PRIMARY KEY);
+CREATE TABLE child (id int PRIMARY KEY, parent int);
+"""
+
+FAMILIES = """
+INSERT INTO parent SELECT g FROM generate_series({0}, {0} + 99) g;
+INSERT INTO child SELECT g, g FROM generate_series({0}, {0} + 99) g;
+"""
+
+
+def test_a_new_table_with_a_foreign_key_gets_it_and_shares_a_lane_with_its_parent(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute("CREATE TABLE parent (id int PRIMARY KEY)")
+    replication = replicate(apply=MEND)
+    with _running(replication) as run:
+        source.execute("CREATE TABLE child (id int PRIMARY KEY, parent int REFERENCES parent)")
+        source.execute(FAMILIES.format(1000))
+        run.table("public.child", "streaming", patience=MINUTE_SECONDS)
+        mark = run.mark
+        until(lambda: _has_foreign_key(target), "the foreign key", run=run)
+        run.state("streaming", after=mark)
+        mark = run.mark
+        for number in range(2, 12):
+            source.execute(FAMILIES.format(number * 1000))
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert not [e for e in run.events[mark:] if e.get("state") == "suspended"]
+        assert run.stop() == 0
+
+
+def test_a_foreign_key_made_on_the_target_ties_the_lanes_of_its_tables(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(FAMILY)
+    replication = replicate(apply=MEND)
+    with _running(replication) as run:
+        target.execute("ALTER TABLE child ADD FOREIGN KEY (parent) REFERENCES parent")
+        mark = run.mark
+        run.says("share a lane from now on")
+        run.state("streaming", after=mark)
+        mark = run.mark
+        for number in range(1, 11):
+            source.execute(FAMILIES.format(number * 1000))
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert not [e for e in run.events[mark:] if e.get("state") == "suspended"]
+        assert run.stop() == 0
+
+
+@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
+def test_tables_that_refer_to_each_other_are_emptied_together_under_the_replica_role(
+    replicate: Replicate, source: Database, target: Database, mode: str
+) -> None:
+    """There foreign keys do not fire, and still keep their parent from being emptied alone."""
+    source.execute(FAMILY)
+    source.execute("ALTER TABLE child ADD FOREIGN KEY (parent) REFERENCES parent")
+    source.execute(FAMILIES.format(1))
+    replication = replicate(target={"session_replication_role": "replica"}, apply={"mode": mode})
+    with _running(replication) as run:
+        source.execute("TRUNCATE parent, child")
+        source.execute(FAMILIES.format(1000))
+        source.execute("TRUNCATE child")
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert replication.state("public.parent") == "streaming"
+        assert run.stop() == 0
+
+
 def test_a_reload_asked_for_while_nothing_runs_is_done_by_the_next_start(
     replicate: Replicate, source: Database, target: Database
 ) -> None:

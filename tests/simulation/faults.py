@@ -41,7 +41,7 @@ from engine.model.finding import Finding
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
-from engine.model.table import TableDefinition
+from engine.model.table import ForeignKey, TableDefinition
 from engine.model.value import Key
 from tests.simulation.loop import SimulatedLoop
 
@@ -513,6 +513,6 @@ class FaultyTarget:
         await self._inner.loosen(definitions, tables)
         await self._query()
 
-    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
+    async def foreign_keys(self) -> Sequence[ForeignKey]:
         await self._query()
         return await self._inner.foreign_keys()
