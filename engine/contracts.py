@@ -169,6 +169,7 @@ class Source(Protocol):
             SlotBusyError: another reader holds the slot.
             PositionLostError: the log does not reach back to `after`, or was acknowledged past it.
             SourceIdentityError: another server answers.
+            SourceSwitchedError: the log has another branch than `branch` said.
             DecodeError: bytes that may carry data were not understood.
         """
         ...
@@ -208,6 +209,25 @@ class ExclusiveSource(Source, Protocol):
 
     async def evict(self) -> None:
         """End that reader's session on the source, as far as allowed."""
+        ...
+
+
+@runtime_checkable
+class BranchingSource(Source, Protocol):
+    """Optional: after a fail-over the log goes on as another branch (PostgreSQL: timeline), which
+    may lack the end of the one before. Branches are texts, equal only for the same branch."""
+
+    async def branch(self) -> str:
+        """The branch that the server writes now; `blocks` reads no other from here on."""
+        ...
+
+    async def check_branch(self, left: str, reached: Sequence[Position]) -> None:
+        """Check that the present branch holds all of branch `left` up to these positions.
+
+        Raises:
+            PositionLostError: it left that branch before one of them.
+            SourceIdentityError: it did not come from that branch at all.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ PenstockError                           retry       exit  who acts
 |   |-- ReplicaIdentityError            never       1     operator, hint has the ALTER TABLE
 |   |-- SchemaChangeError               never       1     operator: a change that cannot be followed
 |   |-- SnapshotLostError               restart     1     engine: remaining chunks at a new snapshot
+|   |-- SourceSwitchedError             restart     1     engine: a standby took over, go on there
 |   `-- DecodeError                     never       1     us: a bug or a new protocol version
 |-- TargetError                         never       1
 |   |-- TargetConnectionError           backoff     1     engine
@@ -136,6 +137,12 @@ class SchemaChangeError(SourceError):
 
 class SnapshotLostError(SourceError):
     """The shared snapshot is gone; remaining chunks need a new one."""
+
+    retry = Retry.RESTART
+
+
+class SourceSwitchedError(SourceError):
+    """The source's log goes on as another branch: what is stored is to be checked against it."""
 
     retry = Retry.RESTART
 

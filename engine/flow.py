@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from engine.branching import keep_branch
 from engine.checkpoint.ownership import (
     Claim,
     Claimant,
@@ -215,6 +216,7 @@ class Flow:
         """Where the stream begins: the stored frontier, or the start of a reader made just now.
         None when a stop was asked for meanwhile."""
         row = claimed.lanes.get(FRONTIER)
+        await keep_branch(self._source, control, claimed, roster.relations)
         attached = await self._attach(roster, create=row is None)
         if attached is None:
             return None

@@ -16,7 +16,7 @@ from connectors.postgres.pgoutput import PgOutputDecoder
 from connectors.postgres.relation_message import RelationMessage
 from connectors.postgres.replication import DATA_HEADER_BYTES, ReplicationConnection
 from connectors.postgres.running_transactions import become_visible
-from connectors.postgres.server import FAILOVER_FROM, ORIGIN_FROM, Server, check_timeline
+from connectors.postgres.server import FAILOVER_FROM, ORIGIN_FROM, Server, check_fork, check_log
 from connectors.postgres.slot import Slot, Slots
 from connectors.postgres.sql import Sql
 from connectors.postgres.stream import CHECK_SECONDS, LogStream
@@ -58,7 +58,8 @@ class StreamOpener:
         self._config = config
         self._application = application
         self._known: dict[int, Relation] = {}
-        self._timeline: int | None = None
+        self.timeline: int | None = None
+        """The one that is read, once `check_timeline` or the first stream has chosen it."""
 
     def slot_missing(self) -> PositionLostError:
         return PositionLostError(
@@ -96,6 +97,18 @@ class StreamOpener:
         await self._slots.check_free()
         return slot
 
+    async def check_timeline(self, server: Server, left: int, reached: int) -> None:
+        """Check that the server's timeline holds all of timeline `left` up to `reached`.
+
+        Raises:
+            SourceIdentityError, PositionLostError, SourceConnectionError, SourceError.
+        """
+        connection = await self._replication()
+        try:
+            await check_fork(connection, left, server.timeline, reached)
+        finally:
+            await connection.close()
+
     async def open(
         self,
         server: Server,
@@ -107,12 +120,13 @@ class StreamOpener:
         and then while it runs.
 
         Raises:
-            SourceIdentityError, PositionLostError, SlotBusyError, SourceConnectionError,
-            SourceError.
+            SourceIdentityError, SourceSwitchedError, PositionLostError, SlotBusyError,
+            SourceConnectionError, SourceError.
         """
         connection = await self._replication()
         try:
-            self._timeline = await check_timeline(connection, server, self._timeline, after)
+            self.timeline = self.timeline or server.timeline
+            await check_log(connection, server, self.timeline, after)
             await self._start(connection, server, after)
             return self._log_stream(connection, server, after, flushed, check)
         except BaseException:

@@ -15,7 +15,7 @@ from connectors.postgres.ddl_capture import WITHOUT, DdlCapture
 from connectors.postgres.heartbeat import EMIT_FUNCTION
 from connectors.postgres.publication import EVERYTHING, Publications
 from connectors.postgres.replication import ReplicationConnection
-from connectors.postgres.server import BINARY_FROM, Server, read_server
+from connectors.postgres.server import BINARY_FROM, FAILOVER_FROM, Server, read_server
 from connectors.postgres.slot import Slots
 from connectors.postgres.sql import Sql
 from engine.errors import SourceError
@@ -119,12 +119,18 @@ class PreflightSource:
     async def _slot(self, server: Server) -> Sequence[Finding]:
         slot = await Slots(self._sql, self._config.slot).find()
         if slot is None:
-            return await self._room()
+            return [*await self._room(), *self._failover(server)]
         try:
             slot.check(server.database)
         except SourceError as error:
             return [Finding("slot", BLOCKS, error.message, error.hint, slot.name)]
         return []
+
+    def _failover(self, server: Server) -> Sequence[Finding]:
+        if not self._config.failover or server.version >= FAILOVER_FROM:
+            return []
+        text = "before PostgreSQL 17 failover_slot has no effect: no standby has the slot"
+        return [Finding("failover-slot", WARNS, text, "upgrade the source, or leave the key out")]
 
     async def _room(self) -> Sequence[Finding]:
         """Whether one more slot and two more walsenders fit."""

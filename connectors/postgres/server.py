@@ -3,10 +3,16 @@
 from dataclasses import dataclass
 from typing import Final
 
+from connectors.postgres.errors import LOAD_AGAIN
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.replication import ReplicationConnection
 from connectors.postgres.sql import Sql
-from engine.errors import PositionLostError, SourceError, SourceIdentityError
+from engine.errors import (
+    PositionLostError,
+    SourceError,
+    SourceIdentityError,
+    SourceSwitchedError,
+)
 
 VERSION_MIN: Final = 130_000
 BINARY_FROM: Final = 140_000
@@ -17,7 +23,8 @@ FAILOVER_FROM: Final = 170_000
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`version` as in server_version_num, `sender_timeout_ms` 0 when switched off."""
+    """`version` as in server_version_num, `sender_timeout_ms` 0 when switched off; `next_xid` and
+    `timeline` 0 on a standby."""
 
     version: int
     system_id: str
@@ -26,6 +33,7 @@ class Server:
     wal_level: str
     sender_timeout_ms: int
     next_xid: int
+    timeline: int
 
     @property
     def identity(self) -> str:
@@ -55,16 +63,15 @@ async def read_server(sql: Sql) -> Server:
     return Server(*row)
 
 
-async def check_timeline(
-    connection: ReplicationConnection, expected: Server, timeline: int | None, after: int
-) -> int:
-    """Check on the stream's own connection that the log to be read is the one we were reading.
-
-    `timeline` is the one read before, None in a new process. Returns the server's timeline.
+async def check_log(
+    connection: ReplicationConnection, expected: Server, timeline: int, after: int
+) -> None:
+    """Check on the stream's own connection that the log to be read is the one that was checked.
 
     Raises:
         SourceIdentityError: another server, or another database.
-        PositionLostError: the server's log ends before `after`, or left ours before it.
+        SourceSwitchedError: another timeline.
+        PositionLostError: the server's log ends before `after`.
     """
     (row,) = await connection.query("identifying the source", "IDENTIFY_SYSTEM")
     found = f"{row['systemid']}/{row['dbname']}"
@@ -73,6 +80,11 @@ async def check_timeline(
             f"the source is {found}, the stored position belongs to {expected.identity}",
             hint="restore the old address, or start a new replication",
         )
+    now = int(row["timeline"] or 0)
+    if now != timeline:
+        raise SourceSwitchedError(
+            f"the source went on to timeline {now}; it was on timeline {timeline}"
+        )
     head = parse_lsn(row["xlogpos"] or "0/0")
     if after > head:
         raise PositionLostError(
@@ -80,30 +92,44 @@ async def check_timeline(
             f" {lsn_text(after)}: it was restored, or a standby that was behind took over",
             hint="the target holds changes that the source has lost: compare, then load again",
         )
-    now = int(row["timeline"] or 0)
-    if timeline is not None and now != timeline:
-        await _check_fork(connection, timeline, now, after)
-    return now
 
 
-async def _check_fork(connection: ReplicationConnection, before: int, now: int, after: int) -> None:
-    """Check that the new timeline left the one we read at or behind our position."""
-    (row,) = await connection.query("reading the timeline", f"TIMELINE_HISTORY {now}")
-    for line in (row["content"] or "").splitlines():
+async def check_fork(connection: ReplicationConnection, left: int, now: int, reached: int) -> None:
+    """Check that timeline `now` comes from timeline `left`, and left it at `reached` or later.
+
+    Raises:
+        SourceIdentityError: it does not come from it.
+        PositionLostError: it left it before.
+    """
+    for line in (await _history(connection, now)).splitlines():
         fields = line.split()
-        if len(fields) >= 2 and fields[0] == str(before):
-            if parse_lsn(fields[1]) >= after:
+        if len(fields) >= 2 and fields[0] == str(left):
+            if parse_lsn(fields[1]) >= reached:
                 return
             raise PositionLostError(
-                f"a standby took over at {fields[1]}, before the stored position {lsn_text(after)}",
-                hint="the target holds changes that the source has lost: compare, then load again",
+                f"a standby took over at {fields[1]}, before {lsn_text(reached)}, up to which the"
+                " target was told",
+                hint="the target holds changes that the source has lost: compare, then"
+                f" {LOAD_AGAIN}",
             )
     raise SourceIdentityError(
-        f"the source is on timeline {now}, which did not come from timeline {before}",
-        hint="this is another history of the same server: load again",
+        f"the source is on timeline {now}, which did not come from timeline {left} of the stored"
+        " positions",
+        hint="an old primary came back, or a backup: give the address of the server that took over,"
+        f" or {LOAD_AGAIN}",
     )
 
 
+async def _history(connection: ReplicationConnection, timeline: int) -> str:
+    """Where the timelines before it ended, a line each; the first one has none."""
+    if timeline <= 1:
+        return ""
+    (row,) = await connection.query("reading the timeline", f"TIMELINE_HISTORY {timeline}")
+    return row["content"] or ""
+
+
+# The control file names the timeline of the last checkpoint, maybe of before a promotion; the
+# name of the segment that is written to begins with the present one.
 _SERVER: Final = """
 SELECT pg_catalog.current_setting('server_version_num')::int4,
   (SELECT system_identifier::text FROM pg_catalog.pg_control_system()),
@@ -111,5 +137,8 @@ SELECT pg_catalog.current_setting('server_version_num')::int4,
   pg_catalog.current_setting('wal_level'),
   (SELECT setting::int4 FROM pg_catalog.pg_settings WHERE name = 'wal_sender_timeout'),
   CASE WHEN pg_catalog.pg_is_in_recovery() THEN 0
-    ELSE pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::int8 END
+    ELSE pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::int8 END,
+  CASE WHEN pg_catalog.pg_is_in_recovery() THEN 0
+    ELSE ('x' || pg_catalog.substr(
+      pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 1, 8))::bit(32)::int8 END
 """

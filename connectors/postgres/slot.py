@@ -152,6 +152,7 @@ WHERE slot_name = $1::text AND active_pid IS NOT NULL
 """
 
 _RETAINED: Final = """
-SELECT greatest(pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn), 0)::int8
+SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN greatest(
+  pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn), 0)::int8 END
 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1::text
 """

@@ -70,6 +70,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             origin=source.origin,
             capture_ddl=source.settings.capture_ddls,
             ddl_schema=source.settings.ddl_artifacts_schema or DEFAULT_SCHEMA,
+            failover=source.failover_slot,
             heartbeat_write_seconds=source.heartbeat_interval_seconds,
             execute_timeout_seconds=source.settings.execute_timeout_seconds,
         ),
@@ -78,7 +79,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
 
 
 class PostgresSource:
-    """See `engine.contracts.SnapshotSource`, `ExclusiveSource` and `Checked`."""
+    """See `engine.contracts.SnapshotSource`, `ExclusiveSource`, `BranchingSource` and `Checked`."""
 
     def __init__(self, config: PostgresSourceConfig, clock: Clock) -> None:
         self._config = config
@@ -177,6 +178,16 @@ class PostgresSource:
             await self._capture.remove()
         await self._published.drop()
 
+    async def branch(self) -> str:
+        server = await self._checked_server()
+        self._opener.timeline = server.timeline
+        return str(server.timeline)
+
+    async def check_branch(self, left: str, reached: Sequence[Position]) -> None:
+        server = await self._checked_server()
+        offsets = [position.offset for position in reached if isinstance(position, LogPosition)]
+        await self._opener.check_timeline(server, int(left), max(offsets, default=0))
+
     async def reader(self) -> str | None:
         return await self._slots.owner()
 
@@ -213,7 +224,10 @@ class PostgresSource:
 
         A commit under `synchronous_commit = off` counts from when the server has flushed it.
         """
-        lsn = parse_lsn(await self._sql.value("reading the head of the log", _HEAD))
+        found = await self._sql.value("reading the head of the log", _HEAD)
+        if found is None:
+            raise SourceConnectionError("the source is a standby: it writes no log of its own")
+        lsn = parse_lsn(found)
         if self._stream is not None:
             self._stream.feedback.ask()
         return LogPosition(lsn)
@@ -254,6 +268,10 @@ class PostgresSource:
 
     async def _checked_server(self) -> Server:
         server = await self._identified()
+        if server.recovering and self._opener.timeline is not None:
+            raise SourceConnectionError(
+                "the source is a standby, which it was not before: waiting until it is promoted"
+            )
         server.check()
         return server
 
@@ -314,4 +332,7 @@ class PostgresSource:
             await close(connection)
 
 
-_HEAD: Final = "SELECT pg_catalog.pg_current_wal_flush_lsn()::text"
+_HEAD: Final = (
+    "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()"
+    " THEN pg_catalog.pg_current_wal_flush_lsn()::text END"
+)

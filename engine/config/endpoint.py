@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from engine.config.endpoint_settings import PostgresSourceSettings, PostgresTargetSettings
-from engine.config.kind import Duration, Size
+from engine.config.kind import Duration, Flag, Size
 from engine.config.kind_text import Choice, Text
 from engine.config.section import Section, key
 from engine.config.url import ConnectionUrl, Url
@@ -136,6 +136,12 @@ class SourceConfig(Section):
         "The same for the tables of which only inserts are carried (`without_identity`). Default:"
         " `penstock_<id>_inserts`.",
         default="",
+    )
+    failover_slot: bool = key(
+        Flag(),
+        "Make the slot one that standbys synchronize, so that the replication goes on when one of"
+        " them takes over (PostgreSQL 17+). A slot that is there stays as it is.",
+        default=False,
     )
     heartbeat_interval_seconds: float = key(
         Duration(1.0, 86400.0, or_zero=True),

@@ -158,6 +158,33 @@ class Cluster:
         """Make the running server read its settings again. Returns before it has."""
         self._running_process().send_signal(signal.SIGHUP)
 
+    def standby(self, **settings: object) -> "Cluster":
+        """A physical standby of this server, running, for the caller to destroy. Restarts this
+        server, which had better have no replication slot yet: its files are copied."""
+        source = f"host={self.sockets} port={self.port} user=postgres dbname=postgres"
+        known = {"primary_conninfo": source, "hot_standby_feedback": "on"}
+        standby = Cluster(self.major, settings={**self._settings, **known, **settings})
+        self.stop()
+        shutil.copytree(self.data, standby.data, copy_function=shutil.copyfile)
+        self.start()
+        standby._follow()
+        return standby
+
+    def _follow(self) -> None:
+        (self.data / "standby.signal").touch()
+        self.data.chmod(0o700)
+        self._account.give(self.data)
+        self.sockets.mkdir()
+        self._account.give(self.sockets)
+        self._write_settings()
+        self.port = free_port()
+        self._launch()
+
+    def promote(self) -> None:
+        """Let a standby take over; returns when it takes writes."""
+        if self.execute("SELECT pg_promote(true, 60)") != [(True,)]:
+            raise RuntimeError("the standby was not promoted")
+
     def sigstop(self) -> None:
         """Freeze every process of the server: connections stay open and nobody answers."""
         for pid in self._pids():

@@ -7,6 +7,7 @@ async with FaultProxy(cluster.host, cluster.port) as proxy:
     proxy.cut()            # reset what is open now
     proxy.refuse()         # and whoever comes next
     proxy.cut_after(1000)  # reset once 1,000 more bytes came from the server
+    proxy.lead_to(host, port)  # as an address that moves to a standby
     proxy.resume()         # behave again
 """
 
@@ -77,6 +78,10 @@ class FaultProxy:
         """Reset every open connection, on both sides. New ones are served."""
         for link in list(self._links):
             link.reset()
+
+    def lead_to(self, host: str, port: int) -> None:
+        """Connect whoever comes from now on to another server."""
+        self._address = (host, port)
 
     def refuse(self) -> None:
         """Reset every new connection before a byte of it is answered."""

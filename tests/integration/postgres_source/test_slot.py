@@ -14,10 +14,13 @@ from engine.errors import (
     SlotBusyError,
     SourceConnectionError,
     SourceError,
+    SourceIdentityError,
+    SourceSwitchedError,
 )
 from engine.model.position import LogPosition
 from tests.integration.postgres_source.conftest import Client, Connect, SystemClock, exhaust, name
 from tests.servers.postgres import Cluster, Database
+from tests.servers.versions import VERSIONS
 
 
 def slot(client: Client) -> str:
@@ -308,10 +311,11 @@ async def test_a_standby_is_refused_with_the_reason(private_cluster: object) -> 
     await source.close()
 
 
+@pytest.mark.parametrize("major", VERSIONS)
 async def test_a_standby_that_took_over_is_read_on_if_it_had_everything(
-    private_cluster: object,
+    private_cluster: object, major: str
 ) -> None:
-    cluster: Cluster = private_cluster()  # type: ignore[operator]
+    cluster: Cluster = private_cluster(major)  # type: ignore[operator]
     database = Database.create(cluster, "promoted")
     database.execute("CREATE TABLE t (id text PRIMARY KEY)")
     source = PostgresSource(PostgresSourceConfig.of("promoted", database.dsn), SystemClock())
@@ -327,8 +331,14 @@ async def test_a_standby_that_took_over_is_read_on_if_it_had_everything(
     database.execute("INSERT INTO t VALUES ('2')")
     # What a reader of the lost end of the old timeline would hold.
     beyond = await source.head()
+    with pytest.raises(SourceSwitchedError, match="timeline 2"):
+        await anext(source.blocks(client.after))
     with pytest.raises(PositionLostError, match="took over at"):
-        await anext(source.blocks(beyond))
+        await source.check_branch("1", [client.after, beyond])
+    with pytest.raises(SourceIdentityError, match="did not come from timeline 7"):
+        await source.check_branch("7", [client.after])
+    await source.check_branch("1", [client.after])
+    assert await source.branch() == "2"
     assert [row.new for row in await client.rows()] == [(b"2",)]
     await source.close()
 
