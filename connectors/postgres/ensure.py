@@ -14,7 +14,7 @@ from connectors.postgres import ddl
 from connectors.postgres.load_connection import Connection
 from connectors.postgres.shape import TargetColumn, mismatches
 from connectors.postgres.target_errors import condition
-from connectors.postgres.user_types import read_types
+from connectors.postgres.user_types import MULTIRANGES_FROM, read_types, without_multirange
 from engine.errors import (
     ConfigError,
     SchemaMismatchError,
@@ -60,7 +60,7 @@ async def _ensure(
 ) -> None:
     version = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
     types = list(dict.fromkeys(t for definition in definitions for t in definition.types))
-    missing_types, wrong = await _compare_types(connection, types)
+    missing_types, wrong = await _compare_types(connection, types, version)
     if prepare != "drop-and-create":
         wrong += await _wrong_tables(connection, definitions, version)
     if wrong:
@@ -82,17 +82,20 @@ async def _ensure(
 
 
 async def _compare_types(
-    connection: Connection, types: Sequence[TypeDefinition]
+    connection: Connection, types: Sequence[TypeDefinition], version: int
 ) -> tuple[Sequence[str], list[str]]:
-    """Statements for what is missing, and a sentence for each type that is another one there."""
+    """Statements for what is missing, and a sentence for each type that is another one there. The
+    name of a range's multirange makes no other type: the older of two servers may have none."""
     there = await _types_there(connection, types)
-    missing = [t.statement for t in types if (t.kind, t.name) not in there]
+    missing = [t for t in types if (t.kind, t.name) not in there]
     wrong = [
         f"type {t.name} is defined differently on the target; make it the same as: {t.statement}"
         for t in types
-        if there.get((t.kind, t.name)) not in (None, "", t.statement)
+        if there.get((t.kind, t.name)) not in (None, "", without_multirange(t))
     ]
-    return missing, wrong
+    if version < MULTIRANGES_FROM:
+        return [without_multirange(t) for t in missing], wrong
+    return [t.statement for t in missing], wrong
 
 
 async def _types_there(
@@ -116,7 +119,7 @@ async def _types_there(
     found = await read_types(connection, oids)
     for definition in found.needed(oids):
         if definition.kind not in ("schema", "extension"):
-            there[definition.kind, definition.name] = definition.statement
+            there[definition.kind, definition.name] = without_multirange(definition)
     return there
 
 

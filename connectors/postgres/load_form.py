@@ -4,12 +4,14 @@ The text form is lossless for every type, given the settings pinned on both side
 the binary form numbers: a `regclass` travels in binary as an OID that means another table there.
 `aclitem` has no binary form, and at any depth the server finds that out only while it copies. Of
 `tsquery`, `int2vector` and `oidvector` the empty value is sent in binary form and not taken back
-("operand not found", "invalid int2vector data").
+("operand not found", "invalid int2vector data"). A server before 17 refuses an infinite interval in
+text form and takes it for a finite one in binary form.
 """
 
 import re
 from typing import Final
 
+from connectors.postgres.newer_values import INFINITE_INTERVALS_FROM, holds_intervals
 from connectors.postgres.passthrough import Passage, judge
 from engine.model.relation import Column, Format, Relation
 
@@ -40,11 +42,13 @@ def load_form(relation: Relation, target: Relation | None, version: int) -> str:
 
 
 def _passes(column: Column, there: Column | None, version: int) -> bool:
-    if there is None or column.format is not Format.BINARY:
+    if there is None or Format.TEXT in (column.format, there.format):
         return False
     definition = column.type.definition
     if _TEXT_ONLY.search(column.type.name) or _TEXT_ONLY.search(definition):
         return False
     if _NESTED_BASE in definition:
+        return False
+    if version < INFINITE_INTERVALS_FROM and holds_intervals(column):
         return False
     return judge(column.type, there.type, version) is Passage.SAME

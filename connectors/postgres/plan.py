@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors._sql.quoting import identifier
-from connectors.postgres.passthrough import REGCLASS, TEXT, Passage, judge
+from connectors.postgres.newer_values import Misread, misread_columns
+from connectors.postgres.passthrough import (
+    ARRAYS_OF_USER_TYPES_FROM,
+    REGCLASS,
+    TEXT,
+    Passage,
+    judge,
+)
 from connectors.postgres.target_table import WRITABLE_KINDS, TargetColumn, TargetTable
 from engine.errors import SchemaMismatchError
 from engine.model.relation import Column, Format, Relation
@@ -40,7 +47,8 @@ class ColumnPlan:
 class TablePlan:
     """`columns` are those an INSERT writes, in the source's order; `by_index` also holds the ones
     only looked at (generated on the target); `key` finds a row, empty when nothing does.
-    `key_indexed`: the target can look a key up. `direct`: COPY may write the table itself."""
+    `key_indexed`: the target can look a key up. `direct`: COPY may write the table itself.
+    `misread`: columns whose values are looked at first."""
 
     relation: Relation
     target: TargetTable
@@ -49,6 +57,7 @@ class TablePlan:
     key: tuple[ColumnPlan, ...]
     key_indexed: bool
     direct: bool
+    misread: tuple[Misread, ...] = ()
 
     @property
     def subject(self) -> str:
@@ -88,6 +97,7 @@ def compile_plan(relation: Relation, target: TargetTable | None) -> TablePlan:
         key=tuple(columns[index] for index in relation.key),
         key_indexed=bool(names) and any(key <= names for key in target.keys),
         direct=bool(writable) and all(column.direct for column in writable),
+        misread=misread_columns(relation, target.version),
     )
 
 
@@ -115,6 +125,8 @@ def problems_of(relation: Relation, target: TargetTable) -> Iterable[str]:
 
 def _described(source: Column, target: TargetColumn) -> str:
     if source.type.name == target.type.name:
+        if source.type.definition == target.type.definition:
+            return f"{target.type.name}, which a server before 14 does not take in binary form,"
         return f"a different {target.type.name}"
     return target.type.name
 
@@ -126,7 +138,10 @@ def _found(target: TargetTable, column: Column) -> TargetColumn:
 
 
 def _passage(column: Column, other: TargetColumn, target: TargetTable) -> Passage:
-    return judge(column.type, other.type, target.version)
+    # In text form nothing is numbered, so an older server takes it too.
+    binary = column.format is Format.BINARY
+    version = target.version if binary else ARRAYS_OF_USER_TYPES_FROM
+    return judge(column.type, other.type, version)
 
 
 def _column(index: int, column: Column, other: TargetColumn, target: TargetTable) -> ColumnPlan:

@@ -11,6 +11,7 @@ from operator import itemgetter
 from typing import Final, TypeAlias, cast
 
 from connectors.postgres import dialect
+from connectors.postgres.newer_values import refuse_misread
 from connectors.postgres.plan import ColumnPlan, TablePlan
 from connectors.postgres.prepared import Call, Prepared
 from engine.errors import SchemaMismatchError
@@ -60,8 +61,11 @@ class RowStatements:
     _made: dict[object, Prepared] = field(default_factory=dict[object, Prepared])
 
     def steps(self, run: Run) -> list[Step]:
-        """What to send for a run, in order."""
+        """What to send for a run, in order. Raises RowRejectedError for a value that the target
+        would take for another."""
         plan = self.plan
+        if plan.misread:
+            refuse_misread(plan.misread, run)
         if run.kind == INSERT:
             return [self._insert(run)]
         if not plan.key:

@@ -16,8 +16,14 @@ from connectors.postgres.load_connection import Connection
 from engine.model.relation import TableName
 from engine.model.table import TypeDefinition
 
+MULTIRANGES_FROM: Final = 140000
+"""Server version that makes a multirange type with each range type."""
+
 UNMADE_SCHEMAS: Final = frozenset({"pg_catalog", "information_schema"})
 """Schemas every database has."""
+
+_MULTIRANGE: Final = ", MULTIRANGE_TYPE_NAME = "
+"""The last option of a range type's statement."""
 
 _DEPTH_MAX: Final = 64
 """Rounds of following types into their parts; a type nested deeper is no type."""
@@ -128,10 +134,17 @@ def _range(row: asyncpg.Record, name: str) -> tuple[str, str]:
         "COLLATION": row["range_collation"],
         "CANONICAL": row["canonical"],
         "SUBTYPE_DIFF": row["subtype_diff"],
-        "MULTIRANGE_TYPE_NAME": row["multirange"],
     }
     text = ", ".join(f"{key} = {value}" for key, value in options.items() if value is not None)
-    return "range", f"CREATE TYPE {name} AS RANGE ({text})"
+    multirange = "" if row["multirange"] is None else f"{_MULTIRANGE}{row['multirange']}"
+    return "range", f"CREATE TYPE {name} AS RANGE ({text}{multirange})"
+
+
+def without_multirange(definition: TypeDefinition) -> str:
+    """The statement as a server takes and tells it that has no multiranges."""
+    if definition.kind != "range":
+        return definition.statement
+    return definition.statement.partition(_MULTIRANGE)[0].removesuffix(")") + ")"
 
 
 def _pair(name: TableName) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from connectors.postgres.newer_values import INFINITE_INTERVALS_FROM
 from engine.errors import RowRejectedError, SchemaMismatchError, TargetBusyError
 from engine.model.batch import Run
 from engine.model.change import DELETE, INSERT, UPDATE
@@ -283,3 +284,20 @@ async def test_dropped_prepared_statements_cost_one_retry(rig: Rig) -> None:
         await rig.apply(Run(INSERT, found, rig.wire("SELECT 2")))
     await rig.apply(Run(INSERT, found, rig.wire("SELECT 2")))
     assert rig.rows() == [(1,), (2,)]
+
+
+@pytest.mark.parametrize("count", SIZES)
+async def test_a_value_that_only_newer_servers_have_arrives_or_is_refused(
+    rig: Rig, count: int
+) -> None:
+    """An older server would store a finite interval and say nothing."""
+    found = await relation(rig, "interval", "interval")
+    ends = [bytes.fromhex(e) for e in ("7f" + "ff" * 7, "7fffffff", "7fffffff")]
+    rows: list[Row] = [(n.to_bytes(4, "big"), b"".join(ends)) for n in range(count)]
+    if rig.session.version < INFINITE_INTERVALS_FROM:
+        with pytest.raises(RowRejectedError, match="an infinite interval"):
+            await rig.apply(Run(INSERT, found, rows, net=True))
+    else:
+        await rig.apply(Run(INSERT, found, rows, net=True))
+    stored = rig.rows("SELECT DISTINCT v::text FROM t")
+    assert stored == ([("infinity",)] if rig.seq else [])

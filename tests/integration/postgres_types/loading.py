@@ -22,9 +22,11 @@ from tests.servers.postgres import Database
 
 @dataclass(slots=True)
 class Loaded:
-    """What one pair of servers proved. `forms`: the form chosen, by declaration. `printed`: what
-    each side prints of every value, by declaration and the form it was copied in."""
+    """What one pair of servers proved. `version`: the target's. `forms`: the form chosen, by
+    declaration. `printed`: what each side prints of every value, by declaration and the form it was
+    copied in."""
 
+    version: int
     forms: dict[str, str] = field(default_factory=dict[str, str])
     printed: dict[tuple[str, str], tuple[list[str | None], list[str | None]]] = field(
         default_factory=dict[tuple[str, str], tuple[list[str | None], list[str | None]]]
@@ -72,7 +74,6 @@ async def load(source: Database, target: Database) -> Loaded:
     """Create, describe, make on the target, choose the form, copy, print on both sides; each table
     in its form, and in text form as well."""
     cases = create(source, target)
-    loaded = Loaded()
     async with session_on(source) as ours, session_on(target) as theirs:
         relations = await relations_of(source)
         wanted = [relations[name] for name, _ in cases]
@@ -80,6 +81,7 @@ async def load(source: Database, target: Database) -> Loaded:
         await ensure(theirs, await read_definitions(ours, everything), "do-nothing")
         there = await relations_of(target)
         version = theirs.get_server_version().major * 10_000
+        loaded = Loaded(version)
         reader = SnapshotReader(lambda: asyncpg.connect(source.dsn))
         async with reader.snapshot() as snapshot:
             for (name, case), relation in zip(cases, wanted, strict=True):

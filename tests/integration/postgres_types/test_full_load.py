@@ -5,7 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.conftest import Clusters
-from tests.integration.postgres_types.document import documented, load_word
+from tests.integration.postgres_types.document import (
+    documented,
+    expected_loads,
+    load_words,
+)
 from tests.integration.postgres_types.loading import load
 from tests.integration.postgres_types.values import CASES, UNUSABLE
 from tests.servers.postgres import Database
@@ -37,9 +41,7 @@ async def test_every_value_is_printed_the_same_on_both_sides(
         if both[0] != both[1]
     }
     assert different == {}
-    document = documented()
-    said = {name: document[name].load for name in loaded.forms}
-    assert said == {name: load_word(form) for name, form in loaded.forms.items()}
+    assert load_words(loaded) == expected_loads(documented(), loaded)
 
 
 def test_every_type_of_the_server_is_in_the_list(source_database: Database) -> None:

@@ -14,7 +14,8 @@ from connectors._sql.quoting import literal
 class TypeCase:
     """One type. `setup` makes it in a new database, `extension` brings it, `since` is the first
     server version (`server_version_num`) that has it or takes the values; `later` are values that
-    only servers from a version on have. `note` goes to the generated table. `array` makes a case of
+    only servers from a version on have, `text_before` the version of a target before which the type
+    is loaded as text because of them. `note` goes to the generated table. `array` makes a case of
     its arrays too."""
 
     declaration: str
@@ -26,6 +27,7 @@ class TypeCase:
     note: str = ""
     array: bool = True
     later: tuple[tuple[int, str], ...] = ()
+    text_before: int = 0
 
     def expressions(self, version: int) -> tuple[str, ...]:
         """SQL expressions of the values that a server of this version has, NULL last."""
@@ -170,8 +172,10 @@ MOMENTS: Final = (
             "-1 year 2 mons -3 days 04:05:06",
         ),
         later=((170000, "infinity"), (170000, "-infinity")),
+        text_before=170000,
+        note="infinite ones (17+) are refused by older servers, into which it is loaded as text",
     ),
-    TypeCase("interval day to second(2)", ("1 day 02:03:04.05", "-1 day")),
+    TypeCase("interval day to second(2)", ("1 day 02:03:04.05", "-1 day"), text_before=170000),
 )
 
 SHAPES: Final = (

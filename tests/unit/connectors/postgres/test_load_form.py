@@ -43,6 +43,11 @@ def test_a_column_that_travels_as_text_is_copied_as_text() -> None:
     assert load_form(text, text, VERSION) == TEXT
 
 
+def test_a_type_without_binary_form_on_the_target_is_copied_as_text() -> None:
+    cube = ColumnType("public.cube", 20004, definition="base(cube)")
+    assert load_form(relation(cube), relation(cube, form=Format.TEXT), VERSION) == TEXT
+
+
 @pytest.mark.parametrize(
     "type_",
     [
@@ -57,6 +62,12 @@ def test_a_column_that_travels_as_text_is_copied_as_text() -> None:
 def test_what_has_no_meaning_in_binary_form_elsewhere_is_copied_as_text(type_: ColumnType) -> None:
     numbered = relation(type_)
     assert load_form(numbered, numbered, VERSION) == TEXT
+
+
+def test_an_interval_is_copied_as_text_to_a_server_without_infinite_ones() -> None:
+    periods = relation(ColumnType("interval", 1186))
+    assert load_form(periods, periods, 160000) == TEXT
+    assert load_form(periods, periods, 170000) == BINARY
 
 
 def test_an_extensions_type_passes_where_the_server_sends_it() -> None:
