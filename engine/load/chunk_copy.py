@@ -6,7 +6,6 @@ read at a new snapshot, where a row's chunk can be told from its key; other tabl
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -22,6 +21,7 @@ from engine.contracts import (
 )
 from engine.errors import TargetBusyError
 from engine.failpoint import hit, register
+from engine.load.chunk_queue import ChunkQueue
 from engine.model.change import Truncate
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.relation import Relation, TableName
@@ -93,15 +93,16 @@ class ChunkCopy:
         """
         async with self.source.snapshot() as snapshot:
             tables: dict[TableName, _Table] = {}
-            queue: deque[Chunk] = deque()
+            waiting: list[Chunk] = []
             for relation in relations:
                 plan = stored.get(relation.table, ())
                 chunks = await self._plan(relation, plan, loaders[0], again=again)
                 form = await self.target.load_form(relation)
                 tables[relation.table] = _Table(relation, form, len(chunks))
-                queue.extend(chunks)
+                waiting += chunks
                 if not chunks:
                     await self._loaded(relation.table, loaders[0])
+            queue = ChunkQueue(waiting)
             async with asyncio.TaskGroup() as tasks:
                 for number, loader in enumerate(loaders):
                     tasks.create_task(
@@ -148,18 +149,19 @@ class ChunkCopy:
 
     async def _run(
         self,
-        queue: deque[Chunk],
+        queue: ChunkQueue,
         tables: Mapping[TableName, _Table],
         snapshot: Snapshot,
         loader: tuple[TargetSession, LoaderLane],
     ) -> None:
-        while queue:
-            chunk = queue.popleft()
-            table = tables[chunk.relation.table]
+        last: TableName | None = None
+        while (chunk := queue.take(last)) is not None:
+            last = chunk.relation.table
+            table = tables[last]
             await self._copy(chunk, table.form, snapshot, loader)
             table.left -= 1
             if table.left == 0:
-                await self._loaded(chunk.relation.table, loader)
+                await self._loaded(last, loader)
 
     async def _copy(
         self,
