@@ -11,6 +11,7 @@ from typing import Final
 import asyncpg
 
 from connectors.postgres import ddl
+from connectors.postgres.connecting import certificate_refusal
 from connectors.postgres.load_connection import Connection
 from connectors.postgres.shape import TargetColumn, mismatches
 from connectors.postgres.target_errors import condition
@@ -248,6 +249,9 @@ async def set_default(connection: Connection, statement: str) -> str:
 def target_error(error: Exception, doing: str) -> TargetError:
     """The engine's error for a driver's."""
     state = getattr(error, "sqlstate", None) or ""
+    refused = certificate_refusal(error)
+    if refused is not None:
+        return TargetError(f"{doing}: {refused[0]}", hint=refused[1])
     if isinstance(error, (OSError, asyncpg.InterfaceError)) or state[:2] in ("08", "57"):
         return TargetConnectionError(f"{doing}: the connection to the target broke")
     if state[:2] == "53":

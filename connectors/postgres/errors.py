@@ -9,6 +9,7 @@ from typing import Final
 import asyncpg
 import psycopg
 
+from connectors.postgres.connecting import certificate_refusal, hint_of_refusal
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
@@ -56,16 +57,6 @@ _HINTS: Final = {
     " then load again",
     "55000": "the server must be a primary with wal_level = logical",
 }
-_CONNECTING_REFUSED: Final = {
-    "password authentication failed": "check user and password",
-    "no password supplied": "give a password, by password_file or ${ENV}",
-    "no pg_hba.conf entry": "let this address in, in the server's pg_hba.conf",
-    "walsender": "ALTER ROLE ... REPLICATION lets the role read the log",
-    "replication role": "ALTER ROLE ... REPLICATION lets the role read the log",
-    "start WAL sender": "ALTER ROLE ... REPLICATION lets the role read the log",
-    "does not exist": "",
-}
-"""libpq gives no SQLSTATE for a refused connection, only the server's words."""
 
 
 class TextModeNeededError(SourceConnectionError):
@@ -106,9 +97,12 @@ def _by_state(state: str, words: str) -> tuple[type[SourceError], str]:
 
 
 def _without_state(error: BaseException, words: str, doing: str) -> SourceError:
-    for text, hint in _CONNECTING_REFUSED.items():
-        if text in words and isinstance(error, psycopg.Error):
-            return SourceError(f"{doing}: {words}", hint=hint)
+    refused = certificate_refusal(error)
+    if refused is not None:
+        return SourceError(f"{doing}: {refused[0]}", hint=refused[1])
+    hint = hint_of_refusal(words) if isinstance(error, psycopg.Error) else None
+    if hint is not None:
+        return SourceError(f"{doing}: {words}", hint=hint)
     if _SENDERS_USED_UP in words:
         hint = f"raise {_SENDERS_USED_UP} on the source, or end another reader of its log"
         return SourceConnectionError(f"{doing}: {words}", hint=hint)

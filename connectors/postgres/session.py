@@ -17,6 +17,7 @@ from psycopg.pq.abc import PGresult
 
 from connectors._sql.quoting import literal
 from connectors.postgres import target_table
+from connectors.postgres.connecting import hint_of_refusal
 from connectors.postgres.link import Link, LinkLostError, ServerError, cells
 from connectors.postgres.origins import Origins
 from connectors.postgres.plan import TablePlan, compile_plan
@@ -59,16 +60,6 @@ _KEEPALIVES: Final = {
     # Data we sent that stays unacknowledged: 30 s, the kernel's own default is 15 minutes.
     "tcp_user_timeout": "30000",
 }
-_REFUSED: Final = {
-    "password authentication failed": "check user and password",
-    "no password supplied": "give a password",
-    "no pg_hba.conf entry": "let this address in, in the server's pg_hba.conf",
-    "does not exist": "",
-    "certificate verify failed": "check sslrootcert and the server's certificate",
-    "server does not support SSL": "set sslmode, or turn on TLS on the server",
-}
-"""libpq gives no SQLSTATE for a refused connection, only the server's words. These do not get
-better by waiting."""
 
 
 async def connect(
@@ -148,11 +139,10 @@ def _settings(config: PostgresTargetConfig, version: int) -> Mapping[str, str]:
 
 
 def _refused(error: psycopg.Error) -> TargetError:
-    lines = str(error).strip().splitlines()
-    words = lines[-1] if lines else type(error).__name__
-    for text, hint in _REFUSED.items():
-        if text in words:
-            return TargetError(f"connecting to the target: {words}", hint=hint)
+    words = " ".join(str(error).split()) or type(error).__name__
+    hint = hint_of_refusal(words)
+    if hint is not None:
+        return TargetError(f"connecting to the target: {words}", hint=hint)
     return TargetConnectionError(f"connecting to the target: {words}")
 
 

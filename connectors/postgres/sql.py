@@ -4,12 +4,15 @@ It is opened when first needed and again after it broke; nothing of it has to su
 """
 
 import asyncio
+import ssl
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
 
 import asyncpg
 import psycopg
+from asyncpg.exceptions import ClientConfigurationError
 from psycopg.conninfo import conninfo_to_dict
 
 from connectors.postgres.config import LOCK_TIMEOUT_SECONDS
@@ -60,8 +63,26 @@ async def connect(conninfo: str, application: str) -> Connection:
     if "options" in known:
         settings["options"] = known["options"]
     url = "postgresql://?" + urlencode({k: v for k, v in known.items() if k in _URL_KEYS})
+    context = _trusted(known)
     timeout = float(known.get("connect_timeout") or 0) or CONNECT_SECONDS
-    return await asyncpg.connect(url, timeout=timeout, server_settings=settings)
+    return await asyncpg.connect(url, timeout=timeout, server_settings=settings, ssl=context)
+
+
+def _trusted(known: dict[str, str]) -> ssl.SSLContext | None:
+    """What to check the server against, where asyncpg does not find out as libpq does. Takes the
+    keys that it replaces away.
+
+    `system` is libpq's word for what this machine trusts, and implies verify-full; asyncpg looks
+    for a file of that name. One that is missing must not look like a server that is down.
+    """
+    root = known.get("sslrootcert", "")
+    if root == "system":
+        for key in [key for key in known if key.startswith("ssl")]:
+            del known[key]
+        return ssl.create_default_context()
+    if root and not Path(root).is_file():
+        raise ClientConfigurationError(f"root certificate file {root} does not exist")
+    return None
 
 
 def parse(conninfo: str) -> dict[str, Any]:

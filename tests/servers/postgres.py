@@ -249,6 +249,10 @@ class Cluster:
         if self.running:
             self.reload()
 
+    def give(self, file: Path) -> None:
+        """Let the server's account own a file, as it demands of a private key."""
+        self._account.give(file)
+
     # --- use ----------------------------------------------------------------------------------
 
     def dsn(

@@ -1,0 +1,51 @@
+"""Refusals of a connection that waiting does not mend.
+
+libpq gives no SQLSTATE for a refused connection, only the server's or its own words; of the other
+driver's errors some are the network's (tried again) and some are not.
+"""
+
+import ssl
+from typing import Final
+
+from asyncpg.exceptions import ClientConfigurationError
+
+_CERTIFICATE: Final = (
+    "check sslrootcert in the url, the host name there, and the server's certificate"
+)
+_ROOT: Final = (
+    "give the authority's certificate as sslrootcert in the url, or sslrootcert=system for those"
+    " that this machine trusts"
+)
+_NO_TLS: Final = "turn on TLS on the server, or set sslmode in the url"
+
+REFUSED: Final = {
+    "password authentication failed": "check user and password",
+    "no password supplied": "give a password, by password_file or ${ENV}",
+    "no pg_hba.conf entry": "let this address in, in the server's pg_hba.conf",
+    "walsender": "ALTER ROLE ... REPLICATION lets the role read the log",
+    "replication role": "ALTER ROLE ... REPLICATION lets the role read the log",
+    "start WAL sender": "ALTER ROLE ... REPLICATION lets the role read the log",
+    "certificate verify failed": _CERTIFICATE,
+    "does not match host name": _CERTIFICATE,
+    "root certificate file": _ROOT,
+    "server does not support SSL": _NO_TLS,
+    "rejected SSL upgrade": _NO_TLS,
+    "does not exist": "",
+}
+"""Words to hints; of several the first counts."""
+
+
+def hint_of_refusal(words: str) -> str | None:
+    """What to do about a refusal that is final; None when it may pass."""
+    return next((hint for text, hint in REFUSED.items() if text in words), None)
+
+
+def certificate_refusal(error: BaseException) -> tuple[str, str] | None:
+    """Words and hint, when the server could not prove who it is to asyncpg, or was not asked."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"certificate verify failed: {error.verify_message}", _CERTIFICATE
+    if isinstance(error, ClientConfigurationError):
+        return str(error).splitlines()[0], _ROOT if "certificate" in str(error) else ""
+    if isinstance(error, ConnectionError) and "rejected SSL upgrade" in str(error):
+        return "the server does not support SSL", _NO_TLS
+    return None
