@@ -126,7 +126,10 @@ def problems_of(relation: Relation, target: TargetTable) -> Iterable[str]:
 def _described(source: Column, target: TargetColumn) -> str:
     if source.type.name == target.type.name:
         if source.type.definition == target.type.definition:
-            return f"{target.type.name}, which a server before 14 does not take in binary form,"
+            return (
+                f"{target.type.name}, which a server before 14 does not take in binary form"
+                f' (stream_form = "text" in [source] sends text),'
+            )
         return f"a different {target.type.name}"
     return target.type.name
 

@@ -13,7 +13,7 @@ from psycopg.conninfo import make_conninfo
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.chunk_lookup import ChunkLookups
 from connectors.postgres.chunks import cut
-from connectors.postgres.config import PostgresSourceConfig
+from connectors.postgres.config import PostgresSourceConfig, TextMode
 from connectors.postgres.ddl_capture import MESSAGES_FROM, DdlCapture
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
 from connectors.postgres.definitions import read_definitions
@@ -66,6 +66,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             slot="" if config.slot_is_ours else config.slot_name,
             publication=source.publication,
             insert_only_publication=source.publication_inserts,
+            text_mode=TextMode(source.stream_form.value),
             insert_only=source.without_identity is WithoutIdentity.INSERT_ONLY,
             origin=source.origin,
             capture_ddl=source.settings.capture_ddls,

@@ -61,6 +61,13 @@ class Origin(StrEnum):
     EXCEPT_PENSTOCK = "except-penstock"
 
 
+class StreamForm(StrEnum):
+    """In which form the stream carries values."""
+
+    AUTO = "auto"
+    TEXT = "text"
+
+
 class ReplicationOrigin(StrEnum):
     """Whether what is applied is marked as not made on the target."""
 
@@ -123,6 +130,13 @@ class SourceConfig(Section):
         " made on the source itself, not by any replication. except-penstock: all but those that"
         " Penstock made there. The last two keep two-way replication from running in a circle.",
         default=Origin.ANY,
+    )
+    stream_form: StreamForm = key(
+        Choice(StreamForm),
+        "How the stream carries values. auto: in binary form, in text form where a selected column"
+        " needs that. text: all in text form, slower; for a PostgreSQL 13 target, which does not"
+        " take arrays of user-defined types in binary form.",
+        default=StreamForm.AUTO,
     )
     publication: str = key(
         _PUBLICATION,

@@ -1,12 +1,18 @@
 """What the stream tells of every kind of change, judged on real servers."""
 
+from pathlib import Path
+
 import pytest
 
 from connectors.postgres.config import TextMode
+from connectors.postgres.server import BINARY_FROM
+from connectors.postgres.source import create
 from engine.config.endpoint import Origin
+from engine.config.load import parse_replication
 from engine.model.change import DELETE, INSERT, UPDATE, Change, SchemaChanged, Truncate
 from engine.model.relation import Format, ReplicaIdentity
 from engine.model.value import UNCHANGED
+from engine.seams import SystemClock, SystemRandom
 from tests.integration.postgres_source.conftest import Connect
 from tests.servers.postgres import Database
 
@@ -258,7 +264,35 @@ async def test_text_mode_tells_the_servers_own_text(
     assert {c.format for c in row.relation.columns} == {Format.TEXT}
 
 
-@pytest.mark.parametrize("kind", ["regclass", "regtype[]", "aclitem[]", "deep"])
+@pytest.mark.parametrize(("line", "text"), [("", False), ('stream_form = "text"', True)])
+async def test_a_user_may_have_every_value_sent_as_text(
+    source_database: Database, line: str, text: bool
+) -> None:
+    source_database.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    file = f"""
+        [replication]
+        id = "forms"
+        [source]
+        engine = "postgres"
+        url = "{source_database.dsn}"
+        {line}
+        [target]
+        engine = "blackhole"
+    """
+    config = parse_replication(file, {}, file=Path("forms.toml"))
+    source = create(config, SystemClock(), SystemRandom())
+    try:
+        await source.open()
+        (relation,) = await source.relations()
+    finally:
+        await source.close()
+    only_text = text or int(source_database.execute("SHOW server_version_num")[0][0]) < BINARY_FROM
+    assert (relation.columns[0].format is Format.TEXT) is only_text
+
+
+@pytest.mark.parametrize(
+    "kind", ["regclass", "regtype[]", "aclitem[]", "deep", "tsquery", "tsquery[]", "oidvector"]
+)
 async def test_types_that_no_binary_stream_can_carry_make_it_a_text_stream(
     source_database: Database, connect: Connect, kind: str
 ) -> None:
