@@ -17,7 +17,7 @@ from collections.abc import (
 )
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from engine.model.batch import Run, Written
 from engine.model.change import Block, SchemaChanged, Transaction, Truncate
@@ -86,6 +86,10 @@ class Attached:
     created: bool
 
 
+Waiting: TypeAlias = Callable[[float, Sequence[str]], None]
+"""Told of a wait that takes long, now and then: for how many seconds, and for whom, in words."""
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A consistent view, alive while its context is open, importable by several readers.
@@ -141,10 +145,18 @@ class Source(Protocol):
         ...
 
     async def publish(
-        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        waiting: Waiting | None = None,
     ) -> None:
         """Change the set of tables while the stream runs. Returns when every transaction that
-        began before the change has ended, so a snapshot taken from now on leaves no gap."""
+        began before the change has ended, so a snapshot taken from now on leaves no gap.
+
+        Raises:
+            SourceBusyError: that took longer than is allowed; the set is changed all the same.
+        """
         ...
 
     async def detach(self) -> None:

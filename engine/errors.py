@@ -108,6 +108,12 @@ class SourceConnectionError(SourceError):
     retry = Retry.BACKOFF
 
 
+class SourceBusyError(SourceError):
+    """Transactions of the source that must end first did not, within the time that was given."""
+
+    retry = Retry.BACKOFF
+
+
 class SlotBusyError(SourceError):
     """Another reader holds the replication slot."""
 

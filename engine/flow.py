@@ -74,6 +74,7 @@ class Flow:
         self._take_over = take_over
         self._held_epoch = held_epoch
         self._again = again
+        self._reader_made = False
         self.epoch: int | None = None
         self.told = told
         self.flowed = False
@@ -175,7 +176,13 @@ class Flow:
             self._config, self._source, self._target, self._around, claimed, seqs, sessions, roster
         )
         if not await unless_stopped(
-            loading.run(control, start[0] if start else None, self._again), self._around.stop
+            loading.run(
+                control,
+                start[0] if start else None,
+                self._again,
+                from_beginning=self._reader_made,
+            ),
+            self._around.stop,
         ):
             return Outcome("stopped")
         if start is None:
@@ -220,6 +227,7 @@ class Flow:
         attached = await self._attach(roster, create=row is None)
         if attached is None:
             return None
+        self._reader_made = attached.created
         if row is None:
             self._refuse_lost_start(claimed, attached)
             text = self._config.start_position or str(attached.start)

@@ -93,9 +93,12 @@ class Loading:
         control: TargetSession,
         frontier: Position | None = None,
         again: Sequence[TableName] = (),
+        *,
+        from_beginning: bool = False,
     ) -> None:
         """Load every pending table, then finish what is loaded. `frontier`: where the stream will
-        begin. `again`: tables whose chunks do not fit together with the log; they begin anew."""
+        begin. `again`: tables whose chunks do not fit together with the log; they begin anew.
+        `from_beginning`: the log was opened for these tables just now."""
         await self._demote(control)
         await self._make_late_keys(control, frontier)
         again = [t for t in self._again(again) if t in self.roster.relations]
@@ -105,6 +108,8 @@ class Loading:
         pending = self._pending()
         if pending:
             self._around.state("loading")
+            if not from_beginning and any(table not in self.states for table in pending):
+                await self._publish()  # one that was cut short would have left no record
             definitions, reshaped = await self.prepare(pending, control)
             await self._loosen_pending(definitions, control)
             begun = [t for t in reshaped if self.states[t].state is TableState.LOADING]
@@ -154,9 +159,15 @@ class Loading:
 
     async def _load_again(self, tables: Sequence[TableName], control: TargetSession) -> None:
         """Changes of theirs may have been applied that a snapshot of now would not see yet."""
-        if self._config.streams:
-            await self._source.publish(self.roster.streamed, self.roster.insert_only)
+        await self._publish()
         await self.copy([self.roster.relations[table] for table in tables], control, again=True)
+
+    async def _publish(self) -> None:
+        if self._config.streams:
+            roster = self.roster
+            await self._source.publish(
+                roster.streamed, roster.insert_only, waiting=self._around.waiting
+            )
 
     async def _demote(self, control: TargetSession) -> None:
         """What comes for a table that is not carried is passed over: it may be selected again

@@ -24,6 +24,7 @@ from engine.errors import (
     PenstockError,
     PositionLostError,
     Retry,
+    SourceBusyError,
     SourceConnectionError,
     SourceIdentityError,
 )
@@ -159,20 +160,54 @@ class Reloading:
         gone = {table: number for table, number in asked.items() if table not in roster.relations}
         await self._leave(list(gone), desk, gone)
         tables = [table for table in asked if table not in gone]
-        # Waited for twice: what takes long is over before the lane is held.
-        await self._source.publish(roster.streamed, roster.insert_only)
-        await self._hold(lane)
-        again = [table for table in self._behind(lane, tables) if table in roster.relations]
-        if lane.suspension is not None:
-            lane.suspension.end()
-            lane.suspension = None
-        lane.stopped.difference_update(again)
-        await self._source.publish(roster.streamed, roster.insert_only)
+        try:
+            # Waited for twice: what takes long is over before the lane is held.
+            await self._publish(roster)
+            again = await self._take_in(tables, lane, desk, roster)
+        except SourceBusyError as error:
+            self._tell_busy(tables, error)
+            return
         if again:
             await self._guarded(again, lane, desk, again=again, asked=asked)
         else:
             self._release(lane)
         self.carried_out += 1
+
+    async def _take_in(
+        self, tables: Sequence[TableName], lane: Lane, desk: TargetSession, roster: Roster
+    ) -> list[TableName]:
+        """Hold the lane, have it take in all that a snapshot of now would not see; returns what is
+        to be loaded."""
+        await self._hold(lane)
+        again = [table for table in self._behind(lane, tables) if table in roster.relations]
+        kept_back = (
+            again if lane.suspension is not None else sorted(lane.stopped.intersection(again))
+        )
+        if lane.suspension is not None:
+            lane.suspension.end()
+            lane.suspension = None
+        lane.stopped.difference_update(again)
+        try:
+            await self._publish(roster)
+        except SourceBusyError as error:
+            await self._stop(kept_back, lane, error, desk, NO_ANSWERS)
+            raise
+        return again
+
+    async def _publish(self, roster: Roster) -> None:
+        await self._source.publish(
+            roster.streamed, roster.insert_only, waiting=self._around.waiting
+        )
+
+    def _tell_busy(self, tables: Sequence[TableName], error: SourceBusyError) -> None:
+        """Who asked is not forgotten: it is tried again at the next turn."""
+        for table in tables:
+            self._around.log.error(
+                "table could not be read yet",
+                action="reload.busy",
+                relation=str(table),
+                error=error,
+            )
 
     def _behind(self, lane: Lane, tables: Sequence[TableName]) -> Sequence[TableName]:
         """These tables, and every other of their lane whose changes were kept from the target."""
@@ -265,8 +300,12 @@ class Reloading:
             roster = await self._rebuild()
         except SourceConnectionError:
             self._look = True  # capture meets it too, and waits for the source
-        else:
+            return
+        try:
             await self._discover(roster, desk)
+        except SourceBusyError as error:
+            self._look = True
+            self._tell_busy([], error)
 
     async def _discover(self, roster: Roster, desk: TargetSession) -> None:
         """Add tables that the mapping selects and the stream does not carry yet, load those anew
@@ -277,7 +316,7 @@ class Reloading:
         new = [table for table in roster.relations if self._lanes.lane_of(table) is None]
         await self._add(new, desk)
         if (before.streamed, before.insert_only) != (roster.streamed, roster.insert_only):
-            await self._source.publish(roster.streamed, roster.insert_only)
+            await self._publish(roster)
         for record in records:
             relation = roster.relations.get(record.table)
             lane = self._lanes.lane_of(record.table)
@@ -319,12 +358,17 @@ class Reloading:
         for table in new:
             self._around.log.info("new table", action="discover.table", relation=str(table))
         roster = self._loading.roster
-        await self._source.publish(roster.streamed, roster.insert_only)
+        await self._publish(roster)
         lanes: dict[str, tuple[Lane, list[TableName]]] = {}
         for table in new:
             lane = await self._lanes.add_lane(table, desk)
             lanes.setdefault(lane.name, (lane, []))[1].append(table)
-        await self._source.publish(roster.streamed, roster.insert_only)
+        try:
+            await self._publish(roster)
+        except SourceBusyError as error:
+            for lane, tables in lanes.values():
+                await self._stop(tables, lane, error, desk, NO_ANSWERS)
+            return
         for lane, tables in lanes.values():
             again = [table for table in tables if table in self._loading.states]
             await self._guarded(tables, lane, desk, again=again)

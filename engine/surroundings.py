@@ -1,7 +1,7 @@
 """What every part of a running replication is given: seams, observers, the wish to stop."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engine.apply.suspension import Suspensions
@@ -27,6 +27,16 @@ class Surroundings:
     room: SpoolRoom
     suspensions: Suspensions
     """What waits for stopped tables, from one attempt to the next."""
+
+    def waiting(self, seconds: float, who: Sequence[str]) -> None:
+        """Older transactions of the source keep a table from being read (`contracts.Waiting`)."""
+        self.log.warning(
+            "waiting for older transactions of the source before a table is read",
+            action="snapshot.wait",
+            delay_seconds=round(seconds),
+            transactions=", ".join(who),
+            hint="[load] snapshot_wait bounds the wait",
+        )
 
     def state(self, name: str) -> None:
         self.metrics.state(name)

@@ -17,7 +17,7 @@ from connectors.memory.events import Publication
 from connectors.memory.servers import server
 from connectors.memory.storage import Cells, Table, View, pick
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Snapshot
+from engine.contracts import Attached, Clock, Random, Snapshot, Waiting
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
@@ -165,16 +165,20 @@ class MemorySource:
         return slot
 
     async def publish(
-        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        waiting: Waiting | None = None,
     ) -> None:
+        """See `contracts.Source.publish`. Waits as long as it takes, and tells nobody."""
         await asyncio.sleep(0)
         self._live()
         database = self._database
         publication = Publication(frozenset(streamed), frozenset(insert_only))
-        if publication == database.publication:
-            return
-        database.publication = publication
-        database.worked()
+        if publication != database.publication:
+            database.publication = publication
+            database.worked()
         older = list(database.open)
         while any(xid in database.open for xid in older):
             await database.changed.wait()

@@ -54,6 +54,7 @@ class PostgresSourceConfig:
     `failover`: make the slot one that standbys may take over (17+).
     `heartbeat_seconds`: silence after which the server is asked for a sign of life;
     `heartbeat_write_seconds`: between two heartbeats written into its log, 0 writes none.
+    `older_seconds_max`: longest wait for transactions that began before a table is read; 0: any.
     `execute_timeout_seconds`: longest time of one catalog question.
     `wal_sender_timeout_ms`: set for our session; None keeps the server's.
     """
@@ -72,6 +73,7 @@ class PostgresSourceConfig:
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     heartbeat_write_seconds: float = 0.0
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
+    older_seconds_max: float = 0.0
     wal_sender_timeout_ms: int | None = None
     block_bytes_max: int = BLOCK_BYTES_MAX
     slot_given: bool = False

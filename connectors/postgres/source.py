@@ -35,7 +35,7 @@ from connectors.postgres.visibility import visible
 from connectors.postgres.wire_form import WireForm
 from engine.config.endpoint import WithoutIdentity
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Snapshot
+from engine.contracts import Attached, Clock, Random, Snapshot, Waiting
 from engine.errors import ConfigError, SourceConnectionError, SourceIdentityError
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
@@ -74,6 +74,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             failover=source.failover_slot,
             heartbeat_write_seconds=source.heartbeat_interval_seconds,
             execute_timeout_seconds=source.settings.execute_timeout_seconds,
+            older_seconds_max=config.load.snapshot_wait_seconds,
         ),
         clock,
     )
@@ -161,7 +162,11 @@ class PostgresSource:
         return Attached(server.identity, LogPosition(start), created=True)
 
     async def publish(
-        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        waiting: Waiting | None = None,
     ) -> None:
         server = await self._checked_server()
         await self._published.set(streamed, insert_only)
@@ -169,7 +174,7 @@ class PostgresSource:
         await self._form.choose(server)
         if binary and self._form.text and self._stream is not None:
             self._stream.interrupt(TextModeNeededError("a new table needs the text mode"))
-        await older_ended(self._sql)
+        await older_ended(self._sql, self._config.older_seconds_max, waiting)
 
     async def detach(self) -> None:
         await self._held.release()

@@ -54,6 +54,11 @@ class ReplicationType(StrEnum):
     FULL_LOAD_AND_CDC = "full-load-and-cdc"
 
 
+SNAPSHOT_WAIT_SECONDS: Final = 3600.0
+"""Longer than almost any transaction of an application; one that was forgotten should be told of
+within the day."""
+
+
 class Prepare(StrEnum):
     """What happens to target tables before the load."""
 
@@ -104,6 +109,14 @@ class LoadConfig(Section):
         Integer(1_000, 100_000_000),
         "Rows of one chunk, about: what is copied in one transaction and repeated after a kill.",
         default=ROWS_PER_CHUNK,
+    )
+    snapshot_wait_seconds: float = key(
+        Duration(0.0, 7 * 86400.0),
+        "A reload or a new table waits until transactions of the source that began before have"
+        " ended: at most this long, then its attempt is given up with their pids and made again."
+        " 0: as long as it takes.",
+        default=SNAPSHOT_WAIT_SECONDS,
+        name="snapshot_wait",
     )
     allow_nonempty: bool = key(
         Flag(),

@@ -1,5 +1,6 @@
 """Tables that come, stop, return and are loaded again while the others stream."""
 
+import psycopg
 import pytest
 
 from tests.scenario.conftest import Replicate
@@ -414,3 +415,32 @@ def test_a_stopped_table_outlives_trouble_with_the_target(
         replication.await_tables(["good", "bad"], run)
         assert run.worker == worker
         assert run.stop() == 0
+
+
+def test_a_reload_that_older_transactions_hold_up_says_for_whom_and_is_done_when_they_end(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    """Meanwhile its table streams on."""
+    source.execute(TWO_TABLES)
+    source.execute("INSERT INTO good SELECT g, g FROM generate_series(1, 100) g")
+    replication = replicate(load={"snapshot_wait": "1s"})
+    with _running(replication) as run:
+        with psycopg.connect(source.dsn) as older:
+            older.execute("INSERT INTO bad VALUES (1, 1)")
+            target.execute("DELETE FROM good WHERE id = 100")
+            assert replication.command("reload", "public.good")[0] == 0
+            said = run.says("table could not be read yet")
+            assert f"pid {older.info.backend_pid} (idle in transaction" in said
+            source.execute("UPDATE good SET v = 0 WHERE id < 50")
+            until(lambda: _updated(target) == 49, "the update", run=run)
+            assert replication.state("public.good") == "streaming"
+            mark = run.mark
+            older.commit()
+        run.table("public.good", "streaming", after=mark)
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert run.stop() == 0
+
+
+def _updated(target: Database) -> int:
+    return int(target.execute("SELECT count(*) FROM good WHERE v = 0")[0][0])

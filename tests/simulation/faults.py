@@ -25,7 +25,7 @@ from connectors.memory.source import MemorySource
 from connectors.memory.target import MemorySession, MemoryTarget
 from connectors.memory.transaction import ServerTransaction, State
 from connectors.memory.writing import MemoryTransaction
-from engine.contracts import Attached, Snapshot, TargetSession, TargetTransaction
+from engine.contracts import Attached, Snapshot, TargetSession, TargetTransaction, Waiting
 from engine.errors import (
     CommitUnknownError,
     InvariantError,
@@ -198,7 +198,11 @@ class FaultySource:
         return attached
 
     async def publish(
-        self, streamed: Sequence[TableName], insert_only: Sequence[TableName]
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        waiting: Waiting | None = None,
     ) -> None:
         await self._query()
         await self._inner.publish(streamed, insert_only)

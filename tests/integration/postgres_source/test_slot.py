@@ -1,17 +1,20 @@
 """What must stop a stream before it skips anything: slots, publications, servers."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 
 import psycopg
 import pytest
 
+from connectors.postgres import running_transactions
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.source import PostgresSource
 from engine.errors import (
     PositionLostError,
     ReplicaIdentityError,
     SlotBusyError,
+    SourceBusyError,
     SourceConnectionError,
     SourceError,
     SourceIdentityError,
@@ -234,6 +237,49 @@ async def test_publishing_waits_for_transactions_that_began_before(
         older.commit()
         async with asyncio.timeout(10):
             await publishing
+
+
+async def test_publishing_what_is_published_waits_though_nothing_has_ended_since(
+    source_database: Database, connect: Connect
+) -> None:
+    """The end of a snapshot is then not past the transaction that runs."""
+    client = await ready(source_database, connect)
+    source_database.execute("CREATE TABLE v (id text)")
+    with psycopg.connect(source_database.dsn) as older:
+        older.execute("INSERT INTO v VALUES ('1')")
+        publishing = asyncio.ensure_future(client.source.publish([name("t")], []))
+        await asyncio.sleep(0.6)
+        assert not publishing.done()
+        older.rollback()
+        async with asyncio.timeout(10):
+            await publishing
+
+
+async def test_a_long_wait_says_for_whom_and_ends_at_its_limit(
+    source_database: Database, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_transactions, "OLDER_TOLD_SECONDS", 0.3)
+    client = await ready(source_database, connect, older_seconds_max=1.5)
+    source_database.execute("CREATE TABLE u (id text PRIMARY KEY); CREATE TABLE v (id text)")
+    told: list[tuple[float, str]] = []
+
+    def waiting(seconds: float, who: Sequence[str]) -> None:
+        told.append((seconds, " ".join(who)))
+
+    with psycopg.connect(source_database.dsn) as older:
+        older.execute("INSERT INTO v VALUES ('secret')")
+        pid = f"pid {older.info.backend_pid} (idle in transaction, for "
+        with pytest.raises(SourceBusyError) as raised:
+            await client.source.publish([name("t"), name("u")], [], waiting=waiting)
+        assert pid in raised.value.message
+        assert "snapshot_wait" in raised.value.hint
+        assert len(told) >= 2
+        assert all(pid in who and "secret" not in who for _, who in told)
+        assert [seconds for seconds, _ in told] == sorted(seconds for seconds, _ in told)
+        older.rollback()
+    await client.source.publish([name("t"), name("u")], [], waiting=waiting)
+    source_database.execute("INSERT INTO u VALUES ('u')")
+    assert [row.new for row in await client.rows()] == [(b"u",)]
 
 
 async def test_a_locked_table_is_not_queued_behind_for_a_second(
