@@ -3,6 +3,7 @@
 import random
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -165,6 +166,34 @@ def test_the_targets_network_is_cut_anywhere(
                 run.state("streaming", after=mark)
             writers.stop()
             _whole(replication, run)
+
+
+def _descriptors(run: Run) -> int:
+    return len(list(Path(f"/proc/{run.worker}/fd").iterdir()))
+
+
+def test_many_cuts_leave_no_open_descriptors(
+    source: Database, target: Database, replicate: Replicate
+) -> None:
+    source.execute("CREATE TABLE item (id int PRIMARY KEY, note text)")
+    with proxied(source.cluster) as left, proxied(target.cluster) as right:
+        replication = replicate(
+            source_dsn=source.cluster.dsn(source.name, port=left.port),
+            target_dsn=target.cluster.dsn(target.name, port=right.port),
+        )
+        with replication.run() as run:
+            run.state("streaming")
+            counts = []
+            for number in range(CUTS):
+                mark = run.mark
+                (left if number % 2 else right).do(FaultProxy.cut)
+                source.execute("INSERT INTO item VALUES (%s, %s)", number, ROW)
+                run.state("retrying", after=mark)
+                run.state("streaming", after=mark)
+                replication.await_applied(run)
+                counts.append(_descriptors(run))
+            assert max(counts[CUTS // 2 :]) <= max(counts[: CUTS // 2]) + 2, counts
+            assert run.stop() == 0
 
 
 def test_the_sources_network_is_cut_anywhere(source: Database, replicate: Replicate) -> None:
