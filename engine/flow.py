@@ -101,7 +101,7 @@ class Flow:
             if newcomer and self._take_over:
                 await self._evict_reader(control, claimed.epoch)
             sessions = Sessions(self._target, claimed.epoch, control)
-            watcher = await stack.enter_async_context(sessions.open())
+            (watcher,) = await stack.enter_async_context(sessions.open())
             return await self._watched(claimed, control, watcher, sessions)
 
     def _claimant(self, identity: str) -> Claimant:

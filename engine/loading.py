@@ -248,9 +248,8 @@ class Loading:
         count = self._config.load.parallel_tables
         async with AsyncExitStack() as stack:
             lanes = await self._loader_lanes(control, count)
-            loaders = [
-                (await stack.enter_async_context(self._sessions.open()), lane) for lane in lanes
-            ]
+            sessions = await stack.enter_async_context(self._sessions.open(count))
+            loaders = list(zip(sessions, lanes, strict=True))
             await self._chunk_copy().load(
                 relations, await self.stored_chunks(control), loaders, again=again
             )

@@ -4,34 +4,44 @@ One file a lane, written and read in order, encrypted and authenticated with a k
 the process (AES-256-GCM): a file that a crash leaves behind is noise, and the next start removes
 it. Everything in it can be read again from the source, or its table is loaded again.
 
-Records are lists of plain values (`marshal`: ints, bytes, None, tuples); relation versions stay in
-memory and are named by number.
+A record is plain values (`marshal`: numbers, texts, bytes, None, tuples), its own length before it,
+so nothing is kept in memory of what is read in order anyway; relation versions stay in memory, each
+once, and are named by number. What holds the frontier back is kept for stretches of records: all of
+a stretch hold its first transaction, which nothing behind it can pass.
 """
 
 import marshal
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any, Final
 
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from engine.contracts import Disk
-from engine.errors import InvariantError, StateError
-from engine.model.change import Change, Event, SchemaChanged, Transaction, Truncate
-from engine.model.relation import Relation
-from engine.model.value import UNCHANGED, Row
+from engine.errors import StateError
+from engine.model.change import Event, Transaction
+from engine.model.plain_events import PlainEvents
+from engine.model.position import LogPosition, Position
+from engine.model.segment import Mark
 
 NONCE_BYTES: Final = 12
 
 KEY_BYTES: Final = 32
 
+LENGTH_BYTES: Final = 4
+
+STRETCH_MIN: Final = 64
+"""Fewest records worth a mark of their own."""
+
+STRETCHES_EVEN: Final = 64
+"""A stretch is a 64th of all: overflow that drains lets the frontier move in steps of that."""
+
 SPOOL_PREFIX: Final = "spool-"
 """Beginning of the names of all spool files; a start removes what a predecessor left."""
-
-_UNCHANGED: Final = Ellipsis
 
 
 class SpoolFullError(StateError):
@@ -48,141 +58,163 @@ class SpoolBudget:
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One list of events of one transaction, with their ordinals. `tag` is the caller's, `size` its
-    bytes on disk."""
+    """Events of one transaction, with their ordinals. `end` is the position after the whole of it,
+    when these are its last. `mark` counts this as one piece; `size` is its bytes on disk."""
 
     transaction: Transaction
     events: list[Event]
     ordinals: list[int]
-    tag: object
+    end: Position | None
+    mark: Mark
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    offset: int
-    size: int
-    number: int
-    transaction: Transaction
-    specials: tuple[Event, ...]
-    tag: object
+@dataclass(slots=True)
+class _Stretch:
+    """Consecutive records that hold one mark."""
+
+    mark: Mark
+    records: int = 0
 
 
 class Spool:
-    """A first-in first-out of events, on disk."""
+    """A first-in first-out of events, on disk. `parse` reads the text of a position."""
 
-    def __init__(self, name: str, disk: Disk, budget: SpoolBudget, key: bytes) -> None:
+    def __init__(
+        self,
+        name: str,
+        disk: Disk,
+        budget: SpoolBudget,
+        key: bytes,
+        parse: Callable[[str], Position] = LogPosition.parse,
+    ) -> None:
         self._name = SPOOL_PREFIX + name
         self._disk = disk
         self._budget = budget
         self._cipher = AESGCM(key)
-        self._entries: deque[_Entry] = deque()
-        self._relations: list[Relation] = []
-        self._numbers: dict[int, int] = {}
+        self._parse = parse
+        self._stretches: deque[_Stretch] = deque()
+        self._records = 0
+        self._events = PlainEvents()
         self._written = 0
+        self._read_at = 0
+        self._size = 0
         self._bytes = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return self._records
 
     @property
     def bytes(self) -> int:
         """What it holds of the budget: everything since it was last empty."""
         return self._bytes
 
+    @property
+    def stretches(self) -> int:
+        """How many marks it holds: a few hundred, whatever it holds of records."""
+        return len(self._stretches)
+
     def put(
         self,
         transaction: Transaction,
         events: Sequence[Event],
         ordinals: Sequence[int],
-        tag: object = None,
+        end: Position | None = None,
+        mark: Mark | None = None,
     ) -> None:
-        """Append. Raises SpoolFullError (nothing was written), StateError for a failing disk."""
-        specials: list[Event] = []
-        plain = [self._plain(event, specials) for event in events]
-        text = marshal.dumps((plain, list(ordinals)))
-        number = self._written
-        sealed = self._cipher.encrypt(number.to_bytes(NONCE_BYTES, "big"), text, None)
-        if self._budget.used + len(sealed) > self._budget.bytes_max:
+        """Append. `mark` counts this as one piece, and does so no more: a mark before it does.
+
+        Raises SpoolFullError (nothing was written), StateError for a failing disk.
+        """
+        plain = [self._events.plain(event) for event in events]
+        head: Any = astuple(transaction)
+        text = marshal.dumps((head, plain, list(ordinals), None if end is None else str(end)))
+        sealed = self._cipher.encrypt(_nonce(self._written), text, None)
+        record = len(sealed).to_bytes(LENGTH_BYTES, "big") + sealed
+        if self._budget.used + len(record) > self._budget.bytes_max:
             raise SpoolFullError(
                 "the disk space for overflow is used up",
                 hint="raise [capacity] spool_max, or mend what holds the target up",
             )
-        offset = self._disk.append(self._name, sealed)
+        self._disk.append(self._name, record)
         self._written += 1
-        self._bytes += len(sealed)
-        self._budget.used += len(sealed)
-        self._entries.append(_Entry(offset, len(sealed), number, transaction, tuple(specials), tag))
+        self._records += 1
+        self._bytes += len(record)
+        self._budget.used += len(record)
+        self._hold(mark or Mark(pending=1))
+
+    def _hold(self, mark: Mark) -> None:
+        """Stretches grow with the whole, so their number grows with its logarithm."""
+        last = self._stretches[-1] if self._stretches else None
+        if last is None or last.records >= max(STRETCH_MIN, self._records // STRETCHES_EVEN):
+            self._stretches.append(_Stretch(mark, 1))
+            return
+        mark.pending -= 1
+        last.mark.pending += 1
+        last.records += 1
 
     def peek(self) -> Spooled:
-        """The oldest entry, which stays. Raises StateError when it does not read back intact."""
-        entry = self._entries[0]
-        sealed = self._disk.read(self._name, entry.offset, entry.size)
+        """The oldest record, which stays. Raises StateError when it does not read back intact."""
+        size = self._oldest_size()
+        sealed = self._disk.read(self._name, self._read_at + LENGTH_BYTES, size)
         try:
-            text = self._cipher.decrypt(entry.number.to_bytes(NONCE_BYTES, "big"), sealed, None)
-        except Exception as error:
-            raise StateError(f"overflow file {self._name} is damaged at {entry.offset}") from error
-        plain, ordinals = marshal.loads(text)  # noqa: S302 - authenticated above, with our own key
-        specials = iter(entry.specials)
-        events = [self._event(item, specials) for item in plain]
-        return Spooled(entry.transaction, events, ordinals, entry.tag, entry.size)
+            text = self._cipher.decrypt(_nonce(self._written - self._records), sealed, None)
+        except InvalidTag as error:
+            raise StateError(f"overflow file {self._name} is damaged at {self._read_at}") from error
+        head, plain, ordinals, end = marshal.loads(text)  # noqa: S302 - our own, see above
+        return Spooled(
+            Transaction(*head),
+            [self._events.event(item) for item in plain],
+            ordinals,
+            None if end is None else self._parse(end),
+            self._stretches[0].mark,
+            size + LENGTH_BYTES,
+        )
+
+    def _oldest_size(self) -> int:
+        if not self._size:
+            length = self._disk.read(self._name, self._read_at, LENGTH_BYTES)
+            self._size = int.from_bytes(length, "big")
+        return self._size
 
     def drop(self) -> None:
-        """Forget the oldest entry; the file goes with the last one."""
-        self._entries.popleft()
-        if not self._entries:
+        """Forget the oldest record; the file goes with the last one."""
+        self._read_at += LENGTH_BYTES + self._oldest_size()
+        self._size = 0
+        self._records -= 1
+        stretch = self._stretches[0]
+        stretch.records -= 1
+        if not stretch.records:
+            self._stretches.popleft()
+        if not self._records:
             self.clear()
 
     def clear(self) -> None:
         """Forget everything."""
-        self._entries.clear()
         self._disk.remove(self._name)
         self._budget.used -= self._bytes
-        self._bytes = 0
-        self._relations.clear()
-        self._numbers.clear()
-
-    def _plain(self, event: Event, specials: list[Event]) -> Any:
-        if isinstance(event, Change):
-            return (event.kind, self._number(event.relation), _out(event.new), _out(event.old))
-        specials.append(event)
-        return None
-
-    def _event(self, item: Any, specials: Any) -> Event:
-        if item is None:
-            event = next(specials)
-            if not isinstance(event, Truncate | SchemaChanged):
-                raise InvariantError("a row change was kept outside the overflow file")
-            return event
-        kind, number, new, old = item
-        return Change(kind, self._relations[number], _in(new), _in(old))
-
-    def _number(self, relation: Relation) -> int:
-        number = self._numbers.get(id(relation))
-        if number is None:
-            number = self._numbers[id(relation)] = len(self._relations)
-            self._relations.append(relation)
-        return number
+        self._bytes = self._records = self._read_at = self._size = 0
+        self._stretches.clear()
+        self._events.forget()
 
 
-def _out(row: Row | None) -> Any:
-    if row is None or UNCHANGED not in row:
-        return row
-    return tuple([_UNCHANGED if value is UNCHANGED else value for value in row])
-
-
-def _in(row: Any) -> Row | None:
-    if row is None or _UNCHANGED not in row:
-        return row
-    return tuple([UNCHANGED if value is _UNCHANGED else value for value in row])
+def _nonce(number: int) -> bytes:
+    return number.to_bytes(NONCE_BYTES, "big")
 
 
 class SpoolRoom:
     """Makes the spools of one replication, all within one budget. `key` is 32 random bytes made
     for this process."""
 
-    def __init__(self, disk: Disk, bytes_max: int, key: bytes) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        bytes_max: int,
+        key: bytes,
+        parse: Callable[[str], Position] = LogPosition.parse,
+    ) -> None:
         self._disk = disk
+        self._parse = parse
         self._budget = SpoolBudget(bytes_max)
         self._key = key
         self._count = 0
@@ -196,7 +228,8 @@ class SpoolRoom:
     def spool(self) -> Spool:
         """A new, empty spool. Each has a key of its own, so nonces never repeat."""
         self._count += 1
-        return Spool(f"{self._count:06d}", self._disk, self._budget, self._derived(self._count))
+        key = self._derived(self._count)
+        return Spool(f"{self._count:06d}", self._disk, self._budget, key, self._parse)
 
     def _derived(self, number: int) -> bytes:
         return HKDF(SHA256(), KEY_BYTES, None, number.to_bytes(8, "big")).derive(self._key)

@@ -118,11 +118,8 @@ class Streaming:
         self._router.whole = self._lanes.whole
         async with AsyncExitStack() as stack:
             stack.callback(self._lanes.clear)
-            desk = await stack.enter_async_context(self._sessions.open())
-            sessions = [
-                await stack.enter_async_context(self._sessions.open())
-                for _ in range(self._config.budget.appliers)
-            ]
+            count = self._config.budget.appliers + 1
+            desk, *sessions = await stack.enter_async_context(self._sessions.open(count))
             try:
                 return await self._flow(control, desk, sessions)
             except* SlotGivenUpError:

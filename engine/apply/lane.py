@@ -11,7 +11,6 @@ What a lane is told again after a restart, it drops by the checkpoints.
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from engine.apply.suspension import Suspension
 from engine.errors import StateError
@@ -255,7 +254,7 @@ class Lane:
         """Write a segment to disk; False when there is no room."""
         try:
             spool.put(
-                segment.transaction, segment.events, segment.ordinals, (segment.mark, segment.end)
+                segment.transaction, segment.events, segment.ordinals, segment.end, segment.mark
             )
         except StateError as error:
             self.no_room = error
@@ -327,8 +326,9 @@ class Lane:
 
 
 def _read(spooled: Spooled) -> Segment:
-    mark, end = cast("tuple[Mark, Position | None]", spooled.tag)
-    return Segment(mark, spooled.transaction, spooled.events, spooled.ordinals, 0, end)
+    return Segment(
+        spooled.mark, spooled.transaction, spooled.events, spooled.ordinals, 0, spooled.end
+    )
 
 
 def _joined(segments: list[Segment]) -> list[Event]:

@@ -118,14 +118,13 @@ class Suspension:
             except StateError as error:
                 self._lose(error)
                 return None
-            end = spooled.tag
             segment = Segment(
                 Mark(),
                 spooled.transaction,
                 spooled.events,
                 spooled.ordinals,
                 0,
-                end,  # type: ignore[arg-type]
+                spooled.end,
             )
             if not self._applied or self._unapplied(segment):
                 return segment

@@ -5,8 +5,8 @@ would keep it waiting. A session that is put on record after the claim is refuse
 missed.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from engine.checkpoint.ownership import record_sessions
 from engine.contracts import Announcing, TargetSession, TransactionalTarget
@@ -25,21 +25,26 @@ class Sessions:
             target.announce_to(self._announced)
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[TargetSession]:
-        """A session on record. Raises FencedError when a newer owner is there."""
-        async with self._target.session() as session, self._recorded(session.identity, session):
-            yield session
+    async def open(self, count: int = 1) -> AsyncIterator[Sequence[TargetSession]]:
+        """Sessions on record. Raises FencedError when a newer owner is there."""
+        async with AsyncExitStack() as stack:
+            opened = [await stack.enter_async_context(self._target.session()) for _ in range(count)]
+            identities = [session.identity for session in opened]
+            async with self._recorded(identities, opened[0]):
+                yield opened
 
     @asynccontextmanager
     async def _announced(self, identity: Identity) -> AsyncIterator[None]:
-        async with self._target.session() as clerk, self._recorded(identity, clerk):
+        async with self._target.session() as clerk, self._recorded([identity], clerk):
             yield
 
     @asynccontextmanager
-    async def _recorded(self, identity: Identity, clerk: TargetSession) -> AsyncIterator[None]:
-        self._open.append(identity)
+    async def _recorded(
+        self, identities: Sequence[Identity], clerk: TargetSession
+    ) -> AsyncIterator[None]:
+        self._open += identities
         try:
             await record_sessions(clerk, self._epoch, self._open)
             yield
         finally:
-            self._open.remove(identity)
+            self._open = [identity for identity in self._open if identity not in identities]

@@ -29,7 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seeds:
         low, _, high = options.seeds.partition("-")
         return max(_many(scenario, range(int(low), int(high))) for scenario in chosen)
-    spell = Spell(options.seed, options.storm, options.crashes, options.half_open, options.crash_at)
+    spell = Spell(
+        options.seed,
+        options.storm,
+        options.crashes,
+        options.half_open,
+        options.crash_at,
+        options.late,
+    )
     return max(_one(scenario, spell, traced=options.trace) for scenario in chosen)
 
 
@@ -40,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--storm", action="store_true", help="faults on every link")
     parser.add_argument("--crashes", type=int, default=0, help="kills at moments of the seed")
     parser.add_argument("--half-open", action="store_true", help="servers notice deaths late")
+    parser.add_argument("--late", action="store_true", help="nothing happens before all streams")
     parser.add_argument("--crash-at", type=int, default=0, help="kill before this step")
     parser.add_argument("--trace", action="store_true", help="print what happened")
     parser.add_argument("--seeds", default="", help="LOW-HIGH: as the test suite runs them")

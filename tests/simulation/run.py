@@ -41,11 +41,13 @@ def simulate(
     crashes: int = 0,
     crash_at: int = 0,
     half_open: bool = False,
+    late: bool = False,
     traced: bool = False,
     watch: Callable[[World, Process], None] | None = None,
 ) -> Report:
     """Run to the end and compare everything. `crashes`: how often the process is killed at a moment
-    of the seed's choosing; `crash_at`: the first process dies before this step of its own.
+    of the seed's choosing; `crash_at`: the first process dies before this step of its own; `late`:
+    nothing happens before every table streams.
 
     Raises:
         ViolationError: an invariant did not hold. Others: what the engine raised unexpectedly.
@@ -67,7 +69,7 @@ def simulate(
     try:
         asyncio.set_event_loop(loop)
         loop.before_step = _watcher(world, crash_at, watch)
-        loop.run_until_complete(_drive(world, scenario, crashes))
+        loop.run_until_complete(_drive(world, scenario, crashes, late=late))
         loop.raise_failures()
         return Report(
             loop.steps,
@@ -109,13 +111,17 @@ def _watcher(
     return before_step
 
 
-async def _drive(world: World, scenario: Scenario, crashes: int) -> None:
+async def _drive(world: World, scenario: Scenario, crashes: int, *, late: bool) -> None:
     world.create(scenario.tables())
     application = Application(world.source, world.seed)
     _seed_rows(world, scenario, application)
     until = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         supervising = tasks.create_task(world.supervise(until), name="supervise")
+        if late:
+            world.decider.healed = True
+            await _caught_up(world, LogPosition(0))
+            world.decider.healed = False
         if scenario.helper is not None:
             tasks.create_task(_as_task(scenario.helper(world, until)), name="helper")
         trouble = [tasks.create_task(_crash(world, crashes), name="crash")]

@@ -19,11 +19,14 @@ class Spell:
     crashes: int = 0
     half_open: bool = False
     crash_at: int = 0
+    late: bool = False
+    """Calm until every table streams: most storms let the stream begin only now and then."""
 
     @classmethod
     def of(cls, seed: int) -> "Spell":
         """A storm with the number of kills the seed says."""
-        return cls(seed, True, seed % CRASHES_MAX, seed % 2 == 1)
+        late = seed // CRASHES_MAX % 2 == 1
+        return cls(seed, True, seed % CRASHES_MAX, seed % 2 == 1, late=late)
 
 
 def run(scenario: Scenario, spell: Spell, *, traced: bool = False) -> Report:
@@ -34,6 +37,7 @@ def run(scenario: Scenario, spell: Spell, *, traced: bool = False) -> Report:
         crashes=spell.crashes,
         crash_at=spell.crash_at,
         half_open=spell.half_open,
+        late=spell.late,
         traced=traced,
     )
 
@@ -44,5 +48,6 @@ def command(scenario: Scenario, spell: Spell) -> str:
     parts += ["--storm"] if spell.storm else []
     parts += [f"--crashes {spell.crashes}"] if spell.crashes else []
     parts += ["--half-open"] if spell.half_open else []
+    parts += ["--late"] if spell.late else []
     parts += [f"--crash-at {spell.crash_at}"] if spell.crash_at else []
     return " ".join([*parts, "--trace"])

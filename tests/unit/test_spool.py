@@ -10,10 +10,13 @@ from engine.model.change import (
     Change,
     Event,
     SchemaChanged,
+    SchemaStep,
     Transaction,
     Truncate,
 )
+from engine.model.position import LogPosition
 from engine.model.relation import Relation
+from engine.model.segment import Mark
 from engine.model.value import UNCHANGED
 from engine.spool import Spool, SpoolBudget, SpoolFullError, SpoolRoom
 from tests.simulation.seams import SimulatedDisk
@@ -35,15 +38,19 @@ def test_events_of_every_kind_come_back_equal_and_in_order() -> None:
         Change(INSERT, A, (b"1", None), None),
         Change(UPDATE, B, (b"1", UNCHANGED), (b"0", UNCHANGED)),
         Truncate((A, B), cascade=True),
-        SchemaChanged(A.table, A, A, exact=True),
+        SchemaChanged(
+            A.table, A, B, exact=True, steps=(SchemaStep("add-column", "c", type="text"),)
+        ),
+        SchemaChanged(A.table, A, None, exact=True),
         Change(DELETE, A, None, (b"1", UNCHANGED)),
     ]
     transaction = Transaction(7, 3, 2, 1)
     waiting = spool()
-    waiting.put(transaction, events, [1, 2, 3, 3, 4], tag="tag")
+    end = LogPosition(9, 0)
+    waiting.put(transaction, events, [1, 2, 3, 3, 3, 4], end)
     back = waiting.peek()
-    assert (back.events, back.ordinals, back.tag) == (events, [1, 2, 3, 3, 4], "tag")
-    assert back.transaction is transaction
+    assert (back.events, back.ordinals, back.end) == (events, [1, 2, 3, 3, 3, 4], end)
+    assert back.transaction == transaction
     assert back.events[0].relation is A  # type: ignore[union-attr]
     assert back.events[1].new[1] is UNCHANGED  # type: ignore[union-attr, index]
 
@@ -141,3 +148,32 @@ def test_what_a_predecessor_left_is_swept_and_nothing_else() -> None:
     disk.append("other", b"x")
     SpoolRoom(disk, 100, KEY).sweep()
     assert list(disk.names()) == ["other"]
+
+
+def test_what_is_kept_in_memory_does_not_grow_with_what_is_on_disk() -> None:
+    waiting = spool(SimulatedDisk(1 << 24), bytes_max=1 << 24)
+    marks = [Mark(pending=1) for _ in range(20_000)]
+    for number, mark in enumerate(marks, 1):
+        waiting.put(Transaction(number), [row(b"%d" % number)], [1], mark=mark)
+    assert waiting.stretches < 500
+    assert sum(mark.pending for mark in marks) == len(marks)
+
+
+def test_a_mark_is_held_until_all_behind_it_that_it_counts_is_done() -> None:
+    """What it counts comes after it in the log, so nothing is passed too early."""
+    waiting = spool()
+    marks = [Mark(pending=1) for _ in range(300)]
+    for number, mark in enumerate(marks, 1):
+        waiting.put(Transaction(number), [row(b"1")], [1], mark=mark)
+    done = 0
+    while len(waiting):
+        spooled = waiting.peek()
+        waiting.drop()
+        done += 1
+        assert marks.index(spooled.mark) < done
+        spooled.mark.pending -= 1
+        assert not any(mark.pending < 0 for mark in marks)
+        assert any(mark.pending for mark in marks[:done]) or all(
+            m.pending == 0 for m in marks[:done]
+        )
+    assert not any(mark.pending for mark in marks)

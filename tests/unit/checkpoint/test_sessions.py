@@ -22,11 +22,11 @@ async def test_sessions_are_on_record_while_they_are_open() -> None:
     async with server.process() as (target, control):
         claimed = await claim(target, control, FIRST)
         sessions = Sessions(target, claimed.epoch, control)
-        async with sessions.open() as first:
-            async with sessions.open() as second:
+        async with sessions.open() as (first,):
+            async with sessions.open() as (second,):
                 opened = (control.identity, first.identity, second.identity)
                 assert await recorded(control) == opened
-            async with sessions.open() as third:
+            async with sessions.open() as (third,):
                 assert await recorded(control) == (*opened[:2], third.identity)
 
 
@@ -34,9 +34,10 @@ async def test_a_claim_ends_every_session_on_record() -> None:
     server = Server()
     async with server.process() as (target, control), server.process() as (other, second):
         claimed = await claim(target, control, FIRST)
-        async with Sessions(target, claimed.epoch, control).open() as loader:
+        async with Sessions(target, claimed.epoch, control).open(2) as (loader, other_loader):
             await claim(other, second, SECOND)
             assert loader.broken
+            assert other_loader.broken
             assert control.broken
             assert not second.broken
 

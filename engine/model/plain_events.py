@@ -1,0 +1,72 @@
+"""Events as plain values, to be written down and read back by the same process. (pure)
+
+Relation versions stay in memory, each once, and are named by number.
+"""
+
+from dataclasses import astuple
+from typing import Any, Final
+
+from engine.model.change import Change, Event, SchemaChanged, SchemaStep, Truncate
+from engine.model.relation import Relation, TableName
+from engine.model.value import UNCHANGED, Row
+
+TRUNCATE: Final = "truncate"
+SCHEMA: Final = "schema"
+
+_UNCHANGED: Final = Ellipsis
+
+
+class PlainEvents:
+    """Both ways; it knows the relation versions it has met."""
+
+    def __init__(self) -> None:
+        self._relations: list[Relation] = []
+        self._numbers: dict[int, int] = {}
+
+    def forget(self) -> None:
+        """Nothing written down so far will be read any more."""
+        self._relations.clear()
+        self._numbers.clear()
+
+    def plain(self, event: Event) -> Any:
+        """Numbers, texts, bytes, None and tuples, as `marshal` takes them."""
+        if isinstance(event, Change):
+            return (event.kind, self._number(event.relation), _out(event.new), _out(event.old))
+        if isinstance(event, Truncate):
+            numbers = tuple([self._number(relation) for relation in event.relations])
+            return (TRUNCATE, numbers, event.cascade, event.restart_identity)
+        versions = [None if r is None else self._number(r) for r in (event.before, event.after)]
+        steps = tuple([astuple(step) for step in event.steps])
+        return (SCHEMA, (event.table.schema, event.table.name), *versions, event.exact, steps)
+
+    def event(self, item: Any) -> Event:
+        kind, *rest = item
+        if kind == TRUNCATE:
+            numbers, cascade, restart = rest
+            return Truncate(tuple([self._relations[n] for n in numbers]), cascade, restart)
+        if kind == SCHEMA:
+            table, before, after, exact, steps = rest
+            made = tuple([SchemaStep(*step) for step in steps])
+            versions = [None if n is None else self._relations[n] for n in (before, after)]
+            return SchemaChanged(TableName(*table), versions[0], versions[1], exact, made)
+        number, new, old = rest
+        return Change(kind, self._relations[number], _in(new), _in(old))
+
+    def _number(self, relation: Relation) -> int:
+        number = self._numbers.get(id(relation))
+        if number is None:
+            number = self._numbers[id(relation)] = len(self._relations)
+            self._relations.append(relation)
+        return number
+
+
+def _out(row: Row | None) -> Any:
+    if row is None or UNCHANGED not in row:
+        return row
+    return tuple([_UNCHANGED if value is UNCHANGED else value for value in row])
+
+
+def _in(row: Any) -> Row | None:
+    if row is None or _UNCHANGED not in row:
+        return row
+    return tuple([UNCHANGED if value is _UNCHANGED else value for value in row])
