@@ -47,6 +47,7 @@ class PostgresSourceConfig:
     """`conninfo`: a libpq connection string or URL, never shown. Empty names are derived from the
     replication's id; names that the user gave are used as they are and never dropped.
 
+    `streams`: the log is read; else only rows are, for which no more than SELECT is needed.
     `insert_only`: tables that cannot send UPDATE and DELETE are carried with their inserts.
     `origin`: which changes are left out by where they were made, against loops.
     `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
@@ -64,6 +65,7 @@ class PostgresSourceConfig:
     slot: str = ""
     publication: str = ""
     insert_only_publication: str = ""
+    streams: bool = True
     insert_only: bool = False
     text_mode: TextMode = TextMode.AUTO
     origin: Origin = Origin.ANY

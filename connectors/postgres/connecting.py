@@ -18,13 +18,16 @@ _ROOT: Final = (
 )
 _NO_TLS: Final = "turn on TLS on the server, or set sslmode in the url"
 
+REPLICATION_RIGHT: Final = "ALTER ROLE ... REPLICATION"
+_READS_LOG: Final = f"{REPLICATION_RIGHT} lets the role read the log"
+
 REFUSED: Final = {
     "password authentication failed": "check user and password",
     "no password supplied": "give a password, by password_file or ${ENV}",
     "no pg_hba.conf entry": "let this address in, in the server's pg_hba.conf",
-    "walsender": "ALTER ROLE ... REPLICATION lets the role read the log",
-    "replication role": "ALTER ROLE ... REPLICATION lets the role read the log",
-    "start WAL sender": "ALTER ROLE ... REPLICATION lets the role read the log",
+    "walsender": _READS_LOG,
+    "replication role": _READS_LOG,
+    "start WAL sender": _READS_LOG,
     "certificate verify failed": _CERTIFICATE,
     "does not match host name": _CERTIFICATE,
     "root certificate file": _ROOT,

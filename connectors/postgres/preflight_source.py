@@ -11,6 +11,7 @@ from connectors._sql.quoting import identifier
 from connectors.postgres import preflight_tables
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.config import PostgresSourceConfig
+from connectors.postgres.connecting import REPLICATION_RIGHT
 from connectors.postgres.ddl_capture import WITHOUT, DdlCapture
 from connectors.postgres.heartbeat import EMIT_FUNCTION
 from connectors.postgres.publication import EVERYTHING, Publications
@@ -47,19 +48,24 @@ class PreflightSource:
     async def findings(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """Raises SourceConnectionError, SourceError: the server does not answer at all."""
         server = await read_server(self._sql)
-        found = [*_server(server)]
         checks: dict[str, Callable[[], Awaitable[Sequence[Finding]]]] = {
-            "replication-connection": self._replication,
-            "settings": self._settings,
             "database": self._database,
-            "slot": lambda: self._slot(server),
-            "publication": lambda: self._publication(relations),
-            "transactions": self._transactions,
-            "heartbeat": self._heartbeat,
             "tables": lambda: preflight_tables.findings(self._sql, self._config, relations),
-            "types": lambda: self._types(server, relations),
-            "schema-changes": lambda: self._schema_changes(server),
         }
+        found: list[Finding] = []
+        if self._config.streams:
+            found += _server(server)
+            checks |= {
+                "replication-connection": self._replication,
+                "settings": self._settings,
+                "create-publication": self._create_publication,
+                "slot": lambda: self._slot(server),
+                "publication": lambda: self._publication(relations),
+                "transactions": self._transactions,
+                "heartbeat": self._heartbeat,
+                "types": lambda: self._types(server, relations),
+                "schema-changes": lambda: self._schema_changes(server),
+            }
         for name, check in checks.items():
             try:
                 found += await check()
@@ -74,7 +80,8 @@ class PreflightSource:
                 self._config.conninfo, f"penstock {self._config.id} check", {}
             )
         except SourceError as error:
-            return [Finding("replication-connection", BLOCKS, error.message, error.hint)]
+            remedy = error.hint.replace(REPLICATION_RIGHT, await self._grant_replication())
+            return [Finding("replication-connection", BLOCKS, error.message, remedy)]
         try:
             await connection.query("identifying the source", "IDENTIFY_SYSTEM")
         except SourceError as error:
@@ -83,22 +90,31 @@ class PreflightSource:
             await connection.close()
         return []
 
+    async def _grant_replication(self) -> str:
+        role = await self._sql.value("looking at the role", "SELECT current_user::text")
+        return f"ALTER ROLE {identifier(role)} REPLICATION"
+
     async def _settings(self) -> Sequence[Finding]:
         rows = await self._sql.fetch("reading settings", _SETTINGS)
         return [finding for row in rows for finding in _setting(row[0], int(row[1]))]
 
+    async def _create_publication(self) -> Sequence[Finding]:
+        if self._config.publication_given:
+            return []
+        row = (await self._sql.fetch("looking at the database", _DATABASE))[0]
+        if row["may_create"]:
+            return []
+        text = f"role {row['role']} may not make publications in database {row['name']}"
+        remedy = (
+            f"GRANT CREATE ON DATABASE {identifier(row['name'])} TO {identifier(row['role'])}\n"
+            "or, without that right, name a publication that somebody else has made: publication"
+            " in [source]"
+        )
+        return [Finding("create-publication", BLOCKS, text, remedy)]
+
     async def _database(self) -> Sequence[Finding]:
         row = (await self._sql.fetch("looking at the database", _DATABASE))[0]
         found = []
-        if not row["may_create"] and not self._config.publication_given:
-            found.append(
-                Finding(
-                    "create-publication", BLOCKS,
-                    f"role {row['role']} may not make publications in database {row['name']}",
-                    f"GRANT CREATE ON DATABASE {identifier(row['name'])}"
-                    f" TO {identifier(row['role'])}",
-                )
-            )  # fmt: skip
         if row["encoding"] not in ("UTF8", "SQL_ASCII"):
             text = f"the database's encoding is {row['encoding']}; values travel as UTF-8"
             found.append(Finding("encoding", TELLS, text))
@@ -111,7 +127,7 @@ class PreflightSource:
         if row["large_objects"]:
             text = "large objects are not copied and not streamed: the log does not carry them"
             found.append(Finding("large-objects", WARNS, text))
-        if row["sequences"]:
+        if row["sequences"] and self._config.streams:
             text = "sequences are not in the stream: they are set when the load has ended"
             found.append(Finding("sequences", TELLS, text))
         return found
@@ -213,7 +229,11 @@ def _server(server: Server) -> Sequence[Finding]:
 def _setting(name: str, value: int) -> Sequence[Finding]:
     if name == "max_slot_wal_keep_size" and value < 0:
         text = "the source keeps log for a stopped replication until its disk is full"
-        return [Finding("wal-limit", TELLS, text, "ALTER SYSTEM SET max_slot_wal_keep_size = ...")]
+        remedy = (
+            "ALTER SYSTEM SET max_slot_wal_keep_size = '50GB'; SELECT pg_reload_conf(); (a size"
+            " that its disk has room for: past it the slot is lost, and tables load again)"
+        )
+        return [Finding("wal-limit", TELLS, text, remedy)]
     if name == "max_slot_wal_keep_size":
         text = f"the source gives the slot up once it keeps more than {value} MB of log for it"
         return [Finding("wal-limit", WARNS, text)]

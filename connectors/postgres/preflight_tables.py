@@ -1,6 +1,6 @@
 """Checks of the selected tables of a source."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 import asyncpg
@@ -26,23 +26,38 @@ async def findings(
     oids = [relation.id for relation in relations]
     rows = await sql.fetch("looking at the tables", _TABLES, oids)
     left_out = await sql.fetch("looking for tables left out", _UNLOGGED, CONTROL_SCHEMA)
-    found = [_identity(relation, config) for relation in relations]
-    found += [one for row in rows for check in _CHECKS for one in check(row, config)]
-    found += _owners(rows, config, relations)
+    found: list[Finding | None] = []
+    if config.streams:
+        found += [_identity(relation, config) for relation in relations]
+        found += _owners(rows, config, relations)
+    left_out_too = _left_out(relations, config)
+    found += [
+        one
+        for row in rows
+        if row["oid"] not in left_out_too
+        for check in _CHECKS
+        for one in check(row, config)
+    ]
     found += [_unlogged(row[0], row[1]) for row in left_out]
     return [finding for finding in found if finding is not None]
+
+
+def _left_out(relations: Sequence[Relation], config: PostgresSourceConfig) -> Collection[int]:
+    """Tables that are not carried as they are, so nothing else of them matters."""
+    if config.insert_only or not config.streams:
+        return ()
+    return {r.id for r in relations if r.replica_identity is ReplicaIdentity.NOTHING}
 
 
 def _identity(relation: Relation, config: PostgresSourceConfig) -> Finding | None:
     if relation.replica_identity is not ReplicaIdentity.NOTHING:
         return None
-    carried = "its inserts are streamed" if config.insert_only else "it is left out of the stream"
+    carried = "only its inserts are carried" if config.insert_only else "it is left out"
     table = qualified(relation.schema, relation.name)
     return Finding(
         "replica-identity",
         WARNS,
-        f"{relation.qualified} has no usable replica identity: {carried},"
-        " its updates and deletes are not",
+        f"{relation.qualified} has no usable replica identity: {carried}",
         f"ALTER TABLE {table} ADD PRIMARY KEY (...), or ALTER TABLE {table} REPLICA IDENTITY FULL"
         " (on every partition too)",
         relation.qualified,
@@ -76,13 +91,19 @@ def _owner(rows: Sequence[asyncpg.Record], key: str, name: str, publishes: str) 
     role = identifier(foreign[0]["role"])
     theirs = identifier(name.replace("penstock_", "for_penstock_", 1))
     tables = ", ".join(qualified(row["schema"], row["name"]) for row in rows)
-    who = f"{owners[0]} or a superuser" if len(owners) == 1 else "a superuser"
+    alone = len(owners) == 1 and not foreign[0]["super"]
+    who = f"{owners[0]} or a superuser" if alone else "a superuser"
+    # Membership in a superuser would give everything away.
+    wider = (
+        "\nor, which also lets the role alter these tables:"
+        f" GRANT {', '.join(map(identifier, owners))} TO {role}"
+    )
     remedy = (
         f"CREATE PUBLICATION {theirs} FOR TABLE {tables}"
         f" WITH (publish = '{publishes}', publish_via_partition_root = true);\n"
-        f"run that as {who}, then write {key} = {theirs} into [source]\n"
-        f"or, which also lets the role alter these tables:"
-        f" GRANT {', '.join(map(identifier, owners))} TO {role}"
+        f"run that as {who}, then write {key} = {theirs} into [source]"
+        + wider
+        * (not any(row["super"] for row in foreign))
     )
     names = [row["qualified"] for row in foreign[:TABLES_NAMED_MAX]]
     more = f" and {len(foreign) - len(names)} more" if len(foreign) > len(names) else ""
@@ -113,8 +134,8 @@ def _row_security(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Find
     return (Finding("row-security", BLOCKS, text, remedy, row["qualified"]),)
 
 
-def _partitions(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Finding]:
-    if not row["partitioned"]:
+def _partitions(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Finding]:
+    if not row["partitioned"] or not config.streams:
         return ()
     text = (
         f"{row['qualified']} is partitioned: TRUNCATE, ATTACH and DETACH of a single partition are"
@@ -150,6 +171,7 @@ SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
   c.relkind = 'p' AS partitioned, current_user::text AS role,
   pg_catalog.pg_get_userbyid(c.relowner)::text AS owner,
   pg_catalog.pg_has_role(c.relowner, 'USAGE') AS owned,
+  (SELECT o.rolsuper FROM pg_catalog.pg_roles o WHERE o.oid = c.relowner) AS super,
   pg_catalog.has_table_privilege(c.oid, 'SELECT') AS readable,
   pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS reachable,
   pg_catalog.row_security_active(c.oid) AS policies,

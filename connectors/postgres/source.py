@@ -67,6 +67,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             publication=source.publication,
             insert_only_publication=source.publication_inserts,
             text_mode=TextMode(source.stream_form.value),
+            streams=config.streams,
             insert_only=source.without_identity is WithoutIdentity.INSERT_ONLY,
             origin=source.origin,
             capture_ddl=source.settings.capture_ddls,

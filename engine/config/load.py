@@ -52,8 +52,8 @@ def load_replication(path: Path, environment: Mapping[str, str]) -> ReplicationC
     Raises:
         ConfigError: the first problem; `problems` on it holds all that were found.
     """
-    problems = Problems(shown(path))
-    text = _read_text(_read_bytes, path, "file", problems)
+    problems = Problems("")
+    text = _read_text(_read_bytes, path, "FILE", problems)
     problems.raise_found()
     return parse_replication(text or "", environment, file=path)
 

@@ -106,9 +106,10 @@ class _Side:
         self._engine: object = table.get("engine")
 
     def read(self) -> dict[str, Any]:
+        before = self._problems.count
         arguments = read_section(self._section, self._table, self._problems, beside=("settings",))
         self._read_settings()
-        if self._problems:
+        if self._problems.count > before:
             return arguments
         arguments["settings"] = self._settings_section(**self.settings)
         url = self._url(arguments.get("url"))

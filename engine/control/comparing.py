@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import engine.registry as connectors
+from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Comparable, ExclusiveSource, Random
-from engine.errors import ComparisonError, PenstockError
+from engine.errors import ComparisonError, ConfigError, PenstockError
 from engine.model.relation import TableName
 from engine.plan.tables import select
 from engine.validate.compare import Limits, Progress, TablePair, compare
@@ -35,7 +36,7 @@ async def compare_replication(
 
     Raises:
         ComparisonError: the comparison could not be made.
-        ConfigError: the file names a connector that is not there.
+        ConfigError: the file names a connector that is not there, or `only` a table.
     """
     tables, running = await _look(config, clock, random)
     if not tables:
@@ -45,7 +46,12 @@ async def compare_replication(
         )
     unknown = [str(name) for name in only if name not in tables]
     if unknown:
-        raise ComparisonError(f"not carried by the replication: {', '.join(unknown)}")
+        suggestion = nearest(unknown[0], [str(name) for name in tables])
+        raise ConfigError(
+            "--table",
+            f"this replication carries no table {', '.join(unknown)}",
+            hint=f"did you mean {suggestion}?" if suggestion else "",
+        )
     if not running:
         idle()
     async with _opened(config, "source") as source, _opened(config, "target") as target:

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from engine.config.endpoint import WithoutIdentity
 from engine.config.replication import RESERVED_SUFFIX, ReplicationConfig
 from engine.contracts import ExclusiveSource, OriginTarget, Source, Target, TargetSession
 from engine.control.cli.arguments import File, load
@@ -107,6 +108,15 @@ def _agree(config: ReplicationConfig, rows: ControlRows, *, yes: bool) -> bool:
     return typer.confirm("Drop these?", default=False)
 
 
+def _publications(config: ReplicationConfig) -> list[tuple[str, str]]:
+    """(name in the file, ending of ours) of each. Ours come as two, unless the first is given."""
+    source = config.source
+    found = [(source.publication, "")]
+    if not source.publication or source.without_identity is WithoutIdentity.INSERT_ONLY:
+        found.append((source.publication_inserts, RESERVED_SUFFIX))
+    return found
+
+
 def what_goes(config: ReplicationConfig, rows: ControlRows) -> list[str]:
     """What would be dropped, a line each."""
     lines = []
@@ -118,10 +128,7 @@ def what_goes(config: ReplicationConfig, rows: ControlRows) -> list[str]:
             f"source: publication {given} stays: it was named in the file"
             if given
             else f"source: publication {config.object_name}{suffix}"
-            for given, suffix in (
-                (config.source.publication, ""),
-                (config.source.publication_inserts, RESERVED_SUFFIX),
-            )
+            for given, suffix in _publications(config)
         ]
     lines.append(
         f"target: control rows of {config.id}: {rows.lanes} lanes, {rows.tables} tables,"

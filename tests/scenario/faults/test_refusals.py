@@ -235,3 +235,59 @@ def test_words_are_still_used(source: Database, replicate: Replicate) -> None:
     replication.catch_up()
     assert replication.target.execute(f"SELECT count(*) FROM item WHERE note = '{ROW}'") == [(10,)]
     until(lambda: not replication.differences(), "equal tables")
+
+
+def test_a_full_load_needs_no_right_but_reading(source: Database, replicate: Replicate) -> None:
+    """Nothing of the log is asked for, so nothing of it blocks."""
+    source.execute(TABLE)
+    source.execute(f"CREATE TABLE keyless (note text); INSERT INTO keyless VALUES ('{ROW}')")
+    source.execute("CREATE ROLE onlooker LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO"
+                   " onlooker")  # fmt: skip
+    dsn = source.cluster.dsn(source.name, user="onlooker")
+    try:
+        replication = replicate(source_dsn=dsn, kind="full-load")
+        code, text = replication.command("check")
+        assert code == 0, text
+        assert "keyless has no usable" not in text
+        with replication.run() as run:
+            assert run.wait() == 0, run.story()
+        assert replication.differences() == []
+    finally:
+        source.execute("DROP OWNED BY onlooker; DROP ROLE onlooker")
+
+
+def test_tables_that_are_left_out_ask_for_no_rights(source: Database, replicate: Replicate) -> None:
+    source.execute("CREATE TABLE item (id int PRIMARY KEY); CREATE TABLE keyless (note text)")
+    with role(source, "partial", "REPLICATION") as dsn:
+        source.execute("ALTER TABLE item OWNER TO partial")
+        code, text = replicate(source_dsn=dsn).command("check")
+        assert code == 0, text
+        assert "public.keyless has no usable replica identity: it is left out" in text
+
+
+def test_nobody_is_told_to_join_a_superuser(source: Database, replicate: Replicate) -> None:
+    source.execute(TABLE)
+    with role(source, "modest", "REPLICATION") as dsn:
+        code, text = replicate(source_dsn=dsn).command("check")
+        assert code == 1
+        assert "CREATE PUBLICATION" in text
+        assert "GRANT SELECT" in text
+        assert 'GRANT "postgres"' not in text
+
+
+def test_a_table_that_is_not_carried_is_a_wrong_command_line(
+    source: Database, replicate: Replicate
+) -> None:
+    source.execute(TABLE)
+    replication = replicate()
+    code, text = replication.command("compare", "--table", "public.itme")
+    assert code == 2, text
+    assert "did you mean public.item?" in text
+
+
+def test_a_file_that_is_not_there_is_named_once(source: Database, replicate: Replicate) -> None:
+    replication = replicate()
+    replication.file.unlink()
+    code, text = replication.command("check")
+    assert code == 2
+    assert text.count(str(replication.file)) == 1

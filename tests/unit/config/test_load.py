@@ -100,6 +100,13 @@ def test_a_file_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:
         load_replication(tmp_path, {})
 
 
+def test_a_missing_password_file_is_told_beside_problems_elsewhere() -> None:
+    text = with_source('password_file = "nosuch"') + "[load]\nprepare = 3\n"
+    found = problems(text)
+    assert "source.password_file: nosuch cannot be read" in found
+    assert "load.prepare" in found
+
+
 def test_a_file_that_is_no_text_or_too_large_is_refused() -> None:
     named = WHOLE + '[settings]\nfile = "settings.json"\n'
     assert "is not UTF-8 text" in problems(named, settings=b"\xff\xfe")
