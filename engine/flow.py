@@ -31,10 +31,8 @@ from engine.loading import Loading
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import FRONTIER, LaneRow
-from engine.observe.log import Log
 from engine.outcome import Outcome
-from engine.plan.tables import Reason
-from engine.roster import Roster, build
+from engine.roster import Roster, build, tell_exceptions
 from engine.stopping import unless_stopped
 from engine.streaming import Streaming
 from engine.surroundings import Surroundings
@@ -164,7 +162,7 @@ class Flow:
         self, claimed: Claim, control: TargetSession, seqs: SeqSum, sessions: Sessions
     ) -> Outcome:
         roster = build(self._config, await self._source.relations())
-        _tell_exceptions(roster, self._around.log)
+        tell_exceptions(roster, self._around.log)
         start: tuple[Position, LaneRow] | None = None
         if self._config.streams:
             start = await self._start(claimed, control, roster)
@@ -277,24 +275,3 @@ class Flow:
                 hint="if the target was restored, begin anew: `penstock cleanup FILE`, then "
                 "`penstock run FILE`",
             )
-
-
-def _tell_exceptions(roster: Roster, log: Log) -> None:
-    """Name the tables that are not carried as the mapping asks."""
-    hint = "`penstock check FILE` says what would give it a replica identity"
-    for out in roster.left_out:
-        if out.reason is Reason.WITHOUT_IDENTITY:
-            log.warning(
-                "a selected table is not carried",
-                reason=out.reason.value,
-                action="select.left-out",
-                relation=str(out.table),
-                hint=hint,
-            )
-    for table in roster.insert_only:
-        log.warning(
-            "only the inserts of a table are carried: no usable replica identity",
-            action="select.insert-only",
-            relation=str(table),
-            hint=hint,
-        )

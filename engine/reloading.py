@@ -34,7 +34,7 @@ from engine.model import relation_text
 from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
 from engine.observe.report import leading
-from engine.roster import Roster
+from engine.roster import Roster, tell_exceptions
 from engine.surroundings import Surroundings
 
 REQUEST_POLL_SECONDS: Final = 2.0
@@ -311,6 +311,7 @@ class Reloading:
         """Add tables that the mapping selects and the stream does not carry yet, load those anew
         that are other tables now, and note which are not there any more."""
         before, self._loading.roster = self._loading.roster, roster
+        tell_exceptions(roster, self._around.log, before)
         records = await self._records(desk)
         await self._leave(self._gone(records, roster), desk)
         new = [table for table in roster.relations if self._lanes.lane_of(table) is None]

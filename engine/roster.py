@@ -1,6 +1,6 @@
 """Which tables a replication carries, how each is carried, and what is stored about it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,7 +9,8 @@ from engine.errors import ConfigError
 from engine.model import relation_text
 from engine.model.relation import Relation, TableName
 from engine.model.state import TableRecord, TableState
-from engine.plan.tables import LeftOut, select
+from engine.observe.log import Log
+from engine.plan.tables import UNEXPECTED, LeftOut, select
 
 LOADING_STATES: Final = (TableState.PENDING, TableState.LOADING)
 
@@ -79,3 +80,27 @@ def known_relations(records: Sequence[TableRecord]) -> dict[TableName, Relation]
     return {
         record.table: relation_text.parse(record.relation) for record in records if record.relation
     }
+
+
+def tell_exceptions(roster: Roster, log: Log, before: Roster | None = None) -> None:
+    """Name the tables that are not carried as the mapping asks, and were not so `before`."""
+    known: Collection[LeftOut] = () if before is None else before.left_out
+    hint = "`penstock check FILE` says what would make it so"
+    for out in roster.left_out:
+        if out.reason in UNEXPECTED and out not in known:
+            log.warning(
+                "a selected table is not carried",
+                reason=out.reason.value,
+                action="select.left-out",
+                relation=str(out.table),
+                hint=hint,
+            )
+    for table in roster.insert_only:
+        if before is not None and table in before.insert_only:
+            continue
+        log.warning(
+            "only the inserts of a table are carried: no usable replica identity",
+            action="select.insert-only",
+            relation=str(table),
+            hint=hint,
+        )

@@ -163,7 +163,9 @@ class PreflightSource:
         given = self._config.publication_given
         handle = Publications(self._sql, name, self._config.id, EVERYTHING, given=given)
         tables = {
-            r.id: r.table for r in relations if r.replica_identity is not ReplicaIdentity.NOTHING
+            r.id: r.table
+            for r in relations
+            if r.published and r.replica_identity is not ReplicaIdentity.NOTHING
         }
         try:
             await handle.changes(tables)

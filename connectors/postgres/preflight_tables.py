@@ -29,6 +29,7 @@ async def findings(
     found: list[Finding | None] = []
     if config.streams:
         found += [_identity(relation, config) for relation in relations]
+        found += [_unpublished(relation, config) for relation in relations]
         found += _owners(rows, config, relations)
     left_out_too = _left_out(relations, config)
     found += [
@@ -46,7 +47,8 @@ def _left_out(relations: Sequence[Relation], config: PostgresSourceConfig) -> Co
     """Tables that are not carried as they are, so nothing else of them matters."""
     if config.insert_only or not config.streams:
         return ()
-    return {r.id for r in relations if r.replica_identity is ReplicaIdentity.NOTHING}
+    nothing = ReplicaIdentity.NOTHING
+    return {r.id for r in relations if r.replica_identity is nothing or not r.published}
 
 
 def _identity(relation: Relation, config: PostgresSourceConfig) -> Finding | None:
@@ -60,6 +62,24 @@ def _identity(relation: Relation, config: PostgresSourceConfig) -> Finding | Non
         f"{relation.qualified} has no usable replica identity: {carried}",
         f"ALTER TABLE {table} ADD PRIMARY KEY (...), or ALTER TABLE {table} REPLICA IDENTITY FULL"
         " (on every partition too)",
+        relation.qualified,
+    )
+
+
+def _unpublished(relation: Relation, config: PostgresSourceConfig) -> Finding | None:
+    if relation.published:
+        return None
+    identified = relation.replica_identity is not ReplicaIdentity.NOTHING
+    if not identified and not config.insert_only:
+        return None
+    name = config.publication if identified else config.insert_only_publication
+    table = qualified(relation.schema, relation.name)
+    return Finding(
+        "not-published",
+        WARNS,
+        f"{relation.qualified} is not in publication {name}, which the file names: it is left out",
+        f"ALTER PUBLICATION {identifier(name)} ADD TABLE ONLY {table}; it is then taken up within a"
+        " minute, or leave it out by [mapping]",
         relation.qualified,
     )
 

@@ -112,6 +112,11 @@ class Publications:
             self._check_ours(found)
             await self._check_members(found)
 
+    async def covers(self) -> set[TableName]:
+        """The tables whose changes it sends now. Raises SourceConnectionError, SourceError."""
+        rows = await self._sql.fetch("reading the publication's tables", _COVERED, self._name)
+        return {TableName(*row) for row in rows}
+
     async def drop(self) -> Sequence[str]:
         """Statements that drop it if it is ours."""
         found = await self.find()
@@ -190,8 +195,7 @@ class Publications:
                 f" {', '.join(map(str, cut))}: the load copies whole tables",
                 hint="take it off, or leave these tables out by [mapping]",
             )
-        rows = await self._sql.fetch("reading the publication's tables", _COVERED, self._name)
-        covered = {TableName(*row) for row in rows}
+        covered = await self.covers()
         there = await self._sql.fetch("looking for tables", _NAMES, sorted(tables))
         missing = sorted({TableName(*row) for row in there} - covered)
         if missing:

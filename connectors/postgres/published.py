@@ -4,6 +4,7 @@ No table is ever published whose own UPDATE and DELETE would then be refused.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from connectors.postgres.catalog import Catalog, CatalogTable
@@ -11,7 +12,7 @@ from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.publication import EVERYTHING, INSERTS, Publications, change
 from connectors.postgres.sql import Sql
 from engine.errors import ReplicaIdentityError, SourceError
-from engine.model.relation import ReplicaIdentity, TableName
+from engine.model.relation import Relation, ReplicaIdentity, TableName
 
 
 class PublishedTables:
@@ -77,6 +78,19 @@ class PublishedTables:
             await change(self._sql, "taking tables out of the publication", statements)
             _check_identities(hurt)
 
+    async def marked(self, relations: Sequence[Relation]) -> Sequence[Relation]:
+        """The relations, each saying whether a publication that the user named holds it."""
+        config = self._config
+        if not config.streams or not (
+            config.publication_given or config.insert_only_publication_given
+        ):
+            return relations
+        covered = [
+            await one.covers() if config.given(name) else None
+            for name, one in zip(config.made, self._publications(), strict=False)
+        ]
+        return [_marked(relation, covered) for relation in relations]
+
     async def drop(self) -> None:
         """Drop the publications that we made. Idempotent."""
         statements = [text for one in self._publications() for text in await one.drop()]
@@ -109,6 +123,14 @@ def _by_oid(
 ) -> dict[int, TableName]:
     """Those that are still there; of a table that is gone there is nothing to stream."""
     return {tables[name].oid: name for name in names if name in tables}
+
+
+def _marked(relation: Relation, covered: Sequence[set[TableName] | None]) -> Relation:
+    """`covered`: what each publication holds; None for one of ours, which takes what it is given.
+    The last is for tables without identity."""
+    identified = relation.replica_identity is not ReplicaIdentity.NOTHING
+    held = covered[0 if identified else -1]
+    return replace(relation, published=held is None or relation.table in held)
 
 
 def _check_identities(tables: Sequence[CatalogTable]) -> None:

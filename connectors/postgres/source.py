@@ -129,7 +129,7 @@ class PostgresSource:
     # --- catalog ---------------------------------------------------------------------------------
 
     async def relations(self) -> Sequence[Relation]:
-        return await self._catalog.relations()
+        return await self._published.marked(await self._catalog.relations())
 
     async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """Every finding about the server, the role and these tables. Reads only."""

@@ -141,7 +141,7 @@ class SourceConfig(Section):
     publication: str = key(
         _PUBLICATION,
         "Publication to read, made by you before the slot. It is checked and never altered or"
-        " dropped: it must hold every selected table, whole. Default: `penstock_<id>`, made, kept"
+        " dropped. Selected tables that it lacks are left out, with a warning. Default: `penstock_<id>`, made, kept"
         " up and dropped by Penstock.",
         default="",
     )

@@ -70,6 +70,8 @@ class Relation:
     wire: str = "memory"
     """The wire form of its values: `postgres`, `memory`. A target that speaks the same form passes
     values through."""
+    published: bool = field(default=True, compare=False)
+    """Whether the source may send its changes, where somebody else decides that."""
 
     @cached_property
     def qualified(self) -> str:

@@ -28,6 +28,11 @@ class Reason(StrEnum):
     NOT_INCLUDED = "not included by the mapping"
     EXCLUDED = "excluded by the mapping"
     WITHOUT_IDENTITY = "no usable replica identity"
+    NOT_PUBLISHED = "not in the publication that the file names"
+
+
+UNEXPECTED: Final = (Reason.WITHOUT_IDENTITY, Reason.NOT_PUBLISHED)
+"""Reasons that whoever wrote the mapping may not know of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,8 @@ def _left_out(
         return LeftOut(table, Reason.NOT_INCLUDED)
     if without_identity is WithoutIdentity.LEAVE_OUT and not has_identity(relation):
         return LeftOut(table, Reason.WITHOUT_IDENTITY)
+    if without_identity is not None and not relation.published:
+        return LeftOut(table, Reason.NOT_PUBLISHED)
     return None
 
 

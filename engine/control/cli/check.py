@@ -17,7 +17,7 @@ from engine.errors import PenstockError
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation
 from engine.observe.redact import clean
-from engine.plan.tables import LeftOut, Reason, Selection, select
+from engine.plan.tables import UNEXPECTED, LeftOut, Reason, Selection, select
 from engine.registry import connect
 from engine.seams import SystemClock, SystemRandom
 
@@ -118,7 +118,7 @@ def _looked_at(relations: Iterable[Relation], selection: Selection) -> list[Rela
     """What is carried, and what would be if its rows could be identified: each of those is named
     with the statement that makes it so."""
     wanted = {r.table for r in selection.tables}
-    wanted |= {out.table for out in selection.left_out if out.reason is Reason.WITHOUT_IDENTITY}
+    wanted |= {out.table for out in selection.left_out if out.reason in UNEXPECTED}
     return [relation for relation in relations if relation.table in wanted]
 
 
