@@ -141,8 +141,8 @@ class SourceConfig(Section):
     publication: str = key(
         _PUBLICATION,
         "Publication to read, made by you before the slot. It is checked and never altered or"
-        " dropped. Selected tables that it lacks are left out, with a warning. Default: `penstock_<id>`, made, kept"
-        " up and dropped by Penstock.",
+        " dropped. Selected tables that it lacks are left out, with a warning. Default:"
+        " `penstock_<id>`, made, kept up and dropped by Penstock.",
         default="",
     )
     publication_inserts: str = key(
