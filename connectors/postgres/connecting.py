@@ -18,6 +18,9 @@ _ROOT: Final = (
 )
 _NO_TLS: Final = "turn on TLS on the server, or set sslmode in the url"
 
+NAMED_WRONG: Final = "mend the name in the url, or create what it names"
+NOBODY_ANSWERS: Final = "see that the server runs, and mend host and port in the url if need be"
+
 REPLICATION_RIGHT: Final = "ALTER ROLE ... REPLICATION"
 _READS_LOG: Final = f"{REPLICATION_RIGHT} lets the role read the log"
 
@@ -33,7 +36,7 @@ REFUSED: Final = {
     "root certificate file": _ROOT,
     "server does not support SSL": _NO_TLS,
     "rejected SSL upgrade": _NO_TLS,
-    "does not exist": "",
+    "does not exist": NAMED_WRONG,
 }
 """Words to hints; of several the first counts."""
 

@@ -4,12 +4,13 @@ SQLSTATEs are those of the PostgreSQL manual, Appendix A. The server's own words
 where they hold names, never where they may hold values.
 """
 
+import os
 from typing import Final
 
 import asyncpg
 import psycopg
 
-from connectors.postgres.connecting import certificate_refusal, hint_of_refusal
+from connectors.postgres.connecting import NAMED_WRONG, certificate_refusal, hint_of_refusal
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
@@ -50,6 +51,7 @@ LOAD_AGAIN: Final = (
 
 _POOLER: Final = ("unsupported startup parameter", "unsupported pkt type", "pgbouncer")
 _HINTS: Final = {
+    "3D000": NAMED_WRONG,
     "42501": "grant the missing privilege to the role; penstock check FILE prints the statement",
     "22021": "the source holds bytes that are no text in UTF-8 (a database in SQL_ASCII takes any):"
     " mend those rows or leave their table out by [mapping], then penstock cleanup and load again",
@@ -106,6 +108,8 @@ def _without_state(error: BaseException, words: str, doing: str) -> SourceError:
     if _SENDERS_USED_UP in words:
         hint = f"raise {_SENDERS_USED_UP} on the source, or end another reader of its log"
         return SourceConnectionError(f"{doing}: {words}", hint=hint)
+    if isinstance(error, OSError) and (error.errno or 0) > 0:
+        words = os.strerror(error.errno or 0)  # the event loops word it differently
     if isinstance(error, _LINK_ERRORS):
         silent = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
         return SourceConnectionError(f"{doing}: {words or silent}")

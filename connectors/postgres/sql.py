@@ -16,6 +16,7 @@ from asyncpg.exceptions import ClientConfigurationError
 from psycopg.conninfo import conninfo_to_dict
 
 from connectors.postgres.config import LOCK_TIMEOUT_SECONDS
+from connectors.postgres.connecting import NOBODY_ANSWERS
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import Connection, close, prepare
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
@@ -204,7 +205,9 @@ class Sql:
             connection = await connect(self._conninfo, self._application)
         except DRIVER_ERRORS as error:
             doing = f"connecting to the {self._side} at {place(self._conninfo)}"
-            raise source_error(error, doing) from error
+            refused = source_error(error, doing)
+            refused.hint = refused.hint or NOBODY_ANSWERS
+            raise refused from error
         try:
             await prepare(connection)
         except BaseException:

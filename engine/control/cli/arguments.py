@@ -15,7 +15,9 @@ File: TypeAlias = Annotated[
     Path, typer.Argument(metavar="FILE", help="The replication file, TOML.")
 ]
 
-Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", metavar="", help="Print one JSON document.")
+]
 
 
 def load(file: Path) -> ReplicationConfig:

@@ -18,7 +18,7 @@ from engine.errors import ConfigError, FencedError
 from engine.registry import connect
 from engine.seams import SystemClock, SystemRandom
 
-Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]
 
 DECLINED = 1
 

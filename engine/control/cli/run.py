@@ -41,7 +41,8 @@ StopAt: TypeAlias = Annotated[
     ),
 ]
 TakeOver: TypeAlias = Annotated[
-    bool, typer.Option("--take-over", help="End another process that runs this replication.")
+    bool,
+    typer.Option("--take-over", metavar="", help="End another process that runs this replication."),
 ]
 StateDir: TypeAlias = Annotated[
     Path | None,

@@ -291,3 +291,23 @@ def test_a_file_that_is_not_there_is_named_once(source: Database, replicate: Rep
     code, text = replication.command("check")
     assert code == 2
     assert text.count(str(replication.file)) == 1
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_database_that_is_not_there_is_named(
+    source: Database, target: Database, replicate: Replicate, side: str
+) -> None:
+    cluster = (source if side == "source" else target).cluster
+    last = replicate(**{f"{side}_dsn": cluster.dsn("nowhere")}).refused()
+    assert side in last
+    assert '\\"nowhere\\" does not exist' in last
+    assert "mend the name in the url" in last
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_server_that_does_not_run_is_waited_for_and_check_says_what_to_look_at(
+    source: Database, target: Database, replicate: Replicate, side: str
+) -> None:
+    cluster = (source if side == "source" else target).cluster
+    replication = replicate(**{f"{side}_dsn": cluster.dsn("nowhere", port=1)})
+    checked(replication, side, "refused", "see that the server runs")
