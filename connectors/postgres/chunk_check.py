@@ -52,7 +52,7 @@ _REWRITTEN: Final = """
 SELECT coalesce(bool_or(
   c.relfilenode <> coalesce(pg_catalog.pg_relation_filenode(c.oid)::oid, 0::oid)), true)
 FROM pg_catalog.pg_class c
-WHERE c.oid = $1::int8::oid AND c.relkind <> 'p' OR c.oid IN (
+WHERE c.oid = $1::int8::oid OR c.oid IN (
   SELECT p.relid FROM pg_catalog.pg_partition_tree($1::int8::oid::regclass) p
   JOIN pg_catalog.pg_class l ON l.oid = p.relid WHERE p.isleaf AND l.relkind = 'r')
 """

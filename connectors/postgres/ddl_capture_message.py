@@ -129,6 +129,19 @@ class RewriteTold:
 
 
 @dataclass(frozen=True, slots=True)
+class PartitionTold:
+    """A partition with rows has joined a partitioned table, or one has left it."""
+
+    oid: int
+    what: str
+
+    @property
+    def step(self) -> SchemaStep:
+        detail = f"a partition was {self.what}, and its rows came or went with it;"
+        return SchemaStep("rewrite", detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadTold:
     """A table changed and the trigger could not describe it."""
 
@@ -141,7 +154,7 @@ class UnreadTold:
         return SchemaStep("other", detail=detail)
 
 
-Told: TypeAlias = TableTold | DropTold | RewriteTold | UnreadTold
+Told: TypeAlias = TableTold | DropTold | RewriteTold | PartitionTold | UnreadTold
 
 
 def parse(content: bytes) -> Told:
@@ -195,5 +208,6 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Told]]] = {
     "table": _table,
     "drop": lambda raw: DropTold(raw["oid"], raw["schema"], raw["name"]),
     "rewrite": lambda raw: RewriteTold(raw["oid"], raw["reason"], raw["plain"]),
+    "partition": lambda raw: PartitionTold(raw["oid"], str(raw["what"])),
     "unread": lambda raw: UnreadTold(raw["oid"], raw["sqlstate"]),
 }

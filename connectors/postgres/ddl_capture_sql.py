@@ -21,7 +21,7 @@ from typing import Final
 
 from connectors._sql.quoting import identifier, literal
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Of the messages and of the function that writes them; stands in each and in its comment."""
 
 FUNCTION: Final = "penstock_capture_ddl"
@@ -273,6 +273,26 @@ BEGIN
         ) n
       )
       SELECT DISTINCT r.objid FROM reached r WHERE r.classid = 'pg_class'::regclass);
+
+    -- The innermost statement, when another one runs it.
+    GET DIAGNOSTICS stack = PG_CONTEXT;
+    IF strpos(stack, E'\n') = 0 THEN
+      stack := current_query();
+    END IF;
+    FOR one, content IN
+      SELECT DISTINCT r.root, CASE WHEN stack ~* '\mdetach\M' THEN 'detached' ELSE 'attached' END
+      FROM pg_event_trigger_ddl_commands() d
+      JOIN pg_class c ON c.oid = d.objid AND c.relkind = 'p'
+      CROSS JOIN LATERAL (SELECT coalesce(pg_partition_root(c.oid), c.oid) AS root) r
+      WHERE tg_tag = 'ALTER TABLE' AND d.classid = 'pg_class'::regclass AND (
+        stack ~* '\mdetach\M' OR stack ~* '\mattach\M' AND EXISTS (
+          SELECT FROM pg_inherits i CROSS JOIN LATERAL pg_partition_tree(i.inhrelid) p
+          WHERE i.inhparent = c.oid AND age(i.xmin) <= 0 AND pg_relation_size(p.relid) > 0))
+    LOOP
+      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(token || json_build_object(
+        'v', @version, 'event', 'partition', 'oid', one::int8, 'what', content)::text, 'UTF8'));
+      tables := tables || one;
+    END LOOP;
   END IF;
 
   FOR one IN

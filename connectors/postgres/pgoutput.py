@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 
 from connectors.postgres.ddl_capture_message import (
     DropTold,
+    PartitionTold,
     RewriteTold,
     TableTold,
     parse,
@@ -243,7 +244,7 @@ class PgOutputDecoder:
         told = parse(content[len(self._token) :])
         if isinstance(told, TableTold):
             self._told, self.wanted = told, told.message
-        elif isinstance(told, RewriteTold):
+        elif isinstance(told, RewriteTold | PartitionTold):
             self._versions.rewriting(told)
         elif isinstance(told, DropTold):
             self._seen.pop(told.oid, None)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from connectors.postgres.ddl_capture_message import (
     DropTold,
+    PartitionTold,
     RewriteTold,
     TableTold,
     UnreadTold,
@@ -23,7 +24,7 @@ class RelationVersions:
     def __init__(self, known: dict[int, Relation]) -> None:
         self._known = known
         self._announced: set[int] = set()
-        self._rewrites: dict[int, list[RewriteTold]] = {}
+        self._rewrites: dict[int, list[RewriteTold | PartitionTold]] = {}
         self._unread: dict[int, SchemaStep] = {}
 
     def begin(self) -> None:
@@ -58,7 +59,8 @@ class RelationVersions:
             return []
         self._known[told.oid] = after
         self._announced.add(told.oid)
-        added = [c.added(rewritten=bool(rewrites)) for c in told.columns if c.new]
+        rewritten = any(isinstance(rewrite, RewriteTold) for rewrite in rewrites)
+        added = [c.added(rewritten=rewritten) for c in told.columns if c.new]
         if known is None or known.table == after.table:
             return [SchemaChanged(after.table, known, after, True, (*computed, *added))]
         return [
@@ -71,8 +73,9 @@ class RelationVersions:
         before = known or Relation(told.oid, told.schema, told.name, ())
         return [SchemaChanged(before.table, before, None, True, (SchemaStep("drop-table"),))]
 
-    def rewriting(self, told: RewriteTold) -> None:
-        """A command is about to write a table anew; its description follows."""
+    def rewriting(self, told: RewriteTold | PartitionTold) -> None:
+        """A command changes rows of a table that the log does not carry; its description
+        follows."""
         self._rewrites.setdefault(told.oid, []).append(told)
 
     def unread(self, told: UnreadTold) -> list[SchemaChanged]:

@@ -69,6 +69,50 @@ async def test_a_type_with_another_definition_stops_its_table_alone(pipe: Pipe) 
         await pipe.equal()
 
 
+PARTED = """
+CREATE TABLE r (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
+CREATE TABLE r1 PARTITION OF r FOR VALUES IN (1);
+CREATE TABLE r2 PARTITION OF r FOR VALUES IN (2, 3) PARTITION BY LIST (k);
+INSERT INTO r VALUES (1, 1);
+CREATE TABLE loose (LIKE r INCLUDING ALL); CREATE TABLE bare (LIKE r INCLUDING ALL);
+"""
+
+MOVED = {
+    "attached": "INSERT INTO loose VALUES (2, 9); ALTER TABLE r ATTACH PARTITION loose"
+    " FOR VALUES IN (9)",
+    "attached below": "INSERT INTO loose VALUES (2, 2); ALTER TABLE r2 ATTACH PARTITION loose"
+    " FOR VALUES IN (2)",
+    "attached in a function": "INSERT INTO loose VALUES (2, 9); DO $$ BEGIN EXECUTE"
+    " 'ALTER TABLE r ATT' || 'ACH PARTITION loose FOR VALUES IN (9)'; END $$",
+    "detached": "ALTER TABLE r DETACH PARTITION r1",
+}
+
+
+@pytest.mark.parametrize("sql", MOVED.values(), ids=MOVED.keys())
+async def test_rows_that_come_or_go_with_a_partition_stop_the_table(pipe: Pipe, sql: str) -> None:
+    await pipe.execute(PARTED)
+    async with pipe.running():
+        await pipe.equal("r")
+        await pipe.execute(sql)
+        assert "a partition was" in await pipe.state("needs-reload", "r")
+        await pipe.execute("UPDATE t SET a = 5")
+        await pipe.equal()
+        await pipe.reload("r")
+        await pipe.equal("r")
+
+
+async def test_an_empty_partition_may_join_at_any_time(pipe: Pipe) -> None:
+    await pipe.execute(PARTED)
+    async with pipe.running():
+        await pipe.equal("r")
+        await pipe.execute("ALTER TABLE r ATTACH PARTITION bare FOR VALUES IN (9)")
+        await pipe.execute("INSERT INTO r VALUES (5, 9); ALTER TABLE r ADD d int DEFAULT 4")
+        await pipe.execute("CREATE TABLE r7 PARTITION OF r FOR VALUES IN (7)")
+        await pipe.execute("INSERT INTO r VALUES (7, 7, 7)")
+        await pipe.equal("r")
+    assert pipe.record("r")[0] == "streaming"
+
+
 async def test_stop_shows_what_has_changed(pipe: Pipe) -> None:
     async with pipe.running(on_schema_change="stop"):
         await pipe.equal()
