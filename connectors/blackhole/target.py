@@ -18,7 +18,7 @@ from engine.model.change import SchemaChanged, Truncate
 from engine.model.finding import Finding
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
-from engine.model.table import TableDefinition
+from engine.model.table import ForeignKey, TableDefinition
 from engine.model.value import Row
 
 
@@ -96,7 +96,7 @@ class BlackholeTarget:
         self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
     ) -> None: ...
 
-    async def foreign_keys(self) -> Sequence[tuple[TableName, TableName]]:
+    async def foreign_keys(self) -> Sequence[ForeignKey]:
         return ()
 
     # --- sessions -------------------------------------------------------------------------------

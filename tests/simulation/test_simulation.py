@@ -11,6 +11,7 @@ import pytest
 
 from tests.simulation.everywhere import Crashes, crash_everywhere
 from tests.simulation.faults import STORM
+from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.swarm import Spell, command, run
 
@@ -58,6 +59,11 @@ def test_killed_at_any_step_the_next_process_ends_equal(name: str) -> None:
     crashes = crash_everywhere(SCENARIOS[name], seed, first=seed % STRIDE, stride=STRIDE)
     assert crashes.points > 50
     _require_none_failed(name, seed, crashes)
+
+
+@pytest.mark.parametrize(("name", "spell"), REGRESSIONS)
+def test_what_failed_once_holds(name: str, spell: Spell) -> None:
+    run(SCENARIOS[name], spell)
 
 
 @pytest.mark.nightly
