@@ -44,6 +44,11 @@ class LockTable:
         lock.exclusive = lock.exclusive or exclusive
         self._held.setdefault(xid, {})[name] = None
 
+    def is_exclusive(self, name: Hashable) -> bool:
+        """Whether somebody holds it against all others."""
+        lock = self._locks.get(name)
+        return lock is not None and lock.exclusive
+
     def release(self, xid: int) -> None:
         """Let go of everything a transaction holds."""
         for name in self._held.pop(xid, ()):

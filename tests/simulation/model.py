@@ -46,8 +46,9 @@ class TableModel:
         events = entry.events if whole and not self._ordinal else entry.published()
         ordinal = 0
         for event in events:
-            ordinal += not isinstance(event, SchemaChanged)
-            if ordinal <= self._ordinal:
+            counted = not isinstance(event, SchemaChanged)
+            ordinal += counted
+            if counted and ordinal <= self._ordinal:
                 continue
             if not whole and not position.covers(entry.transaction.coordinate, ordinal):
                 break
@@ -60,8 +61,18 @@ class TableModel:
             if self.table in {relation.table for relation in event.relations}:
                 self._keys.clear()
                 self.rows.clear()
+        elif isinstance(event, SchemaChanged) and event.table == self.table:
+            self._evolve(event)
         elif isinstance(event, Change) and event.relation.table == self.table:
             self._change(event, event.relation)
+
+    def _evolve(self, change: SchemaChanged) -> None:
+        """What a change of columns does to the rows there are: nothing but for a new column."""
+        for step in change.steps:
+            if step.kind == "add-column":
+                value = step.default.encode() if step.default else None
+                self.rows = [(*row, value) for row in self.rows]
+                self._keys = {key: (*row, value) for key, row in self._keys.items()}
 
     def _change(self, change: Change, relation: Relation) -> None:
         if change.kind == INSERT:

@@ -9,6 +9,7 @@ from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ApplyMode
 from engine.model.relation import ReplicaIdentity
 from tests.simulation.application import Application, insert, mixed, remove, truncate
+from tests.simulation.evolving import EVOLVING
 from tests.simulation.person import request_reload
 from tests.simulation.refusals import REFUSALS
 from tests.simulation.scenario import KEYS, Scenario, audit, public
@@ -245,5 +246,6 @@ SCENARIOS: Final = {
         Scenario("zombie", _mixed_tables, _mix, zombies=2),
         Scenario("rewind", _mixed_tables, _mix, acknowledge_delay_seconds=20.0, target_losses=3),
         *REFUSALS,
+        *EVOLVING,
     )
 }

@@ -338,8 +338,8 @@ class World:
             raise ViolationError(f"stored {frontier}, received only {self.delivered}")
         untils = self._untils()
         for table, state in self.states().items():
-            if state is not TableState.STREAMING:
-                continue
+            if state is not TableState.STREAMING or self.target.locks.is_exclusive(table):
+                continue  # a table that is being altered shows what nobody else may see yet
             row = lanes.get(WHOLE) or lanes.get(checkpoint_name(table))
             if row is None:
                 continue
