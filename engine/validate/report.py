@@ -91,9 +91,12 @@ class Report:
         rows = sum(table.rows_source for table in self.tables)
         unsettled = sum(table.unsettled for table in self.tables)
         unread = sum(bool(table.problem) for table in self.tables)
-        parts = [f"{self.differences:,} differences in {len(self.tables):,} tables, {rows:,} rows"]
-        parts += [f"{unsettled:,} keys could not be judged"] if unsettled else []
-        parts += [f"{unread:,} tables could not be compared"] if unread else []
+        parts = [
+            f"{_counted(self.differences, 'difference')} in {_counted(len(self.tables), 'table')},"
+            f" {_counted(rows, 'row')}"
+        ]
+        parts += [f"{_counted(unsettled, 'key')} could not be judged"] if unsettled else []
+        parts += [f"{_counted(unread, 'table')} could not be compared"] if unread else []
         return "; ".join(parts)
 
     def json(self) -> bytes:
@@ -106,6 +109,10 @@ class Report:
             "tables": [_table_document(table) for table in self.tables],
         }
         return orjson.dumps(document)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _table_lines(table: TableReport) -> list[str]:

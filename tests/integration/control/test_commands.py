@@ -120,7 +120,7 @@ def test_from_check_to_cleanup(town: Town) -> None:
     equal = town.penstock("compare")
     assert (equal.returncode, equal.stdout.splitlines()[-1]) == (
         0,
-        "0 differences in 1 tables, 500 rows",
+        "0 differences in 1 table, 500 rows",
     )
     town.target.execute("DELETE FROM orders WHERE id = 7")
     different = town.penstock("compare", "--json")

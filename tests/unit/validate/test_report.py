@@ -17,7 +17,7 @@ def report(*tables: TableReport) -> Report:
 def test_equal_tables_end_with_zero_differences() -> None:
     found = report(table(rows_source=1200, rows_target=1200))
     assert found.exit_code == 0
-    assert found.text().splitlines()[-1] == "0 differences in 1 tables, 1,200 rows"
+    assert found.text().splitlines()[-1] == "0 differences in 1 table, 1,200 rows"
 
 
 def test_a_difference_lists_its_key_and_exits_1() -> None:
