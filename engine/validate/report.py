@@ -91,10 +91,8 @@ class Report:
         rows = sum(table.rows_source for table in self.tables)
         unsettled = sum(table.unsettled for table in self.tables)
         unread = sum(bool(table.problem) for table in self.tables)
-        parts = [
-            f"{_counted(self.differences, 'difference')} in {_counted(len(self.tables), 'table')},"
-            f" {_counted(rows, 'row')}"
-        ]
+        found, tables = _counted(self.differences, "difference"), len(self.tables)
+        parts = [f"{found} in {_counted(tables, 'table')}, {_counted(rows, 'row')}"]
         parts += [f"{_counted(unsettled, 'key')} could not be judged"] if unsettled else []
         parts += [f"{_counted(unread, 'table')} could not be compared"] if unread else []
         return "; ".join(parts)
