@@ -123,3 +123,26 @@ async def test_bytes_that_are_no_text_are_warned_of_with_a_way_to_find_them(
         query = look.replace("<table>", "t").replace("<column>", "v").replace("*", "id")
         assert connection.execute(query.encode()).fetchall() == [(1,)]
     await source.close()
+
+
+async def test_messages_without_the_token_are_noticed_once(
+    source_database: Database, connect: Connect
+) -> None:
+    if int(source_database.cluster.major) < 14:
+        pytest.skip("PostgreSQL 14 brought messages to pgoutput")
+    source_database.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    client = await connect(source_database)
+    start = await client.attach("t")
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(client.source.blocks(start)) as blocks:
+        await anext(blocks)
+        assert client.source.notices() == ()
+        source_database.execute(
+            "SELECT pg_logical_emit_message(true, 'penstock', 'forged'::text);"
+            "INSERT INTO t VALUES (1)"
+        )
+        while not (await anext(blocks)).parts:
+            pass
+        (notice,) = client.source.notices()
+        assert notice.startswith("1 logical messages")
+        assert client.source.notices() == ()
+    await client.source.detach()
