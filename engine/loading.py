@@ -149,9 +149,10 @@ class Loading:
             record, relation = records.get(table), self.roster.relations.get(table)
             if record is not None and relation is not None:
                 change = changed(record, relation)
-                if change is not None and await self._schema.relation(table) is not None:
+                there = None if change is None else await self._schema.relation(table)
+                if change is not None and there is not None:
                     async with owned(control, self._claimed.epoch) as transaction:
-                        self.note(await reshape(transaction, record, change))
+                        self.note(await reshape(transaction, record, change, there))
                         await transaction.commit()
                     self.known[table] = relation
                     found.append(table)

@@ -176,11 +176,8 @@ def _news(known: Relation, change: SchemaChanged) -> bool:
 
 def _is_made(known: Relation, after: Relation, there: Relation) -> bool:
     """Every column of the new version is there, and none that is gone from it."""
-    columns = {column.name: column.type.name for column in there.columns}
     gone = {column.name for column in known.columns} - {column.name for column in after.columns}
-    return not gone & columns.keys() and all(
-        columns.get(column.name) == column.type.name for column in after.columns
-    )
+    return not gone & {column.name for column in there.columns} and schema.holds(there, after)
 
 
 def _numbered(after: Relation, known: Relation) -> Relation:

@@ -6,6 +6,7 @@ Its rows are about to be replaced, so what existing rows get does not matter her
 from dataclasses import replace
 
 from engine.contracts import TargetTransaction
+from engine.errors import SchemaChangeError
 from engine.model import relation_text
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import Relation
@@ -24,9 +25,9 @@ def changed(record: TableRecord, relation: Relation) -> SchemaChanged | None:
 
 
 async def reshape(
-    transaction: TargetTransaction, record: TableRecord, change: SchemaChanged
+    transaction: TargetTransaction, record: TableRecord, change: SchemaChanged, there: Relation
 ) -> TableRecord:
-    """Change the target's table and the version in its record; returns the record.
+    """Change the target's table, `there`, and the version in its record; returns the record.
 
     Raises:
         SchemaChangeError: by hand only: a type that does not hold the old values.
@@ -34,12 +35,23 @@ async def reshape(
     """
     assert change.before is not None
     assert change.after is not None
-    steps = schema.steps(change.before, change)
+    steps = _steps(change.before, change, there)
     if steps:
         await transaction.evolve(replace(change, steps=steps))
     record = replace(record, relation=relation_text.dump(change.after))
     await transaction.save_table(record)
     return record
+
+
+def _steps(known: Relation, change: SchemaChanged, there: Relation) -> tuple[SchemaStep, ...]:
+    """What is to be done; nothing where somebody did by hand what cannot be followed."""
+    assert change.after is not None
+    try:
+        return schema.steps(known, change)
+    except SchemaChangeError:
+        if schema.holds(there, change.after):
+            return ()
+        raise
 
 
 def _same(known: Relation, relation: Relation) -> bool:

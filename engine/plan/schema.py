@@ -34,6 +34,12 @@ ASIDE: Final = "penstock_renaming_"
 """Names that columns have for a moment while they swap theirs."""
 
 
+def holds(there: Relation, after: Relation) -> bool:
+    """Whether a target's table has every column of this version, with the same type."""
+    columns = {column.name: column.type.name for column in there.columns}
+    return all(columns.get(column.name) == column.type.name for column in after.columns)
+
+
 def steps(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
     """The steps from the version last applied to the one that comes now.
 

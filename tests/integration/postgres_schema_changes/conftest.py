@@ -42,6 +42,7 @@ include = ["public.%"]
 [load]
 allow_nonempty = true
 [apply]
+mode = "{mode}"
 on_schema_change = "{on_schema_change}"
 """
 
@@ -59,18 +60,25 @@ class Pipe:
     folder: Path
     lines: list[Line] = field(default_factory=list[Line])
 
-    def config(self, *, capture: bool = True, on_schema_change: str = "apply") -> ReplicationConfig:
+    def config(
+        self,
+        *,
+        capture: bool = True,
+        on_schema_change: str = "apply",
+        mode: str = "table-parallel",
+    ) -> ReplicationConfig:
         text = CONFIG.format(
             source=self.source.dsn,
             target=self.target.dsn,
             capture=str(capture).lower(),
             on_schema_change=on_schema_change,
+            mode=mode,
         )
         return parse_replication(text, {}, file=self.folder / "changes.toml")
 
     @asynccontextmanager
-    async def running(self, **options: Any) -> AsyncIterator[None]:
-        """Run; ends with a drain. An error of the replication fails the test."""
+    async def running(self, **options: Any) -> AsyncIterator["asyncio.Task[Any]"]:
+        """Run, as the task that is given; ends with a drain. Its error fails the test."""
         stop = asyncio.Event()
         streaming = asyncio.Event()
 
@@ -95,7 +103,7 @@ class Pipe:
         )
         try:
             await _first(streaming.wait(), work)
-            yield
+            yield work
         finally:
             stop.set()
             await work

@@ -1,0 +1,91 @@
+"""Schema changes in `transactional` mode: followed inside their transactions, or the end."""
+
+import asyncio
+
+import pytest
+
+from engine import reloading
+from engine.errors import SchemaChangeError
+from tests.integration.postgres_schema_changes.conftest import Pipe
+from tests.integration.postgres_schema_changes.test_followed import FOLLOWED, USE
+
+MODE = "transactional"
+INTERLEAVED = ("several at once", "rename", "drop and add the same", "wider integer")
+
+
+@pytest.fixture(autouse=True)
+def other(pipe: Pipe) -> None:
+    """A second table, that the same transactions write."""
+    pipe.source.execute("CREATE TABLE o (id int PRIMARY KEY, n int)")
+
+
+@pytest.mark.parametrize("sql", [FOLLOWED[name] for name in INTERLEAVED], ids=INTERLEAVED)
+async def test_a_change_between_rows_of_two_tables_is_followed_in_its_transaction(
+    pipe: Pipe, sql: str
+) -> None:
+    async with pipe.running(mode=MODE):
+        for number in (500, 600):
+            change = sql if number == 500 else "SELECT 1"
+            await pipe.execute(
+                f"BEGIN; INSERT INTO o VALUES ({number}, 0); INSERT INTO t (id) VALUES ({number});"
+                f"{change}; UPDATE o SET n = 1 WHERE id = {number};"
+                f"INSERT INTO t (id) VALUES ({number + 1}); COMMIT"
+            )
+        await pipe.execute(USE)
+        await pipe.passed()
+        await pipe.equal()
+        await pipe.equal("o")
+    assert pipe.record()[0] == "streaming"
+    whole = "SELECT count(DISTINCT x) FROM (SELECT xmin::text FROM o WHERE id = {0} UNION ALL"
+    whole += " SELECT xmin::text FROM t WHERE id IN ({0}, {0} + 1)) r(x)"
+    for number in (500, 600):
+        assert pipe.target.execute(whole.format(number)) == [(1,)]
+
+
+REFUSED = {
+    "computed": ("ALTER TABLE t ADD d float8 DEFAULT random()", True, "computed default"),
+    "another type": ("ALTER TABLE t ALTER b TYPE text", True, "from integer to text"),
+    "made again": (
+        "DROP TABLE t; CREATE TABLE t (id int PRIMARY KEY, a int, b int, c varchar(5))",
+        True,
+        "another table has this name",
+    ),
+    "two readings": ("ALTER TABLE t DROP a, ADD a2 int", False, "renamed"),
+}
+
+
+@pytest.mark.parametrize(("sql", "capture", "word"), REFUSED.values(), ids=REFUSED.keys())
+async def test_a_change_that_cannot_be_followed_ends_the_replication_before_its_transaction(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, sql: str, capture: bool, word: str
+) -> None:
+    # What was asked for while nothing ran comes before the change that would end it again.
+    monkeypatch.setattr(reloading, "REQUEST_POLL_SECONDS", 5.0)
+    await pipe.execute("INSERT INTO o VALUES (1, 0)")
+
+    async def until_refused() -> None:
+        async with pipe.running(mode=MODE, capture=capture) as work:
+            await pipe.execute("UPDATE o SET n = 1")
+            await pipe.equal("o")
+            await pipe.execute(
+                f"BEGIN; UPDATE o SET n = 2; {sql}; INSERT INTO t (id) VALUES (9); COMMIT"
+            )
+            await pipe.execute("UPDATE o SET n = 3")
+            await asyncio.wait([work])
+
+    with pytest.raises(SchemaChangeError, match=word) as caught:
+        await until_refused()
+    assert "public.t" in caught.value.message
+    assert pipe.target.execute("SELECT n FROM o") == [(1,)]
+    with pytest.raises(SchemaChangeError, match=word):
+        async with pipe.running(mode=MODE, capture=capture) as work:
+            await asyncio.wait([work])
+    if "TYPE text" in sql:
+        pipe.target.execute("ALTER TABLE t ALTER b TYPE text")
+    pipe.target.execute("UPDATE penstock.table_state SET asked = asked + 1 WHERE table_name = 't'")
+    async with pipe.running(mode=MODE, capture=capture):
+        await pipe.equal()
+        await pipe.equal("o")
+        await pipe.execute("UPDATE t SET b = NULL; UPDATE o SET n = 4")
+        await pipe.equal()
+        await pipe.equal("o")
+    assert pipe.record()[0] == "streaming"
