@@ -186,7 +186,7 @@ class Loading:
         fresh = [d for d in definitions if d.table not in self.states]
         begun = [d for d in definitions if d.table in self.states]
         if self._config.load.prepare is Prepare.DO_NOTHING:
-            await self._refuse_nonempty(fresh)
+            await self._refuse_nonempty(control, fresh)
         await check_owner(control, self._claimed.epoch)
         if begun:
             await self._schema.ensure(begun, Prepare.DO_NOTHING.value)
@@ -201,7 +201,9 @@ class Loading:
         text = "" if relation is None else relation_text.dump(relation)
         return TableRecord(table, TableState.PENDING, relation=text)
 
-    async def _refuse_nonempty(self, definitions: Sequence[TableDefinition]) -> None:
+    async def _refuse_nonempty(
+        self, control: TargetSession, definitions: Sequence[TableDefinition]
+    ) -> None:
         if self._config.load.allow_nonempty:
             return
         full = [
@@ -211,6 +213,7 @@ class Loading:
             and not await self._schema.empty(d.table)
         ]
         if full:
+            await check_owner(control, self._claimed.epoch)  # they may be a successor's
             raise SchemaMismatchError(
                 f"the target has rows in {', '.join(full)}; loading would mix or repeat them",
                 hint='empty them, or set [load] prepare = "truncate" or allow_nonempty = true',

@@ -16,5 +16,7 @@ REGRESSIONS: Final = (
     # What waited for a stopped table was given up at every restart of the stream.
     ("refuse", Spell(4, storm=True)),
     ("refuse", Spell(8, storm=True)),
+    # An older owner that had stood still blamed the target for its successor's rows.
+    ("zombie", Spell.of(1266)),
 )
 """Scenario and weather."""
