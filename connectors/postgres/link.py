@@ -213,11 +213,22 @@ class Link:
                 self._prepared.add(name)
             elif error is None:
                 results.append(result)
-        await self._result()
+        at_end = await self._synced(len(calls) - 1)
+        error = error or at_end
         pgconn.exit_pipeline_mode()
         if error is not None:
             raise error
         return results
+
+    async def _synced(self, index: int) -> Exception | None:
+        """The pipeline's end. What its commit met is told as of its last call."""
+        error: Exception | None = None
+        while (result := await self._result()) is None or (
+            result.status != pq.ExecStatus.PIPELINE_SYNC
+        ):
+            if result is not None and result.status == pq.ExecStatus.FATAL_ERROR:
+                error = _server_error(result, index)
+        return error
 
     def _queue(self, calls: Sequence[Call]) -> list[tuple[bytes, int]]:
         """Queue the calls; tell for each result to come which statement it prepares (or none) and

@@ -19,7 +19,7 @@ from connectors.postgres import control_sql, dialect, evolution, target_errors
 from connectors.postgres.control import ControlRows
 from connectors.postgres.copy_rows import compile_encoder, encode
 from connectors.postgres.link import LinkLostError, ServerError
-from connectors.postgres.outbox import CALLS_MAX, Message, Outbox, Script, inlined
+from connectors.postgres.outbox import CALLS_MAX, Message, Outbox, Pipeline, Script, inlined
 from connectors.postgres.plan import TablePlan
 from connectors.postgres.prepared import Call
 from connectors.postgres.rows import Calls, Copy, Step
@@ -224,10 +224,13 @@ class PostgresTransaction(ControlRows):
             return
         if self._shapes:
             self._add(control_sql.same_shape(tuple(self._shapes.items())), "")
-        self._end()
-        (*_, last) = await self._flush()
+        lone = self._lone()
+        if not lone:
+            self._add(control_sql.COMMIT)
+        self._outbox.ends = True
+        results = await self._flush(begin=not lone)
         self._ended = True
-        if last.command_status != b"COMMIT":
+        if not lone and results[-1].command_status != b"COMMIT":
             raise TargetError("the target answered COMMIT by rolling back")
         self._session.committed()
 
@@ -248,10 +251,16 @@ class PostgresTransaction(ControlRows):
             Fence(f.lane, f.epoch, f.seq, positions.get(f.lane, f.position)) for f in self._fences
         )
 
-    def _end(self) -> None:
-        """Put COMMIT behind everything, in the last message."""
-        self._add(control_sql.COMMIT)
-        self._outbox.ends = True
+    def _lone(self) -> bool:
+        """Whether everything goes in one pipeline. That is a transaction by itself, which commits
+        at its end or, after any error, not at all; BEGIN and COMMIT would be two of its five
+        statements. (PostgreSQL manual, Message Flow, "Pipelining".) Deferring constraints needs an
+        explicit one."""
+        messages = self._outbox.messages
+        if self._begun or self._deferred or len(messages) > 1:
+            return False
+        first = messages[0] if messages else Pipeline()
+        return isinstance(first, Pipeline) and len(first.calls) + len(self._fences) <= CALLS_MAX
 
     @property
     def _replication(self) -> str:
@@ -272,27 +281,27 @@ class PostgresTransaction(ControlRows):
         (*_, last) = await self._flush()
         return last
 
-    async def _flush(self) -> list[PGresult]:
+    async def _flush(self, *, begin: bool = True) -> list[PGresult]:
         """Send what is held back. The results of the last message."""
         if self._ended:
             raise TargetError("the transaction has ended")
         if not self._begun:
             self._begun = True
-            self._open()
+            self._open(begin=begin)
         results: list[PGresult] = []
         ends = self._outbox.ends
         for message, is_last in self._outbox.take():
             results = await self._send(message, commits=ends and is_last)
         return results
 
-    def _open(self) -> None:
+    def _open(self, *, begin: bool) -> None:
         """Put BEGIN and the fences before everything, in the first message."""
-        calls = [control_sql.BEGIN]
+        calls = [control_sql.BEGIN] if begin else []
         marked = self._session.marked
         for number, fence in enumerate(self._fences):
             first = marked and number == 0
             calls.append(control_sql.advance(self._replication, fence, marked=first))
-        subjects = ["", *(fence.lane for fence in self._fences)]
+        subjects = [""] * begin + [fence.lane for fence in self._fences]
         self._outbox.prepend(calls, subjects)
 
     async def _send(self, message: Message, *, commits: bool) -> list[PGresult]:

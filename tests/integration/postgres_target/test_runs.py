@@ -281,6 +281,31 @@ async def test_deferrable_constraints_are_checked_at_commit(rig: Rig, count: int
     assert not rig.session.broken
 
 
+@pytest.mark.parametrize("count", SIZES)
+async def test_what_only_the_commit_refuses_is_told_and_nothing_is_durable(
+    rig: Rig, count: int
+) -> None:
+    """A trigger put off to the commit, of which no constraint tells beforehand."""
+    rig.execute(
+        "CREATE TABLE t (id int PRIMARY KEY); CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN RAISE check_violation; END $$; CREATE CONSTRAINT TRIGGER late AFTER INSERT"
+        f" ON t DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (new.id > {count})"
+        " EXECUTE FUNCTION no()"
+    )
+    relation = await rig.relation()
+    good = rig.wire(f"SELECT g FROM generate_series(1, {count}) g")
+    bad = rig.wire(f"SELECT g FROM generate_series({count + 1}, {count * 2}) g")
+    await rig.apply(Run(INSERT, relation, good, net=True))
+    with pytest.raises(RowRejectedError) as caught:
+        await rig.apply(Run(INSERT, relation, bad, net=True))
+    assert caught.value.sqlstate == "23514"
+    assert rig.lane().seq == 1
+    assert len(rig.rows()) == count
+    assert not rig.session.broken
+    await rig.apply(Run(DELETE, relation, good, net=True))
+    assert rig.rows() == []
+
+
 @pytest.mark.usefixtures("deferred")
 async def test_inside_a_savepoint_a_refusal_belongs_to_its_rows(rig: Rig) -> None:
     child = await rig.relation()
