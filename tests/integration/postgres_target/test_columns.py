@@ -134,6 +134,11 @@ async def test_equal_types_pass_through(
 ) -> None:
     name = qualified or sent
     found = await relation(rig, name, name)
+    if name in ("s.mood[]", "s.pair") and int(rig.database.cluster.major) < 14:
+        # These carry OIDs of the source, which the older server compares with its own.
+        with pytest.raises(SchemaMismatchError, match="before 14 does not take in binary form"):
+            await rig.apply(Run(INSERT, found, wire(rig, 1, name, value)))
+        return
     await all_kinds(rig, found, wire(rig, count, name, value))
     assert rig.rows("SELECT v::text FROM t ORDER BY id") == rig.rows("SELECT ("
         f"({value})::{name})::text FROM generate_series(2, {count}) g")  # fmt: skip
