@@ -32,6 +32,7 @@ from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import FRONTIER, LaneRow
 from engine.outcome import Outcome
+from engine.retention import Retention, SlotGivenUpError
 from engine.roster import Roster, build, tell_exceptions
 from engine.stopping import unless_stopped
 from engine.streaming import Streaming
@@ -173,20 +174,30 @@ class Flow:
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, sessions, roster
         )
-        if not await unless_stopped(
-            loading.run(
-                control,
-                start[0] if start else None,
-                self._again,
-                from_beginning=self._reader_made,
-            ),
-            self._around.stop,
-        ):
+        if not await self._load(loading, control, start[0] if start else None):
             return Outcome("stopped")
         if start is None:
             self._around.state("stopped")
             return Outcome("loaded")
         return await self._stream(claimed, control, seqs, sessions, loading, start)
+
+    async def _load(self, loading: Loading, control: TargetSession, start: Position | None) -> bool:
+        """Load what is to be loaded, and watch the log that is kept meanwhile. False: stopped."""
+        work = loading.run(control, start, self._again, from_beginning=self._reader_made)
+        if start is None:
+            return await unless_stopped(work, self._around.stop)
+        retention = Retention(self._config.source, self._around.log)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watching = tasks.create_task(
+                    retention.watch(self._source, self._around.metrics), name="retained"
+                )
+                done = await unless_stopped(work, self._around.stop)
+                watching.cancel()
+        except* SlotGivenUpError:
+            await self._source.detach()
+            raise
+        return done
 
     async def _stream(
         self,

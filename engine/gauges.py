@@ -13,13 +13,10 @@ from engine.lane_table import LaneTable
 from engine.model.change import Block
 from engine.model.position import LogPosition
 from engine.queue.bounded import Budget
+from engine.retention import SOURCE_SECONDS
 from engine.surroundings import Surroundings
 
 GAUGES_SECONDS: Final = 1.0
-
-SOURCE_SECONDS: Final = 10.0
-"""Time between two looks at the source's head and the log it keeps for us: two cheap queries, and a
-disk that fills at 1 GB/s grows by no more than 10 GB between them."""
 
 
 class Gauges:

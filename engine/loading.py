@@ -249,7 +249,8 @@ class Loading:
             return
         if again:
             await self._loosen([relation.table for relation in relations], control)
-        count = self._config.load.parallel_tables
+        load = self._config.load
+        count = min(load.parallel_tables, max(load.loaders_per_table, len(relations)))
         async with AsyncExitStack() as stack:
             lanes = await self._loader_lanes(control, count)
             sessions = await stack.enter_async_context(self._sessions.open(count))
@@ -287,6 +288,7 @@ class Loading:
             self._around.random,
             self,
             self._config.load.rows_per_chunk,
+            self._config.load.loaders_per_table,
             self._seqs.add,
         )
 

@@ -1,8 +1,17 @@
 """The log that a source keeps for us: measured, alarmed, bounded by a declared policy."""
 
+import asyncio
+from typing import Final, NoReturn
+
 from engine.config.endpoint import SourceConfig, WalRetainedPolicy
-from engine.errors import PositionLostError
+from engine.contracts import Source
+from engine.errors import PositionLostError, SourceConnectionError
 from engine.observe.log import Log
+from engine.observe.metrics import Metrics
+
+SOURCE_SECONDS: Final = 10.0
+"""Time between two looks at the source's head and the log it keeps for us: two cheap queries, and a
+disk that fills at 1 GB/s grows by no more than 10 GB between them."""
 
 
 class SlotGivenUpError(PositionLostError):
@@ -35,3 +44,17 @@ class Retention:
                 hint="mend what held the target up, then load again: `penstock cleanup FILE`, "
                 "`penstock run FILE`",
             )
+
+    async def watch(self, source: Source, metrics: Metrics) -> NoReturn:
+        """Measure and judge every ten seconds, until cancelled, while nothing streams. Raises
+        SlotGivenUpError, and what the source raises but for a broken connection: who else asks it
+        meets that too."""
+        while True:
+            try:
+                retained = await source.retained_bytes()
+            except SourceConnectionError:
+                retained = None
+            metrics.lag(None, None, None, retained)
+            if retained is not None:
+                self.judge(retained)
+            await asyncio.sleep(SOURCE_SECONDS)

@@ -26,7 +26,8 @@ VERSION: Final = 3
 
 FUNCTION: Final = "penstock_capture_ddl"
 
-TOKEN_TABLE: Final = "ddl_token"
+TOKEN: Final = "ddl_token"
+_VALUE: Final = "pg_catalog.lpad(pg_catalog.to_hex(t.last_value), 15, '0')"
 
 DEFAULT_SCHEMA: Final = "penstock"
 
@@ -64,18 +65,19 @@ def install(schema: str, *, make_schema: bool) -> list[str]:
     replications still know it.
     """
     function = f"{identifier(schema)}.{FUNCTION}"
-    table = f"{identifier(schema)}.{TOKEN_TABLE}"
+    token = f"{identifier(schema)}.{TOKEN}"
     made = [
         f"CREATE SCHEMA {identifier(schema)}",
         f"COMMENT ON SCHEMA {identifier(schema)} IS {literal(SCHEMA_NOTE)}",
     ]
     return [
         *made * make_schema,
-        _TOKEN.replace("@name", literal(table)).replace("@table", table),
+        _TOKEN.replace("@name", literal(token)).replace("@token", token),
         *_dropped(function),
         _FUNCTION.replace("@function", function)
         .replace("@schema", literal(schema))
-        .replace("@table", table),
+        .replace("@token", token)
+        .replace("@value", _VALUE),
         f"COMMENT ON FUNCTION {function}() IS {literal(NOTE)}",
         *[text for name in TRIGGERS for text in _trigger(name, function)],
     ]
@@ -96,7 +98,7 @@ def remove(schema: str) -> list[str]:
     """Statements that drop the triggers, their function and its token."""
     return [
         *_dropped(f"{identifier(schema)}.{FUNCTION}"),
-        f"DROP TABLE IF EXISTS {identifier(schema)}.{TOKEN_TABLE}",
+        f"DROP SEQUENCE IF EXISTS {identifier(schema)}.{TOKEN}",
     ]
 
 
@@ -109,13 +111,13 @@ def _dropped(function: str) -> list[str]:
 
 def token_query(schema: str) -> str:
     """Reads the token; refused to a role that may not."""
-    return f"SELECT token::text FROM {identifier(schema)}.{TOKEN_TABLE}"
+    return f"SELECT {_VALUE} FROM {identifier(schema)}.{TOKEN} AS t"
 
 
 def grants(schema: str, role: str) -> str:
     """What lets a role read the token."""
     name, to = identifier(schema), identifier(role)
-    return f"GRANT USAGE ON SCHEMA {name} TO {to}; GRANT SELECT ON {name}.{TOKEN_TABLE} TO {to}"
+    return f"GRANT USAGE ON SCHEMA {name} TO {to}; GRANT SELECT ON SEQUENCE {name}.{TOKEN} TO {to}"
 
 
 def script(schema: str = DEFAULT_SCHEMA) -> str:
@@ -172,31 +174,41 @@ SELECT EXISTS (SELECT FROM pg_catalog.pg_namespace n
 _TOKEN: Final = r"""
 DO $penstock$
 DECLARE
+  there "char";
+  trusted boolean;
   one record;
 BEGIN
-  IF EXISTS (
-    SELECT FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
-    WHERE c.oid = pg_catalog.to_regclass(@name) AND c.relkind = 'r'
-      AND (r.rolsuper OR r.rolname = current_user))
-  THEN
+  SELECT c.relkind, r.rolsuper OR r.rolname = current_user INTO there, trusted
+    FROM pg_catalog.pg_class c JOIN pg_catalog.pg_roles r ON r.oid = c.relowner
+    WHERE c.oid = pg_catalog.to_regclass(@name);
+  IF there = 'S' AND trusted THEN
     RETURN;
   END IF;
-  DROP TABLE IF EXISTS @table;
-  CREATE TABLE @table (token uuid NOT NULL);
+  IF there IS NOT NULL THEN
+    EXECUTE pg_catalog.format('DROP %s @token', CASE there WHEN 'S' THEN 'SEQUENCE'
+      WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'f' THEN 'FOREIGN TABLE'
+      ELSE 'TABLE' END);
+  END IF;
+  CREATE SEQUENCE @token;
   -- Default privileges may have let somebody in.
   FOR one IN
     SELECT DISTINCT a.grantee FROM pg_catalog.pg_class c
     CROSS JOIN LATERAL pg_catalog.aclexplode(c.relacl) a
     WHERE c.oid = pg_catalog.to_regclass(@name) AND a.grantee <> c.relowner
   LOOP
-    EXECUTE pg_catalog.format('REVOKE ALL ON @table FROM %s',
+    EXECUTE pg_catalog.format('REVOKE ALL ON SEQUENCE @token FROM %s',
       CASE one.grantee WHEN 0 THEN 'PUBLIC'
         ELSE one.grantee::pg_catalog.regrole::text END);
   END LOOP;
-  INSERT INTO @table VALUES (pg_catalog.gen_random_uuid());
+  PERFORM pg_catalog.setval(@name, CAST(pg_catalog.concat('x',
+    pg_catalog.left(pg_catalog.replace(pg_catalog.gen_random_uuid()::text, '-', ''), 12),
+    pg_catalog.left(pg_catalog.gen_random_uuid()::text, 3)) AS bit(60))::int8);
 END
 $penstock$
 """
+"""Who made it may be trusted, then it stays. A sequence and no table: a publication FOR ALL TABLES
+of the user's would send the table to subscribers that do not have it. Its value can be read by
+those only who may; 60 bits of it are random."""
 
 _FUNCTION: Final = (
     r"""
@@ -214,7 +226,7 @@ DECLARE
   token text;
   told boolean := false;
 BEGIN
-  SELECT t.token::text INTO STRICT token FROM @table t;
+  SELECT @value INTO STRICT token FROM @token t;
 
   IF tg_event = 'table_rewrite' THEN
     GET DIAGNOSTICS stack = PG_CONTEXT;

@@ -77,6 +77,7 @@ class ChunkCopy:
     random: Random
     progress: Progress
     rows_per_chunk: int
+    loaders_per_table: int
     committed: Callable[[int], None]
 
     async def load(
@@ -102,7 +103,7 @@ class ChunkCopy:
                 waiting += chunks
                 if not chunks:
                     await self._loaded(relation.table, loaders[0])
-            queue = ChunkQueue(waiting)
+            queue = ChunkQueue(waiting, self.loaders_per_table)
             async with asyncio.TaskGroup() as tasks:
                 for number, loader in enumerate(loaders):
                     tasks.create_task(

@@ -14,16 +14,18 @@ from engine.model.relation import TableName
 
 
 class ChunkQueue:
-    """Chunks that wait, and how many loaders are at each table."""
+    """Chunks that wait, and how many loaders are at each table: at most `loaders_max`."""
 
-    def __init__(self, chunks: Iterable[Chunk]) -> None:
+    def __init__(self, chunks: Iterable[Chunk], loaders_max: int) -> None:
+        self._loaders_max = loaders_max
         self._waiting: dict[TableName, deque[Chunk]] = {}
         for chunk in chunks:
             self._waiting.setdefault(chunk.relation.table, deque()).append(chunk)
         self._loaders: Counter[TableName] = Counter()
 
     def take(self, last: TableName | None) -> Chunk | None:
-        """The next chunk for a loader that came from this table; None when none is left."""
+        """The next chunk for a loader that came from this table; None when none is left that
+        needs it."""
         if last is not None and last not in self._waiting:
             self._loaders[last] -= 1
             last = None
@@ -41,8 +43,9 @@ class ChunkQueue:
     def _least_served(self) -> TableName | None:
         """Of the tables that fewest loaders are at, the one with most chunks left: the long ones
         begin early."""
+        open_tables = [t for t in self._waiting if self._loaders[t] < self._loaders_max]
         return min(
-            self._waiting,
+            open_tables,
             key=lambda table: (self._loaders[table], -len(self._waiting[table])),
             default=None,
         )

@@ -137,15 +137,25 @@ async def test_nobody_else_can_read_the_token_whatever_the_default_privileges(
 ) -> None:
     source_database.cluster.execute("DROP ROLE IF EXISTS curious; CREATE ROLE curious LOGIN")
     source_database.execute(
-        "ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC, curious;"
+        "ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO PUBLIC, curious;"
         "ALTER DEFAULT PRIVILEGES GRANT USAGE ON SCHEMAS TO PUBLIC"
     )
     source_database.execute(script())
     dsn = source_database.cluster.dsn(source_database.name, user="curious")
     with psycopg.connect(dsn) as curious, pytest.raises(psycopg.errors.InsufficientPrivilege):
-        curious.execute("SELECT token FROM penstock.ddl_token")
+        curious.execute("SELECT last_value FROM penstock.ddl_token")
     source_database.execute("DROP OWNED BY curious")
     source_database.cluster.execute("DROP ROLE curious")
+
+
+async def test_a_publication_for_all_tables_gets_nothing_of_ours(
+    source_database: Database,
+) -> None:
+    """Its subscribers would stop at a table that they do not have."""
+    source_database.execute("CREATE PUBLICATION everything FOR ALL TABLES")
+    async with capture_of(source_database) as capture:
+        assert await capture.ensure()
+        assert source_database.execute("SELECT tablename FROM pg_publication_tables") == []
 
 
 async def test_another_replication_with_a_publication_of_the_users_keeps_them(
@@ -171,7 +181,7 @@ async def test_version_13_is_told_that_there_is_no_way(source_database: Database
 async def test_their_own_failure_never_fails_the_application(source_database: Database) -> None:
     """Without the token they cannot do anything."""
     source_database.execute(script())
-    source_database.execute("DROP TABLE penstock.ddl_token")
+    source_database.execute("DROP SEQUENCE penstock.ddl_token")
     source_database.cluster.execute("DROP ROLE IF EXISTS barred; CREATE ROLE barred LOGIN")
     source_database.execute("CREATE SCHEMA barred AUTHORIZATION barred")
     dsn = source_database.cluster.dsn(source_database.name, user="barred")

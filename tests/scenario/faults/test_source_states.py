@@ -209,3 +209,44 @@ def test_a_slot_given_up_by_the_server_during_the_load_is_told(
     finally:
         source.cluster.configure(max_slot_wal_keep_size="-1")
         source.cluster.reload()
+
+
+GIVE_UP = {
+    "wal_retained_warn": "16MiB",
+    "wal_retained_max": "32MiB",
+    "wal_retained_policy": "give-up-slot",
+}
+"""More log than a test makes by itself, and little enough to make."""
+
+
+def write_log(source: Database) -> None:
+    source.execute(
+        "SELECT count(pg_logical_emit_message(false, 'filler', repeat('x', 1 << 20)))"
+        " FROM generate_series(1, 40)"
+    )
+
+
+def assert_slot_given_up(replication: Watched, last: str) -> None:
+    assert "wal_retained_max" in last
+    assert "penstock cleanup" in last
+    assert replication.source.execute("SELECT slot_name FROM pg_replication_slots") == []
+
+
+@pytest.mark.parametrize("phase", ["load", "stream"])
+def test_a_declared_limit_of_retained_log_holds_while_a_table_is_stuck(
+    source: Database, target: Database, replicate: Replicate, phase: str
+) -> None:
+    source.execute(TABLE)
+    target.execute("CREATE TABLE item (id int PRIMARY KEY, note text)")
+    replication = replicate(source=GIVE_UP)
+    if phase == "stream":
+        replication.catch_up()
+        source.execute(f"INSERT INTO item VALUES (11, '{ROW}')")
+    with psycopg.connect(target.dsn) as user:
+        user.execute("LOCK item IN EXCLUSIVE MODE")
+        with replication.run() as run:
+            run.state("loading" if phase == "load" else "streaming")
+            write_log(source)
+            assert run.wait() == 3, run.story()
+    assert_last_line_tells(run)
+    assert_slot_given_up(replication, run.ending)

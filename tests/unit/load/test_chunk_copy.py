@@ -92,7 +92,14 @@ class Bench:
 
     async def load(self, loaders: Loaders, *, again: bool = False) -> None:
         copy = ChunkCopy(
-            self.source, self.target, Clock(), Random(), self, self.rows_per_chunk, self._committed
+            self.source,
+            self.target,
+            Clock(),
+            Random(),
+            self,
+            self.rows_per_chunk,
+            len(loaders),
+            self._committed,
         )
         stored = {self.name: self.chunks()}
         await copy.load([self.made.relation], stored, loaders, again=again)

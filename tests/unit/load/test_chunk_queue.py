@@ -24,7 +24,7 @@ def taken(chunk: Chunk | None) -> tuple[str, int] | None:
 
 
 def test_a_loader_goes_on_with_its_table_in_order() -> None:
-    queue = ChunkQueue(chunks({"a": 3, "b": 2}))
+    queue = ChunkQueue(chunks({"a": 3, "b": 2}), 2)
     one, two = queue.take(None), queue.take(None)
     assert (taken(one), taken(two)) == (("a", 0), ("b", 0))
     assert one is not None
@@ -32,11 +32,17 @@ def test_a_loader_goes_on_with_its_table_in_order() -> None:
 
 
 def test_a_loader_without_a_table_goes_where_fewest_are_and_most_is_left() -> None:
-    queue = ChunkQueue(chunks({"small": 1, "large": 4, "middle": 2}))
+    queue = ChunkQueue(chunks({"small": 1, "large": 4, "middle": 2}), 2)
     first = [taken(queue.take(None)) for _ in range(3)]
     assert first == [("large", 0), ("middle", 0), ("small", 0)]
     assert taken(queue.take(None)) == ("large", 1)
     assert taken(queue.take(TableName("s", "small"))) == ("middle", 1)
+
+
+def test_no_more_loaders_than_allowed_come_to_one_table() -> None:
+    queue = ChunkQueue(chunks({"a": 9}), 2)
+    assert [taken(queue.take(None)) for _ in range(3)] == [("a", 0), ("a", 1), None]
+    assert taken(queue.take(TableName("s", "a"))) == ("a", 2)
 
 
 @given(
@@ -44,7 +50,7 @@ def test_a_loader_without_a_table_goes_where_fewest_are_and_most_is_left() -> No
     st.lists(st.integers(0, 2), min_size=40, max_size=40),
 )
 def test_every_chunk_is_taken_once(counts: Mapping[str, int], loaders: list[int]) -> None:
-    queue = ChunkQueue(chunks(counts))
+    queue = ChunkQueue(chunks(counts), 3)
     at: list[TableName | None] = [None, None, None]
     found: list[tuple[str, int]] = []
     for loader in loaders:
