@@ -151,6 +151,8 @@ class MemorySource:
         await self.publish(streamed, insert_only)
         created = slot is None
         if slot is None:
+            if self._slot_name in self._database.slots:
+                raise SourceConnectionError(f"slot {self._slot_name} was made meanwhile")
             slot = self._create_slot()
         elif slot.lost:
             raise PositionLostError(f"slot {self._slot_name} is lost")

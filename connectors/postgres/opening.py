@@ -22,9 +22,16 @@ from connectors.postgres.sql import Sql
 from connectors.postgres.stream import CHECK_SECONDS, LogStream
 from engine.config.endpoint import Origin
 from engine.contracts import Clock
-from engine.errors import PositionLostError, SlotBusyError
+from engine.errors import (
+    PositionLostError,
+    SlotBusyError,
+    SourceConnectionError,
+    SourceError,
+)
 from engine.model.change import SchemaStep
 from engine.model.relation import Relation
+
+DUPLICATE_OBJECT: Final = "42710"
 
 SENDER_TIMEOUT_SHARE: Final = 3
 """Status updates in one `wal_sender_timeout`."""
@@ -77,11 +84,23 @@ class StreamOpener:
         connection = await self._replication()
         try:
             doing = f"making replication slot {config.slot} on the source"
-            (row,) = await connection.query(doing, command)
+            (row,) = await self._made(connection, doing, command)
             await hold(row["snapshot_name"] or "")
         finally:
             await connection.close()
         return parse_lsn(row["consistent_point"] or "")
+
+    async def _made(
+        self, connection: ReplicationConnection, doing: str, command: str
+    ) -> list[dict[str, str | None]]:
+        """Run the command. A slot that was not there a moment ago was made by another process of
+        this replication: who lost the claim to it learns so by claiming again."""
+        try:
+            return await connection.query(doing, command)
+        except SourceError as error:
+            if error.context.get("sqlstate") == DUPLICATE_OBJECT:
+                raise SourceConnectionError(f"{doing}: it was made meanwhile") from error
+            raise
 
     async def slot(self, server: Server, after: int) -> Slot:
         """The slot, checked: it is ours, free, and reaches back to `after`.

@@ -192,9 +192,12 @@ def _overhead(parts: list[Part]) -> int:
     count = columns = skip = 0
     for part in parts:
         events = part.events
+        count += len(events)
+        if skip >= len(events):
+            skip -= len(events)
+            continue
         for event in events[skip::_SAMPLE]:
             if isinstance(event, Change):
                 columns += len(event.relation.columns) * _SAMPLE
         skip = (skip - len(events)) % _SAMPLE
-        count += len(events)
     return count * _EVENT_BYTES + columns * _VALUE_BYTES

@@ -61,6 +61,20 @@ async def test_a_second_reader_is_told_who_holds_the_slot(
     assert [row.new for row in await other.rows()] == [(b"0",), (b"2",)]
 
 
+async def test_of_two_that_make_the_slot_at_once_the_slower_tries_again(
+    source_database: Database, connect: Connect
+) -> None:
+    """One of them lost the claim to the other while it stood still, and learns so by claiming."""
+    source_database.execute("CREATE TABLE t (id text PRIMARY KEY)")
+    clients = [await connect(source_database) for _ in range(4)]
+    ends = await asyncio.gather(
+        *[client.source.attach([name("t")], []) for client in clients], return_exceptions=True
+    )
+    made = [end for end in ends if not isinstance(end, BaseException)]
+    assert [attached.created for attached in made].count(True) == 1
+    assert {type(end) for end in ends if isinstance(end, BaseException)} <= {SourceConnectionError}
+
+
 async def test_a_closed_stream_leaves_the_slot_free_and_told(
     source_database: Database, connect: Connect
 ) -> None:
