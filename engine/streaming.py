@@ -43,6 +43,10 @@ CAUGHT_UP: Final = "caught-up"
 DRAIN_SECONDS: Final = 10.0
 """Most time a stop waits for what is in flight; what is left is replayed by the next start."""
 
+BEHIND_SECONDS: Final = 1.0
+"""Age of what the source sends from which throughput counts and a hundredth of a second does not.
+"""
+
 GOAL_POLL_SECONDS: Final = 0.05
 
 MOMENT_SECONDS: Final = 60.0
@@ -86,6 +90,7 @@ class Streaming:
         self._epoch = epoch
         self._start = start
         self._began = around.clock.monotonic()
+        self._age = 0.0
         self._budget = Budget(config.budget.queue_bytes_max)
         self._queue = BoundedQueue(self._budget)
         self._reloads: Reloading | None = None
@@ -181,6 +186,7 @@ class Streaming:
     async def _route(self, gauges: Gauges) -> None:
         while (block := await self._queue.get()) is not None:
             size = block.size
+            self._age = block.age
             gauges.received(block, self._router.route(block), size)
 
     def _evolution(self) -> Evolution:
@@ -226,6 +232,7 @@ class Streaming:
             applied=self._applied,
             committed=self._seqs.add,
             mended=self._mended,
+            behind=lambda: self._age > BEHIND_SECONDS,
         )
 
     def _overflow(self) -> Overflow:

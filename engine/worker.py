@@ -68,7 +68,7 @@ CLOSE_SECONDS: Final = 3.0
 PULSE_SECONDS: Final = 0.5
 """Time between two looks at the loop's lag and the parent; every second one reports metrics."""
 
-COLLECTOR_THRESHOLDS: Final = (100_000, 20, 100)
+COLLECTOR_THRESHOLDS: Final = (500_000, 20, 100)
 """Objects that outlive their making before the collector looks (700, 10, 10 by default). Rows are
 made by the hundred thousand and never in cycles: looking through them took a third of our time."""
 

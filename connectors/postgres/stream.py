@@ -173,7 +173,12 @@ class LogStream:
         if not parts and idle is None and self._begun:
             return None
         self._begun = True
-        return Block(parts, drained.bytes + _overhead(parts), idle, received_at)
+        size = drained.bytes + _overhead(parts)
+        return Block(parts, size, idle, received_at, self._age(drained))
+
+    def _age(self, drained: Drained) -> float:
+        sent, committed = drained.sent_at_us, self._decoder.committed_at_us
+        return max(0.0, (sent - committed) / 1e6) if sent and committed else 0.0
 
     def _idle(self, parts: list[Part], drained: Drained) -> LogPosition | None:
         """What has been sent beyond the last transaction, while none is open."""

@@ -34,6 +34,14 @@ AFTER_COMMIT: Final = register("apply.after-commit", "a batch is durable, the fr
 WAITING: Final = "changes that waited are being applied"
 """`TableRecord.reason` of a table that is being mended."""
 
+PACE_SECONDS: Final = 0.01
+"""Wait after a small batch while the stream is far behind: each batch costs us and the target a
+round trip and a commit, and the next is larger for it. Measured with four tables of which one is
+large: a tenth fewer of our CPU seconds. Never while the stream keeps up."""
+
+SMALL_SHARE: Final = 8
+"""A batch of less than this part of the rows it might have is small."""
+
 BUSY: Final = Policy(delay_seconds_max=1.0, attempts_max=100)
 """Deadlocks and lock timeouts are over soon; a hundred in a row are something else."""
 
@@ -100,6 +108,8 @@ class ApplyStation:
     """Told the number of checkpoints that a durable transaction moved."""
     mended: Callable[[Lane], None]
     """A stopped lane is back in the stream."""
+    behind: Callable[[], bool] = lambda: False
+    """Whether the stream is far behind the source."""
 
 
 async def run_applier(station: ApplyStation, session: TargetSession) -> None:
@@ -124,8 +134,10 @@ async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> N
         return
     if whole and not batch.ends_transaction:
         await _stream_transaction(station, session, lane, batch)
-    else:
-        await _apply_batch(station, session, lane, batch)
+        return
+    await _apply_batch(station, session, lane, batch)
+    if batch.rows * SMALL_SHARE < limits.rows_max and station.behind():
+        await asyncio.sleep(PACE_SECONDS)
 
 
 async def _apply_batch(

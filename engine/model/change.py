@@ -135,10 +135,13 @@ class Block:
 
     `idle`: the source says that everything up to this position has been sent and no transaction is
     open; it may be acknowledged once all that came before is durable.
-    `received_at` is the monotonic clock's time when it was read.
+    `received_at` is the monotonic clock's time when it was read. `age` is how long ago its last
+    transaction had been committed when the source sent it, in seconds and by the source's own
+    clock; 0 when that is not known.
     """
 
     parts: list[Part]
     size: int
     idle: Position | None = None
     received_at: float = 0.0
+    age: float = 0.0

@@ -126,6 +126,28 @@ async def test_a_transaction_whose_end_has_not_come_is_not_durable() -> None:
     assert bench.done == []
 
 
+@pytest.mark.parametrize(("far_behind", "commits"), [(True, 2), (False, 3)])
+async def test_far_behind_a_small_batch_is_followed_by_a_larger_one(
+    far_behind: bool, commits: int
+) -> None:
+    bench = Bench([accounts()])
+    waiting = [segment(n, insert(A, b"%d" % n, b"x")) for n in (2, 3)]
+
+    def behind() -> bool:
+        """Asked after a small batch, whose successors come just then, one after the other."""
+        if waiting:
+            bench.lane.offer(waiting.pop(0))
+        if waiting:
+            asyncio.get_running_loop().call_soon(bench.lane.offer, waiting.pop(0))
+        return far_behind
+
+    async with bench.session() as session:
+        bench.station.behind = behind
+        await apply(bench, session, segment(1, insert(A, b"1", b"x")))
+    assert len(bench.rows(ACCOUNTS)) == 3
+    assert bench.commits == commits
+
+
 # --- stopped and mended ---------------------------------------------------------------------------
 
 
