@@ -52,6 +52,14 @@ class Capture:
     """The role may drop them."""
 
 
+ONE_AT_A_TIME: Final = "SELECT pg_catalog.pg_advisory_xact_lock(5783248192534577239)"
+"""Replications that start together make the same triggers."""
+
+MADE_MEANWHILE: Final = frozenset({"23505", "42710", "42P06", "42P07"})
+"""What it is when another was first: a unique violation, or an object, schema or relation that is
+there already. It has committed then, as it held the lock."""
+
+
 class DdlCapture:
     """`schema`: where the function is made. `publications` and `slot`: those of this
     replication."""
@@ -103,11 +111,13 @@ class DdlCapture:
         role = (await self._sql.fetch("looking at the role", ROLE, schema))[0]
         statements = install(schema, make_schema=not role["schema"])
         try:
-            await self._sql.execute("making event triggers", *statements)
+            await self._sql.execute("making event triggers", ONE_AT_A_TIME, *statements)
         except SourceError as error:
-            if error.context.get("sqlstate") != INSUFFICIENT_PRIVILEGE:
+            state = error.context.get("sqlstate")
+            if state == INSUFFICIENT_PRIVILEGE:
+                return None
+            if state not in MADE_MEANWHILE:
                 raise
-            return None
         return await self.token()
 
     async def remove(self) -> None:

@@ -19,6 +19,9 @@ from engine.model.relation import TableName
 EVERYTHING: Final = "insert, update, delete, truncate"
 INSERTS: Final = "insert, truncate"
 
+MADE_MEANWHILE: Final = frozenset({"23505", "42710"})
+"""A unique violation in the catalog, or an object that is there already."""
+
 LOCK_ATTEMPTS: Final = 20
 """Tries to lock the tables of a change, each at most LOCK_TIMEOUT_SECONDS long."""
 
@@ -214,7 +217,8 @@ async def change(sql: Sql, doing: str, statements: Sequence[str]) -> None:
     from one moment of the log.
 
     Raises:
-        SourceConnectionError: also when a table stayed locked.
+        SourceConnectionError: also when a table stayed locked, or another process of this
+            replication did the same.
         SourceError.
     """
     for attempt in range(1, LOCK_ATTEMPTS + 1):
@@ -224,6 +228,10 @@ async def change(sql: Sql, doing: str, statements: Sequence[str]) -> None:
             if error.context.get("sqlstate") != "55P03" or attempt == LOCK_ATTEMPTS:
                 raise
             await asyncio.sleep(LOCK_PAUSE_SECONDS)
+        except SourceError as error:
+            if error.context.get("sqlstate") in MADE_MEANWHILE:
+                raise SourceConnectionError(f"{doing}: one of them was made meanwhile") from error
+            raise
         else:
             return
 

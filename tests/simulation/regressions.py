@@ -18,5 +18,8 @@ REGRESSIONS: Final = (
     ("refuse", Spell(8, storm=True)),
     # An older owner that had stood still blamed the target for its successor's rows.
     ("zombie", Spell.of(1266)),
+    # Two owners made the slot at once, and the later one moved it past what was stored.
+    ("zombie", Spell(337, storm=True, crashes=1, half_open=True)),
+    ("zombie", Spell(907, storm=True, crashes=3, half_open=True)),
 )
 """Scenario and weather."""
