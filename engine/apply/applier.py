@@ -37,7 +37,7 @@ WAITING: Final = "changes that waited are being applied"
 PACE_SECONDS: Final = 0.01
 """Wait after a small batch while the stream is far behind: each batch costs us and the target a
 round trip and a commit, and the next is larger for it. Measured with four tables of which one is
-large: a tenth fewer of our CPU seconds. Never while the stream keeps up."""
+large: a twentieth more rows a second. Never while the stream keeps up."""
 
 SMALL_SHARE: Final = 8
 """A batch of less than this part of the rows it might have is small."""

@@ -234,9 +234,8 @@ class _Replay:
         if self.policy == STOP:
             raise error
         if not isinstance(error, RowRejectedError):
-            return _Stopped(
-                item, error
-            )  # the table's fault, not the row's: every row would meet it
+            # The table's fault, not the row's: every row would meet it.
+            return _Stopped(item, error)
         self.kept.append(_rejected_row(self.lane, item, error))
         if self.policy == QUARANTINE or isinstance(error, RowMissingError):
             return None

@@ -84,6 +84,7 @@ async def _until_signal(view: View, size: Size) -> int:
     """SIGTERM ends it like Ctrl-C: everything started is stopped first."""
     task = asyncio.current_task()
     assert task is not None
+    # Where a loop has no signal handlers (Windows), Ctrl-C alone ends the demo.
     with contextlib.suppress(NotImplementedError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with _folder() as folder:
