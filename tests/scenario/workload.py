@@ -75,6 +75,15 @@ ANALYZE;
 """Tables of several chunks: by integer, by text; without any key (inserts only); partitioned."""
 
 
+_RETRIED = (
+    psycopg.errors.DeadlockDetected,
+    psycopg.errors.UniqueViolation,
+    # of a row that another writer has just moved to another partition
+    psycopg.errors.SerializationFailure,
+)
+"""What any application meets when writers cross; its transaction is rolled back whole."""
+
+
 class Writer(threading.Thread):
     """One connection that commits transactions until told to stop; `pause_seconds` between."""
 
@@ -123,7 +132,7 @@ class Writer(threading.Thread):
                 )
                 if chosen.random() < 0.05:
                     raise _ChangedMindError
-        except (psycopg.errors.DeadlockDetected, psycopg.errors.UniqueViolation, _ChangedMindError):
+        except (*_RETRIED, _ChangedMindError):
             return
         self.committed += 1
 
