@@ -28,6 +28,7 @@ from engine.contracts import (
 )
 from engine.errors import FencedError, PositionLostError
 from engine.loading import Loading
+from engine.model.finding import Severity
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import FRONTIER, LaneRow
@@ -112,7 +113,9 @@ class Flow:
             return
         finding = await self._target.prepare_origins()
         if finding is not None and self._held_epoch is None:
-            self._around.log.warning(finding.message, action="target.origins", hint=finding.remedy)
+            log = self._around.log
+            say = log.info if finding.severity is Severity.TELLS else log.warning
+            say(finding.message, action="target.origins", hint=finding.remedy)
 
     async def _await_reader(self) -> None:
         """Wait until nobody reads the log for this replication.

@@ -62,12 +62,15 @@ _REFUSALS: Final = (ServerError, asyncpg.PostgresError)
 
 class Origins:
     """The origins of one replication's sessions in this process. `wanted`: how many sessions write
-    at the same time."""
+    at the same time; `two_way`: another replication carries the same tables back."""
 
-    def __init__(self, replication: str, wanted: int, policy: ReplicationOrigin) -> None:
+    def __init__(
+        self, replication: str, wanted: int, policy: ReplicationOrigin, *, two_way: bool
+    ) -> None:
         self._replication = replication
         self._wanted = wanted
         self._policy = policy
+        self._two_way = two_way
         self._base = ""
         self._used: set[int] = set()
 
@@ -93,13 +96,20 @@ class Origins:
             for number in range(1, self._wanted + 1):
                 await _reserve(link, f"{base}{number}")
         except ServerError as error:
-            found = lacking(
-                error.sqlstate, self._wanted, link.pgconn.server_version, await _role(link)
-            )
+            found = await self._lacking(error.sqlstate, link)
             if found is None:
                 raise
             return await self._without(link, found)
         self._base = base
+        return None
+
+    async def _lacking(self, state: str, link: Link) -> Finding | None:
+        """What a refusal of the origin functions means; None when it is another trouble."""
+        version = link.pgconn.server_version
+        if state == _DENIED:
+            return denied(version, await _role(link), two_way=self._two_way)
+        if state in _NO_ROOM:
+            return no_room(self._wanted, version, two_way=self._two_way)
         return None
 
     async def _without(self, link: Link, found: Finding) -> Finding:
@@ -161,31 +171,35 @@ class Origins:
                     raise
 
 
-_CONSEQUENCE: Final = (
-    "two-way replication is off: a replication in the other direction could not tell our changes"
-    " from others and would send them back"
+_TWO_WAY: Final = (
+    "two-way replication is off: the replication in the other direction cannot tell our changes"
+    " from others and sends them back"
+)
+_ONE_WAY: Final = (
+    "what is applied stays unmarked, which matters only to a replication that reads this database"
+    " with source.origin = none"
 )
 
 
-def lacking(state: str, wanted: int, version: int, role: str) -> Finding | None:
-    """What a refusal of the origin functions means; None when it is another trouble."""
-    if state == _DENIED:
-        return denied(version, role)
-    return no_room(wanted, version) if state in _NO_ROOM else None
-
-
-def denied(version: int, role: str) -> Finding:
+def denied(version: int, role: str, *, two_way: bool) -> Finding:
     """The role may not call one of the functions."""
-    message = f"role {role} may not use replication origins on the target; {_CONSEQUENCE}"
-    return Finding(PRIVILEGE, Severity.WARNS, message, _grant(version, role))
+    text = f"role {role} may not use replication origins on the target"
+    return _unmarked(PRIVILEGE, text, _grant(version, role), two_way=two_way)
 
 
-def no_room(wanted: int, version: int) -> Finding:
+def no_room(wanted: int, version: int, *, two_way: bool) -> Finding:
     """The server keeps no place for that many."""
     setting = limit_setting(version)
-    message = f"the target has no room for {wanted} replication origins; {_CONSEQUENCE}"
+    text = f"the target has no room for {wanted} replication origins"
     remedy = f"raise {setting} on the target by {wanted} and restart it"
-    return Finding(ROOM, Severity.WARNS, message, remedy, setting)
+    return _unmarked(ROOM, text, remedy, setting, two_way=two_way)
+
+
+def _unmarked(check: str, text: str, remedy: str, subject: str = "", *, two_way: bool) -> Finding:
+    """Nothing is marked: a danger where another replication runs back, else worth a word."""
+    severity = Severity.WARNS if two_way else Severity.TELLS
+    consequence = _TWO_WAY if two_way else _ONE_WAY
+    return Finding(check, severity, f"{text}; {consequence}", remedy, subject)
 
 
 def base_name(replication: str) -> str:

@@ -20,13 +20,13 @@ async def findings(session: PostgresSession) -> Sequence[Finding]:
     config = session.config
     if config.replication_origin is ReplicationOrigin.OFF:
         return ()
-    found = await _found(session, config.writers)
+    found = await _found(session, config.writers, two_way=config.two_way)
     if config.replication_origin is ReplicationOrigin.REQUIRED:
         return [replace(finding, severity=Severity.BLOCKS) for finding in found]
     return found
 
 
-async def _found(session: PostgresSession, writers: int) -> Sequence[Finding]:
+async def _found(session: PostgresSession, writers: int, *, two_way: bool) -> Sequence[Finding]:
     version = session.version
     allowed = _GRANTED if version >= origins.FUNCTIONS_FROM else _SUPERUSER
     base = origins.base_name(session.config.replication)
@@ -34,8 +34,10 @@ async def _found(session: PostgresSession, writers: int) -> Sequence[Finding]:
     (result,) = await session.run(_STATE.format(allowed=allowed, setting=setting, base=base))
     role, may, free = cells(result)[0]
     if may != "t":
-        return [origins.denied(version, role or "")]
-    return [origins.no_room(writers, version)] if int(free or 0) < writers else []
+        return [origins.denied(version, role or "", two_way=two_way)]
+    if int(free or 0) < writers:
+        return [origins.no_room(writers, version, two_way=two_way)]
+    return []
 
 
 _GRANTED: Final = (

@@ -21,6 +21,7 @@ from connectors.postgres.sql import Sql
 from connectors.postgres.sql import connect as connect_sql
 from connectors.postgres.target_config import PostgresTargetConfig
 from connectors.postgres.target_errors import refusal
+from engine.config.endpoint import Origin, ReplicationOrigin
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Random
 from engine.errors import (
@@ -58,6 +59,7 @@ def create(config: ReplicationConfig, _clock: Clock, _random: Random) -> "Postgr
             execute_timeout_seconds=target.settings.execute_timeout_seconds,
             replication_origin=target.replication_origin,
             writers=_writers(config),
+            two_way=_two_way(config),
         )
     )
 
@@ -66,6 +68,13 @@ def _writers(config: ReplicationConfig) -> int:
     """Appliers and the checkpoint's session; the loaders of a table that is loaded meanwhile."""
     streaming = config.budget.appliers + 1 if config.streams else 0
     return streaming + (config.load.parallel_tables if config.loads else 0)
+
+
+def _two_way(config: ReplicationConfig) -> bool:
+    """Whether the file speaks of a replication in the other direction: one that runs alone has no
+    reason to leave changes out, or to insist on marks."""
+    required = config.target.replication_origin is ReplicationOrigin.REQUIRED
+    return required or config.source.origin is not Origin.ANY
 
 
 _IDENTITY: Final = (
@@ -85,7 +94,12 @@ class PostgresTarget:
         self._sql = Sql(
             config.conninfo, config.application_name, config.execute_timeout_seconds, "target"
         )
-        self._origins = Origins(config.replication, config.writers, config.replication_origin)
+        self._origins = Origins(
+            config.replication,
+            config.writers,
+            config.replication_origin,
+            two_way=config.two_way,
+        )
 
     async def open(self) -> None:
         """Find out that the server answers and takes this user.

@@ -37,7 +37,8 @@ class PostgresTargetConfig:
     the source drops is dropped here too; else it stays, with its values. `execute_timeout_seconds`:
     longest time of one catalog question, outside of the transactions that write.
     `writers`: most sessions that write rows at the same time, each with a replication origin of
-    its own where `replication_origin` says so.
+    its own where `replication_origin` says so. `two_way`: another replication carries the same
+    tables back, so that marks are missed where they are missing.
     """
 
     replication: str
@@ -48,6 +49,7 @@ class PostgresTargetConfig:
     drop_tables: bool = False
     replication_origin: ReplicationOrigin = ReplicationOrigin.OFF
     writers: int = 1
+    two_way: bool = False
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
     idle_in_transaction_seconds: float = IDLE_IN_TRANSACTION_SECONDS
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS

@@ -225,7 +225,7 @@ class TargetConfig(Section):
     replication_origin: ReplicationOrigin = key(
         Choice(ReplicationOrigin),
         "Mark what is applied with a replication origin, so that a replication in the other"
-        " direction can leave it out. auto: where the target allows it, with a warning where not."
+        " direction can leave it out. auto: where the target allows it, and says so where not."
         " required: refuse to run without. off: never.",
         default=ReplicationOrigin.AUTO,
     )

@@ -1,6 +1,7 @@
 """One table carried in both directions at once: nothing runs in a circle, nothing is lost."""
 
 import itertools
+import re
 import signal
 import threading
 from collections.abc import Callable
@@ -223,10 +224,19 @@ def test_without_the_privilege_the_run_goes_on_and_says_once_that_two_way_is_off
         f"GRANT CREATE ON SCHEMA public TO {role}"
     )
     dsn = target.cluster.dsn(target.name, user=role)
-    replication = Replication.between(tmp_path, f"plain-{next(_numbers)}", source, target,
-                                      target_dsn=dsn)  # fmt: skip
+    alone = Replication.between(
+        tmp_path, f"plain-{next(_numbers)}", source, target, target_dsn=dsn, file="alone.toml"
+    )
+    code, said = alone.command("check")
+    assert code == 0
+    assert "two-way" not in said
+    assert re.search(r"^tells +origin-privilege ", said, re.MULTILINE)
+    replication = Replication.between(
+        tmp_path, alone.id, source, target, target_dsn=dsn, source={"origin": "none"}
+    )
     code, said = replication.command("check")
     assert code == 0
+    assert "two-way replication is off" in said
     assert f"role {role} may not use replication origins" in said
     assert "GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text)" in said
     with replication.run() as run:
@@ -241,7 +251,7 @@ def test_without_the_privilege_the_run_goes_on_and_says_once_that_two_way_is_off
     assert replication.differences() == []
     required = Replication.between(
         tmp_path, replication.id, source, target, target_dsn=dsn, file="required.toml",
-        target={"replication_origin": "required"},
+        source={"origin": "none"}, target={"replication_origin": "required"},
     )  # fmt: skip
     with required.run() as run:
         assert run.wait() == 1

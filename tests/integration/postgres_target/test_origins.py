@@ -32,6 +32,7 @@ class Marked:
         self.options = {
             "replication_origin": ReplicationOrigin.AUTO,
             "writers": WRITERS,
+            "two_way": True,
             **options,
         }
         self._made: list[PostgresTarget] = []
@@ -164,6 +165,12 @@ async def test_without_the_privilege_nothing_is_marked_and_the_reason_is_given(
     required = marked.target(replication_origin=ReplicationOrigin.REQUIRED)
     (blocks,) = [f for f in await required.preflight([]) if f.check == "origin-privilege"]
     assert blocks.severity is Severity.BLOCKS
+    alone, told = await marked.prepared(two_way=False)
+    assert told is not None
+    assert told.severity is Severity.TELLS
+    assert "two-way" not in told.message
+    assert told.remedy == finding.remedy
+    assert [f for f in await alone.preflight([]) if f.check == "origin-privilege"] == [told]
     if target_database.cluster.major >= "14":
         target_database.execute(finding.remedy)
         granted, nothing = await marked.prepared()
@@ -194,6 +201,10 @@ async def test_without_room_for_all_none_is_marked_and_no_place_is_kept(
         assert not session.marked
     (said,) = [f for f in await target.preflight([]) if f.check == "origin-room"]
     assert said == finding
+    assert said.severity is Severity.WARNS
+    _, told = await marked.prepared(two_way=False)
+    assert told is not None
+    assert told.severity is Severity.TELLS
     with pytest.raises(TargetError, match="no room"):
         await marked.prepared(replication_origin=ReplicationOrigin.REQUIRED)
     fits, nothing = await marked.prepared(writers=3)
