@@ -13,6 +13,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
 
 from connectors.postgres import compare_sql
+from connectors.postgres.address import conninfo
 from connectors.postgres.compare_sql import Statements
 from connectors.postgres.lsn import parse_lsn
 from engine.config.replication import ReplicationConfig
@@ -218,7 +219,7 @@ def create(config: ReplicationConfig, side: Literal["source", "target"]) -> Post
     url = config.source.url if side == "source" else config.target.url
     if url is None:
         raise ConfigError(f"{side}.url", "is needed")
-    return PostgresComparable(side, url.reveal_conninfo())
+    return PostgresComparable(side, conninfo(url))
 
 
 def _shown(error: psycopg.Error) -> str:

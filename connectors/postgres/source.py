@@ -8,8 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Final
 
-from psycopg.conninfo import make_conninfo
-
+from connectors.postgres.address import conninfo
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.chunk_lookup import ChunkLookups
 from connectors.postgres.chunks import cut
@@ -57,12 +56,10 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
     source = config.source
     if source.url is None:
         raise ConfigError("source.url", "is needed for a PostgreSQL source")
-    password = source.url.password
-    secret = {} if password is None else {"password": password.reveal()}
     return PostgresSource(
         PostgresSourceConfig.of(
             config.id.lower(),
-            make_conninfo("", **source.url.libpq_parameters(), **secret),
+            conninfo(source.url),
             slot="" if config.slot_is_ours else config.slot_name,
             publication=source.publication,
             insert_only_publication=source.publication_inserts,

@@ -20,6 +20,7 @@ from connectors.postgres.connecting import NOBODY_ANSWERS
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import Connection, close, prepare
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
+from engine.config.url import SYSTEM_AUTHORITIES
 from engine.errors import ConfigError, SourceConnectionError, SourceError
 
 CONNECT_SECONDS: Final = 10.0
@@ -71,19 +72,49 @@ async def connect(conninfo: str, application: str) -> Connection:
 
 def _trusted(known: dict[str, str]) -> ssl.SSLContext | None:
     """What to check the server against, where asyncpg does not find out as libpq does. Takes the
-    keys that it replaces away.
-
-    `system` is libpq's word for what this machine trusts, and implies verify-full; asyncpg looks
-    for a file of that name. One that is missing must not look like a server that is down.
-    """
+    keys that it replaces away. One that is missing must not look like a server that is down."""
     root = known.get("sslrootcert", "")
-    if root == "system":
-        for key in [key for key in known if key.startswith("ssl")]:
-            del known[key]
-        return ssl.create_default_context()
+    if root == SYSTEM_AUTHORITIES:
+        return _system_context({key: known.pop(key) for key in _IN_CONTEXT if key in known})
     if root and not Path(root).is_file():
         raise ClientConfigurationError(f"root certificate file {root} does not exist")
     return None
+
+
+_IN_CONTEXT: Final = (
+    "sslmode",
+    "sslrootcert",
+    "sslcert",
+    "sslkey",
+    "sslcrl",
+    "ssl_min_protocol_version",
+    "ssl_max_protocol_version",
+)
+"""Keys of a connection string that a context stands for."""
+
+
+def _system_context(wanted: dict[str, str]) -> ssl.SSLContext:
+    """verify-full against the authorities of this machine; asyncpg would look for a file named
+    `system`."""
+    context = ssl.create_default_context()
+    if "sslcert" in wanted:
+        context.load_cert_chain(wanted["sslcert"], wanted.get("sslkey"), password="")
+    if "sslcrl" in wanted:
+        context.load_verify_locations(wanted["sslcrl"])
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_CHAIN
+    if "ssl_min_protocol_version" in wanted:
+        context.minimum_version = _tls(wanted["ssl_min_protocol_version"])
+    if "ssl_max_protocol_version" in wanted:
+        context.maximum_version = _tls(wanted["ssl_max_protocol_version"])
+    return context
+
+
+def _tls(name: str) -> ssl.TLSVersion:
+    try:
+        return ssl.TLSVersion[name.replace(".", "_")]
+    except KeyError:
+        constraint = "ssl_min_protocol_version and ssl_max_protocol_version are TLSv1.2 or TLSv1.3"
+        raise ConfigError("url", constraint) from None
 
 
 def parse(conninfo: str) -> dict[str, Any]:

@@ -5,10 +5,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from psycopg.conninfo import make_conninfo
-
 from connectors._sql.quoting import literal, qualified
 from connectors.postgres import control_schema, load_form, target_preflight, target_state
+from connectors.postgres.address import conninfo
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.ensure import DRIVER_ERRORS, ensure, target_error
 from connectors.postgres.finish import finish
@@ -47,12 +46,10 @@ def create(config: ReplicationConfig, _clock: Clock, _random: Random) -> "Postgr
     target = config.target
     if target.url is None:
         raise ConfigError("target.url", "is needed for a PostgreSQL target")
-    password = target.url.password
-    secret = {} if password is None else {"password": password.reveal()}
     return PostgresTarget(
         PostgresTargetConfig(
             replication=config.id,
-            conninfo=make_conninfo("", **target.url.libpq_parameters(), **secret),
+            conninfo=conninfo(target.url),
             synchronous_commit=target.synchronous_commit.value,
             session_replication_role=target.session_replication_role.value,
             drop_columns=config.apply.drop_columns,

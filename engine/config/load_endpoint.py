@@ -17,7 +17,7 @@ from engine.config.endpoint_settings import (
 from engine.config.problems import Problems, shown
 from engine.config.secret import Secret
 from engine.config.section import declared_keys, read_section, read_value, type_name
-from engine.config.url import FORM, PATH_OPTIONS, ConnectionUrl, as_postgres
+from engine.config.url import FORM, PATH_OPTIONS, SYSTEM_AUTHORITIES, ConnectionUrl, as_postgres
 
 URLLESS_ENGINES: Final = frozenset({"memory", "blackhole"})
 """Penstock's own engines that connect to nothing."""
@@ -205,7 +205,7 @@ class _Side:
         """Options that name files, counted from the replication file."""
         return tuple(
             (name, str(self._reading.directory / value))
-            if name in PATH_OPTIONS and value and value != "system"
+            if name in PATH_OPTIONS and value and value != SYSTEM_AUTHORITIES
             else (name, value)
             for name, value in options
         )

@@ -28,6 +28,10 @@ certificate for `localhost`."""
 SSLMODE_SOCKET: Final = "disable"
 """Used for Unix sockets, which have no TLS."""
 
+SYSTEM_AUTHORITIES: Final = "system"
+"""`sslrootcert` that trusts the authorities which this machine trusts. libpq then takes no sslmode
+but verify-full: everybody can have a certificate from one of those, for some name."""
+
 PATH_OPTIONS: Final = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl", "sslcrldir"})
 """Options that name files; relative ones count from the replication file."""
 
@@ -99,8 +103,8 @@ class ConnectionUrl:
         """The sslmode to use: the one written, else the default for this host."""
         if self.is_socket:
             return SSLMODE_SOCKET
-        written = self.option("sslmode")
-        return written or (SSLMODE_LOCAL if self.is_local else SSLMODE_REMOTE)
+        local = self.is_local and self.option("sslrootcert") != SYSTEM_AUTHORITIES
+        return self.option("sslmode") or (SSLMODE_LOCAL if local else SSLMODE_REMOTE)
 
     @property
     def verifies_host(self) -> bool:
@@ -273,7 +277,16 @@ def as_postgres(url: ConnectionUrl) -> ConnectionUrl:
         _check_option(name)
     if url.option("sslmode") and url.option("sslmode") not in SSLMODES:
         raise ValueError(f"sslmode must be one of {', '.join(SSLMODES)}")
+    _check_authorities(url)
     return replace(url, scheme="postgresql", port=url.port or POSTGRES_PORT)
+
+
+def _check_authorities(url: ConnectionUrl) -> None:
+    if url.option("sslrootcert") != SYSTEM_AUTHORITIES or url.sslmode == "verify-full":
+        return
+    if url.is_socket:
+        raise ValueError("a Unix socket has no TLS: leave sslrootcert=system out")
+    raise ValueError("with sslrootcert=system, sslmode can only be verify-full: leave it out")
 
 
 def _check_option(name: str) -> None:

@@ -130,6 +130,43 @@ def test_a_server_that_cannot_prove_who_it_is_is_refused(
     assert "certificate" in text
 
 
+def test_what_the_machine_trusts_is_trusted_by_both_drivers(
+    shop: Database,
+    encrypted: Encrypted,
+    replicate: Replicate,
+    place: Place,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The variable stands for the authorities that the machine was given."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(encrypted.authority.file))
+    encrypted.cluster.execute("CREATE DATABASE copy")
+    system = {"sslrootcert": "system"}
+    replication = replicate(source_dsn=place(**system), target_dsn=place("copy", **system))
+    try:
+        code, text = replication.command("check")
+        assert code == 0, text
+        replication.catch_up()
+        code, text = replication.command("compare")
+        assert code == 0, text
+        code, text = replication.command("cleanup", "--yes")
+        assert code == 0, text
+    finally:
+        encrypted.cluster.drop_database("copy")
+
+
+@pytest.mark.parametrize("side", ["source", "target"])
+def test_a_server_that_the_machine_does_not_trust_is_refused(
+    shop: Database, replicate: Replicate, place: Place, side: str
+) -> None:
+    replication = replicate(**{f"{side}_dsn": place(sslrootcert="system")})
+    last = replication.refused()
+    assert side in last
+    assert "certificate verify failed" in last
+    code, text = replication.command("check")
+    assert code == 1
+    assert "certificate verify failed" in text
+
+
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_server_without_tls_is_refused_where_it_is_required(
     replicate: Replicate, source: Database, target: Database, side: str

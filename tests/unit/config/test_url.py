@@ -48,6 +48,7 @@ def test_parts_may_stand_after_the_question_mark() -> None:
         ("postgresql:///d?host=/tmp", "disable"),
         ("postgresql://u@db.example.com/d?sslmode=disable", "disable"),
         ("postgresql://u@localhost/d?sslmode=verify-full", "verify-full"),
+        ("postgresql://u@localhost/d?sslrootcert=system", "verify-full"),
     ],
 )
 def test_only_what_stays_on_the_machine_may_be_plain_by_default(text: str, sslmode: str) -> None:
@@ -77,6 +78,8 @@ def test_a_remote_host_that_is_not_verified_is_known_as_such() -> None:
         ("postgresql://u@h:65536/d", "port must be"),
         ("postgresql://u@h:99999999/d", "port must be"),
         ("postgresql://u@h/d?sslmode=verify", "sslmode must be one of"),
+        ("postgresql://u@h/d?sslrootcert=system&sslmode=require", "can only be verify-full"),
+        ("postgresql:///d?host=/tmp&sslrootcert=system", "Unix socket has no TLS"),
         ("postgresql://u@h/d?sslmod=require", "did you mean sslmode"),
         ("postgresql://u@h/d?sslmode=require&sslmode=disable", "written twice"),
         ("postgresql://u@h/d?host=other", "names the host twice"),
