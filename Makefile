@@ -11,6 +11,8 @@ BIN := .venv/bin
 TESTS ?= tests
 CASES ?=
 PYTEST_ARGS ?= -q
+# Two processes, or JOBS: each starts servers of its own, and most of a test is waiting for them.
+JOBS ?= 2
 
 .PHONY: help
 help: ## What can be made
@@ -38,13 +40,13 @@ servers: install ## Fetch the servers that tests use
 	$(BIN)/python -m tests.servers
 
 .PHONY: test
-test: servers ## Run the tests (TESTS=path, PYTEST_ARGS="-x -k name")
-	$(BIN)/python -m pytest $(PYTEST_ARGS) $(TESTS)
+test: servers ## Run the tests (TESTS=path, PYTEST_ARGS="-x -k name", JOBS=n)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: test-nightly
 test-nightly: install ## Run every test on every PostgreSQL from 13 to 18
 	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m tests.servers
-	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m pytest -m "" $(PYTEST_ARGS) $(TESTS)
+	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "" $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: lint
 lint: install ## Check style and types

@@ -23,7 +23,7 @@ def test_a_row_that_violates_a_constraint_stops_its_table_only(
     source: Database, target: Database, replicate: Replicate
 ) -> None:
     source.execute(TABLES)
-    replication = replicate()
+    replication = replicate(apply={"mend_interval": "2s"})
     with replication.run("--metrics=127.0.0.1:0") as run:
         address = run.event("listening")["address"]
         run.state("streaming")
