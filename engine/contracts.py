@@ -86,6 +86,18 @@ class Attached:
     created: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Retained:
+    """What a source keeps because we may still ask for it; None: unknown, or no such thing.
+
+    `bytes`: log. `transactions`: age of the oldest transaction since which no dead row of its
+    catalogs may be removed (PostgreSQL: `catalog_xmin` of the slot).
+    """
+
+    bytes: int | None = None
+    transactions: int | None = None
+
+
 Waiting: TypeAlias = Callable[[float, Sequence[str]], None]
 """Told of a wait that takes long, now and then: for how many seconds, and for whom, in words."""
 
@@ -197,8 +209,8 @@ class Source(Protocol):
         """The newest committed position on the server now. One round trip."""
         ...
 
-    async def retained_bytes(self) -> int | None:
-        """Log the source keeps for us, in bytes; None when unknown."""
+    async def retained(self) -> Retained:
+        """What the source keeps for us now."""
         ...
 
 

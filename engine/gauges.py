@@ -7,7 +7,7 @@ from typing import Final
 from engine.apply.scheduler import Scheduler
 from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
-from engine.contracts import NoticingSource, Source
+from engine.contracts import NoticingSource, Retained, Source
 from engine.errors import SourceConnectionError
 from engine.lane_table import LaneTable
 from engine.model.change import Block
@@ -20,8 +20,7 @@ GAUGES_SECONDS: Final = 1.0
 
 
 class Gauges:
-    """Reads the stations; changes nothing in them. `gave_up` is called when the log kept on the
-    source passes the limit at which the slot is to be given up."""
+    """Reads the stations; changes nothing in them. `retained` judges what the source keeps."""
 
     def __init__(
         self,
@@ -33,7 +32,7 @@ class Gauges:
         frontier: Frontier,
         lanes: LaneTable,
         *,
-        retained: Callable[[int], None],
+        retained: Callable[[Retained], None],
     ) -> None:
         self._config = config
         self._source = source
@@ -42,11 +41,11 @@ class Gauges:
         self._scheduler = scheduler
         self._frontier = frontier
         self._lanes = lanes
-        self._retained = retained
+        self._judge = retained
         self._received_us = 0
         self._at_head = False
         self._lag_bytes: int | None = None
-        self._retained_bytes: int | None = None
+        self._retained = Retained()
 
     def received(self, block: Block, rows: int, size: int) -> None:
         """A block was handed out."""
@@ -73,8 +72,8 @@ class Gauges:
             0.0 if self._at_head else self._since(self._received_us),
             self._since(self._frontier.oldest_us),
             self._lag_bytes,
-            self._retained_bytes,
         )
+        metrics.retained(self._retained.bytes, self._retained.transactions)
         queue = self._budget.used / self._budget.bytes_max
         metrics.utilization(max(queue, self._scheduler.busy / appliers))
 
@@ -91,7 +90,7 @@ class Gauges:
                 await self._look()
             except SourceConnectionError:
                 # Capture meets it too, and waits for the source; nothing is measured meanwhile.
-                self._lag_bytes = self._retained_bytes = None
+                self._lag_bytes, self._retained = None, Retained()
             await asyncio.sleep(SOURCE_SECONDS)
 
     async def _look(self) -> None:
@@ -99,9 +98,8 @@ class Gauges:
         stored = self._frontier.position
         if isinstance(head, LogPosition) and isinstance(stored, LogPosition):
             self._lag_bytes = max(0, head.offset - stored.offset)
-        self._retained_bytes = await self._source.retained_bytes()
-        if self._retained_bytes is not None:
-            self._retained(self._retained_bytes)
+        self._retained = await self._source.retained()
+        self._judge(self._retained)
         if isinstance(self._source, NoticingSource):
             for notice in self._source.notices():
                 self._around.log.warning(notice, action="source.notice")

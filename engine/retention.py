@@ -1,10 +1,10 @@
-"""The log that a source keeps for us: measured, alarmed, bounded by a declared policy."""
+"""What a source keeps for us: measured, alarmed, and its log bounded by a declared policy."""
 
 import asyncio
 from typing import Final, NoReturn
 
 from engine.config.endpoint import SourceConfig, WalRetainedPolicy
-from engine.contracts import Source
+from engine.contracts import Retained, Source
 from engine.errors import PositionLostError, SourceConnectionError
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
@@ -25,7 +25,23 @@ class Retention:
         self._config = config
         self._log = log
 
-    def judge(self, retained: int) -> None:
+    def judge(self, retained: Retained) -> None:
+        self._judge_catalogs(retained.transactions or 0)
+        self._judge_log(retained.bytes or 0)
+
+    def _judge_catalogs(self, transactions: int) -> None:
+        limit = self._config.catalog_xmin_age_warn
+        if 0 < limit < transactions:
+            self._log.warning(
+                "the source keeps dead rows of its catalogs for this replication",
+                action="source.catalog-xmin",
+                transactions=transactions,
+                limit=limit,
+                hint="see why the target does not keep up, or what transaction on the source has"
+                " been open for so long; its catalogs grow meanwhile and VACUUM cannot help",
+            )
+
+    def _judge_log(self, retained: int) -> None:
         config = self._config
         if retained > config.wal_retained_warn_bytes:
             self._log.warning(
@@ -51,10 +67,9 @@ class Retention:
         meets that too."""
         while True:
             try:
-                retained = await source.retained_bytes()
+                retained = await source.retained()
             except SourceConnectionError:
-                retained = None
-            metrics.lag(None, None, None, retained)
-            if retained is not None:
-                self.judge(retained)
+                retained = Retained()
+            metrics.retained(retained.bytes, retained.transactions)
+            self.judge(retained)
             await asyncio.sleep(SOURCE_SECONDS)

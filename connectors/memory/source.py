@@ -17,7 +17,7 @@ from connectors.memory.events import Publication
 from connectors.memory.servers import server
 from connectors.memory.storage import Cells, Table, View, pick
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Snapshot, Waiting
+from engine.contracts import Attached, Clock, Random, Retained, Snapshot, Waiting
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
@@ -270,11 +270,11 @@ class MemorySource:
         self._live()
         return LogPosition(self._database.offset)
 
-    async def retained_bytes(self) -> int | None:
+    async def retained(self) -> Retained:
         await asyncio.sleep(0)
         self._live()
         slot = self._database.slots.get(self._slot_name)
-        return None if slot is None else self._database.offset - slot.confirmed
+        return Retained(None if slot is None else self._database.offset - slot.confirmed)
 
     async def reader(self) -> str | None:
         await asyncio.sleep(0)

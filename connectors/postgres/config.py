@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final, Self
 
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
-from engine.config.endpoint import Origin
+from engine.config.endpoint import CATALOG_XMIN_AGE_WARN, Origin
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.errors import ConfigError
 
@@ -53,6 +53,8 @@ class PostgresSourceConfig:
     `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
     those, with their function in `ddl_schema`, where the role may.
     `failover`: make the slot one that standbys may take over (17+).
+    `catalog_xmin_age_warn`: transactions that the slot may hold the catalogs back before the
+    preflight warns; 0: any.
     `heartbeat_seconds`: silence after which the server is asked for a sign of life;
     `heartbeat_write_seconds`: between two heartbeats written into its log, 0 writes none.
     `older_seconds_max`: longest wait for transactions that began before a table is read; 0: any.
@@ -72,6 +74,7 @@ class PostgresSourceConfig:
     capture_ddl: bool = True
     ddl_schema: str = DEFAULT_SCHEMA
     failover: bool = False
+    catalog_xmin_age_warn: int = CATALOG_XMIN_AGE_WARN
     heartbeat_seconds: float = HEARTBEAT_SECONDS
     heartbeat_write_seconds: float = 0.0
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS

@@ -133,14 +133,27 @@ class PreflightSource:
         return found
 
     async def _slot(self, server: Server) -> Sequence[Finding]:
-        slot = await Slots(self._sql, self._config.slot).find()
+        slots = Slots(self._sql, self._config.slot)
+        slot = await slots.find()
         if slot is None:
             return [*await self._room(), *self._failover(server)]
         try:
             slot.check(server.database)
         except SourceError as error:
             return [Finding("slot", BLOCKS, error.message, error.hint, slot.name)]
-        return []
+        return self._held((await slots.retained()).transactions or 0)
+
+    def _held(self, transactions: int) -> Sequence[Finding]:
+        """What the slot keeps VACUUM from removing."""
+        limit, slot = self._config.catalog_xmin_age_warn, self._config.slot
+        if not 0 < limit < transactions:
+            return []
+        text = (
+            f"replication slot {slot} has held back the source's catalogs for {transactions}"
+            " transactions: VACUUM removes none of their rows that died since, so they grow"
+        )
+        remedy = "run the replication until it has caught up, or retire it: penstock cleanup"
+        return [Finding("catalog-xmin", WARNS, text, remedy, slot)]
 
     def _failover(self, server: Server) -> Sequence[Finding]:
         if not self._config.failover or server.version >= FAILOVER_FROM:
@@ -244,8 +257,15 @@ def _setting(name: str, value: int) -> Sequence[Finding]:
         remedy = "ALTER SYSTEM SET wal_sender_timeout = '60s'"
         return [Finding("sender-timeout", WARNS, text, remedy)]
     if name == "idle_replication_slot_timeout" and value > 0:
-        text = "the source gives the slot up when the replication has been stopped for a while"
-        return [Finding("slot-timeout", WARNS, text)]
+        text = (
+            f"the source gives the slot up once the replication has been stopped for {value} s"
+            " (idle_replication_slot_timeout), and tables load again"
+        )
+        remedy = (
+            "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf(); or a time"
+            " longer than it may be stopped for"
+        )
+        return [Finding("slot-timeout", WARNS, text, remedy)]
     return []
 
 

@@ -7,9 +7,18 @@ from typing import Any, Final
 from connectors.postgres.errors import LOAD_AGAIN
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.sql import Sql
+from engine.contracts import Retained
 from engine.errors import PositionLostError, SlotBusyError, SourceConnectionError, SourceError
 
 PLUGIN: Final = "pgoutput"
+
+_MORE_LOG: Final = "raise max_slot_wal_keep_size on the source"
+_MENDED: Final = {
+    "idle_timeout": "raise idle_replication_slot_timeout on the source above the longest time that"
+    " the replication may be stopped, or set it to 0",
+    "wal_level_insufficient": "set wal_level = logical on the source and restart it",
+}
+"""What keeps it from happening again, by the server's reason (17+)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +52,7 @@ class Slot:
         if self.lost:
             raise PositionLostError(
                 f"replication slot {self.name} was given up by the server ({self.lost})",
-                hint=f"raise max_slot_wal_keep_size on the source, then {LOAD_AGAIN}",
+                hint=f"{_MENDED.get(self.lost, _MORE_LOG)}, then {LOAD_AGAIN}",
             )
         if self.confirmed is None:
             raise SourceConnectionError(f"replication slot {self.name} is still being made")
@@ -107,10 +116,11 @@ class Slots:
             self._name,
         )
 
-    async def retained_bytes(self) -> int | None:
-        """Log that the server keeps for the slot; None without one."""
-        value = await self._sql.value("measuring the retained log", _RETAINED, self._name)
-        return None if value is None else int(value)
+    async def retained(self) -> Retained:
+        """What the server keeps for the slot; nothing is known without one, or of one that the
+        server gave up."""
+        rows = await self._sql.fetch("measuring what is kept for the slot", _RETAINED, self._name)
+        return Retained(*rows[0]) if rows else Retained()
 
 
 def _slot(row: dict[str, Any]) -> Slot:
@@ -153,6 +163,7 @@ WHERE slot_name = $1::text AND active_pid IS NOT NULL
 
 _RETAINED: Final = """
 SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery() THEN greatest(
-  pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn), 0)::int8 END
+  pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_lsn(), restart_lsn), 0)::int8 END,
+  pg_catalog.age(catalog_xmin)::int8
 FROM pg_catalog.pg_replication_slots WHERE slot_name = $1::text
 """

@@ -34,7 +34,7 @@ from connectors.postgres.visibility import visible
 from connectors.postgres.wire_form import WireForm
 from engine.config.endpoint import WithoutIdentity
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Snapshot, Waiting
+from engine.contracts import Attached, Clock, Random, Retained, Snapshot, Waiting
 from engine.errors import ConfigError, SourceConnectionError, SourceIdentityError
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
@@ -70,6 +70,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             capture_ddl=source.settings.capture_ddls,
             ddl_schema=source.settings.ddl_artifacts_schema or DEFAULT_SCHEMA,
             failover=source.failover_slot,
+            catalog_xmin_age_warn=source.catalog_xmin_age_warn,
             heartbeat_write_seconds=source.heartbeat_interval_seconds,
             execute_timeout_seconds=source.settings.execute_timeout_seconds,
             older_seconds_max=config.load.snapshot_wait_seconds,
@@ -236,8 +237,8 @@ class PostgresSource:
             self._stream.feedback.ask()
         return LogPosition(lsn)
 
-    async def retained_bytes(self) -> int | None:
-        return await self._slots.retained_bytes()
+    async def retained(self) -> Retained:
+        return await self._slots.retained()
 
     async def _open_stream(self, after: int) -> LogStream:
         server = await self._checked_server()

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from engine.config.endpoint_settings import PostgresSourceSettings, PostgresTargetSettings
-from engine.config.kind import Duration, Flag, Size
+from engine.config.kind import Duration, Flag, Integer, Size
 from engine.config.kind_text import Choice, Text
 from engine.config.section import Section, key
 from engine.config.url import ConnectionUrl, Url
@@ -17,6 +17,11 @@ POSTGRES: Final = "postgres"
 WAL_RETAINED_WARN_BYTES: Final = 10 << 30
 """Log kept on the source that is worth an alarm: a common data disk has 100 GiB, a tenth of it
 leaves time to act."""
+
+CATALOG_XMIN_AGE_WARN: Final = 100_000_000
+"""Transactions: half of what `autovacuum_freeze_max_age` is by default. There the server begins to
+vacuum its catalogs again and again, to no effect while a slot holds them; as many transactions as
+brought it here are left to act."""
 
 PUBLICATION_BYTES_MAX: Final = 63
 """Of a PostgreSQL name: NAMEDATALEN - 1."""
@@ -117,6 +122,12 @@ class SourceConfig(Section):
         "alarm: say so and go on. give-up-slot: stop and drop the slot, so that the source's disk"
         " cannot fill up; the replication then has to load again.",
         default=WalRetainedPolicy.ALARM,
+    )
+    catalog_xmin_age_warn: int = key(
+        Integer(0, 2_000_000_000),
+        "Transactions for which the slot may keep the source's VACUUM from removing dead rows of"
+        " its catalogs before a warning is logged; measured every 10 s; 0 never warns.",
+        default=CATALOG_XMIN_AGE_WARN,
     )
     without_identity: WithoutIdentity = key(
         Choice(WithoutIdentity),

@@ -111,6 +111,12 @@ SOURCE_RETAINED: Final = Metric(
     "gauge",
     "Log the source keeps for this replication, in bytes.",
 )
+SOURCE_CATALOG_XMIN_AGE: Final = Metric(
+    "penstock_source_catalog_xmin_age",
+    "gauge",
+    "Transactions on the source since the oldest one whose dead catalog rows it keeps for this"
+    " replication.",
+)
 QUEUE_BYTES: Final = Metric(
     "penstock_queue_bytes",
     "gauge",
@@ -160,6 +166,7 @@ METRICS: Final = (
     STATE,
     SOURCE_LAG,
     SOURCE_RETAINED,
+    SOURCE_CATALOG_XMIN_AGE,
     QUEUE_BYTES,
     APPLIERS,
     LANES,
@@ -208,6 +215,7 @@ class Metrics:
         self.latency_target_seconds: float | None = None
         self.lag_bytes: int | None = None
         self.retained_bytes: int | None = None
+        self.catalog_xmin_age: int | None = None
         self.capacity_utilization: float | None = None
 
     def received(self, rows: int, bytes: int) -> None:
@@ -259,13 +267,16 @@ class Metrics:
         source_seconds: float | None,
         target_seconds: float | None,
         source_bytes: int | None,
-        retained_bytes: int | None,
     ) -> None:
-        """Replace all four lag gauges; None for what was not measured this time."""
+        """Replace all three lag gauges; None for what was not measured this time."""
         self.latency_source_seconds = source_seconds
         self.latency_target_seconds = target_seconds
         self.lag_bytes = source_bytes
-        self.retained_bytes = retained_bytes
+
+    def retained(self, bytes: int | None, transactions: int | None) -> None:
+        """Replace both gauges of what the source keeps; None for what was not measured."""
+        self.retained_bytes = bytes
+        self.catalog_xmin_age = transactions
 
     def utilization(self, ratio: float | None) -> None:
         """Say how full the provisioned capacity is; 1 is full."""
@@ -291,6 +302,7 @@ class Metrics:
             "latency_target_seconds": self.latency_target_seconds,
             "lag_bytes": self.lag_bytes,
             "retained_bytes": self.retained_bytes,
+            "catalog_xmin_age": self.catalog_xmin_age,
             "utilization": self.capacity_utilization,
         }
         return {name: value for name, value in values.items() if value is not None}

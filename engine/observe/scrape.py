@@ -61,6 +61,7 @@ class Scrape(Collector):
             (names.FULL_LOAD_TARGET_ROWS, metrics.load_rows),
             (names.SOURCE_LAG, metrics.lag_bytes),
             (names.SOURCE_RETAINED, metrics.retained_bytes),
+            (names.SOURCE_CATALOG_XMIN_AGE, metrics.catalog_xmin_age),
             (names.QUEUE_BYTES, metrics.queue_bytes),
             (names.LANES, metrics.lane_count),
         )

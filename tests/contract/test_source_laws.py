@@ -217,7 +217,7 @@ async def test_the_head_covers_what_is_committed(source_side: SourceBench) -> No
     head = await source.head()
     (only,) = await read(source, start, 1)
     assert head.covers(only.transaction.coordinate, 1)
-    retained = await source.retained_bytes()
+    retained = (await source.retained()).bytes
     assert retained is None or retained > 0
 
 

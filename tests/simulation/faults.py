@@ -25,7 +25,7 @@ from connectors.memory.source import MemorySource
 from connectors.memory.target import MemorySession, MemoryTarget
 from connectors.memory.transaction import ServerTransaction, State
 from connectors.memory.writing import MemoryTransaction
-from engine.contracts import Attached, Snapshot, TargetSession, TargetTransaction, Waiting
+from engine.contracts import Attached, Retained, Snapshot, TargetSession, TargetTransaction, Waiting
 from engine.errors import (
     CommitUnknownError,
     InvariantError,
@@ -260,9 +260,9 @@ class FaultySource:
         await self._query()
         return await self._inner.head()
 
-    async def retained_bytes(self) -> int | None:
+    async def retained(self) -> Retained:
         await self._query()
-        return await self._inner.retained_bytes()
+        return await self._inner.retained()
 
     async def reader(self) -> str | None:
         await self._query()

@@ -12,7 +12,11 @@ PATHS: Final = list((ROOT / "tests").rglob("*.py"))
 FILES: Final = {path.name for path in PATHS}
 TESTS: Final = {n for path in PATHS for n in re.findall(r"def test_(\w+)\(", path.read_text())}
 
-SETTINGS: Final = {"max_slot_wal_keep_size", "idle_replication_slot_timeout"}
+SETTINGS: Final = {
+    "max_slot_wal_keep_size",
+    "idle_replication_slot_timeout",
+    "catalog_xmin_age_warn",
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`((?:[a-z0-9]+_){3,}[a-z0-9]+)`", PAGE))))

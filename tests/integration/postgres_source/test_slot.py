@@ -10,6 +10,7 @@ import pytest
 from connectors.postgres import running_transactions
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.source import PostgresSource
+from engine.contracts import Retained
 from engine.errors import (
     PositionLostError,
     ReplicaIdentityError,
@@ -225,7 +226,7 @@ async def test_detach_drops_what_attach_made_and_nothing_is_left(
     await client.source.detach()
     await client.source.detach()
     assert source_database.execute("SELECT pubname FROM pg_publication") == []
-    assert await client.source.retained_bytes() is None
+    assert await client.source.retained() == Retained()
 
 
 async def test_a_table_added_while_the_stream_runs_is_told_from_then_on(

@@ -27,7 +27,7 @@ async def test_log_of_other_tables_and_databases_is_let_go_by_an_idle_stream(
     noise = "INSERT INTO noise SELECT repeat('x', 1000) FROM generate_series(1, 4000)"
     source_database.execute(noise)
     other.execute(noise)
-    assert (await client.source.retained_bytes() or 0) > 4_000_000
+    assert ((await client.source.retained()).bytes or 0) > 4_000_000
     blocks = await client.blocks()
     assert not any(block.parts for block in blocks)
     # What is acknowledged counts; restart_lsn follows with the next running-transactions record.

@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import psycopg
@@ -11,7 +12,7 @@ import pytest
 from tests.scenario.faults.conftest import Replicate
 from tests.scenario.faults.watched import ROW, Watched, assert_last_line_tells
 from tests.scenario.running import until
-from tests.servers.postgres import Database
+from tests.servers.postgres import Cluster, Database
 
 TABLE: Final = f"""
 CREATE TABLE item (id int PRIMARY KEY, note text);
@@ -133,6 +134,44 @@ def test_a_slot_given_up_by_the_server(source: Database, replicate: Replicate) -
         source.cluster.configure(max_slot_wal_keep_size="-1")
         source.cluster.reload()
     _begin_anew(replication)
+
+
+def test_a_slot_given_up_for_being_idle(target_server: Cluster, tmp_path: Path) -> None:
+    """PostgreSQL 18 looks at each checkpoint."""
+    cluster = target_server
+    source, target = Database.create(cluster, "idle_from"), Database.create(cluster, "idle_to")
+    source.execute(TABLE)
+    replication = Watched.between(tmp_path, "idle", source, target)
+    replication.catch_up()
+    source.execute(MORE, 11, 20)
+    cluster.configure(idle_replication_slot_timeout="1s")
+    cluster.reload()
+    try:
+        lost = (
+            "SELECT 1 FROM pg_replication_slots WHERE slot_name = %s"
+            " AND invalidation_reason = 'idle_timeout'"
+        )
+
+        def given_up() -> bool:
+            source.execute("CHECKPOINT")
+            return bool(source.execute(lost, replication.slot))
+
+        until(given_up, "the server to give the slot up")
+        last = replication.refused(code=3)
+        assert replication.slot in last
+        assert "idle_timeout" in last
+        assert "raise idle_replication_slot_timeout" in last
+        code, text = replication.command("check")
+        assert code == 1
+        assert "stopped for 1 s" in text
+        assert "slot-timeout" in text
+    finally:
+        cluster.configure(idle_replication_slot_timeout="0")
+        cluster.reload()
+    _begin_anew(replication)
+    assert replication.command("cleanup", "--yes")[0] == 0
+    source.drop()
+    target.drop()
 
 
 def _drop_publication(replication: Watched) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from tests.scenario.faults.conftest import Replicate
-from tests.scenario.faults.watched import ROW, Watched, assert_last_line_tells
+from tests.scenario.faults.watched import ROW, Watched, assert_last_line_tells, scrape
 from tests.scenario.running import until
 from tests.servers.postgres import Cluster, Database
 
@@ -250,3 +250,41 @@ def test_a_declared_limit_of_retained_log_holds_while_a_table_is_stuck(
             assert run.wait() == 3, run.story()
     assert_last_line_tells(run)
     assert_slot_given_up(replication, run.ending)
+
+
+BURN = "DO $$ BEGIN FOR i IN 1..300 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$"
+"""Three hundred transactions that change nothing."""
+
+
+def test_how_long_the_slot_holds_the_catalogs_is_measured_and_told(
+    source: Database, replicate: Replicate
+) -> None:
+    source.execute(TABLE)
+    replication = replicate(source={"catalog_xmin_age_warn": 250})
+    with replication.run("--metrics=127.0.0.1:0") as run:
+        address = run.event("listening")["address"]
+        run.state("streaming")
+        with open_transaction(source) as writer:
+            source.execute(BURN)
+            line = run.says("keeps dead rows of its catalogs")
+            assert '"limit":250' in line
+            until(lambda: _xmin_age(scrape(address)) > 250, "the age to be shown", run=run)
+            code, text = replication.command("check")
+            assert code == 0, text
+            assert f"{replication.slot} has held back the source's catalogs" in text
+            writer.rollback()
+
+        def let_go() -> bool:
+            source.execute("CHECKPOINT")  # tells what runs, from which the slot moves on
+            return _xmin_age(scrape(address)) < 250
+
+        until(let_go, "the slot to let go", run=run)
+        assert run.stop() == 0
+    assert replication.differences() == []
+
+
+def _xmin_age(metrics: str) -> float:
+    (line,) = [
+        line for line in metrics.splitlines() if line.startswith("penstock_source_catalog_xmin_age")
+    ]
+    return float(line.rpartition(" ")[2])

@@ -48,7 +48,12 @@ READERS: Final[dict[type[Section], tuple[str, ...]]] = {
 }
 """What a section is called where its fields are read: `config.load.prepare`, `source.origin`."""
 
-RETENTION: Final = ("wal_retained_warn_bytes", "wal_retained_max_bytes", "wal_retained_policy")
+RETENTION: Final = (
+    "wal_retained_warn_bytes",
+    "wal_retained_max_bytes",
+    "wal_retained_policy",
+    "catalog_xmin_age_warn",
+)
 """Read by `Retention`, which calls its `SourceConfig` `config`."""
 
 BECOMES: Final[dict[tuple[type[Section], str], tuple[str, str]]] = {

@@ -43,7 +43,8 @@ def _measured() -> Metrics:
     metrics.queue(1 << 20, 42)
     metrics.appliers(4, 1)
     metrics.lanes(7)
-    metrics.lag(0.5, 1.5, 1000, 2000)
+    metrics.lag(0.5, 1.5, 1000)
+    metrics.retained(2000, 300)
     metrics.utilization(0.25)
     return metrics
 
@@ -66,6 +67,7 @@ def test_values_come_through_with_their_labels() -> None:
         ("penstock_full_load_target_rows_total",): 100,
         ("penstock_source_lag_bytes",): 1000,
         ("penstock_source_retained_bytes",): 2000,
+        ("penstock_source_catalog_xmin_age",): 300,
         ("penstock_queue_bytes",): 1 << 20,
         ("penstock_lanes",): 7,
     }
@@ -102,7 +104,7 @@ def test_what_was_not_measured_is_absent_and_counters_begin_at_zero() -> None:
 
 def test_a_lag_that_is_no_longer_measured_disappears() -> None:
     metrics = _measured()
-    metrics.lag(None, 2.0, None, None)
+    metrics.lag(None, 2.0, None)
     samples = scraped(metrics)
     assert _value(samples, "penstock_cdc_latency_source_seconds") is None
     assert _value(samples, "penstock_cdc_latency_target_seconds") == 2.0
