@@ -12,6 +12,10 @@ from engine.model.state import TableRecord, TableState
 from engine.observe.log import Log
 from engine.plan.tables import UNEXPECTED, LeftOut, select
 
+NO_TABLE_HINT: Final = (
+    "check its spelling; views, materialized views and foreign tables are never carried"
+)
+
 LOADING_STATES: Final = (TableState.PENDING, TableState.LOADING)
 
 
@@ -24,6 +28,8 @@ class Roster:
     streamed: tuple[TableName, ...]
     insert_only: tuple[TableName, ...]
     left_out: tuple[LeftOut, ...]
+    unmatched: tuple[str, ...] = ()
+    """Ids of including rules that match no table."""
 
     def refreshed(self, present: Sequence[Relation]) -> "Roster":
         """The same tables as they are described now; without those that are gone, or are other
@@ -72,6 +78,7 @@ def choose(config: ReplicationConfig, present: Sequence[Relation]) -> Roster:
         tuple(sorted(selection.streamed)),
         tuple(sorted(selection.insert_only)),
         selection.left_out,
+        selection.unmatched,
     )
 
 
@@ -94,6 +101,14 @@ def tell_exceptions(roster: Roster, log: Log, before: Roster | None = None) -> N
                 action="select.left-out",
                 relation=str(out.table),
                 hint=hint,
+            )
+    for rule in roster.unmatched:
+        if before is None:
+            log.warning(
+                "a mapping rule matches no table",
+                action="select.unmatched",
+                rule=rule,
+                hint=NO_TABLE_HINT,
             )
     for table in roster.insert_only:
         if before is not None and table in before.insert_only:

@@ -228,6 +228,13 @@ _LEAF_KEY: Final = _INDEX_COLUMNS.format(
     table="l.oid", which=_IDENTITY.format(letter="l.relreplident")
 )
 
+WITHOUT_LOG: Final = """
+  FROM pg_catalog.pg_partition_tree(c.oid) p
+  JOIN pg_catalog.pg_class l ON l.oid = p.relid
+  WHERE p.isleaf AND (l.relpersistence <> 'p' OR l.relkind = 'f')"""
+"""Partitions `l` of `c` whose changes are in no log: unlogged ones, and those on other servers.
+Without them the partitioned table would not be whole."""
+
 _TABLES: Final = f"""
 SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
   c.relkind = 'p' AS partitioned, c.relreplident::text AS identity,
@@ -252,6 +259,7 @@ CROSS JOIN LATERAL (
   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = ''
 ) t
 WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relpersistence = 'p'
+  AND (c.relkind <> 'p' OR NOT EXISTS (SELECT {WITHOUT_LOG}))
   AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname NOT IN ('information_schema', $2::text)
   AND ($1::int8[] IS NULL OR c.oid = ANY ($1::int8[]::oid[]))
 ORDER BY n.nspname COLLATE "C", c.relname COLLATE "C"

@@ -15,6 +15,7 @@ from connectors.postgres.connecting import certificate_refusal
 from connectors.postgres.load_connection import Connection
 from connectors.postgres.shape import TargetColumn, mismatches
 from connectors.postgres.target_errors import condition
+from connectors.postgres.target_table import KIND, OTHER_KIND_REMEDY, other_kind
 from connectors.postgres.user_types import MULTIRANGES_FROM, read_types, without_multirange
 from engine.errors import (
     ConfigError,
@@ -61,13 +62,14 @@ async def _ensure(
 ) -> None:
     version = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
     types = list(dict.fromkeys(t for definition in definitions for t in definition.types))
+    no_tables = await _no_tables(connection, [definition.table for definition in definitions])
     missing_types, wrong = await _compare_types(connection, types, version)
     if prepare != "drop-and-create":
         wrong += await _wrong_tables(connection, definitions, version)
-    if wrong:
-        raise SchemaMismatchError(
-            "; ".join(wrong), hint="mend the target, or load with prepare = drop-and-create"
-        )
+    if wrong or no_tables:
+        mended = "mend the target, or load with prepare = drop-and-create"
+        hint = OTHER_KIND_REMEDY if no_tables else mended
+        raise SchemaMismatchError("; ".join([*no_tables, *wrong]), hint=hint)
     existing = await _existing(connection, [definition.table for definition in definitions])
     if existing and prepare != "do-nothing":
         await _clear(connection, existing, prepare)
@@ -127,6 +129,14 @@ async def _types_there(
 # --- tables ---------------------------------------------------------------------------------------
 
 
+async def _no_tables(connection: Connection, tables: Sequence[TableName]) -> list[str]:
+    """A sentence for each object that has a table's name and is none: dropping it is no way to
+    prepare a load."""
+    rows = await connection.fetch(_KINDS, [ddl.table_name(table) for table in tables])
+    found = [(tables[row["n"] - 1], other_kind(row["kind"])) for row in rows]
+    return [f"{table} {kind}" for table, kind in found if kind is not None]
+
+
 async def _wrong_tables(
     connection: Connection, definitions: Sequence[TableDefinition], version: int
 ) -> list[str]:
@@ -141,17 +151,14 @@ async def _wrong_tables(
         _COLUMNS, [ddl.table_name(relation.table) for relation in relations]
     )
     columns: dict[int, dict[str, TargetColumn]] = {}
-    kinds: dict[int, bytes] = {}
     for row in rows:
-        kinds[row["n"]] = row["relkind"]
+        columns.setdefault(row["n"], {})
         if row["attname"] is not None:
-            columns.setdefault(row["n"], {})[row["attname"]] = _target_column(row)
+            columns[row["n"]][row["attname"]] = _target_column(row)
     wrong: list[str] = []
     for n, relation in enumerate(relations, 1):
-        if kinds.get(n, b"r") not in (b"r", b"p"):
-            wrong.append(f"{relation.qualified} is no table on the target; rename it there")
-        elif n in kinds:
-            there = columns.get(n, {})
+        if n in columns:
+            there = columns[n]
             wrong += mismatches(relation, _without_generated(relation, there, generated), version)
     return wrong
 
@@ -275,8 +282,15 @@ def _shown(error: Exception) -> str:
     return str(getattr(error, "message", ""))
 
 
+_KINDS: Final = f"""
+SELECT w.n, ({KIND})::text AS kind
+FROM unnest($1::text[]) WITH ORDINALITY w(name, n)
+JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(w.name)
+ORDER BY w.n
+"""
+
 _COLUMNS: Final = """
-SELECT w.n, c.relkind, a.attname, a.atttypid, a.atttypmod,
+SELECT w.n, a.attname, a.atttypid, a.atttypmod,
   format_type(a.atttypid, a.atttypmod) AS type, a.attgenerated::text <> '' AS generated,
   NOT a.attnotnull OR a.atthasdef OR a.attidentity::text <> '' OR a.attgenerated::text <> ''
     AS filled

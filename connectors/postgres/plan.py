@@ -17,7 +17,12 @@ from connectors.postgres.passthrough import (
     Passage,
     judge,
 )
-from connectors.postgres.target_table import WRITABLE_KINDS, TargetColumn, TargetTable
+from connectors.postgres.target_table import (
+    OTHER_KIND_REMEDY,
+    TargetColumn,
+    TargetTable,
+    other_kind,
+)
 from engine.errors import SchemaMismatchError
 from engine.model.relation import Column, Format, Relation
 
@@ -80,6 +85,9 @@ def compile_plan(relation: Relation, target: TargetTable | None) -> TablePlan:
         raise SchemaMismatchError(
             f"{relation.qualified}: rows in the wire form {relation.wire} cannot be written here"
         )
+    kind = other_kind(target.kind)
+    if kind is not None:
+        raise SchemaMismatchError(f"{relation.qualified} {kind}", hint=OTHER_KIND_REMEDY)
     problems = list(problems_of(relation, target))
     if problems:
         raise SchemaMismatchError(f"{relation.qualified}: {'; '.join(problems)}")
@@ -103,8 +111,6 @@ def compile_plan(relation: Relation, target: TargetTable | None) -> TablePlan:
 
 def problems_of(relation: Relation, target: TargetTable) -> Iterable[str]:
     """Everything in which the target's table does not fit the source's rows."""
-    if target.kind not in WRITABLE_KINDS:
-        yield "it is not a table on the target"
     for column in relation.columns:
         other = target.column(column.name)
         if other is None:

@@ -6,7 +6,7 @@ from typing import Final
 import asyncpg
 
 from connectors._sql.quoting import identifier, qualified
-from connectors.postgres.catalog import CONTROL_SCHEMA
+from connectors.postgres.catalog import CONTROL_SCHEMA, WITHOUT_LOG
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.publication import EVERYTHING, INSERTS
 from connectors.postgres.sql import Sql
@@ -25,7 +25,8 @@ async def findings(
     """Identity, privileges, ownership, partitions, generated columns; then what is left out."""
     oids = [relation.id for relation in relations]
     rows = await sql.fetch("looking at the tables", _TABLES, oids)
-    left_out = await sql.fetch("looking for tables left out", _UNLOGGED, CONTROL_SCHEMA)
+    left_out = await sql.fetch("looking for tables left out", _WITHOUT_LOG, CONTROL_SCHEMA)
+    others = await sql.fetch("looking for what is no table", _NO_TABLES, CONTROL_SCHEMA)
     found: list[Finding | None] = []
     if config.streams:
         found += [_identity(relation, config) for relation in relations]
@@ -39,7 +40,8 @@ async def findings(
         for check in _CHECKS
         for one in check(row, config)
     ]
-    found += [_unlogged(row[0], row[1]) for row in left_out]
+    found += [_without_log(row) for row in left_out]
+    found += [_no_tables(row) for row in others]
     return [finding for finding in found if finding is not None]
 
 
@@ -172,10 +174,32 @@ def _generated(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Finding
     return (Finding("generated-columns", TELLS, text, subject=row["qualified"]),)
 
 
-def _unlogged(schema: str, name: str) -> Finding:
-    text = f"{schema}.{name} is unlogged: it has no log and is left out"
-    remedy = f"ALTER TABLE {qualified(schema, name)} SET LOGGED"
-    return Finding("unlogged", WARNS, text, remedy, f"{schema}.{name}")
+def _without_log(row: asyncpg.Record) -> Finding:
+    table, name = qualified(row["schema"], row["name"]), f"{row['schema']}.{row['name']}"
+    if not row["partitions"]:
+        text = f"{name} is unlogged: it has no log and is left out"
+        return Finding("unlogged", WARNS, text, f"ALTER TABLE {table} SET LOGGED", name)
+    partitions = ", ".join(row["partitions"][:TABLES_NAMED_MAX])
+    text = (
+        f"{name} has partitions whose changes are in no log, unlogged or on another server"
+        f" ({partitions}): it is left out"
+    )
+    remedy = f"ALTER TABLE ... SET LOGGED, or ALTER TABLE {table} DETACH PARTITION ..."
+    return Finding("partition-without-log", WARNS, text, remedy, name)
+
+
+_KINDS: Final = {
+    "v": "views are not carried: they have no rows of their own",
+    "m": "materialized views are not carried: they have no log",
+    "f": "foreign tables are not carried: their rows are another server's, which is their source",
+}
+
+
+def _no_tables(row: asyncpg.Record) -> Finding:
+    """One for each kind; who has views has many."""
+    names, count = row["names"], row["count"]
+    more = f" and {count - len(names)} more" if count > len(names) else ""
+    return Finding("no-table", TELLS, f"{_KINDS[row['kind']]} ({', '.join(names)}{more})")
 
 
 _CHECKS: Final[Sequence[Callable[[asyncpg.Record, PostgresSourceConfig], Sequence[Finding]]]] = (
@@ -202,10 +226,24 @@ WHERE c.oid = ANY ($1::int8[]::oid[])
 ORDER BY 1, 2
 """
 
-_UNLOGGED: Final = """
-SELECT n.nspname::text, c.relname::text
+_WITHOUT_LOG: Final = f"""
+SELECT n.nspname::text AS schema, c.relname::text AS name,
+  CASE c.relkind WHEN 'p' THEN ARRAY(SELECT l.relname::text {WITHOUT_LOG} ORDER BY 1) END
+    AS partitions
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND n.nspname NOT LIKE 'pg\\_%'
+WHERE (c.relkind = 'r' AND c.relpersistence = 'u'
+    OR c.relkind = 'p' AND EXISTS (SELECT {WITHOUT_LOG}))
+  AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%'
   AND n.nspname NOT IN ('information_schema', $1::text)
 ORDER BY 1, 2
+"""
+
+_NO_TABLES: Final = f"""
+SELECT c.relkind::text AS kind, count(*) AS count,
+  (array_agg(n.nspname || '.' || c.relname ORDER BY n.nspname, c.relname))[:{TABLES_NAMED_MAX}]
+    AS names
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('v', 'm', 'f') AND NOT c.relispartition AND n.nspname NOT LIKE 'pg\\_%'
+  AND n.nspname NOT IN ('information_schema', $1::text)
+GROUP BY 1 ORDER BY 1 DESC
 """

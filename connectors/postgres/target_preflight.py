@@ -11,7 +11,7 @@ from connectors.postgres import control_schema, preflight_origins
 from connectors.postgres.link import cells
 from connectors.postgres.plan import problems_of
 from connectors.postgres.session import PostgresSession
-from connectors.postgres.target_table import TargetTable
+from connectors.postgres.target_table import OTHER_KIND_REMEDY, TargetTable, other_kind
 from engine.errors import TargetConnectionError, TargetError
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation
@@ -191,6 +191,11 @@ async def _table(session: PostgresSession, relation: Relation) -> list[Finding]:
     table = await session.table(relation.table)
     if table is None:
         return await _absent(session, relation)
+    kind = other_kind(table.kind)
+    if kind is not None:
+        text = f"{relation.qualified} {kind}"
+        return [Finding("target-kind", Severity.BLOCKS, text, OTHER_KIND_REMEDY,
+                        relation.qualified)]  # fmt: skip
     findings = [
         Finding("target-shape", Severity.BLOCKS, f"{relation.qualified}: {problem}",
                 f"ALTER TABLE {table.sql} ...", relation.qualified)

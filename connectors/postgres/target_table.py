@@ -8,8 +8,32 @@ from connectors._sql.quoting import identifier, literal, qualified
 from engine.model.relation import ColumnType, TableName
 
 PARTITIONED: Final = "p"
-WRITABLE_KINDS: Final = frozenset({"r", "p", "f"})
-"""`pg_class.relkind` of what rows can be written to: ordinary, partitioned and foreign tables."""
+ORDINARY: Final = "r"
+
+KIND: Final = (
+    "CASE WHEN c.relkind = 'p' AND EXISTS (SELECT FROM pg_catalog.pg_partition_tree(c.oid) t"
+    " JOIN pg_catalog.pg_class l ON l.oid = t.relid WHERE l.relkind = 'f')"
+    " THEN 'f' ELSE c.relkind END"
+)
+"""`pg_class.relkind` of `c`; that of a foreign table where one is among the partitions."""
+
+_OTHER_KINDS: Final = {
+    "v": "is a view",
+    "m": "is a materialized view",
+    "f": "is a foreign table or has one as a partition, so that rows and their position would not"
+    " commit together,",
+}
+
+OTHER_KIND_REMEDY: Final = (
+    "rename or drop it there, so that a table can be made, or leave the table out by [mapping]"
+)
+
+
+def other_kind(kind: str) -> str | None:
+    """What an object of this `KIND` is, when rows cannot be written to it exactly once."""
+    if kind in (ORDINARY, PARTITIONED):
+        return None
+    return f"{_OTHER_KINDS.get(kind, 'is not a table')} on the target"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +85,7 @@ SHAPE: Final = (
 """A table's shape as one word."""
 
 _TABLE: Final = """
-SELECT c.oid, c.relkind, c.relrowsecurity, ({shape}),
+SELECT c.oid, {kind}, c.relrowsecurity, ({shape}),
   EXISTS (SELECT FROM pg_constraint k WHERE k.condeferrable AND c.oid IN (k.conrelid, k.confrelid))
 FROM pg_class c WHERE c.oid = {oid}"""
 
@@ -92,7 +116,9 @@ def describe(table: TableName) -> str:
     """Three statements whose results `read_table` takes. With no such table all are empty."""
     oid = f"pg_catalog.to_regclass({literal(qualified(table.schema, table.name))})"
     shape = SHAPE.format(oid="c.oid")
-    return ";".join(text.format(oid=oid, shape=shape) for text in (_TABLE, _COLUMNS, _KEYS))
+    return ";".join(
+        text.format(oid=oid, shape=shape, kind=KIND) for text in (_TABLE, _COLUMNS, _KEYS)
+    )
 
 
 Cells = Sequence[Sequence[str | None]]

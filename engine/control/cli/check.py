@@ -19,6 +19,7 @@ from engine.model.relation import Relation
 from engine.observe.redact import clean
 from engine.plan.tables import UNEXPECTED, LeftOut, Reason, Selection, select
 from engine.registry import connect
+from engine.roster import NO_TABLE_HINT
 from engine.seams import SystemClock, SystemRandom
 
 ORDER: Final = (Severity.BLOCKS, Severity.WARNS, Severity.UNCHECKED, Severity.TELLS)
@@ -128,7 +129,7 @@ def _selection_findings(selection: Selection) -> list[Finding]:
             "mapping-unmatched",
             Severity.WARNS,
             "this rule matches no table",
-            "check its spelling",
+            NO_TABLE_HINT,
             subject=rule,
         )
         for rule in selection.unmatched

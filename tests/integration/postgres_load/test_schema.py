@@ -184,7 +184,7 @@ async def test_every_mismatch_is_told_at_once_and_nothing_is_changed(
         "column w of public.b is missing on the target; add it as integer",
         "column e of public.b exists on the target only",
         "type public.m is defined differently on the target",
-        "public.d is no table on the target",
+        "public.d is a view on the target",
     ):
         assert part in raised.value.message
     assert await target.fetchval("SELECT to_regclass('public.c')") is None

@@ -46,6 +46,36 @@ async def test_tables_are_judged_one_by_one(source_database: Database, connect: 
     assert not blocking(list(found.values()))
 
 
+NO_TABLES = """
+CREATE TABLE t (id int PRIMARY KEY);
+CREATE VIEW v AS SELECT * FROM t; CREATE MATERIALIZED VIEW m AS SELECT * FROM t;
+CREATE FOREIGN DATA WRAPPER w; CREATE SERVER elsewhere FOREIGN DATA WRAPPER w;
+CREATE FOREIGN TABLE f (id int) SERVER elsewhere;
+CREATE TABLE p (id int) PARTITION BY LIST (id);
+CREATE TABLE p1 PARTITION OF p FOR VALUES IN (1);
+CREATE FOREIGN TABLE p2 PARTITION OF p FOR VALUES IN (2) SERVER elsewhere;
+CREATE TABLE q (id int PRIMARY KEY) PARTITION BY LIST (id);
+CREATE UNLOGGED TABLE q1 PARTITION OF q FOR VALUES IN (1);
+"""
+
+
+async def test_what_has_no_rows_or_no_log_of_its_own_is_named_and_left_out(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute(NO_TABLES)
+    client = await connect(source_database)
+    relations = await client.source.relations()
+    assert [relation.name for relation in relations] == ["t"]
+    found = await client.source.preflight(relations)
+    told = [finding.message for finding in found if finding.check == "no-table"]
+    assert [text.partition(" (")[2] for text in told] == ["public.v)", "public.m)", "public.f)"]
+    kept = {f.subject: f for f in found if f.check == "partition-without-log"}
+    assert kept.keys() == {"public.p", "public.q"}
+    assert "(p2)" in kept["public.p"].message
+    assert "(q1)" in kept["public.q"].message
+    assert {finding.severity for finding in kept.values()} == {Severity.WARNS}
+
+
 async def test_a_transaction_that_would_hold_up_the_slot_is_named(
     source_database: Database, connect: Connect
 ) -> None:

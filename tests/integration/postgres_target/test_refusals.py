@@ -9,6 +9,7 @@ from connectors.postgres.target import PostgresTarget
 from engine.errors import (
     PenstockError,
     RowRejectedError,
+    SchemaMismatchError,
     TargetBusyError,
     TargetConnectionError,
     TargetError,
@@ -189,6 +190,35 @@ async def test_findings_about_a_table(rig: Rig) -> None:
     assert named(findings, "target-trigger")
     (absent,) = named(findings, "target-table")
     assert absent.severity is Severity.TELLS
+
+
+OTHER_KINDS = {
+    "view": ("CREATE VIEW t AS SELECT 1 AS id", "is a view"),
+    "materialized view": ("CREATE MATERIALIZED VIEW t AS SELECT 1 AS id", "a materialized view"),
+    "foreign table": ("CREATE FOREIGN TABLE t (id int) SERVER elsewhere", "is a foreign table"),
+    "foreign partition": (
+        "CREATE TABLE t (id int) PARTITION BY LIST (id); CREATE FOREIGN TABLE t1"
+        " PARTITION OF t FOR VALUES IN (1) SERVER elsewhere",
+        "has one as a partition",
+    ),
+}
+
+
+@pytest.mark.parametrize(("sql", "word"), OTHER_KINDS.values(), ids=OTHER_KINDS.keys())
+async def test_what_is_no_table_of_the_target_is_refused_by_name(
+    rig: Rig, sql: str, word: str
+) -> None:
+    rig.execute("CREATE FOREIGN DATA WRAPPER w; CREATE SERVER elsewhere FOREIGN DATA WRAPPER w")
+    rig.execute(f"CREATE SCHEMA s; CREATE TABLE s.t (id int PRIMARY KEY); {sql}")
+    relation = await rig.relation("t", like="s.t")
+    (found,) = named(await preflight(rig, relation), "target-kind")
+    assert found.severity is Severity.BLOCKS
+    assert "public.t" in found.message
+    assert word in found.message
+    assert "rename or drop it" in found.remedy
+    with pytest.raises(SchemaMismatchError, match=word) as raised:
+        await rig.apply(Run(INSERT, relation, rig.wire("SELECT 1")))
+    assert "rename or drop it" in raised.value.hint
 
 
 async def test_findings_about_a_weak_role(rig: Rig) -> None:

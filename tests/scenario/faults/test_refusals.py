@@ -180,6 +180,35 @@ def test_target_table_of_another_shape(
     checked(replication, "public.item", named)
 
 
+@pytest.mark.parametrize("prepare", ["do-nothing", "truncate", "drop-and-create"])
+def test_a_view_of_the_tables_name_on_the_target(
+    source: Database, target: Database, replicate: Replicate, prepare: str
+) -> None:
+    source.execute(TABLE)
+    target.execute("CREATE VIEW item AS SELECT 1 AS id, 'x'::text AS note")
+    replication = replicate(load={"prepare": prepare})
+    last = replication.refused()
+    assert "public.item is a view on the target" in last
+    assert "rename or drop it" in last
+    checked(replication, "target-kind", "public.item is a view on the target")
+    assert target.execute("SELECT * FROM item") == [(1, "x")]
+
+
+def test_a_rule_that_names_only_a_view_of_the_source(
+    source: Database, replicate: Replicate
+) -> None:
+    source.execute(f"{TABLE}; CREATE VIEW shown AS SELECT * FROM item")
+    replication = replicate(mapping={"include": ["public.item", "public.shown"]})
+    code, text = replication.command("check")
+    assert code == 0, text
+    assert "views, materialized views and foreign tables are never carried" in text
+    assert "public.shown" in text
+    with replication.run("--stop-at=caught-up") as run:
+        assert "include[2]" in run.says("a mapping rule matches no table")
+        assert run.wait() == 0, run.story()
+    assert replication.differences(["item"]) == []
+
+
 def test_rows_in_the_target_are_not_loaded_over(
     source: Database, target: Database, replicate: Replicate
 ) -> None:
