@@ -197,8 +197,8 @@ OTHER_KINDS = {
     "materialized view": ("CREATE MATERIALIZED VIEW t AS SELECT 1 AS id", "a materialized view"),
     "foreign table": ("CREATE FOREIGN TABLE t (id int) SERVER elsewhere", "is a foreign table"),
     "foreign partition": (
-        "CREATE TABLE t (id int) PARTITION BY LIST (id); CREATE FOREIGN TABLE t1"
-        " PARTITION OF t FOR VALUES IN (1) SERVER elsewhere",
+        """CREATE TABLE t (id int) PARTITION BY LIST (id);
+        CREATE FOREIGN TABLE t1 PARTITION OF t FOR VALUES IN (1) SERVER elsewhere""",
         "has one as a partition",
     ),
 }
