@@ -48,6 +48,10 @@ test-nightly: install ## Run every test on every PostgreSQL from 13 to 18
 	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m tests.servers
 	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "" $(PYTEST_ARGS) $(TESTS)
 
+.PHONY: mutants
+mutants: servers ## Take each guard against loss out, and see a test fail
+	$(BIN)/python -m tests.mutants
+
 .PHONY: lint
 lint: install ## Check style and types
 	$(BIN)/ruff check

@@ -35,7 +35,9 @@ async def inserts(rig: Rig, count: int, start: int = 1) -> Run:
 
 @pytest.mark.parametrize("count", SIZES)
 @pytest.mark.parametrize(
-    "fence", [Fence(LANE, 1, 7, "p"), Fence(LANE, 2, 0, "p"), Fence("x", 1, 0, "")]
+    # each wrong in one thing: the fence before it has counted the lane's sequence to 1
+    "fence",
+    [Fence(LANE, 1, 7, "p"), Fence(LANE, 2, 1, "p"), Fence("x", 1, 0, "")],
 )
 async def test_a_failed_fence_has_no_effect(rig: Rig, count: int, fence: Fence) -> None:
     run = await inserts(rig, count)

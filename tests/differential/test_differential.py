@@ -1,0 +1,40 @@
+"""Ten thousand transactions at random: what `make test` runs of `python -m tests.differential`."""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conftest import Clusters
+from tests.differential.run import between, differ
+from tests.servers.postgres import Database
+
+TRANSACTIONS: Final = 2_500
+MARKERS: Final = 5
+
+RUNS: Final = [
+    ("table-parallel", "15", "18", 1),
+    ("table-parallel", "18", "15", 2),
+    ("transactional", "15", "18", 3),
+    ("transactional", "18", "15", 4),
+]
+"""Mode, source, target, seed."""
+
+
+@pytest.mark.parametrize(("mode", "source", "target", "seed"), RUNS)
+def test_random_work_arrives_whole(
+    clusters: Clusters, tmp_path: Path, mode: str, source: str, target: str, seed: int
+) -> None:
+    ends = [
+        Database.create(clusters.need(major), f"differ_{name}_{seed}")
+        for major, name in ((source, "from"), (target, "to"))
+    ]
+    try:
+        replication = between(tmp_path, *ends, mode)
+        result = differ(replication, seed=seed, transactions=TRANSACTIONS, markers=MARKERS)
+        assert result.differences == []
+        assert result.transactions >= TRANSACTIONS - MARKERS
+        assert result.met["in vain"] < result.transactions
+    finally:
+        for end in ends:
+            end.drop()

@@ -1,0 +1,325 @@
+"""The guards: each keeps one way of losing, repeating or spoiling rows out.
+
+`without` is the code with the guard taken out; `held_by` are tests of which at least one must then
+fail. A guard that no test misses does not count as one.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """`keeps_out` names the failure; `code` stands once in `file` and becomes `without`."""
+
+    name: str
+    keeps_out: str
+    file: str
+    code: str
+    without: str
+    held_by: tuple[str, ...]
+
+
+GUARDS: Final = (
+    Guard(
+        "stored-before-told",
+        "the source is told of a position that is not durable in the target",
+        "engine/checkpoint/committer.py",
+        "            row = self._row\n",
+        "            row = self._row\n            await self._source.acknowledge(position)\n",
+        ("tests/simulation/test_simulation.py::test_a_calm_run_ends_equal[insert]",),
+    ),
+    Guard(
+        "told-what-was-stored",
+        "the source is told of a newer position than the one stored",
+        "engine/checkpoint/committer.py",
+        "            await self._source.acknowledge(position)\n",
+        "            await self._source.acknowledge(self._frontier.position)\n",
+        (
+            "tests/simulation/test_simulation.py::test_storms_and_kills_lose_and_repeat_nothing[mixed]",
+        ),
+    ),
+    Guard(
+        "frontier-waits-for-every-piece",
+        "a position overtakes an unfinished row",
+        "engine/checkpoint/frontier.py",
+        "        while marks and marks[0].pending == 0:\n",
+        "        while marks and marks[0].end is not None:\n",
+        ("tests/unit/checkpoint/test_frontier.py",),
+    ),
+    Guard(
+        "frontier-waits-for-the-end",
+        "a transaction of which only a part has come counts as done",
+        "engine/checkpoint/frontier.py",
+        "        if mark.pending == 0 and mark.end is not None:\n            self._advance()\n",
+        "        if mark.pending == 0:\n            self.position = mark.end or self.position\n"
+        "            self._marks.popleft()\n",
+        ("tests/unit/checkpoint/test_frontier.py",),
+    ),
+    Guard(
+        "a-cut-transaction-has-ordinals",
+        "a batch that ends inside a transaction stores the position of its end",
+        "engine/model/segment.py",
+        "        return self.transaction.at(self.ordinals[-1])\n",
+        "        return self.transaction.at(1 << 30)\n",
+        (
+            "tests/simulation/test_simulation.py::test_killed_at_any_step_the_next_process_ends_equal[large]",
+        ),
+    ),
+    Guard(
+        "lanes-drop-what-they-have",
+        "a restart applies again what a lane had applied",
+        "engine/apply/lane.py",
+        (
+            "        if self.replay.covers(transaction.coordinate, ordinal):\n"
+            "            return True\n"
+        ),
+        "",
+        (
+            "tests/simulation/test_simulation.py::test_killed_at_any_step_the_next_process_ends_equal[mixed]",
+        ),
+    ),
+    Guard(
+        "readers-drop-what-was-dispatched",
+        "a reconnect dispatches again what is on its way",
+        "engine/capture/reader.py",
+        "        if self.passed.covers(transaction.coordinate, 1):\n            return False\n"
+        "        self._number += 1\n        transaction.number = self._number\n"
+        "        assert part.end is not None\n",
+        "        self._number += 1\n        transaction.number = self._number\n"
+        "        assert part.end is not None\n",
+        ("tests/unit/capture/test_reader.py",),
+    ),
+    Guard(
+        "readers-cut-what-was-dispatched",
+        "a transaction cut by a broken link is dispatched from its beginning again",
+        "engine/capture/reader.py",
+        "        if not passed.covers(coordinate, ordinal):\n            break\n",
+        "        break\n",
+        ("tests/unit/capture/test_reader.py",),
+    ),
+    Guard(
+        "epoch-in-the-fence",
+        "an older owner goes on committing after it was replaced",
+        "connectors/postgres/control_schema.py",
+        " AND epoch OPERATOR(pg_catalog.=) e",
+        "",
+        ("tests/integration/postgres_target/test_fence.py::test_a_failed_fence_has_no_effect",),
+    ),
+    Guard(
+        "sequence-in-the-fence",
+        "a transaction whose outcome was unknown is applied twice",
+        "connectors/postgres/control_schema.py",
+        " AND seq OPERATOR(pg_catalog.=) s",
+        "",
+        ("tests/integration/postgres_target/test_fence.py::test_a_failed_fence_has_no_effect",),
+    ),
+    Guard(
+        "identity-of-the-source",
+        "stored positions are used for another server's log",
+        "engine/checkpoint/ownership.py",
+        "    if owner.identity != claimant.identity:\n",
+        "    if False:\n",
+        ("tests/unit/checkpoint/test_ownership.py",),
+    ),
+    Guard(
+        "fingerprint-of-the-settings",
+        "settings that stored positions depend on change between two runs",
+        "engine/checkpoint/ownership.py",
+        "    if owner.fingerprint != claimant.fingerprint:\n",
+        "    if False:\n",
+        ("tests/unit/checkpoint/test_ownership.py",),
+    ),
+    Guard(
+        "a-rewound-target-is-noticed",
+        "a target that lost its last commits is written on from where we believe it to be",
+        "engine/checkpoint/ownership.py",
+        "        if stored_epoch < epoch or stored < expected:\n",
+        "        if stored_epoch < epoch:\n",
+        ("tests/unit/checkpoint/test_ownership.py",),
+    ),
+    Guard(
+        "rows-of-a-successor",
+        "checkpoint rows that a successor has raised are taken for ours",
+        "engine/checkpoint/ownership.py",
+        "    if any(row.epoch > epoch for row in rows.values()):\n        raise fenced(owner)\n",
+        "",
+        ("tests/unit/checkpoint/test_ownership.py",),
+    ),
+    Guard(
+        "commit-unknown",
+        "a COMMIT whose answer was lost is taken for one that failed",
+        "connectors/postgres/transaction.py",
+        "        if lost and commits:\n",
+        "        if False:\n",
+        (
+            "tests/integration/postgres_target/test_fence.py::test_a_link_lost_after_commit_was_sent_is_an_unknown_outcome",
+        ),
+    ),
+    Guard(
+        "a-moved-slot-is-refused",
+        "a slot that was moved past the stored position begins later without a word",
+        "connectors/postgres/slot.py",
+        "        if self.confirmed is not None and self.confirmed > after:\n",
+        "        if False:\n",
+        (
+            (
+                "tests/integration/postgres_source/test_slot.py"
+                "::test_a_slot_moved_past_the_stored_position_is_refused"
+            ),
+        ),
+    ),
+    Guard(
+        "a-lost-slot-is-refused",
+        "a slot that the server gave up is read as if it were whole",
+        "connectors/postgres/slot.py",
+        "        if self.lost:\n",
+        "        if False:\n",
+        ("tests/scenario/faults/test_slots.py::test_a_slot_given_up_by_the_server",),
+    ),
+    Guard(
+        "unknown-messages-stop",
+        "a message of an unknown kind is passed over, and the position moves past it",
+        "connectors/postgres/pgoutput.py",
+        '        raise self._error(f"unknown message {data[:1]!r}")\n',
+        "        return  # type: ignore[misc]\n",
+        ("tests/unit/connectors/postgres/test_pgoutput.py",),
+    ),
+    Guard(
+        "absent-is-not-null",
+        "a long value that the log left out is overwritten when updates are folded",
+        "engine/apply/fold.py",
+        "row if UNCHANGED not in row else _overlay(before[1], row)",
+        "row",
+        ("tests/unit/apply/test_fold.py",),
+    ),
+    Guard(
+        "absent-is-never-written",
+        "a column that the log left out is written",
+        "engine/apply/fold.py",
+        "    return tuple([index for index, value in enumerate(row) if value is not UNCHANGED])\n",
+        "    return tuple(range(len(row)))\n",
+        ("tests/unit/apply/test_fold.py",),
+    ),
+    Guard(
+        "a-key-change-moves-the-row",
+        "a changed key leaves the row under its old key, too",
+        "engine/apply/fold.py",
+        "            if old is not None and _key_changed(key, new, old):\n",
+        "            if False:\n",
+        ("tests/unit/apply/test_fold.py",),
+    ),
+    Guard(
+        "deletes-first",
+        "a deletion after a batch's insertions takes the new row of a unique value with it",
+        "engine/apply/fold.py",
+        "    elif kind == INSERT and was == DELETE:\n        net[name] = (_REPLACE, row)\n",
+        "    elif kind == INSERT and was == DELETE:\n        del net[name]\n",
+        ("tests/unit/apply/test_fold.py",),
+    ),
+    Guard(
+        "a-chunk-has-what-its-snapshot-saw",
+        "the stream repeats over a loaded row what its chunk held already, or newer",
+        "engine/load/handover.py",
+        "            return None if self._visible(self._one, transaction) else change\n",
+        "            return change\n",
+        ("tests/simulation/test_simulation.py::test_a_calm_run_ends_equal[load]",),
+    ),
+    Guard(
+        "each-chunk-its-own-snapshot",
+        "after a restart of the load a change is judged by the snapshot of another chunk",
+        "engine/load/handover.py",
+        "        return chunk is not None and self._visible(chunk.snapshot, transaction)\n",
+        "        return self._visible(self._snapshots[0], transaction)\n",
+        ("tests/unit/load/test_handover.py",),
+    ),
+    Guard(
+        "a-row-that-moves-between-chunks",
+        "a row that moved from one chunk to another is lost, or is there twice",
+        "engine/load/handover.py",
+        "            return Change(DELETE, change.relation, None, change.old)\n",
+        "            return None\n",
+        ("tests/unit/load/test_handover.py",),
+    ),
+    Guard(
+        "a-refused-row-is-kept",
+        "a row that was refused is passed over without a trace",
+        "engine/apply/fallback.py",
+        "            for row in kept:\n                await transaction.reject(row)\n",
+        "",
+        ("tests/unit/apply/test_fallback.py",),
+    ),
+    Guard(
+        "a-stopped-table-says-so",
+        "a table is stopped without a durable record, and after a restart goes on past the row",
+        "engine/apply/fallback.py",
+        "            if stopped is not None:\n                await _record(",
+        "            if False:\n                await _record(",
+        ("tests/unit/apply/test_fallback.py",),
+    ),
+    Guard(
+        "a-missing-row-is-noticed",
+        "an UPDATE or DELETE that met no row is committed over",
+        "connectors/postgres/dialect.py",
+        'return counted(f"DELETE FROM {plan.target.sql} AS t WHERE {where} RETURNING 1", 1)\n',
+        'return f"DELETE FROM {plan.target.sql} AS t WHERE {where}"\n',
+        (
+            "tests/integration/postgres_target/test_runs.py::test_a_missing_row_is_never_committed_over",
+        ),
+    ),
+    Guard(
+        "one-row-for-each-event",
+        "an event of a table without key changes every row like it",
+        "connectors/postgres/dialect.py",
+        '        " LIMIT 1 FOR UPDATE"\n',
+        '        " FOR UPDATE"\n',
+        (
+            "tests/contract/test_target_row_laws.py::test_without_key_each_event_changes_exactly_one_row",
+        ),
+    ),
+    Guard(
+        "waiting-changes-in-order",
+        "what waited for a stopped table is taken in twice after trouble with the target",
+        "engine/apply/suspension.py",
+        "        return None if covers(transaction.coordinate, ordinal) else event\n",
+        "        return event\n",
+        ("tests/unit/apply/test_suspension.py",),
+    ),
+    Guard(
+        "still-suspended",
+        "a table that is being mended counts as streaming when a schema change is among what waits",
+        "engine/apply/applier.py",
+        "        if lane.suspension is not None:\n            await _still_suspended(",
+        "        if False:\n            await _still_suspended(",
+        ("tests/unit/apply/test_applier.py", "tests/unit/apply/test_suspension.py"),
+    ),
+    Guard(
+        "overflow-is-bounded",
+        "overflow of a stuck table fills the disk",
+        "engine/spool.py",
+        "        if self._budget.used + len(record) > self._budget.bytes_max:\n",
+        "        if False:\n",
+        ("tests/unit/test_spool.py::test_without_room_nothing_is_written",),
+    ),
+    Guard(
+        "memory-is-bounded",
+        "rows pile up in memory while the target is slow",
+        "engine/queue/bounded.py",
+        "        return self.used == 0 or self.used + size <= self.bytes_max\n",
+        "        return True\n",
+        ("tests/unit/queue/test_bounded.py",),
+    ),
+    Guard(
+        "text-form-is-pinned",
+        "a role's own settings change how values are read",
+        "connectors/postgres/session.py",
+        '    "DateStyle": "ISO, MDY",\n',
+        "",
+        (
+            (
+                "tests/scenario/faults/test_source_states.py"
+                "::test_settings_of_roles_and_databases_change_no_value"
+            ),
+        ),
+    ),
+)
