@@ -13,11 +13,13 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import fields
 
 from tests.simulation.everywhere import crash_everywhere
 from tests.simulation.scenario import Scenario
 from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.swarm import Spell, command, run
+from tests.simulation.spell import Spell
+from tests.simulation.swarm import command, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,26 +31,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.seeds:
         low, _, high = options.seeds.partition("-")
         return max(_many(scenario, range(int(low), int(high))) for scenario in chosen)
-    spell = Spell(
-        options.seed,
-        options.storm,
-        options.crashes,
-        options.half_open,
-        options.crash_at,
-        options.late,
-    )
+    spell = Spell(**{field.name: getattr(options, field.name) for field in fields(Spell)})
     return max(_one(scenario, spell, traced=options.trace) for scenario in chosen)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
     parser.add_argument("--scenario", choices=["all", *sorted(SCENARIOS)], required=True)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--storm", action="store_true", help="faults on every link")
-    parser.add_argument("--crashes", type=int, default=0, help="kills at moments of the seed")
-    parser.add_argument("--half-open", action="store_true", help="servers notice deaths late")
-    parser.add_argument("--late", action="store_true", help="nothing happens before all streams")
-    parser.add_argument("--crash-at", type=int, default=0, help="kill before this step")
+    for field in fields(Spell):
+        name = f"--{field.name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            parser.add_argument(name, action="store_true")
+        else:
+            parser.add_argument(name, type=int, default=int(field.name == "seed"))
     parser.add_argument("--trace", action="store_true", help="print what happened")
     parser.add_argument("--seeds", default="", help="LOW-HIGH: as the test suite runs them")
     parser.add_argument("--everywhere", action="store_true", help="crash at every step")
@@ -66,7 +61,8 @@ def _one(scenario: Scenario, spell: Spell, *, traced: bool) -> int:
         print(line)
     print(
         f"{scenario.name}: {report.steps} steps, {report.seconds:.1f} virtual seconds, "
-        f"{report.checks} tables compared, {report.restarts} restarts, {report.met}"
+        f"{report.checks} tables compared, {report.restarts} restarts, {report.met}, "
+        f"{dict(report.reached)}"
     )
     return 0
 
@@ -74,14 +70,17 @@ def _one(scenario: Scenario, spell: Spell, *, traced: bool) -> int:
 def _many(scenario: Scenario, seeds: range) -> int:
     failed = 0
     met: Counter[str] = Counter()
+    reached: Counter[str] = Counter()
     for seed in seeds:
         spell = Spell.of(seed)
         try:
-            met.update(run(scenario, spell).met)
+            report = run(scenario, spell)
+            met.update(report.met)
+            reached.update(report.reached)
         except Exception as error:  # noqa: BLE001 (counted, and shown by its command)
             failed += 1
             print(f"{type(error).__name__}: {error}\n    {command(scenario, spell)}")
-    print(f"{scenario.name}: {failed} of {len(seeds)} failed; {dict(met)}")
+    print(f"{scenario.name}: {failed} of {len(seeds)} failed; {dict(met)}; {dict(reached)}")
     return 1 if failed else 0
 
 

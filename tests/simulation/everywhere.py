@@ -10,10 +10,10 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Final
 
-from tests.simulation.faults import CALM, Faults
 from tests.simulation.loop import Process
 from tests.simulation.run import simulate
 from tests.simulation.scenario import Scenario
+from tests.simulation.spell import Spell
 from tests.simulation.world import World
 
 TEXT_BYTES_MAX: Final = 60_000
@@ -73,7 +73,6 @@ def crash_everywhere(
     scenario: Scenario,
     seed: int,
     *,
-    faults: Faults = CALM,
     first: int = 0,
     stride: int = 1,
     every: bool = False,
@@ -82,7 +81,7 @@ def crash_everywhere(
     crashes = Crashes()
     forker = _Forker(crashes, first, stride, every=every)
     try:
-        report = simulate(scenario, seed, faults=faults, watch=forker)
+        report = simulate(scenario, Spell(seed), watch=forker)
     except BaseException:
         if forker.copy:
             _leave(forker, traceback.format_exc())

@@ -7,6 +7,7 @@ leaves in doubt (a COMMIT on its way) is told to the decider, and the world deci
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
@@ -35,6 +36,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetFullError,
 )
+from engine.model.batch import Run
 from engine.model.change import Block, Part, SchemaChanged, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding
@@ -71,6 +73,13 @@ class Faults:
     late_commit: float = 0.0
     """COMMIT lands after the client has given up."""
     late_seconds_max: float = 8.0
+    slow: float = 0.0
+    """The target takes long over a write."""
+    slow_seconds_max: float = 20.0
+    disk_full: float = 0.0
+    """A write finds no room, nor do some that follow."""
+    disk_damaged: float = 0.0
+    """A byte reads back as another."""
 
     def times(self, factor: float) -> "Faults":
         """The same faults, more or less often."""
@@ -100,10 +109,16 @@ STORM: Final = Faults(
 )
 
 
+WRITES_REFUSED_MAX: Final = 20
+"""Writes in a row that a full disk refuses at most."""
+
+
 class Decider:
     """Chance, of one seed. `healed`: only delays are left."""
 
-    def __init__(self, seed: int, faults: Faults, loop: SimulatedLoop) -> None:
+    def __init__(
+        self, seed: int, faults: Faults, loop: SimulatedLoop, reached: Counter[str]
+    ) -> None:
         self.random = random.Random(seed)
         self.faults = faults
         self.healed = False
@@ -112,6 +127,14 @@ class Decider:
         """How often each fault struck: a fault that never strikes tests nothing."""
         self.committing: dict[ServerTransaction, ServerSession] = {}
         """COMMITs on their way to the server, and on which connection."""
+        self.reached = reached
+        self.unknown: list[ServerTransaction] = []
+        """COMMITs whose outcome a client was not told and has not asked for yet."""
+        self.late: list[ServerTransaction] = []
+        """COMMITs that land, or landed, after their client gave up."""
+        self.slow_tables: dict[TableName, float] = {}
+        """Tables whose writes take this many seconds just now."""
+        self._writes_refused = 0
 
     async def trip(self) -> None:
         """A way to a server."""
@@ -126,6 +149,44 @@ class Decider:
         self.loop.note(fault)
         return True
 
+    def note_write(self, runs: Sequence[Run]) -> None:
+        """What a target is given is part of the trace: the same seed, the same operations."""
+        if self.loop.trace is not None:
+            said = [(run.kind, str(run.relation.table), run.rows, run.olds) for run in runs]
+            self.loop.note(f"write {said}")
+
+    async def linger(self, tables: Collection[TableName]) -> None:
+        """What a write to these tables takes beyond the trip."""
+        slow = max([self.slow_tables.get(table, 0.0) for table in tables], default=0.0)
+        if slow:
+            await asyncio.sleep(slow)
+        elif self.strikes("slow"):
+            await asyncio.sleep(self.random.uniform(0.0, self.faults.slow_seconds_max))
+
+    def refuses_write(self) -> bool:
+        """Whether the disk is full now: for a few writes, then there is room again."""
+        if self.strikes("disk_full"):
+            self._writes_refused = self.random.randint(1, WRITES_REFUSED_MAX)
+        self._writes_refused -= self._writes_refused > 0
+        return self._writes_refused > 0
+
+    def damages_read(self) -> bool:
+        return self.strikes("disk_damaged")
+
+    def decide_commit(
+        self, database: MemoryDatabase, server: ServerTransaction, session: ServerSession
+    ) -> None:
+        """A COMMIT was on its way when its client ended: lost, or there already, or there later."""
+        if server.state is not State.OPEN:
+            return
+        fate = self.random.choice(("lost", "landed", "late"))
+        self.reached[f"commit-cut-{fate}"] += 1
+        self.loop.note(f"commit of {server.xid}: {fate}")
+        if fate == "landed":
+            commit_quietly(database, server)
+        elif fate == "late" and session.transaction is server:
+            self.land_later(database, database.detach(session))
+
     def land_later(self, database: MemoryDatabase, transaction: ServerTransaction) -> None:
         """The server commits by itself, after a while; its locks are held until then."""
 
@@ -134,6 +195,7 @@ class Decider:
                 self.loop.note(f"late commit of {transaction.xid}")
                 commit_quietly(database, transaction)
 
+        self.late.append(transaction)
         delay = self.random.uniform(0.0, self.faults.late_seconds_max)
         with self.loop.inside(None):
             self.loop.call_later(delay, land)
@@ -331,6 +393,9 @@ class FaultyTransaction:
         decider = self._decider
         await decider.trip()
         self._strike()
+        if name == "write":
+            decider.note_write(arguments[0])
+            await decider.linger({run.relation.table for run in arguments[0]})
         method: Callable[..., Awaitable[Any]] = getattr(self._inner, name)
         result = await method(*arguments, **named)
         await decider.trip()
@@ -363,17 +428,24 @@ class FaultyTransaction:
         decider.committing[server] = self._inner.session
         try:
             await decider.trip()
+        except asyncio.CancelledError:
+            decider.decide_commit(self._database, server, self._inner.session)
+            self._drop()
+            raise
         finally:
             decider.committing.pop(server, None)
         if decider.strikes("lost_commit"):
+            decider.unknown.append(server)
             self._drop()
             raise CommitUnknownError("the connection broke at COMMIT")
         if decider.strikes("late_commit"):
+            decider.unknown.append(server)
             decider.land_later(self._database, self._database.detach(self._inner.session))
             self._drop()
             raise CommitUnknownError("the connection broke after COMMIT was sent")
         await self._inner.commit()
         if decider.strikes("lost_reply"):
+            decider.unknown.append(server)
             self._drop()
             raise CommitUnknownError("the answer to COMMIT was lost")
         await decider.trip()

@@ -56,6 +56,11 @@ class Process:
 _PROCESS: Final[ContextVar[Process | None]] = ContextVar("process", default=None)
 
 
+def current_process() -> Process | None:
+    """Who runs now; None: the world."""
+    return _PROCESS.get()
+
+
 class SimulatedTask(asyncio.Task[Any]):
     """A task whose place in a set does not depend on where it lies in memory."""
 

@@ -7,6 +7,7 @@ from typing import Final
 from connectors.memory.definitions import References, table
 from connectors.memory.storage import Table
 from connectors.memory.transaction import ServerTransaction
+from engine.config.replication import OnRowError
 from engine.model.state import TableState
 from tests.simulation.application import Application, Step, mixed
 from tests.simulation.person import look_after
@@ -19,6 +20,8 @@ SPELLS: Final = 3
 """How often the target is strict for a while."""
 
 SMALL_DISK_BYTES: Final = 1_500
+
+DISK_FAULTS: Final = ("disk_full", "disk_damaged")
 
 
 def _tables() -> list[Table]:
@@ -105,8 +108,8 @@ def _be_strict(world: World, *, strict: bool) -> None:
 
 
 def _nothing_lost_by_one_process(world: World) -> None:
-    """Nothing that waited is lost while a process lives, whatever happens to its links."""
-    if world.crashes:
+    """Nothing that waited is lost while a process and its disk live, whatever happens to links."""
+    if len(world.clients) > 1 or not world.decider.met.keys().isdisjoint(DISK_FAULTS):
         return
     for record in world.records():
         if record.state is TableState.NEEDS_RELOAD:
@@ -140,5 +143,12 @@ REFUSALS: Final = (
         refuses=True,
         helper=_mend_and_load,
         disk_bytes_max=SMALL_DISK_BYTES,
+    ),
+    Scenario(
+        "quarantine",
+        _tables,
+        _refuse,
+        refuses=True,
+        on_row_error=OnRowError.QUARANTINE,
     ),
 )

@@ -6,7 +6,7 @@ the bug's own test stands elsewhere. Add what a nightly run finds: `swarm.comman
 
 from typing import Final
 
-from tests.simulation.swarm import Spell
+from tests.simulation.spell import Spell
 
 REGRESSIONS: Final = (
     # Changes were dropped for want of room while the oldest of them was being applied.
@@ -17,7 +17,7 @@ REGRESSIONS: Final = (
     ("refuse", Spell(4, storm=True)),
     ("refuse", Spell(8, storm=True)),
     # An older owner that had stood still blamed the target for its successor's rows.
-    ("zombie", Spell.of(1266)),
+    ("zombie", Spell(1266, storm=True, crashes=2)),
     # Two owners made the slot at once, and the later one moved it past what was stored.
     ("zombie", Spell(337, storm=True, crashes=1, half_open=True)),
     ("zombie", Spell(907, storm=True, crashes=3, half_open=True)),

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -10,14 +11,16 @@ from connectors.memory.transaction import ServerTransaction
 from engine.model.position import LogPosition
 from engine.model.state import TableState
 from tests.simulation.application import Application
-from tests.simulation.faults import CALM, Faults
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.scenario import KEYS, Scenario
 from tests.simulation.seams import SimulatedDisk
+from tests.simulation.situations import attach
+from tests.simulation.spell import Spell
+from tests.simulation.troubles import troubles
+from tests.simulation.watching import Watch, watched
 from tests.simulation.world import PATIENCE_SECONDS, ViolationError, World
 
 POLL_SECONDS: Final = 0.5
-PHASES: Final = 0xA5
 
 
 @dataclass(slots=True)
@@ -30,24 +33,20 @@ class Report:
     crashes: int
     restarts: int
     met: dict[str, int]
+    """Faults that struck."""
+    reached: Counter[str]
+    """Situations that came of them."""
     trace: list[str]
 
 
 def simulate(
     scenario: Scenario,
-    seed: int,
+    spell: Spell,
     *,
-    faults: Faults = CALM,
-    crashes: int = 0,
-    crash_at: int = 0,
-    half_open: bool = False,
-    late: bool = False,
     traced: bool = False,
     watch: Callable[[World, Process], None] | None = None,
 ) -> Report:
-    """Run to the end and compare everything. `crashes`: how often the process is killed at a moment
-    of the seed's choosing; `crash_at`: the first process dies before this step of its own; `late`:
-    nothing happens before every table streams.
+    """Run to the end and compare everything. `watch` is called before every step of a process.
 
     Raises:
         ViolationError: an invariant did not hold. Others: what the engine raised unexpectedly.
@@ -56,20 +55,23 @@ def simulate(
     gc.disable()
     world = World(
         loop,
-        seed,
+        spell.seed,
         scenario.config(),
-        faults,
+        spell.faults,
         events_per_block=scenario.events_per_block,
-        half_open_seconds_max=20.0 if half_open else 0.0,
+        half_open_seconds_max=20.0 if spell.half_open else 0.0,
+        resized=spell.resized,
         refuses=scenario.refuses,
         disk=SimulatedDisk(scenario.disk_bytes_max),
         lossy_target=scenario.target_losses > 0,
         extra_check=scenario.extra_check,
     )
+    attach(world)
     try:
         asyncio.set_event_loop(loop)
-        loop.before_step = _watcher(world, crash_at, watch)
-        loop.run_until_complete(_drive(world, scenario, crashes, late=late))
+        with watched(world) as inside:
+            loop.before_step = _before_step(world, spell.crash_at, inside, watch)
+            loop.run_until_complete(_drive(world, scenario, spell, inside))
         loop.raise_failures()
         return Report(
             loop.steps,
@@ -78,6 +80,7 @@ def simulate(
             world.crashes,
             world.restarts,
             world.decider.met,
+            world.reached,
             loop.trace or [],
         )
     except BaseException as error:
@@ -99,10 +102,11 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
     return next((e for e in leaves if isinstance(e, ViolationError)), leaves[0])
 
 
-def _watcher(
-    world: World, crash_at: int, watch: Callable[[World, Process], None] | None
+def _before_step(
+    world: World, crash_at: int, inside: Watch, watch: Callable[[World, Process], None] | None
 ) -> Callable[[Process], None]:
     def before_step(process: Process) -> None:
+        inside.step(process)
         if watch is not None:
             watch(world, process)
         if crash_at and process.steps + 1 == crash_at and not world.crashes:
@@ -111,30 +115,27 @@ def _watcher(
     return before_step
 
 
-async def _drive(world: World, scenario: Scenario, crashes: int, *, late: bool) -> None:
+async def _drive(world: World, scenario: Scenario, spell: Spell, inside: Watch) -> None:
     world.create(scenario.tables())
     application = Application(world.source, world.seed)
     _seed_rows(world, scenario, application)
     until = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         supervising = tasks.create_task(world.supervise(until), name="supervise")
-        if late:
+        if spell.late:
             world.decider.healed = True
             await _caught_up(world, LogPosition(0))
             world.decider.healed = False
         if scenario.helper is not None:
             tasks.create_task(_as_task(scenario.helper(world, until)), name="helper")
-        trouble = [tasks.create_task(_crash(world, crashes), name="crash")]
-        if scenario.target_losses:
-            losing = _lose(world, scenario.target_losses)
-            trouble.append(tasks.create_task(losing, name="lose"))
-        if scenario.zombies:
-            trouble.append(tasks.create_task(_stand_still(world, scenario.zombies), name="still"))
+        befalling = troubles(world, spell, zombies=scenario.zombies, losses=scenario.target_losses)
+        trouble = [tasks.create_task(work, name=name) for name, work in befalling.items()]
         await scenario.work(world, application)
         await asyncio.wait(trouble)
         world.decider.healed = True
         await _caught_up(world, LogPosition(world.source.offset))
         await world.bury()
+        inside.settled()
         until.set()
         await supervising
     world.check_end()
@@ -155,33 +156,6 @@ def _seed_rows(world: World, scenario: Scenario, application: Application) -> No
 
 async def _as_task(work: Awaitable[None]) -> None:
     await work
-
-
-async def _crash(world: World, times: int) -> None:
-    """Kill the running process at moments spread over the workload."""
-    for _ in range(times):
-        await asyncio.sleep(world.chance.uniform(0.0, 8.0))
-        client = world.current
-        if client.process.alive and not client.task.done():
-            world.crash(client)
-
-
-async def _stand_still(world: World, times: int) -> None:
-    """Freeze the running process, let a successor take over, let the old one go on."""
-    for _ in range(times):
-        await asyncio.sleep(world.chance.uniform(0.0, 8.0))
-        client = world.current
-        if not client.process.alive or client.task.done():
-            continue
-        world.freeze(client)
-        await asyncio.sleep(world.chance.uniform(0.0, 30.0))
-        world.thaw(client)
-
-
-async def _lose(world: World, times: int) -> None:
-    for _ in range(times):
-        await asyncio.sleep(world.chance.uniform(0.0, 8.0))
-        await world.lose_commits()
 
 
 async def _caught_up(world: World, goal: LogPosition) -> None:

@@ -7,9 +7,15 @@ from typing import Final
 
 from connectors.memory.definitions import table
 from connectors.memory.storage import Table
-from engine.config.capacity import CapacityConfig
+from engine.config.capacity import UNIT_MEMORY_BYTES, CapacityConfig
 from engine.config.endpoint import SourceConfig, TargetConfig, WithoutIdentity
-from engine.config.replication import ApplyConfig, ApplyMode, LoadConfig, ReplicationConfig
+from engine.config.replication import (
+    ApplyConfig,
+    ApplyMode,
+    LoadConfig,
+    OnRowError,
+    ReplicationConfig,
+)
 from engine.model.relation import TableName
 from tests.simulation.application import Application
 from tests.simulation.seams import DISK_BYTES_MAX
@@ -42,11 +48,13 @@ class Scenario:
     """How often the process stands still, is replaced, and goes on."""
 
     disk_bytes_max: int = DISK_BYTES_MAX
+    memory_bytes: int = UNIT_MEMORY_BYTES
     mend_interval_seconds: float = 30.0
     helper: Callable[[World, asyncio.Event], Awaitable[None]] | None = None
     """Who looks after the replication, until the event is set."""
     refuses: bool = False
     """The target refuses rows now and then, which are kept in its quarantine table."""
+    on_row_error: OnRowError = OnRowError.STOP_TABLE
 
     def config(self) -> ReplicationConfig:
         return ReplicationConfig(
@@ -60,8 +68,9 @@ class Scenario:
                 batch_rows_max=self.batch_rows_max,
                 acknowledge_delay_seconds=self.acknowledge_delay_seconds,
                 mend_interval_seconds=self.mend_interval_seconds,
+                on_row_error=self.on_row_error,
             ),
-            capacity=CapacityConfig(),
+            capacity=CapacityConfig(unit_memory_bytes=self.memory_bytes),
         )
 
 

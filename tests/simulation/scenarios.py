@@ -13,6 +13,7 @@ from tests.simulation.evolving import EVOLVING
 from tests.simulation.person import request_reload
 from tests.simulation.refusals import REFUSALS
 from tests.simulation.scenario import KEYS, Scenario, audit, public
+from tests.simulation.stuck import STICKING
 from tests.simulation.world import ViolationError, World
 
 LONG: Final = b"long" * 30
@@ -112,6 +113,19 @@ async def _load(world: World, application: Application) -> None:
             await application.pause(0.8)
 
     await asyncio.gather(writer(), writer())
+
+
+async def _load_cleared(world: World, application: Application) -> None:
+    """The same, with tables that are emptied meanwhile, and transactions without a change."""
+    names = [public(n) for n in ("plain", "toasted", "keyless")]
+
+    async def clearing() -> None:
+        for _ in range(4):
+            await application.pause(4.0)
+            await application.transaction(truncate(*application.chance.sample(names, 2)))
+            application.database.commit(application.database.begin())
+
+    await asyncio.gather(_load(world, application), clearing())
 
 
 # --- reload ---------------------------------------------------------------------------------------
@@ -232,6 +246,7 @@ SCENARIOS: Final = {
             batch_rows_max=7,
         ),
         Scenario("load", _load_tables, _load, rows=40),
+        Scenario("load-cleared", _load_tables, _load_cleared, rows=40),
         Scenario("reload", _tied_tables, _reload, rows=10),
         Scenario(
             "reload-transactional", _tied_tables, _reload, rows=10, mode=ApplyMode.TRANSACTIONAL
@@ -247,5 +262,6 @@ SCENARIOS: Final = {
         Scenario("rewind", _mixed_tables, _mix, acknowledge_delay_seconds=20.0, target_losses=3),
         *REFUSALS,
         *EVOLVING,
+        *STICKING,
     )
 }

@@ -1,7 +1,7 @@
 """The engine's seams in a simulation: time, chance and disk."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from engine.errors import StateError
@@ -12,16 +12,25 @@ EPOCH_SECONDS: Final = 1_700_000_000.0
 
 DISK_BYTES_MAX: Final = 1 << 20
 
+GARBAGE_BYTES_MAX: Final = 64
+
 
 class SimulatedClock:
+    """A machine's clock. Its wall may be set, forward and back; its monotonic time never is."""
+
     def __init__(self, loop: SimulatedLoop) -> None:
         self._loop = loop
+        self._set_by = 0.0
 
     def monotonic(self) -> float:
         return self._loop.time()
 
     def wall(self) -> float:
-        return EPOCH_SECONDS + self._loop.time()
+        return EPOCH_SECONDS + self._loop.time() + self._set_by
+
+    def set_by(self, seconds: float) -> None:
+        """Somebody, or a time server, sets the wall clock."""
+        self._set_by += seconds
 
 
 class SimulatedRandom:
@@ -38,15 +47,19 @@ class SimulatedRandom:
 
 
 class SimulatedDisk:
-    """Files whose newest bytes a crash takes away: nobody asked for them to be synchronised."""
+    """Files whose newest bytes a crash takes away or leaves as garbage: nobody asked for them to be
+    synchronised. `refuses` tells of a write whether there is no room just now, `damages` of a read
+    whether a byte has gone bad."""
 
     def __init__(self, bytes_max: int = DISK_BYTES_MAX) -> None:
         self._bytes_max = bytes_max
         self._files: dict[str, bytearray] = {}
+        self.refuses: Callable[[], bool] = lambda: False
+        self.damages: Callable[[], bool] = lambda: False
 
     def append(self, name: str, data: bytes) -> int:
         used = sum(map(len, self._files.values()))
-        if used + len(data) > self._bytes_max:
+        if used + len(data) > self._bytes_max or self.refuses():
             raise StateError("no space left on the simulated disk")
         file = self._files.setdefault(name, bytearray())
         offset = len(file)
@@ -54,7 +67,10 @@ class SimulatedDisk:
         return offset
 
     def read(self, name: str, offset: int, size: int) -> bytes:
-        data = bytes(self._files.get(name, bytearray())[offset : offset + size])
+        file = self._files.get(name, bytearray())
+        if size and offset < len(file) and self.damages():
+            file[offset] ^= 0x40
+        data = bytes(file[offset : offset + size])
         if len(data) != size:
             raise StateError(f"{name} ends before byte {offset + size}")
         return data
@@ -66,10 +82,13 @@ class SimulatedDisk:
         return sorted(self._files)
 
     def crash(self, chance: random.Random) -> None:
-        """Lose files, or their ends."""
+        """Lose files, or their ends, or have them torn: garbage where the last writes were."""
         for name in self.names():
-            kept = chance.choice((0, chance.randint(0, len(self._files[name])), None))
-            if kept == 0:
+            file = self._files[name]
+            fate = chance.choice(("lost", "short", "torn", "kept"))
+            if fate == "lost":
                 del self._files[name]
-            elif kept is not None:
-                del self._files[name][kept:]
+            elif fate != "kept":
+                del file[chance.randint(0, len(file)) :]
+            if fate == "torn":
+                file += chance.randbytes(chance.randint(1, GARBAGE_BYTES_MAX))

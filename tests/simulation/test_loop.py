@@ -9,15 +9,30 @@ import pytest
 
 from tests.simulation.loop import DeadlockError, Process, RunawayError, SimulatedLoop, run
 from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.swarm import Spell
+from tests.simulation.spell import Spell
 from tests.simulation.swarm import run as run_spell
 
 TRACE = "from tests.simulation.test_loop import trace_of; import sys; print(trace_of(sys.argv[1]))"
 
 
+EVERYTHING = Spell(
+    5,
+    storm=True,
+    crashes=2,
+    half_open=True,
+    slow=True,
+    disk=True,
+    stops=1,
+    cancels=1,
+    rivals=1,
+    jumps=1,
+    resized=True,
+)
+
+
 def trace_of(scenario: str) -> str:
     """The whole trace of a stormy run with crashes."""
-    return "\n".join(run_spell(SCENARIOS[scenario], Spell(5, True, 2, True), traced=True).trace)
+    return "\n".join(run_spell(SCENARIOS[scenario], EVERYTHING, traced=True).trace)
 
 
 def _in_another_process(scenario: str, hash_seed: str) -> str:
@@ -28,7 +43,7 @@ def _in_another_process(scenario: str, hash_seed: str) -> str:
     ).stdout
 
 
-@pytest.mark.parametrize("scenario", ["mixed", "load"])
+@pytest.mark.parametrize("scenario", ["mixed", "load", "refuse"])
 def test_a_seed_gives_the_same_trace_in_every_process(scenario: str) -> None:
     first = _in_another_process(scenario, "1")
     second = _in_another_process(scenario, "2")

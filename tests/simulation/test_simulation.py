@@ -10,10 +10,10 @@ from typing import Final
 import pytest
 
 from tests.simulation.everywhere import Crashes, crash_everywhere
-from tests.simulation.faults import STORM
 from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.scenarios import SCENARIOS
-from tests.simulation.swarm import Spell, command, run
+from tests.simulation.spell import Spell
+from tests.simulation.swarm import command, run
 
 SEEDS: Final = int(os.environ.get("PENSTOCK_SIMULATION_SEEDS", "40"))
 """Seeds per scenario in the usual run: a second or two each scenario."""
@@ -87,10 +87,11 @@ def test_many_storms_and_kills_lose_and_repeat_nothing(name: str) -> None:
 
 def test_every_fault_strikes() -> None:
     """A fault that never strikes proves nothing."""
-    met = _swarm("mixed", range(60)) + _swarm("large", range(20))
+    met = _swarm("mixed", range(60)) + _swarm("large", range(20)) + _swarm("refuse", range(20))
+    faults = Spell(0, storm=True, slow=True, disk=True).faults
     likely = {
         name
-        for name in STORM.__dataclass_fields__
+        for name in faults.__dataclass_fields__
         if name != "delay" and not name.endswith("seconds_max")
     }
     assert likely - set(met) == set()

@@ -5,25 +5,27 @@ process, crashes it, starts the next, and looks at every commit and every acknow
 """
 
 import asyncio
+import base64
+import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
-from connectors.memory.control import CHECKPOINT, CHUNKS, QUARANTINE, TABLES
-from connectors.memory.database import MemoryDatabase, ServerSession
+from connectors.memory.control import CHECKPOINT, CHUNKS, OWNER, QUARANTINE, TABLES
+from connectors.memory.database import MemoryDatabase
 from connectors.memory.source import MemorySource
-from connectors.memory.storage import Cells, Table
+from connectors.memory.storage import Cells, Table, pick
 from connectors.memory.target import MemoryTarget
-from connectors.memory.transaction import ServerTransaction
-from engine.config.replication import ReplicationConfig
+from connectors.memory.transaction import ServerTransaction, State
+from engine.config.replication import OnRowError, ReplicationConfig
 from engine.errors import FencedError, PenstockError, Retry, TargetError
 from engine.loading import LATE_KEYS
 from engine.model.chunk import ChunkDone
 from engine.model.position import LogPosition
-from engine.model.relation import TableName
-from engine.model.state import FRONTIER, LaneRow, TableRecord, TableState
+from engine.model.relation import Relation, TableName
+from engine.model.state import FRONTIER, LaneRow, Owner, RejectedRow, TableRecord, TableState
 from engine.observe.log import Line, Log
 from engine.observe.metrics import Metrics
 from engine.pipeline import run_replication
@@ -33,7 +35,6 @@ from tests.simulation.faults import (
     Faults,
     FaultySource,
     FaultyTarget,
-    commit_quietly,
 )
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.model import TableModel
@@ -60,7 +61,12 @@ class Client:
     source: MemorySource
     target: MemoryTarget
     stop: asyncio.Event
+    metrics: Metrics
     acknowledged: LogPosition = LogPosition(0)
+    state: str = ""
+    """What it last said it was doing."""
+    cancelled: bool = False
+    """We cancelled its task."""
 
 
 @dataclass
@@ -76,19 +82,29 @@ class World:
     """The target refuses rows now and then."""
     lossy_target: bool = False
     """The target may lose its last commits."""
+    resized: bool = False
+    """Every process has another number of appliers, and other limits of a batch."""
     source: MemoryDatabase = field(init=False)
     target: MemoryDatabase = field(init=False)
     current: Client = field(init=False)
     """The process that carries the replication, as far as the world knows."""
     chance: random.Random = field(init=False)
     decider: Decider = field(init=False)
+    clock: SimulatedClock = field(init=False)
+    """Of the machine that the replication runs on; servers have clocks of their own."""
     disk: SimulatedDisk = field(default_factory=SimulatedDisk)
     zombies: list[Client] = field(default_factory=list[Client])
+    """Processes that stood still while a successor took over."""
+    rivals: list[Client] = field(default_factory=list[Client])
+    """Processes that were started while another was well."""
     clients: list[Client] = field(default_factory=list[Client])
     models: dict[TableName, TableModel] = field(default_factory=dict[TableName, TableModel])
     lines: list[Line] = field(default_factory=list[Line])
     delivered: LogPosition = LogPosition(0)
     checked: dict[str, LaneRow] = field(default_factory=dict[str, LaneRow])
+    epoch: int = 0
+    """Of the owner, as committed."""
+    seen_states: dict[TableName, TableState] = field(default_factory=dict[TableName, TableState])
     handed_over: set[TableName] = field(default_factory=set[TableName])
     """Tables that must equal the source at their position."""
     checks: int = 0
@@ -96,6 +112,10 @@ class World:
     crashes: int = 0
     extra_check: Callable[["World"], None] | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    reached: Counter[str] = field(default_factory=Counter[str])
+    """Situations of `situations.SITUATIONS`, and how often."""
+    on_line: Callable[[Line], None] = lambda _: None
+    on_crash: Callable[[Client], None] = lambda _: None
     violation: "ViolationError | None" = None
     """The first: the engine may catch what a commit or an acknowledgement raises."""
 
@@ -105,7 +125,10 @@ class World:
         self.target = MemoryDatabase("simulated target", logging=False, wall=wall)
         self.target.after_commit.append(self._committed)
         self.chance = random.Random(self.seed)
-        self.decider = Decider(self.seed ^ 0x5EED, self.faults, self.loop)
+        self.decider = Decider(self.seed ^ 0x5EED, self.faults, self.loop, self.reached)
+        self.clock = SimulatedClock(self.loop)
+        self.disk.refuses = self.decider.refuses_write
+        self.disk.damages = self.decider.damages_read
 
     def create(self, tables: Sequence[Table]) -> None:
         """Tables of the source."""
@@ -123,6 +146,7 @@ class World:
         )
         target = MemoryTarget(self.target, REPLICATION)
         stop = asyncio.Event()
+        metrics = Metrics(REPLICATION)
         number = len(self.clients) + 1
         client: Client
 
@@ -130,27 +154,30 @@ class World:
             self._acknowledged(client, position)
 
         faulty = FaultySource(source, self.source, self.decider, self._deliver, acknowledged)
-        clock = SimulatedClock(self.loop)
         work = run_replication(
-            self.config,
+            self._sized(self.config) if self.resized else self.config,
             faulty,
             FaultyTarget(target, self.target, self.decider),
-            clock=clock,
+            clock=self.clock,
             random=SimulatedRandom(self.seed + number),
             disk=self.disk,
-            metrics=Metrics(REPLICATION),
-            log=Log(self.lines.append, clock),
+            metrics=metrics,
+            log=Log(self._write, self.clock),
             stop=stop,
             take_over=take_over,
-            report=self._reported,
+            report=lambda event, facts: self._reported(client, event, facts),
             process=f"process-{number}",
         )
         process, task = self.loop.spawn(f"process-{number}", work)
-        client = Client(process, task, source, target, stop)
+        client = Client(process, task, source, target, stop, metrics)
         self.clients.append(client)
         with self.loop.inside(None):
             task.add_done_callback(self._process_ended)
         return client
+
+    def _sized(self, config: ReplicationConfig) -> ReplicationConfig:
+        appliers, rows = self.chance.randint(1, 5), self.chance.choice((3, 20, 200))
+        return replace(config, apply=replace(config.apply, appliers=appliers, batch_rows_max=rows))
 
     def _process_ended(self, task: "asyncio.Task[object]") -> None:
         """Its error is looked at by whoever waits for the process."""
@@ -158,18 +185,25 @@ class World:
             task.exception()
         self.ended.set()
 
-    def _reported(self, event: str, facts: Mapping[str, object]) -> None:
+    def _write(self, line: Line) -> None:
+        self.lines.append(line)
+        self.on_line(line)
+
+    def _reported(self, client: Client, event: str, facts: Mapping[str, object]) -> None:
+        if event == "state":
+            client.state = str(facts["state"])
         self.loop.note(f"{event} {dict(facts)}")
 
     def crash(self, client: Client) -> None:
         """Kill -9: nothing of the process runs any more; what it had sent is decided here."""
         self.loop.note(f"crash of {client.process.name}")
+        self.on_crash(client)
         self.crashes += 1
         self.loop.kill(client.process)
         for server, session in list(self.decider.committing.items()):
             if client.target.owns(session):
                 del self.decider.committing[server]
-                self._decide_commit(server, session)
+                self.decider.decide_commit(self.target, server, session)
         delay = self.chance.uniform(0.0, self.half_open_seconds_max)
         if self.half_open_seconds_max and self.chance.random() < 0.5:
             with self.loop.inside(None):
@@ -179,15 +213,6 @@ class World:
         client.source.sever()
         self.disk.crash(self.chance)
         self.ended.set()
-
-    def _decide_commit(self, server: ServerTransaction, session: ServerSession) -> None:
-        """A COMMIT that was on its way: lost, or there already, or there later."""
-        fate = self.chance.choice(("lost", "landed", "late"))
-        self.loop.note(f"commit of {server.xid}: {fate}")
-        if fate == "landed":
-            commit_quietly(self.target, server)
-        elif fate == "late" and session.transaction is server:
-            self.decider.land_later(self.target, self.target.detach(session))
 
     def freeze(self, client: Client) -> None:
         """SIGSTOP: it stands still and holds on to everything; a successor takes over."""
@@ -200,6 +225,37 @@ class World:
         self.loop.note(f"{client.process.name} goes on")
         self.loop.continue_process(client.process)
 
+    def terminate(self, client: Client) -> None:
+        """SIGTERM: it is asked to end by itself."""
+        self.loop.note(f"{client.process.name} is asked to stop")
+        self.reached["stop-in-load" if client.state == "loading" else "stop-in-stream"] += 1
+        client.stop.set()
+
+    def cancel(self, client: Client) -> None:
+        """Its task is cancelled: it ends without a drain, but not without its `finally`."""
+        self.loop.note(f"{client.process.name} is cancelled")
+        client.cancelled = True
+        client.task.cancel()
+
+    def rival(self, *, take_over: bool) -> None:
+        """Somebody starts the replication a second time."""
+        self.rivals.append(self.start(take_over=take_over))
+        self.loop.note(f"{self.rivals[-1].process.name} is a rival; take over: {take_over}")
+
+    def has(self, situation: str) -> bool:
+        """Whether it was reached in this run."""
+        return bool(self.reached[situation])
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing befalls links and processes in this run."""
+        return not self.faults.source_cut and len(self.clients) == 1
+
+    @property
+    def contested(self) -> bool:
+        """Whether more than one process may believe that it is the owner."""
+        return bool(self.zombies or self.rivals)
+
     def _may_start_again(self, error: BaseException) -> bool:
         """Whether whoever watches the process starts it again. A target that lost the tables just
         made, between making and loading them, ends the process with an error about them."""
@@ -210,15 +266,19 @@ class World:
         return error.retry not in (Retry.NEVER, Retry.QUARANTINE)
 
     async def bury(self) -> None:
-        """Every predecessor that stood still must learn by itself that it was replaced."""
+        """Every process that is not the owner must learn it by itself."""
         deadline = self.loop.time() + PATIENCE_SECONDS
-        for client in self.zombies:
+        for client in [*self.zombies, *self.rivals]:
             while client.process.alive and client is not self.current and not client.task.done():
                 if self.loop.time() > deadline:
                     raise ViolationError(f"{client.process.name} never noticed")
                 await asyncio.sleep(RESTART_SECONDS)
-            error = client.task.exception() if client.task.done() else None
-            if error is not None and not isinstance(error, FencedError):
+            error = _error_of(client)
+            if isinstance(error, FencedError):
+                self.reached["zombie-fenced" if client in self.zombies else "rival-refused"] += 1
+            if error is None or isinstance(error, FencedError):
+                continue
+            if client in self.zombies or not self._may_start_again(error):
                 raise ViolationError(f"{client.process.name} ended with {error!r}") from error
 
     async def lose_commits(self) -> None:
@@ -252,7 +312,7 @@ class World:
             if self.restarts > RESTARTS_MAX:
                 raise ViolationError(f"restarted {RESTARTS_MAX} times")
             await asyncio.sleep(RESTART_SECONDS)
-            client = self.current = self.start(take_over=bool(self.zombies))
+            client = self.current = self.start(take_over=self.contested)
 
     async def _wait(self, until: asyncio.Event) -> None:
         waits = [asyncio.ensure_future(event.wait()) for event in (self.ended, until)]
@@ -275,12 +335,13 @@ class World:
         that stood still before its first claim comes back as a newcomer."""
         if not client.process.alive or client.process.stopped:
             return None
-        error = client.task.exception()
-        if isinstance(error, FencedError) and self.zombies:
+        error = _error_of(client)
+        if isinstance(error, FencedError) and self.contested:
+            self.reached["owner-replaced"] += bool(self.rivals)
             running = [c for c in self.clients if c.process.alive and not c.task.done()]
             return next((c for c in running if not c.process.stopped), None)
         if error is None:
-            if not client.stop.is_set():
+            if not client.stop.is_set() and not client.cancelled:
                 raise ViolationError("the replication ended although nobody asked it to")
         elif not self._may_start_again(error):
             raise ViolationError(f"{client.process.name} gave up: {error!r}") from error
@@ -319,12 +380,16 @@ class World:
 
     def _committed(self, _: ServerTransaction) -> None:
         """After every commit on the target: each table equals the source at its position."""
+        self._look_at_owner()
+        self._look_at_states()
         lanes = self.lanes()
         if lanes == self.checked:
             return
         before, self.checked = self.checked, lanes
+        self._note_moves(before, lanes)
         try:
             _check_order(before, lanes)
+            self._check_owner(before, lanes)
             self._check_lanes(lanes)
             if self.extra_check is not None:
                 self.extra_check(self)
@@ -332,18 +397,58 @@ class World:
             self.violation = self.violation or violation
             raise
 
+    def _note_moves(self, before: Mapping[str, LaneRow], lanes: Mapping[str, LaneRow]) -> None:
+        if self.loop.trace is not None:
+            moved = {lane: str(row) for lane, row in lanes.items() if row != before.get(lane)}
+            self.loop.note(f"commit {moved}")
+
+    def _look_at_owner(self) -> None:
+        """A claim has asked what became of every COMMIT whose outcome was not known."""
+        epoch = self._epoch()
+        if epoch == self.epoch:
+            return
+        self.epoch = epoch
+        for transaction in self.decider.unknown:
+            landed = transaction.state is State.COMMITTED
+            late = landed and transaction in self.decider.late
+            name = "commit-late" if late else f"commit-unknown-{'landed' if landed else 'lost'}"
+            self.reached[name] += 1
+        self.decider.unknown.clear()
+
+    def _epoch(self) -> int:
+        rows = self.target.visible_rows(OWNER)
+        return cast(Owner, rows[0][1]).epoch if rows else 0
+
+    def _look_at_states(self) -> None:
+        before, self.seen_states = self.seen_states, self.states()
+        for table, state in self.seen_states.items():
+            was = before.get(table)
+            if was is TableState.SUSPENDED and state is TableState.NEEDS_RELOAD:
+                self.reached["waiting-lost"] += 1
+
+    def _check_owner(self, before: Mapping[str, LaneRow], lanes: Mapping[str, LaneRow]) -> None:
+        """Only the newest owner moves anything: I-20."""
+        for lane, row in lanes.items():
+            if row != before.get(lane) and row.epoch != self.epoch:
+                raise ViolationError(f"{lane} was moved by {row.epoch}, the owner is {self.epoch}")
+
     def _check_lanes(self, lanes: dict[str, LaneRow]) -> None:
         frontier = self.frontier
         if frontier > self.delivered:
             raise ViolationError(f"stored {frontier}, received only {self.delivered}")
         untils = self._untils()
         for table, state in self.states().items():
-            if state is not TableState.STREAMING or self.target.locks.is_exclusive(table):
+            stands = state in (TableState.STREAMING, TableState.SUSPENDED)
+            if not stands or self.target.locks.is_exclusive(table):
                 continue  # a table that is being altered shows what nobody else may see yet
             row = lanes.get(WHOLE) or lanes.get(checkpoint_name(table))
             if row is None:
                 continue
-            position = max(LogPosition.parse(row.position), frontier)
+            position = LogPosition.parse(row.position)
+            if row is lanes.get(WHOLE) and position.ordinal:
+                raise ViolationError(f"a source transaction was cut at {position}")
+            if state is TableState.STREAMING:
+                position = max(position, frontier)
             if position >= untils.get(table, LogPosition(0)):
                 self.handed_over.add(table)
                 self.check_table(table, position)
@@ -367,9 +472,26 @@ class World:
         actual = rows_of(self.target, table)
         if actual != expected:
             missing, extra = expected - actual, actual - expected
+            if self._kept_aside(table, position, missing + extra):
+                return
             raise ViolationError(
                 f"{table} at {position}: missing {dict(missing)}, extra {dict(extra)}"
             )
+
+    def _kept_aside(self, table: TableName, position: LogPosition, rows: Counter[Cells]) -> bool:
+        """Whether a change of each of these rows is in the quarantine: I-23 and I-24."""
+        key = self.source.tables[table].relation.key
+        if not key or self.config.on_row_error is not OnRowError.QUARANTINE:
+            return False
+        kept = [cast(RejectedRow, row[1]) for row in self.target.visible_rows(QUARANTINE)]
+        named = {
+            keys
+            for row in kept
+            if row.table == table and position.reaches(LogPosition.parse(row.position))
+            for keys in keys_of(row, self.source.tables[table].relation)
+        }
+        self.reached["row-kept"] += 1
+        return all(pick(row, key) in named for row in rows)
 
     def check_end(self) -> None:
         """Every table whole and equal, nothing set aside."""
@@ -380,6 +502,16 @@ class World:
         kept = self.target.visible_rows(QUARANTINE)
         if kept and not self.refuses:
             raise ViolationError(f"{len(kept)} rows in quarantine: {kept[0][1]}")
+        counted = sum(sum(client.metrics.quarantined.values()) for client in self.clients)
+        if self.calm and counted != len(kept):
+            raise ViolationError(f"{len(kept)} rows in quarantine, {counted} were counted")
+
+
+def _error_of(client: Client) -> BaseException | None:
+    """What ended it; None also while it has not ended."""
+    if not client.task.done() or client.task.cancelled():
+        return None
+    return client.task.exception()
 
 
 def _check_order(before: Mapping[str, LaneRow], lanes: Mapping[str, LaneRow]) -> None:
@@ -393,6 +525,14 @@ def _check_order(before: Mapping[str, LaneRow], lanes: Mapping[str, LaneRow]) ->
             raise ViolationError(f"{lane} went back from {was.position} to {row.position}")
         if row.position != was.position and row.seq <= was.seq:
             raise ViolationError(f"{lane} came to {row.position} with seq {was.seq} to {row.seq}")
+
+
+def keys_of(row: RejectedRow, relation: Relation) -> list[Cells]:
+    """The keys that a kept change names: of its new row, and of its old one."""
+    payload = json.loads(row.payload)
+    names = [relation.columns[index].name for index in relation.key]
+    images = [image for image in (payload["new"], payload["old"]) if image is not None]
+    return [tuple([base64.b64decode(image[name]) for name in names]) for image in images]
 
 
 def rows_of(database: MemoryDatabase, table: TableName) -> Counter[Cells]:
