@@ -6,7 +6,7 @@ the server casts, what can be matched.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from connectors._sql.quoting import identifier
 from connectors.postgres.newer_values import Misread, misread_columns
@@ -28,6 +28,16 @@ from engine.model.relation import Column, Format, Relation
 
 WIRE: Final = "postgres"
 """The wire form these plans understand (`Relation.wire`)."""
+
+SEND_TEXT: Final = 'set stream_form = "text" in [source]'
+"""What lets an older target take arrays and composites of user-defined types."""
+
+
+class Problem(NamedTuple):
+    """In what a table does not fit; `remedy` is empty where the table has to be altered."""
+
+    text: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +100,10 @@ def compile_plan(relation: Relation, target: TargetTable | None) -> TablePlan:
         raise SchemaMismatchError(f"{relation.qualified} {kind}", hint=OTHER_KIND_REMEDY)
     problems = list(problems_of(relation, target))
     if problems:
-        raise SchemaMismatchError(f"{relation.qualified}: {'; '.join(problems)}")
+        raise SchemaMismatchError(
+            f"{relation.qualified}: {'; '.join(problem.text for problem in problems)}",
+            hint=next((problem.remedy for problem in problems if problem.remedy), ""),
+        )
     columns = tuple(
         _column(index, column, _found(target, column), target)
         for index, column in enumerate(relation.columns)
@@ -109,35 +122,42 @@ def compile_plan(relation: Relation, target: TargetTable | None) -> TablePlan:
     )
 
 
-def problems_of(relation: Relation, target: TargetTable) -> Iterable[str]:
+def problems_of(relation: Relation, target: TargetTable) -> Iterable[Problem]:
     """Everything in which the target's table does not fit the source's rows."""
     for column in relation.columns:
         other = target.column(column.name)
         if other is None:
-            yield f"the target has no column {column.name}"
+            yield Problem(f"the target has no column {column.name}")
         elif not other.generated and _passage(column, other, target) is Passage.REFUSED:
-            yield (
-                f"column {column.name} is {column.type.name} on the source"
-                f" and {_described(column, other)} on the target"
-            )
+            yield _refused(column, other, target.version)
     names = {column.name for column in relation.columns}
     for other in target.columns:
         if other.name not in names and not other.nullable and not other.defaulted:
-            yield (
+            yield Problem(
                 f"the target's column {other.name} is NOT NULL without a default"
                 " and the source does not have it"
             )
 
 
-def _described(source: Column, target: TargetColumn) -> str:
-    if source.type.name == target.type.name:
-        if source.type.definition == target.type.definition:
-            return (
-                f"{target.type.name}, which a server before 14 does not take in binary form"
-                f' (stream_form = "text" in [source] sends text),'
-            )
-        return f"a different {target.type.name}"
-    return target.type.name
+def refused_in_binary(column: Column, version: int) -> Problem | None:
+    """Why a server of this version takes the column's values from no binary stream, whatever table
+    it has for them."""
+    binary = column.format is Format.BINARY
+    if not binary or judge(column.type, column.type, version) is not Passage.REFUSED:
+        return None
+    text = f"column {column.name} is {column.type.name}, which a server before 14 does not take"
+    return Problem(f"{text} in binary form", SEND_TEXT)
+
+
+def _refused(source: Column, target: TargetColumn, version: int) -> Problem:
+    equal = source.type.definition == target.type.definition
+    name = target.type.name
+    if source.type.name == name and equal and (problem := refused_in_binary(source, version)):
+        return problem
+    there = f"a different {name}" if source.type.name == name else name
+    return Problem(
+        f"column {source.name} is {source.type.name} on the source and {there} on the target"
+    )
 
 
 def _found(target: TargetTable, column: Column) -> TargetColumn:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres import control_schema, preflight_origins
 from connectors.postgres.link import cells
-from connectors.postgres.plan import problems_of
+from connectors.postgres.plan import problems_of, refused_in_binary
 from connectors.postgres.session import PostgresSession
 from connectors.postgres.target_table import OTHER_KIND_REMEDY, TargetTable, other_kind
 from engine.errors import TargetConnectionError, TargetError
@@ -197,8 +197,8 @@ async def _table(session: PostgresSession, relation: Relation) -> list[Finding]:
         return [Finding("target-kind", Severity.BLOCKS, text, OTHER_KIND_REMEDY,
                         relation.qualified)]  # fmt: skip
     findings = [
-        Finding("target-shape", Severity.BLOCKS, f"{relation.qualified}: {problem}",
-                f"ALTER TABLE {table.sql} ...", relation.qualified)
+        Finding("target-shape", Severity.BLOCKS, f"{relation.qualified}: {problem.text}",
+                problem.remedy or f"ALTER TABLE {table.sql} ...", relation.qualified)
         for problem in problems_of(relation, table)
     ]  # fmt: skip
     findings += _key(relation, table)
@@ -214,11 +214,17 @@ async def _absent(session: PostgresSession, relation: Relation) -> list[Finding]
         f" ELSE has_schema_privilege({schema}, 'CREATE') END",
     )
     name = relation.qualified
+    refused = [
+        Finding("target-shape", Severity.BLOCKS, f"{name}: {problem.text}", problem.remedy, name)
+        for column in relation.columns
+        if (problem := refused_in_binary(column, session.version))
+    ]
     if allowed == "t":
-        return [Finding("target-table", Severity.TELLS, f"{name} will be created", "", name)]
+        text = f"{name} will be created"
+        return [*refused, Finding("target-table", Severity.TELLS, text, "", name)]
     remedy = f"GRANT CREATE ON SCHEMA {identifier(relation.schema)} TO {identifier(user)}"
     text = f"{name} is not on the target and role {user} may not create it"
-    return [Finding("target-table", Severity.BLOCKS, text, remedy, name)]
+    return [*refused, Finding("target-table", Severity.BLOCKS, text, remedy, name)]
 
 
 def _key(relation: Relation, table: TargetTable) -> Iterable[Finding]:

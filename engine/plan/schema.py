@@ -203,8 +203,8 @@ def _ambiguous(known: Relation, what: str) -> SchemaChangeError:
     return _error(
         known,
         f"{what}: either renamed, or dropped and added",
-        "let Penstock create its event triggers on the source (penstock check says how), or change"
-        f" the target by hand; then run `penstock reload FILE {known.qualified}`",
+        "let Penstock create its event triggers on the source (penstock check says how, or why"
+        f" not), or change the target by hand; then run `penstock reload FILE {known.qualified}`",
     )
 
 

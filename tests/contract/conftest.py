@@ -6,20 +6,28 @@ import pytest
 import pytest_asyncio
 
 from tests.contract.bench import SourceBench, TargetBench
-from tests.contract.registry import SOURCES, TARGETS, source_bench, target_bench
+from tests.contract.registry import (
+    SOURCE_VERSIONS,
+    SOURCES,
+    TARGET_VERSIONS,
+    TARGETS,
+    parameters,
+    source_bench,
+    target_bench,
+)
 
 
-@pytest_asyncio.fixture(params=sorted(SOURCES))
+@pytest_asyncio.fixture(params=parameters(SOURCES, SOURCE_VERSIONS))
 async def source_side(request: pytest.FixtureRequest) -> AsyncIterator[SourceBench]:
-    async with source_bench(request.param) as bench:
+    async with source_bench(*request.param) as bench:
         yield bench
 
 
-@pytest_asyncio.fixture(params=sorted(TARGETS))
+@pytest_asyncio.fixture(params=parameters(TARGETS, TARGET_VERSIONS))
 async def target_side(request: pytest.FixtureRequest) -> AsyncIterator[TargetBench]:
-    async with target_bench(request.param) as bench:
+    async with target_bench(*request.param) as bench:
         for marker in request.node.iter_markers("needs"):
             for feature in marker.args:
                 if not getattr(bench.features, feature):
-                    pytest.skip(f"the {request.param} target does not have: {feature}")
+                    pytest.skip(f"the {request.param[0]} target does not have: {feature}")
         yield bench

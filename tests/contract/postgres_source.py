@@ -16,7 +16,6 @@ from engine.model.value import Row
 from tests.contract.bench import SourceFeatures, Text
 from tests.contract.postgres_server import TABLES, cluster
 from tests.servers.postgres import Database
-from tests.servers.versions import VERSIONS
 
 FORM = "postgres-text"
 
@@ -73,8 +72,8 @@ class PostgresWriter:
 class PostgresSourceBench:
     features = SourceFeatures(exclusive_reader=True, snapshots=True)
 
-    def __init__(self) -> None:
-        self._database = Database.create(cluster(VERSIONS[0]), f"law_source_{next(_numbers)}")
+    def __init__(self, major: str) -> None:
+        self._database = Database.create(cluster(major), f"law_source_{next(_numbers)}")
         self._database.execute(TABLES)
         self._clients: list[PostgresSource] = []
         self._writers: list[psycopg.AsyncConnection[tuple[object, ...]]] = []
@@ -108,8 +107,8 @@ class PostgresSourceBench:
 
 
 @asynccontextmanager
-async def source_bench() -> AsyncIterator[PostgresSourceBench]:
-    bench = PostgresSourceBench()
+async def source_bench(major: str) -> AsyncIterator[PostgresSourceBench]:
+    bench = PostgresSourceBench(major)
     try:
         yield bench
     finally:

@@ -13,7 +13,6 @@ from engine.model.value import Row
 from tests.contract.bench import LawTarget, TargetFeatures, Text, name
 from tests.contract.postgres_server import TABLES, cluster
 from tests.servers.postgres import Database
-from tests.servers.versions import VERSIONS
 
 LOCK_TIMEOUT_SECONDS: Final = 5.0
 """Longer than any law lets somebody wait on purpose."""
@@ -28,8 +27,8 @@ _numbers = itertools.count(1)
 class PostgresTargetBench:
     features = TargetFeatures()
 
-    def __init__(self) -> None:
-        self._database = Database.create(cluster(VERSIONS[-1]), f"law_target_{next(_numbers)}")
+    def __init__(self, major: str) -> None:
+        self._database = Database.create(cluster(major), f"law_target_{next(_numbers)}")
         self._database.execute(TABLES)
         self._clients: list[PostgresTarget] = []
         self._relations: dict[str, Relation] = {}
@@ -73,8 +72,8 @@ class PostgresTargetBench:
 
 
 @asynccontextmanager
-async def target_bench() -> AsyncIterator[PostgresTargetBench]:
-    bench = PostgresTargetBench()
+async def target_bench(major: str) -> AsyncIterator[PostgresTargetBench]:
+    bench = PostgresTargetBench(major)
     try:
         yield bench
     finally:

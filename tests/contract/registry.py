@@ -6,11 +6,14 @@ the reason (`pytest.skip` inside the factory).
 """
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
+import pytest
+
 from tests.contract.bench import SourceBench, TargetBench
+from tests.servers.versions import VERSIONS
 
 SOURCES: Final = {
     "memory": "tests.contract.memory:source_bench",
@@ -24,13 +27,33 @@ TARGETS: Final = {
 }
 
 
-def source_bench(connector: str) -> AbstractAsyncContextManager[SourceBench]:
-    bench: AbstractAsyncContextManager[SourceBench] = _load(SOURCES[connector])()
+SOURCE_VERSIONS: Final[Mapping[str, Sequence[str]]] = {"postgres": VERSIONS}
+TARGET_VERSIONS: Final[Mapping[str, Sequence[str]]] = {"postgres": VERSIONS[::-1]}
+"""Versions of the server that a connector's laws are run on: the first always, others nightly. Its
+context manager takes the version."""
+
+Registered = tuple[str, ...]
+"""A connector's name, and a version where there are several."""
+
+
+def parameters(
+    connectors: Iterable[str], versions: Mapping[str, Sequence[str]]
+) -> Iterator[object]:
+    """One test parameter, a `Registered`, for each connector and version."""
+    for connector in sorted(connectors):
+        yield pytest.param((connector, *versions.get(connector, ())[:1]), id=connector)
+        for version in versions.get(connector, ())[1:]:
+            registered = (connector, version)
+            yield pytest.param(registered, id="-".join(registered), marks=pytest.mark.nightly)
+
+
+def source_bench(connector: str, *version: str) -> AbstractAsyncContextManager[SourceBench]:
+    bench: AbstractAsyncContextManager[SourceBench] = _load(SOURCES[connector])(*version)
     return bench
 
 
-def target_bench(connector: str) -> AbstractAsyncContextManager[TargetBench]:
-    bench: AbstractAsyncContextManager[TargetBench] = _load(TARGETS[connector])()
+def target_bench(connector: str, *version: str) -> AbstractAsyncContextManager[TargetBench]:
+    bench: AbstractAsyncContextManager[TargetBench] = _load(TARGETS[connector])(*version)
     return bench
 
 

@@ -1,31 +1,58 @@
-"""Two servers of different versions, an empty database on each, and a replication between."""
+"""Two servers of different versions, an empty database on each, and a replication between.
+
+Every scenario runs on the first pair of versions, oldest to newest. Nightly the other pairs follow,
+but not for scenarios of minutes whose subject is time or chance: those are marked `one_pair`.
+"""
 
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
 from tests.conftest import Clusters
 from tests.scenario.running import Replication
 from tests.servers.postgres import Database
+from tests.servers.versions import PAIRS
+
+Majors: TypeAlias = tuple[str, str]
+"""Versions of the source's server and of the target's."""
+
+
+def each_of(pairs: Sequence[Majors]) -> list[object]:
+    """Parameters: the first for every run, the others for a nightly one."""
+    return [
+        pytest.param(pair, id="-to-".join(pair), marks=pytest.mark.nightly if number else ())
+        for number, pair in enumerate(pairs)
+    ]
+
+
+one_pair = pytest.mark.parametrize("majors", each_of(PAIRS[:1]), indirect=True)
+
+
+@pytest.fixture(scope="session", params=each_of(PAIRS))
+def majors(request: pytest.FixtureRequest) -> Majors:
+    pair: Majors = request.param
+    return pair
+
 
 _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def source(clusters: Clusters) -> Iterator[Database]:
-    """An empty database on the older server."""
-    database = Database.create(clusters.need("15"), f"from_{next(_numbers)}")
+def source(clusters: Clusters, majors: Majors) -> Iterator[Database]:
+    """An empty database on a server of the first version."""
+    database = Database.create(clusters.need(majors[0]), f"from_{next(_numbers)}")
     yield database
     database.drop()
 
 
 @pytest.fixture
-def target(clusters: Clusters) -> Iterator[Database]:
-    """An empty database on the newer server."""
-    database = Database.create(clusters.need("18"), f"to_{next(_numbers)}")
+def target(clusters: Clusters, majors: Majors) -> Iterator[Database]:
+    """An empty database on a server of the second version."""
+    database = Database.create(clusters.need(majors[1]), f"to_{next(_numbers)}")
     yield database
     database.drop()
 

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.scenario.conftest import Replicate
+from tests.scenario.conftest import Replicate, one_pair
 from tests.scenario.kills import kill_and_compare, prepare
 
 SEED = random.SystemRandom().randrange(1 << 32)
@@ -24,6 +24,7 @@ def test_no_reading_of_a_transactional_target_shows_what_the_source_never_was(
     assert kill_and_compare(replication, count=5, seed=SEED, transactional=True)
 
 
+@one_pair
 @pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
 def test_two_hundred_kills(replicate: Replicate, mode: str) -> None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from tests.scenario.conftest import Replicate
+from tests.scenario.conftest import Replicate, one_pair
 from tests.scenario.running import Replication
 from tests.scenario.workload import LOAD_SCHEMA, SCHEMA, Writers, broken_rules
 
@@ -80,6 +80,7 @@ def test_kills_in_the_load_lose_and_repeat_nothing_in_transactional_mode(
     _story(_replication(replicate, "transactional"), POINTS[2::3], starts=1)
 
 
+@one_pair
 @pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
 def test_many_kills_in_the_load(replicate: Replicate, mode: str) -> None:

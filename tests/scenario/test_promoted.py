@@ -8,12 +8,17 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import need
+from tests.scenario.conftest import Majors, each_of
 from tests.scenario.faults.proxied import Proxied, proxied
 from tests.scenario.running import Replication, Run, until
 from tests.scenario.workload import SCHEMA, Writers, broken_rules
 from tests.servers.postgres import Cluster, Database
+from tests.servers.versions import PAIRS
 
 PHYSICAL = "to_standby"
+SYNCHRONIZED_FROM = 17
+"""Major version whose standbys hold copies of logical slots."""
+
 SYNCED = (
     "SELECT bool_or(synced AND NOT temporary AND invalidation_reason IS NULL)"
     " FROM pg_replication_slots WHERE slot_name = %s"
@@ -65,7 +70,7 @@ def _source(major: str) -> Iterator[Source]:
         primary.create_database("shop")
         primary.execute("SELECT pg_create_physical_replication_slot(%s)", PHYSICAL)
         settings: dict[str, object] = {"primary_slot_name": PHYSICAL}
-        if major >= "17":
+        if int(major) >= SYNCHRONIZED_FROM:
             settings["sync_replication_slots"] = "on"
         standby = primary.standby(**settings)
         try:
@@ -76,17 +81,18 @@ def _source(major: str) -> Iterator[Source]:
 
 
 @pytest.fixture
-def old(tmp_path: Path) -> Iterator[Source]:
-    """Of a version whose standbys know nothing of logical slots."""
-    with _source("15") as source:
+def source(majors: Majors) -> Iterator[Source]:
+    with _source(majors[0]) as source:
         yield source
 
 
-@pytest.fixture
-def new(tmp_path: Path) -> Iterator[Source]:
-    """Of a version whose standbys synchronize logical slots."""
-    with _source("18") as source:
-        yield source
+def _from(versions: Callable[[int], bool]) -> pytest.MarkDecorator:
+    pairs = [pair for pair in PAIRS if versions(int(pair[0]))]
+    return pytest.mark.parametrize("majors", each_of(pairs), indirect=True)
+
+
+WITHOUT_THE_SLOT = _from(lambda major: major < SYNCHRONIZED_FROM)
+WITH_THE_SLOT = _from(lambda major: major >= SYNCHRONIZED_FROM)
 
 
 Make = Callable[[Source], Replication]
@@ -95,7 +101,7 @@ Make = Callable[[Source], Replication]
 @pytest.fixture
 def make(target: Database, tmp_path: Path) -> Make:
     def make(source: Source) -> Replication:
-        keys: dict[str, object] = {"failover_slot": source.primary.major >= "17"}
+        keys: dict[str, object] = {"failover_slot": int(source.primary.major) >= SYNCHRONIZED_FROM}
         return Replication.between(
             tmp_path, "promoted", source.before, target, source_dsn=source.dsn, source=keys
         )
@@ -124,17 +130,20 @@ RUNNING_OR_STOPPED = pytest.mark.parametrize(
 )
 
 
+@WITHOUT_THE_SLOT
 @RUNNING_OR_STOPPED
-def test_a_standby_without_the_slot_ends_with_exit_3(old: Source, make: Make, living: bool) -> None:
-    old.before.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    replication = make(old)
+def test_a_standby_without_the_slot_ends_with_exit_3(
+    source: Source, make: Make, living: bool
+) -> None:
+    source.before.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    replication = make(source)
     with _streaming(replication) as run:
-        old.before.execute("INSERT INTO t VALUES (1)")
+        source.before.execute("INSERT INTO t VALUES (1)")
         replication.await_applied(run)
-        old.await_standby()
+        source.await_standby()
         if not living:
             assert run.stop() == 0
-        old.fail_over()
+        source.fail_over()
         if living:
             assert run.wait() == 3
     with replication.run() as run:
@@ -143,24 +152,25 @@ def test_a_standby_without_the_slot_ends_with_exit_3(old: Source, make: Make, li
         assert "penstock cleanup, then penstock run" in run.ending
 
 
+@WITH_THE_SLOT
 @RUNNING_OR_STOPPED
 def test_a_standby_with_the_slot_is_read_on_without_loss(
-    new: Source, make: Make, living: bool
+    source: Source, make: Make, living: bool
 ) -> None:
-    new.primary.configure(synchronized_standby_slots=PHYSICAL)
-    new.primary.reload()
-    new.before.execute(SCHEMA)
-    replication = make(new)
+    source.primary.configure(synchronized_standby_slots=PHYSICAL)
+    source.primary.reload()
+    source.before.execute(SCHEMA)
+    replication = make(source)
     with _streaming(replication) as run:
-        with Writers(new.before) as writers:
-            new.await_slot(replication.slot)
+        with Writers(source.before) as writers:
+            source.await_slot(replication.slot)
             writers.stop()
-        new.await_standby()
+        source.await_standby()
         if not living:
             assert run.stop() == 0
-        new.fail_over()
-        later = replace(replication, source=new.after)
-        with Writers(new.after) as writers, _after(run, replication, living) as going_on:
+        source.fail_over()
+        later = replace(replication, source=source.after)
+        with Writers(source.after) as writers, _after(run, replication, living) as going_on:
             if living:
                 run.says("the source went on to timeline 2")
             going_on.state("streaming")
@@ -171,29 +181,30 @@ def test_a_standby_with_the_slot_is_read_on_without_loss(
     assert broken_rules(later.target) == []
 
 
+@WITH_THE_SLOT
 @pytest.mark.parametrize("living", [True, False])
 def test_a_standby_that_lacks_what_was_applied_ends_with_exit_3(
-    new: Source, make: Make, living: bool
+    source: Source, make: Make, living: bool
 ) -> None:
     """Also when its log has grown past the stored position: the number means other changes."""
-    new.before.execute("CREATE TABLE t (id int PRIMARY KEY)")
-    replication = make(new)
+    source.before.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    replication = make(source)
     with _streaming(replication) as run:
-        new.before.execute("INSERT INTO t VALUES (1)")
+        source.before.execute("INSERT INTO t VALUES (1)")
         replication.await_applied(run)
-        new.await_slot(replication.slot)
-        new.standby.sigstop()
-        new.before.execute("INSERT INTO t SELECT generate_series(2, 2000)")
+        source.await_slot(replication.slot)
+        source.standby.sigstop()
+        source.before.execute("INSERT INTO t SELECT generate_series(2, 2000)")
         replication.await_applied(run)
         if not living:
             assert run.stop() == 0
-        new.primary.kill9()
-        new.standby.sigcont()
-        new.address.do(lambda proxy: proxy.cut())
-        new.standby.promote()
-        new.after.execute("INSERT INTO t SELECT generate_series(10001, 20000)")
-        new.after.execute("SELECT pg_switch_wal()")
-        new.address.do(lambda proxy: proxy.lead_to(new.standby.host, new.standby.port))
+        source.primary.kill9()
+        source.standby.sigcont()
+        source.address.do(lambda proxy: proxy.cut())
+        source.standby.promote()
+        source.after.execute("INSERT INTO t SELECT generate_series(10001, 20000)")
+        source.after.execute("SELECT pg_switch_wal()")
+        source.address.do(lambda proxy: proxy.lead_to(source.standby.host, source.standby.port))
         with _after(run, replication, living) as last:
             assert last.wait() == 3
             assert "a standby took over at " in last.ending

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.scenario.conftest import Majors
 from tests.scenario.running import Replication, Run, until
 from tests.scenario.workload import SCHEMA, Writers, broken_rules
 from tests.servers.postgres import Cluster, Database
@@ -38,8 +39,8 @@ class Backup:
 
 
 @pytest.fixture
-def target(private_cluster: PrivateCluster) -> Database:
-    return Database.create(private_cluster("18"), "target")
+def target(private_cluster: PrivateCluster, majors: Majors) -> Database:
+    return Database.create(private_cluster(majors[1]), "target")
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.scenario.conftest import Replicate
+from tests.scenario.conftest import Majors, Replicate, one_pair
 from tests.scenario.running import Replication, Run, kill, until
 from tests.scenario.workload import SCHEMA, Writers
 from tests.servers.postgres import Cluster, Database
@@ -69,6 +69,7 @@ def test_sigterm_ends_in_time_when_the_target_does_not_answer(
     assert replication.differences() == []
 
 
+@one_pair
 @pytest.mark.nightly
 def test_sigterm_ends_in_time_when_the_worker_hangs(replicate: Replicate, source: Database) -> None:
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
@@ -147,9 +148,9 @@ def test_an_idle_database_lets_the_log_of_others_go(replicate: Replicate, source
 
 
 def test_a_source_that_is_shut_down_does_not_wait_for_us_and_is_waited_for(
-    private_cluster: Callable[..., Cluster], target: Database, tmp_path: Path
+    private_cluster: Callable[..., Cluster], majors: Majors, target: Database, tmp_path: Path
 ) -> None:
-    cluster = private_cluster("15")
+    cluster = private_cluster(majors[0])
     source = Database.create(cluster, "source")
     source.execute("CREATE TABLE t (id int PRIMARY KEY)")
     replication = Replication.between(tmp_path, "shutdown", source, target)

@@ -9,6 +9,12 @@ DEFAULT: Final = "15,18"
 VERSIONS: Final = tuple(os.environ.get("PENSTOCK_TEST_POSTGRES", DEFAULT).split(","))
 """Major versions that tests marked for every version run on."""
 
+PAIRS: Final = tuple(zip(VERSIONS, reversed(VERSIONS), strict=True))
+"""Source and target, first to last, second to last but one, ...: each version is each once."""
+
+RING: Final = tuple(zip(VERSIONS, (*VERSIONS[1:], VERSIONS[0]), strict=True))
+"""Source and target, each version into the next and the last into the first."""
+
 _CI: Final = os.environ.get("CI") in ("true", "1")
 
 REQUIRED: Final = frozenset(

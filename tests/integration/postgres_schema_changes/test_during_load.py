@@ -47,10 +47,9 @@ async def test_a_table_is_altered_during_its_first_load(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch, step: tuple[type, str], sql: str
 ) -> None:
     monkeypatch.setattr(*step, once_before(*step, lambda: pipe.source.execute(sql)))
-    async with pipe.running():
+    async with pipe.running(capture=pipe.told):
         await pipe.execute("UPDATE t SET a = 3")
-        await pipe.equal()
-    assert pipe.record()[0] == "streaming"
+        await pipe.whole()
 
 
 @pytest.mark.parametrize("sql", CHANGES.values(), ids=CHANGES.keys())
@@ -58,11 +57,10 @@ async def test_a_table_is_altered_during_its_first_load(
 async def test_a_table_is_altered_while_it_is_loaded_again(
     pipe: Pipe, monkeypatch: pytest.MonkeyPatch, method: str, sql: str
 ) -> None:
-    async with pipe.running():
+    async with pipe.running(capture=pipe.told):
         await pipe.equal()
         step = PostgresSource, method
         monkeypatch.setattr(*step, once_before(*step, lambda: pipe.source.execute(sql)))
-        await pipe.reload()
+        await pipe.load_again()
         await pipe.execute("UPDATE t SET a = 3")
-        await pipe.equal()
-        await pipe.state("streaming")  # the change may have been followed before the load began
+        await pipe.whole()

@@ -75,9 +75,10 @@ async def test_two_tables_that_swap_their_names_are_loaded_anew(pipe: Pipe, capt
         await pipe.equal("u")
 
 
-async def test_everything_happens_while_nobody_reads(pipe: Pipe) -> None:
+@BOTH
+async def test_everything_happens_while_nobody_reads(pipe: Pipe, capture: bool) -> None:
     await pipe.execute("CREATE TABLE u (LIKE t INCLUDING ALL); CREATE TABLE v (id int PRIMARY KEY)")
-    async with pipe.running():
+    async with pipe.running(capture=capture):
         await pipe.equal("u")
         await pipe.equal("v")
     await pipe.execute(
@@ -90,7 +91,7 @@ async def test_everything_happens_while_nobody_reads(pipe: Pipe) -> None:
     await pipe.execute(
         "INSERT INTO v VALUES (8); DROP TABLE v; CREATE TABLE x (id int PRIMARY KEY)"
     )
-    async with pipe.running():
+    async with pipe.running(capture=capture):
         for table in "wux":
             await pipe.equal(table)
         await pipe.execute("INSERT INTO w VALUES (10); INSERT INTO u VALUES (10);"

@@ -19,6 +19,7 @@ from engine.model.relation import TableName
 from engine.model.state import Fence, LaneRow
 from tests.integration.postgres_target.conftest import config
 from tests.servers.postgres import Cluster, Database
+from tests.servers.versions import VERSIONS
 
 WRITERS = 2
 
@@ -184,11 +185,11 @@ async def test_without_the_privilege_nothing_is_marked_and_the_reason_is_given(
             target_database.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM {role}")
 
 
-@pytest.mark.parametrize("major", ["15", "18"])
+@pytest.mark.parametrize("major", VERSIONS)
 async def test_without_room_for_all_none_is_marked_and_no_place_is_kept(
     private_cluster: Callable[..., Cluster], major: str
 ) -> None:
-    setting = "max_active_replication_origins" if major == "18" else "max_replication_slots"
+    setting = "max_active_replication_origins" if int(major) >= 18 else "max_replication_slots"
     cluster = private_cluster(major, settings={setting: 3})
     marked = Marked(Database.create(cluster, "narrow"), writers=4)
     target, finding = await marked.prepared()

@@ -221,6 +221,24 @@ async def test_what_is_no_table_of_the_target_is_refused_by_name(
     assert "rename or drop it" in raised.value.hint
 
 
+async def test_what_an_old_server_takes_as_text_only_is_told_before_its_table_is_made(
+    rig: Rig,
+) -> None:
+    rig.execute(
+        "CREATE SCHEMA s; CREATE TYPE s.mood AS ENUM ('ok');"
+        "CREATE TABLE s.absent (id int, v s.mood[], w s.mood)"
+    )
+    relation = await rig.relation("absent", like="s.absent")
+    shapes = named(await preflight(rig, relation), "target-shape")
+    if int(rig.database.cluster.major) >= 14:
+        assert shapes == []
+        return
+    (finding,) = shapes
+    assert finding.severity is Severity.BLOCKS
+    assert "column v is s.mood[], which a server before 14 does not take" in finding.message
+    assert 'stream_form = "text"' in finding.remedy
+
+
 async def test_findings_about_a_weak_role(rig: Rig) -> None:
     rig.execute(
         "DROP ROLE IF EXISTS weak; CREATE ROLE weak LOGIN; CREATE TABLE t (id int PRIMARY KEY);"

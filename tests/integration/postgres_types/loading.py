@@ -22,11 +22,12 @@ from tests.servers.postgres import Database
 
 @dataclass(slots=True)
 class Loaded:
-    """What one pair of servers proved. `version`: the target's. `forms`: the form chosen, by
-    declaration. `printed`: what each side prints of every value, by declaration and the form it was
-    copied in."""
+    """What one pair of servers proved. `source` and `target`: their versions. `forms`: the form
+    chosen, by declaration. `printed`: what each side prints of every value, by declaration and the
+    form it was copied in."""
 
-    version: int
+    source: int
+    target: int
     forms: dict[str, str] = field(default_factory=dict[str, str])
     printed: dict[tuple[str, str], tuple[list[str | None], list[str | None]]] = field(
         default_factory=dict[tuple[str, str], tuple[list[str | None], list[str | None]]]
@@ -80,8 +81,8 @@ async def load(source: Database, target: Database) -> Loaded:
         everything = list(relations.values())
         await ensure(theirs, await read_definitions(ours, everything), "do-nothing")
         there = await relations_of(target)
-        version = theirs.get_server_version().major * 10_000
-        loaded = Loaded(version)
+        from_, version = (side.get_server_version().major * 10_000 for side in (ours, theirs))
+        loaded = Loaded(from_, version)
         reader = SnapshotReader(lambda: asyncpg.connect(source.dsn))
         async with reader.snapshot() as snapshot:
             for (name, case), relation in zip(cases, wanted, strict=True):

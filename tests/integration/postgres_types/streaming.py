@@ -27,6 +27,7 @@ from connectors.postgres.definitions import read_definitions
 from connectors.postgres.ensure import ensure
 from connectors.postgres.load_connection import Connection
 from connectors.postgres.load_form import TEXT, load_form
+from connectors.postgres.plan import refused_in_binary
 from connectors.postgres.rows import CALLS_ROWS_MAX
 from connectors.postgres.session import PostgresSession
 from connectors.postgres.snapshot import FORMATS, SnapshotReader
@@ -90,12 +91,13 @@ by row, in the others fewer."""
 @dataclass(frozen=True, slots=True)
 class Carried:
     """A type under test: its number in the tables' names, its declaration, how many values it has,
-    and whether they can be a key."""
+    whether they can be a key, and from which version on servers have a binary form of it."""
 
     number: int
     declaration: str
     count: int
     key: bool
+    sent_from: int
 
     @property
     def tables(self) -> tuple[str, ...]:
@@ -137,11 +139,13 @@ class SystemClock:
 
 async def stream(source: Database, target: Database, *, binary: bool) -> Streamed:
     """Carry every type that both servers have. `binary`: those only with which the stream stays
-    binary; else all of them, and then it is text."""
+    binary and which the target takes so; else all of them, and then it is text."""
     every = carried = _prepare(source, target)
     if binary:
         carried = await _binary_only(source, every)
     left_out = frozenset(each.declaration for each in every if each not in carried)
+    if binary:
+        carried = await _taken_in_binary(source, target, carried)
     await _load_images(source, target, carried, binary=binary)
     tables = [TableName("public", table) for each in carried for table in each.tables]
     async with _ends(source, target) as (reader, session):
@@ -261,7 +265,7 @@ def _prepare(source: Database, target: Database) -> Sequence[Carried]:
     for name, case in create(source, target):
         number, declaration = int(name[1:]), case.declaration
         count = source.execute(f"SELECT count(*) FROM {name}")[0][0]
-        each = Carried(number, declaration, count, _orders(source, name))
+        each = Carried(number, declaration, count, _orders(source, name), case.sent_from)
         source.execute(
             f"CREATE TABLE s{number} (k int PRIMARY KEY, v {declaration});"
             f"CREATE TABLE f{number} (k int, v {declaration});"
@@ -295,6 +299,20 @@ async def _binary_only(source: Database, carried: Sequence[Carried]) -> Sequence
     finally:
         await sql.close()
     return [each for each in carried if not facts.unsendable(oids[each])]
+
+
+async def _taken_in_binary(
+    source: Database, target: Database, carried: Sequence[Carried]
+) -> Sequence[Carried]:
+    """Without the types that a replication into this target stops for by name."""
+    relations = await relations_of(source)
+    version = int(target.execute("SHOW server_version_num")[0][0])
+    return [
+        each
+        for each in carried
+        if each.sent_from <= version
+        and not refused_in_binary(relations[f"s{each.number}"].columns[-1], version)
+    ]
 
 
 async def _load_images(

@@ -1,6 +1,7 @@
 """The same value on both sides of the full load, for every type."""
 
 from collections.abc import AsyncIterator
+from typing import Final
 
 import pytest
 
@@ -13,8 +14,10 @@ from tests.integration.postgres_types.document import (
 from tests.integration.postgres_types.loading import load
 from tests.integration.postgres_types.values import CASES, UNUSABLE
 from tests.servers.postgres import Database
+from tests.servers.versions import RING, VERSIONS
 
-PAIRS = [("15", "15"), ("15", "18"), ("18", "15"), ("18", "18")]
+PAIRS: Final = dict.fromkeys([*RING, *zip(VERSIONS, VERSIONS, strict=True)])
+"""Each version also into itself: there a value may differ by its way only."""
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ class TypeCase:
     """One type. `setup` makes it in a new database, `extension` brings it, `since` is the first
     server version (`server_version_num`) that has it or takes the values; `later` are values that
     only servers from a version on have, `text_before` the version of a target before which the type
-    is loaded as text because of them. `note` goes to the generated table. `array` makes a case of
+    is loaded as text because of them, `sent_from` the version before which a server has no binary
+    form of it. `note` goes to the generated table. `array` makes a case of
     its arrays too."""
 
     declaration: str
@@ -28,6 +29,7 @@ class TypeCase:
     array: bool = True
     later: tuple[tuple[int, str], ...] = ()
     text_before: int = 0
+    sent_from: int = 0
 
     def expressions(self, version: int) -> tuple[str, ...]:
         """SQL expressions of the values that a server of this version has, NULL last."""
@@ -42,6 +44,10 @@ class ArrayCase:
     indexes do not begin at 1."""
 
     element: TypeCase
+
+    @property
+    def sent_from(self) -> int:
+        return self.element.sent_from
 
     @property
     def declaration(self) -> str:
@@ -329,7 +335,14 @@ USER: Final = (
     TypeCase("public.ltree", ("", "a.b_1.C"), kind="extension", extension="ltree"),
     TypeCase("public.lquery", ("*", "a.*{1,2}.!b@*"), kind="extension", extension="ltree"),
     TypeCase("public.ltxtquery", ("a & !b*",), kind="extension", extension="ltree"),
-    TypeCase("public.cube", ("(1),(2)", "(0,1),(2,3)"), kind="extension", extension="cube"),
+    TypeCase(
+        "public.cube",
+        ("(1),(2)", "(0,1),(2,3)"),
+        kind="extension",
+        extension="cube",
+        sent_from=140000,
+        note="no binary form before 14",
+    ),
     TypeCase("public.seg", ("1.5", "1.0 .. 2.00", "<3"), kind="extension", extension="seg"),
     TypeCase(
         "public.isbn",

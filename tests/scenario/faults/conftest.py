@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import need
+from tests.scenario.conftest import Majors
 from tests.scenario.faults.watched import Watched
 from tests.servers.postgres import Cluster, Database
 
@@ -32,13 +33,13 @@ def _frail(major: str) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def source_server() -> Iterator[Cluster]:
-    yield from _frail("15")
+def source_server(majors: Majors) -> Iterator[Cluster]:
+    yield from _frail(majors[0])
 
 
 @pytest.fixture(scope="session")
-def target_server() -> Iterator[Cluster]:
-    yield from _frail("18")
+def target_server(majors: Majors) -> Iterator[Cluster]:
+    yield from _frail(majors[1])
 
 
 @pytest.fixture

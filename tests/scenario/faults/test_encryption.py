@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.conftest import need
+from tests.scenario.conftest import Majors
 from tests.scenario.faults.conftest import Replicate
 from tests.scenario.faults.watched import ROW
 from tests.scenario.running import until
@@ -39,8 +40,8 @@ class Encrypted:
 
 
 @pytest.fixture(scope="module")
-def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
-    cluster = need("15", lambda: Cluster("15"))
+def encrypted(majors: Majors, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Encrypted]:
+    cluster = need(majors[0], lambda: Cluster(majors[0]))
     cluster.start()
     cluster.access("hostssl all all 127.0.0.1/32 trust")
     yield Encrypted(cluster, Authority.create(tmp_path_factory.mktemp("authority")))

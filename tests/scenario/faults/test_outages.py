@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 
+from tests.scenario.conftest import one_pair
 from tests.scenario.faults.conftest import Replicate
 from tests.scenario.faults.proxied import proxied
 from tests.scenario.faults.watched import ROW, Watched
@@ -107,6 +108,7 @@ def test_a_server_killed_during_the_load(
         _whole(replication, run)
 
 
+@one_pair
 @pytest.mark.nightly
 @pytest.mark.parametrize("side", ["source", "target"])
 def test_a_server_is_down_for_more_than_a_minute(
@@ -273,6 +275,7 @@ def test_a_silent_target_is_waited_for(
             _whole(replication, run)
 
 
+@one_pair
 @pytest.mark.nightly
 def test_a_slow_network_is_only_slow(
     source: Database, target: Database, replicate: Replicate

@@ -1,8 +1,7 @@
 """Slots and publications that somebody else took, dropped, changed or that the server gave up."""
 
-import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -41,32 +40,24 @@ def _begin_anew(replication: Watched) -> None:
 
 
 @contextmanager
-def _other_reader(replication: Watched, publication: str) -> Iterator[None]:
-    source = replication.source
-    program = subprocess.Popen(
-        [
-            source.cluster.programs.bin / "pg_recvlogical", "-d", source.dsn, "--start", "-f",
-            "/dev/null", "-S", replication.slot, "-o", "proto_version=1", "-o",
-            f"publication_names={publication}",
-        ],
-        stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
+def _other_reader(replication: Watched) -> Iterator[None]:
+    """A session that names itself `somebody` and reads the slot."""
+    dsn, slot = replication.source.dsn, replication.slot
+    reader = psycopg.connect(dsn, replication="database", application_name="somebody")
+    with closing(reader):
+        started = reader.pgconn.exec_(
+            f'START_REPLICATION SLOT "{slot}" LOGICAL 0/0'
+            f" (proto_version '1', publication_names '{slot}')".encode()
+        )
+        assert started.status == psycopg.pq.ExecStatus.COPY_BOTH
         yield
-    finally:
-        program.terminate()
-        program.wait()
 
 
 def test_a_slot_in_use_names_its_reader(source: Database, replicate: Replicate) -> None:
     replication = _stopped(source, replicate)
-    with _other_reader(replication, replication.slot):
-        until(
-            lambda: bool(source.execute("SELECT 1 FROM pg_replication_slots WHERE active")),
-            "the other reader",
-        )
+    with _other_reader(replication):
         last = replication.refused(code=3)
-        assert "pg_recvlogical" in last
+        assert "somebody" in last
         assert "--take-over" in last
 
 
