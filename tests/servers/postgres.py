@@ -42,6 +42,7 @@ SETTINGS: Final[Mapping[str, object]] = {
     "listen_addresses": LOOPBACK,
     "log_min_messages": "warning",
     "timezone": "UTC",
+    "password_encryption": "scram-sha-256",  # md5 by default before 14
 }
 """What every cluster starts with; `Cluster(settings=...)` and `configure` add to it."""
 

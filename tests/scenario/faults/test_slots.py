@@ -8,10 +8,12 @@ from typing import Final
 import psycopg
 import pytest
 
+from tests.scenario.conftest import each_of
 from tests.scenario.faults.conftest import Replicate
 from tests.scenario.faults.watched import ROW, Watched, assert_last_line_tells
 from tests.scenario.running import until
 from tests.servers.postgres import Cluster, Database
+from tests.servers.versions import PAIRS
 
 TABLE: Final = f"""
 CREATE TABLE item (id int PRIMARY KEY, note text);
@@ -127,8 +129,15 @@ def test_a_slot_given_up_by_the_server(source: Database, replicate: Replicate) -
     _begin_anew(replication)
 
 
+IDLE_TIMEOUT_FROM: Final = 18
+"""Major version that gives idle slots up."""
+
+
+@pytest.mark.parametrize(
+    "majors", each_of([pair for pair in PAIRS if int(pair[1]) >= IDLE_TIMEOUT_FROM]), indirect=True
+)
 def test_a_slot_given_up_for_being_idle(target_server: Cluster, tmp_path: Path) -> None:
-    """PostgreSQL 18 looks at each checkpoint."""
+    """PostgreSQL looks at each checkpoint."""
     cluster = target_server
     source, target = Database.create(cluster, "idle_from"), Database.create(cluster, "idle_to")
     source.execute(TABLE)
