@@ -52,6 +52,7 @@ class PostgresSourceConfig:
     `origin`: which changes are left out by where they were made, against loops.
     `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
     those, with their function in `ddl_schema`, where the role may.
+    `watch_partitions`: look for partitions that were truncated by themselves.
     `failover`: make the slot one that standbys may take over (17+).
     `catalog_xmin_age_warn`: transactions that the slot may hold the catalogs back before the
     preflight warns; 0: any.
@@ -73,6 +74,7 @@ class PostgresSourceConfig:
     origin: Origin = Origin.ANY
     capture_ddl: bool = True
     ddl_schema: str = DEFAULT_SCHEMA
+    watch_partitions: bool = True
     failover: bool = False
     catalog_xmin_age_warn: int = CATALOG_XMIN_AGE_WARN
     heartbeat_seconds: float = HEARTBEAT_SECONDS

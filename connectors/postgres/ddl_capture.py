@@ -135,6 +135,16 @@ class DdlCapture:
                 "dropping the schema", f"DROP SCHEMA {identifier(found.schema)}"
             )
 
+    async def expected(self, version: int) -> bool:
+        """Whether schema changes will be told once the replication runs. Reads only."""
+        if version < MESSAGES_FROM:
+            return False
+        found = await self.find()
+        if found is not None and found.current:
+            return await self.token() is not None
+        role = (await self._sql.fetch("looking at the role", ROLE, self._schema))[0]
+        return bool(role["superuser"] or role["provider"])
+
     async def findings(self, version: int) -> Sequence[Finding]:
         """What the preflight says. Reads only."""
         if version < MESSAGES_FROM:

@@ -142,6 +142,25 @@ class PartitionTold:
 
 
 @dataclass(frozen=True, slots=True)
+class EmptiedTold:
+    """Partitions of a table have new files without their old rows, made by these transactions
+    (32-bit ids): `partition_watch` says so, behind them in the log."""
+
+    oid: int
+    schema: str
+    name: str
+    by: frozenset[int]
+
+    @property
+    def step(self) -> SchemaStep:
+        detail = (
+            "a partition was truncated by itself, or all its rows were written anew, which looks"
+            " the same from outside;"
+        )
+        return SchemaStep("rewrite", detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
 class UnreadTold:
     """A table changed and the trigger could not describe it."""
 
@@ -154,7 +173,7 @@ class UnreadTold:
         return SchemaStep("other", detail=detail)
 
 
-Told: TypeAlias = TableTold | DropTold | RewriteTold | PartitionTold | UnreadTold
+Told: TypeAlias = TableTold | DropTold | RewriteTold | PartitionTold | EmptiedTold | UnreadTold
 
 
 def parse(content: bytes) -> Told:
@@ -209,5 +228,8 @@ _READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Told]]] = {
     "drop": lambda raw: DropTold(raw["oid"], raw["schema"], raw["name"]),
     "rewrite": lambda raw: RewriteTold(raw["oid"], raw["reason"], raw["plain"]),
     "partition": lambda raw: PartitionTold(raw["oid"], str(raw["what"])),
+    "emptied": lambda raw: EmptiedTold(
+        raw["oid"], raw["schema"], raw["name"], frozenset(raw["by"])
+    ),
     "unread": lambda raw: UnreadTold(raw["oid"], raw["sqlstate"]),
 }

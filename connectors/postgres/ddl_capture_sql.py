@@ -21,10 +21,14 @@ from typing import Final
 
 from connectors._sql.quoting import identifier, literal
 
-VERSION: Final = 3
-"""Of the messages and of the function that writes them; stands in each and in its comment."""
+VERSION: Final = 4
+"""Of the messages and of the functions that write them; stands in each and in their comments."""
 
 FUNCTION: Final = "penstock_capture_ddl"
+
+PARTITION_FUNCTION: Final = "penstock_capture_partition_drop"
+"""Tells of dropped partitions. It is STABLE, so its queries see the catalogs as they were before
+the command."""
 
 TOKEN: Final = "ddl_token"
 _VALUE: Final = "pg_catalog.lpad(pg_catalog.to_hex(t.last_value), 15, '0')"
@@ -32,14 +36,18 @@ _VALUE: Final = "pg_catalog.lpad(pg_catalog.to_hex(t.last_value), 15, '0')"
 DEFAULT_SCHEMA: Final = "penstock"
 
 TRIGGERS: Final = {
-    "penstock_ddl": "ddl_command_end",
-    "penstock_drop": "sql_drop",
-    "penstock_rewrite": "table_rewrite",
+    "penstock_ddl": ("ddl_command_end", FUNCTION),
+    "penstock_drop": ("sql_drop", FUNCTION),
+    "penstock_partition_drop": ("sql_drop", PARTITION_FUNCTION),
+    "penstock_rewrite": ("table_rewrite", FUNCTION),
 }
-"""Event triggers by name; they belong to a database, so all replications from it share them."""
+"""Event triggers by name: event and function. They belong to a database, so all replications from
+it share them."""
+
+FUNCTIONS: Final = (FUNCTION, PARTITION_FUNCTION)
 
 NOTE: Final = f"penstock schema change capture {VERSION}"
-"""The function's comment."""
+"""The functions' comment."""
 
 SCHEMA_NOTE: Final = "made by penstock for its event triggers"
 """Comment of a schema that we made, and may drop again when it is empty."""
@@ -58,13 +66,12 @@ _TAGS: Final = (
 
 
 def install(schema: str, *, make_schema: bool) -> list[str]:
-    """Statements that make everything, or bring it to this version. `schema`: of the function.
+    """Statements that make everything, or bring it to this version. `schema`: of the functions.
 
     What is there under our names and may be somebody else's is dropped, not replaced: a function
     that is replaced keeps its owner. The token of an owner who may be trusted stays, so that other
     replications still know it.
     """
-    function = f"{identifier(schema)}.{FUNCTION}"
     token = f"{identifier(schema)}.{TOKEN}"
     made = [
         f"CREATE SCHEMA {identifier(schema)}",
@@ -73,39 +80,50 @@ def install(schema: str, *, make_schema: bool) -> list[str]:
     return [
         *made * make_schema,
         _TOKEN.replace("@name", literal(token)).replace("@token", token),
-        *_dropped(function),
-        _FUNCTION.replace("@function", function)
-        .replace("@schema", literal(schema))
-        .replace("@token", token)
-        .replace("@value", _VALUE),
-        f"COMMENT ON FUNCTION {function}() IS {literal(NOTE)}",
-        *[text for name in TRIGGERS for text in _trigger(name, function)],
+        *_dropped(schema),
+        *[text for name in FUNCTIONS for text in _function(schema, name, token)],
+        *[text for name in TRIGGERS for text in _trigger(schema, name)],
     ]
 
 
-def _trigger(name: str, function: str) -> list[str]:
+def _function(schema: str, name: str, token: str) -> list[str]:
+    function = f"{identifier(schema)}.{name}"
+    text = (
+        _BODIES[name]
+        .replace("@settings", _SETTINGS)
+        .replace("@describe", _DESCRIBE)
+        .replace("@longest", str(DEFAULT_BYTES_MAX))
+        .replace("@end", END_PREFIX)
+        .replace("@version", str(VERSION))
+        .replace("@function", function)
+        .replace("@schema", literal(schema))
+        .replace("@token", token)
+        .replace("@value", _VALUE)
+    )
+    return [text, f"COMMENT ON FUNCTION {function}() IS {literal(NOTE)}"]
+
+
+def _trigger(schema: str, name: str) -> list[str]:
     """ALWAYS: also in sessions with `session_replication_role = replica`."""
-    event = TRIGGERS[name]
+    event, function = TRIGGERS[name]
     tags = ", ".join(literal(tag) for tag in _TAGS)
     only = f" WHEN TAG IN ({tags})" if event == "ddl_command_end" else ""
+    call = f"{identifier(schema)}.{function}()"
     return [
-        f"CREATE EVENT TRIGGER {name} ON {event}{only} EXECUTE FUNCTION {function}()",
+        f"CREATE EVENT TRIGGER {name} ON {event}{only} EXECUTE FUNCTION {call}",
         f"ALTER EVENT TRIGGER {name} ENABLE ALWAYS",
     ]
 
 
 def remove(schema: str) -> list[str]:
-    """Statements that drop the triggers, their function and its token."""
-    return [
-        *_dropped(f"{identifier(schema)}.{FUNCTION}"),
-        f"DROP SEQUENCE IF EXISTS {identifier(schema)}.{TOKEN}",
-    ]
+    """Statements that drop the triggers, their functions and the token."""
+    return [*_dropped(schema), f"DROP SEQUENCE IF EXISTS {identifier(schema)}.{TOKEN}"]
 
 
-def _dropped(function: str) -> list[str]:
+def _dropped(schema: str) -> list[str]:
     return [
         *[f"DROP EVENT TRIGGER IF EXISTS {name}" for name in TRIGGERS],
-        f"DROP FUNCTION IF EXISTS {function}()",
+        *[f"DROP FUNCTION IF EXISTS {identifier(schema)}.{name}()" for name in FUNCTIONS],
     ]
 
 
@@ -137,7 +155,7 @@ FROM pg_catalog.pg_event_trigger t
 JOIN pg_catalog.pg_proc p ON p.oid = t.evtfoid
 JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
 WHERE t.evtname IN ({", ".join(literal(name) for name in TRIGGERS)})
-  AND p.proname = '{FUNCTION}'
+  AND p.proname IN ({", ".join(literal(name) for name in FUNCTIONS)})
 GROUP BY 1, 2
 """
 
@@ -210,12 +228,88 @@ $penstock$
 of the user's would send the table to subscribers that do not have it. Its value can be read by
 those only who may; 60 bits of it are random."""
 
-_FUNCTION: Final = (
-    r"""
-CREATE FUNCTION @function() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+_SETTINGS: Final = """\
 SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s'
 SET datestyle = 'ISO, YMD' SET intervalstyle = 'postgres' SET timezone = 'UTC'
-SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off
+SET extra_float_digits = 1 SET bytea_output = 'hex' SET jit = off"""
+
+_DESCRIBE: Final = r"""
+  FOR one IN
+    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE c.oid = ANY (tables) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
+      AND NOT c.relispartition AND n.nspname !~ '^pg_'
+      AND n.nspname NOT IN ('information_schema', @schema)
+    ORDER BY c.oid
+  LOOP
+    told := true;
+    BEGIN
+      SELECT token || json_build_object('v', @version, 'event', 'table', 'oid', c.oid::int8,
+        'schema', n.nspname, 'name', c.relname, 'identity', c.relreplident,
+        'primary', (SELECT json_agg(k.attnum ORDER BY k.place)
+          FROM pg_index i
+          CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+          WHERE i.indrelid = c.oid AND i.indisvalid AND i.indisprimary
+            AND k.place <= i.indnkeyatts),
+        'key', (SELECT json_agg(k.attnum ORDER BY k.place)
+          FROM pg_index i
+          CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
+          WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
+            AND k.place <= i.indnkeyatts
+            AND CASE c.relreplident WHEN 'd' THEN i.indisprimary
+              WHEN 'i' THEN i.indisreplident ELSE false END),
+        'columns', (SELECT coalesce(json_agg(json_build_object(
+            'number', a.attnum, 'name', a.attname, 'oid', a.atttypid::int8, 'mod', a.atttypmod,
+            'type', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull,
+            'new', age(a.xmin) <= 0, 'default', f.told) ORDER BY a.attnum), '[]'::json)
+          FROM pg_attribute a
+          JOIN pg_type t ON t.oid = a.atttypid
+          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
+          -- A partitioned table stores nothing itself; what its rows have stands at a partition.
+          LEFT JOIN LATERAL (
+            SELECT l.atthasmissing AS has, array_to_string(l.attmissingval, '') AS value
+            FROM pg_attribute l
+            WHERE age(a.xmin) <= 0 AND l.attname = a.attname AND l.attrelid = CASE c.relkind
+              WHEN 'r' THEN c.oid
+              ELSE (SELECT p.relid FROM pg_partition_tree(c.oid) p WHERE p.isleaf LIMIT 1) END
+          ) s ON true
+          CROSS JOIN LATERAL (SELECT CASE
+            WHEN age(a.xmin) > 0 THEN NULL
+            WHEN s.has AND length(s.value) <= @longest THEN json_build_object('value', s.value)
+            WHEN s.has THEN json_build_object('long', true)
+            WHEN a.attidentity <> '' THEN json_build_object('computed', true)
+            WHEN d.oid IS NULL AND t.typdefaultbin IS NULL THEN NULL
+            WHEN d.oid IS NOT NULL
+              AND length(pg_get_expr(d.adbin, d.adrelid)) <= @longest
+              AND d.adbin::text !~
+                '[{](SQLVALUEFUNCTION|NEXTVALUEEXPR|COERCEVIAIO|SUBLINK|PARAM|XMLEXPR)'
+              AND NOT EXISTS (
+                SELECT FROM regexp_matches(d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') m(ids)
+                LEFT JOIN pg_proc p ON p.oid = m.ids[1]::oid
+                WHERE p.provolatile IS DISTINCT FROM 'i')
+              THEN json_build_object('expression', pg_get_expr(d.adbin, d.adrelid))
+            ELSE json_build_object('computed', true) END) AS f(told)
+          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+            AND a.attgenerated = ''))::text
+      INTO content
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = one;
+      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(content, 'UTF8'));
+    EXCEPTION WHEN OTHERS THEN
+      GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
+      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(token || json_build_object(
+        'v', @version, 'event', 'unread', 'oid', one::int8, 'sqlstate', state)::text, 'UTF8'));
+    END;
+  END LOOP;
+  -- A message counts from where its record ends, which is where the next row's record begins; when
+  -- the two belong to different subtransactions the row may then come first. Not with one between.
+  IF told THEN
+    PERFORM pg_logical_emit_message(true, '@end', '');
+  END IF;
+"""
+"""Describes `tables`, with `told` whether anything was said."""
+
+_FUNCTION: Final = r"""
+CREATE FUNCTION @function() RETURNS event_trigger LANGUAGE plpgsql SECURITY DEFINER
+@settings
 AS $penstock$
 DECLARE
   tables oid[];
@@ -307,81 +401,47 @@ BEGIN
     END LOOP;
   END IF;
 
-  FOR one IN
-    SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-    WHERE c.oid = ANY (tables) AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'
-      AND NOT c.relispartition AND n.nspname !~ '^pg_'
-      AND n.nspname NOT IN ('information_schema', @schema)
-    ORDER BY c.oid
-  LOOP
-    told := true;
-    BEGIN
-      SELECT token || json_build_object('v', @version, 'event', 'table', 'oid', c.oid::int8,
-        'schema', n.nspname, 'name', c.relname, 'identity', c.relreplident,
-        'primary', (SELECT json_agg(k.attnum ORDER BY k.place)
-          FROM pg_index i
-          CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
-          WHERE i.indrelid = c.oid AND i.indisvalid AND i.indisprimary
-            AND k.place <= i.indnkeyatts),
-        'key', (SELECT json_agg(k.attnum ORDER BY k.place)
-          FROM pg_index i
-          CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY k(attnum, place)
-          WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate
-            AND k.place <= i.indnkeyatts
-            AND CASE c.relreplident WHEN 'd' THEN i.indisprimary
-              WHEN 'i' THEN i.indisreplident ELSE false END),
-        'columns', (SELECT coalesce(json_agg(json_build_object(
-            'number', a.attnum, 'name', a.attname, 'oid', a.atttypid::int8, 'mod', a.atttypmod,
-            'type', format_type(a.atttypid, a.atttypmod), 'nullable', NOT a.attnotnull,
-            'new', age(a.xmin) <= 0, 'default', f.told) ORDER BY a.attnum), '[]'::json)
-          FROM pg_attribute a
-          JOIN pg_type t ON t.oid = a.atttypid
-          LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
-          -- A partitioned table stores nothing itself; what its rows have stands at a partition.
-          LEFT JOIN LATERAL (
-            SELECT l.atthasmissing AS has, array_to_string(l.attmissingval, '') AS value
-            FROM pg_attribute l
-            WHERE age(a.xmin) <= 0 AND l.attname = a.attname AND l.attrelid = CASE c.relkind
-              WHEN 'r' THEN c.oid
-              ELSE (SELECT p.relid FROM pg_partition_tree(c.oid) p WHERE p.isleaf LIMIT 1) END
-          ) s ON true
-          CROSS JOIN LATERAL (SELECT CASE
-            WHEN age(a.xmin) > 0 THEN NULL
-            WHEN s.has AND length(s.value) <= @longest THEN json_build_object('value', s.value)
-            WHEN s.has THEN json_build_object('long', true)
-            WHEN a.attidentity <> '' THEN json_build_object('computed', true)
-            WHEN d.oid IS NULL AND t.typdefaultbin IS NULL THEN NULL
-            WHEN d.oid IS NOT NULL
-              AND length(pg_get_expr(d.adbin, d.adrelid)) <= @longest
-              AND d.adbin::text !~
-                '[{](SQLVALUEFUNCTION|NEXTVALUEEXPR|COERCEVIAIO|SUBLINK|PARAM|XMLEXPR)'
-              AND NOT EXISTS (
-                SELECT FROM regexp_matches(d.adbin::text, ':(?:op)?funcid ([0-9]+)', 'g') m(ids)
-                LEFT JOIN pg_proc p ON p.oid = m.ids[1]::oid
-                WHERE p.provolatile IS DISTINCT FROM 'i')
-              THEN json_build_object('expression', pg_get_expr(d.adbin, d.adrelid))
-            ELSE json_build_object('computed', true) END) AS f(told)
-          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-            AND a.attgenerated = ''))::text
-      INTO content
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = one;
-      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(content, 'UTF8'));
-    EXCEPTION WHEN OTHERS THEN
-      GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE;
-      PERFORM pg_logical_emit_message(true, 'penstock', convert_to(token || json_build_object(
-        'v', @version, 'event', 'unread', 'oid', one::int8, 'sqlstate', state)::text, 'UTF8'));
-    END;
-  END LOOP;
-  -- A message counts from where its record ends, which is where the next row's record begins; when
-  -- the two belong to different subtransactions the row may then come first. Not with one between.
-  IF told THEN
-    PERFORM pg_logical_emit_message(true, '@end', '');
-  END IF;
-EXCEPTION WHEN OTHERS THEN
+@describeEXCEPTION WHEN OTHERS THEN
   RAISE WARNING 'penstock could not note a schema change (SQLSTATE %)', SQLSTATE;
 END
 $penstock$
-""".replace("@longest", str(DEFAULT_BYTES_MAX))
-    .replace("@end", END_PREFIX)
-    .replace("@version", str(VERSION))
-)
+"""
+
+_PARTITION_FUNCTION: Final = r"""
+CREATE FUNCTION @function() RETURNS event_trigger LANGUAGE plpgsql STABLE SECURITY DEFINER
+@settings
+AS $penstock$
+DECLARE
+  tables oid[];
+  one oid;
+  content text;
+  state text;
+  token text;
+  told boolean := false;
+BEGIN
+  SELECT @value INTO STRICT token FROM @token t;
+
+  -- What was dropped still has its parents here: a STABLE function sees what the command saw.
+  tables := ARRAY(
+    WITH RECURSIVE gone AS (
+      SELECT d.objid FROM pg_event_trigger_dropped_objects() d
+      WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND NOT d.is_temporary
+    ), above AS (
+      SELECT i.inhparent AS oid FROM gone g JOIN pg_inherits i ON i.inhrelid = g.objid
+      UNION
+      SELECT i.inhparent FROM above a JOIN pg_inherits i ON i.inhrelid = a.oid
+    )
+    SELECT c.oid FROM above a JOIN pg_class c ON c.oid = a.oid
+    WHERE c.relkind = 'p' AND NOT c.relispartition AND c.oid NOT IN (SELECT objid FROM gone));
+  FOREACH one IN ARRAY tables LOOP
+    PERFORM pg_logical_emit_message(true, 'penstock', convert_to(token || json_build_object(
+      'v', @version, 'event', 'partition', 'oid', one::int8, 'what', 'dropped')::text, 'UTF8'));
+  END LOOP;
+
+@describeEXCEPTION WHEN OTHERS THEN
+  RAISE WARNING 'penstock could not note a dropped partition (SQLSTATE %)', SQLSTATE;
+END
+$penstock$
+"""
+
+_BODIES: Final = {FUNCTION: _FUNCTION, PARTITION_FUNCTION: _PARTITION_FUNCTION}

@@ -12,6 +12,7 @@ from connectors.postgres.errors import LOAD_AGAIN, TextModeNeededError
 from connectors.postgres.feedback import Feedback
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.origins import PREFIX
+from connectors.postgres.partition_watch import LOOK_SECONDS
 from connectors.postgres.pgoutput import PgOutputDecoder
 from connectors.postgres.relation_message import RelationMessage
 from connectors.postgres.replication import DATA_HEADER_BYTES, ReplicationConnection
@@ -196,7 +197,11 @@ class StreamOpener:
             heartbeat=heartbeat,
             bytes_max=self._config.block_bytes_max,
             check=check,
-            check_seconds=min(CHECK_SECONDS, self._config.heartbeat_write_seconds or math.inf),
+            check_seconds=min(
+                CHECK_SECONDS,
+                self._config.heartbeat_write_seconds or math.inf,
+                math.inf if self.token is None else LOOK_SECONDS,
+            ),
         )
 
     async def _describe(

@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 
 from connectors.postgres.ddl_capture_message import (
     DropTold,
+    EmptiedTold,
     PartitionTold,
     RewriteTold,
     TableTold,
@@ -215,6 +216,8 @@ class PgOutputDecoder:
         _, count, options = _TRUNCATE.unpack_from(data)
         oids = struct.Struct(f">{count}I").unpack(data[_TRUNCATE.size :])
         relations = tuple([self._seen_relation(oid) for oid in oids])
+        for oid in oids:
+            self._versions.truncated(oid, self._xid)
         cascade, restart = bool(options & _CASCADE), bool(options & _RESTART_IDENTITY)
         part.events.append(Truncate(relations, cascade, restart))
 
@@ -246,6 +249,8 @@ class PgOutputDecoder:
             self._told, self.wanted = told, told.message
         elif isinstance(told, RewriteTold | PartitionTold):
             self._versions.rewriting(told)
+        elif isinstance(told, EmptiedTold):
+            self._tell(part, self._versions.emptied(told))
         elif isinstance(told, DropTold):
             self._seen.pop(told.oid, None)
             self._tell(part, self._versions.dropped(told))

@@ -50,7 +50,7 @@ class PreflightSource:
         server = await read_server(self._sql)
         checks: dict[str, Callable[[], Awaitable[Sequence[Finding]]]] = {
             "database": self._database,
-            "tables": lambda: preflight_tables.findings(self._sql, self._config, relations),
+            "tables": lambda: self._tables(server, relations),
         }
         found: list[Finding] = []
         if self._config.streams:
@@ -72,6 +72,16 @@ class PreflightSource:
             except SourceError as error:
                 found.append(Finding(name, Severity.UNCHECKED, error.message, error.hint))
         return found
+
+    async def _tables(self, server: Server, relations: Sequence[Relation]) -> Sequence[Finding]:
+        config = self._config
+        capturing = config.streams and config.capture_ddl
+        told = capturing and await self._capture().expected(server.version)
+        return await preflight_tables.findings(self._sql, config, relations, told=told)
+
+    def _capture(self) -> DdlCapture:
+        config = self._config
+        return DdlCapture(self._sql, config.ddl_schema, config.made, config.slot)
 
     async def _replication(self) -> Sequence[Finding]:
         """Everything that keeps a walsender from starting: privilege, pg_hba.conf, a pooler."""
@@ -214,8 +224,7 @@ class PreflightSource:
         if not config.capture_ddl:
             text = f"CaptureDdls is false; {WITHOUT}"
             return [Finding("schema-changes", TELLS, text)]
-        capture = DdlCapture(self._sql, config.ddl_schema, config.made, config.slot)
-        return await capture.findings(server.version)
+        return await self._capture().findings(server.version)
 
     async def _types(self, server: Server, relations: Sequence[Relation]) -> Sequence[Finding]:
         if server.version < BINARY_FROM:

@@ -20,9 +20,10 @@ BLOCKS, WARNS, TELLS = Severity.BLOCKS, Severity.WARNS, Severity.TELLS
 
 
 async def findings(
-    sql: Sql, config: PostgresSourceConfig, relations: Sequence[Relation]
+    sql: Sql, config: PostgresSourceConfig, relations: Sequence[Relation], *, told: bool
 ) -> Sequence[Finding]:
-    """Identity, privileges, ownership, partitions, generated columns; then what is left out."""
+    """Identity, privileges, ownership, partitions, generated columns; then what is left out.
+    `told`: event triggers tell, or will tell, of schema changes."""
     oids = [relation.id for relation in relations]
     rows = await sql.fetch("looking at the tables", _TABLES, oids)
     left_out = await sql.fetch("looking for tables left out", _WITHOUT_LOG, CONTROL_SCHEMA)
@@ -40,6 +41,8 @@ async def findings(
         for check in _CHECKS
         for one in check(row, config)
     ]
+    if config.streams:
+        found += [_partitions(row, config, told=told) for row in rows if row["partitioned"]]
     found += [_without_log(row) for row in left_out]
     found += [_no_tables(row) for row in others]
     return [finding for finding in found if finding is not None]
@@ -156,14 +159,21 @@ def _row_security(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Find
     return (Finding("row-security", BLOCKS, text, remedy, row["qualified"]),)
 
 
-def _partitions(row: asyncpg.Record, config: PostgresSourceConfig) -> Sequence[Finding]:
-    if not row["partitioned"] or not config.streams:
-        return ()
+def _partitions(row: asyncpg.Record, config: PostgresSourceConfig, *, told: bool) -> Finding:
+    name = row["qualified"]
     text = (
-        f"{row['qualified']} is partitioned: TRUNCATE, ATTACH and DETACH of a single partition are"
-        " not in the log of the whole table"
+        f"{name} is partitioned: TRUNCATE, DROP, ATTACH and DETACH of a single partition are not in"
+        " the log of the whole table"
     )
-    return (Finding("partitions", WARNS, text, "reload the table after one", row["qualified"]),)
+    if told and config.watch_partitions:
+        text += "; it needs a reload after one, which is noticed"
+        return Finding("partitions", TELLS, text, subject=name)
+    text += (
+        ", and TRUNCATE is not looked for (watch_partitions is false)"
+        if told
+        else ", and without event triggers nobody notices"
+    )
+    return Finding("partitions", WARNS, text, "reload the table after one", name)
 
 
 def _generated(row: asyncpg.Record, _: PostgresSourceConfig) -> Sequence[Finding]:
@@ -205,7 +215,6 @@ def _no_tables(row: asyncpg.Record) -> Finding:
 _CHECKS: Final[Sequence[Callable[[asyncpg.Record, PostgresSourceConfig], Sequence[Finding]]]] = (
     _readable,
     _row_security,
-    _partitions,
     _generated,
 )
 

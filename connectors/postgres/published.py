@@ -24,6 +24,11 @@ class PublishedTables:
         self._config = config
         self._wanted: list[dict[int, TableName]] = []
 
+    @property
+    def oids(self) -> list[int]:
+        """Of the tables that they were made to hold."""
+        return sorted({oid for members in self._wanted for oid in members})
+
     async def set(self, streamed: Sequence[TableName], insert_only: Sequence[TableName]) -> bool:
         """Make the publications hold these tables; whether anything had to be changed.
 

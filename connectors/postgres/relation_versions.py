@@ -5,10 +5,13 @@ happened, and the event triggers' messages, which are exact. A version that a tr
 not told again when the Relation message for its first row follows.
 """
 
+from collections import deque
 from collections.abc import Sequence
+from typing import Final
 
 from connectors.postgres.ddl_capture_message import (
     DropTold,
+    EmptiedTold,
     PartitionTold,
     RewriteTold,
     TableTold,
@@ -16,6 +19,10 @@ from connectors.postgres.ddl_capture_message import (
 )
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import Relation
+
+TRUNCATES_MAX: Final = 64
+"""Transactions remembered for each table that they emptied. The last one before a look counts; some
+may come between the look and its message."""
 
 
 class RelationVersions:
@@ -25,6 +32,7 @@ class RelationVersions:
         self._known = known
         self._announced: set[int] = set()
         self._rewrites: dict[int, list[RewriteTold | PartitionTold]] = {}
+        self._truncated: dict[int, deque[int]] = {}
         self._unread: dict[int, SchemaStep] = {}
 
     def begin(self) -> None:
@@ -77,6 +85,18 @@ class RelationVersions:
         """A command changes rows of a table that the log does not carry; its description
         follows."""
         self._rewrites.setdefault(told.oid, []).append(told)
+
+    def truncated(self, oid: int, xid: int) -> None:
+        """This transaction emptied a table as a whole, and the log says so."""
+        by = self._truncated.setdefault(oid, deque(maxlen=TRUNCATES_MAX))
+        by.append(xid & 0xFFFF_FFFF)
+
+    def emptied(self, told: EmptiedTold) -> list[SchemaChanged]:
+        """Partitions lost their rows; the table is as it was, also when no row of it has come."""
+        if told.by <= set(self._truncated.get(told.oid, ())):
+            return []
+        known = self._known.get(told.oid) or Relation(told.oid, told.schema, told.name, ())
+        return [SchemaChanged(known.table, known, known, True, (told.step,))]
 
     def unread(self, told: UnreadTold) -> list[SchemaChanged]:
         """A trigger could not describe a table; of one that is not known it is told with its next

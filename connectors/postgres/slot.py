@@ -24,7 +24,8 @@ _MENDED: Final = {
 @dataclass(frozen=True, slots=True)
 class Slot:
     """A row of pg_replication_slots. `confirmed` is what was acknowledged, None while it is being
-    made; `lost` says in the server's words why it cannot be read any more."""
+    made; `lost` says in the server's words why it cannot be read any more. Every transaction before
+    `catalog_xmin` had ended when the log was written that the slot was last told to let go of."""
 
     name: str
     plugin: str
@@ -33,6 +34,7 @@ class Slot:
     active_pid: int | None
     confirmed: int | None
     restart: int | None
+    catalog_xmin: int | None
     lost: str
 
     def check(self, database: str) -> None:
@@ -135,6 +137,7 @@ def _slot(row: dict[str, Any]) -> Slot:
         active_pid=row["active_pid"],
         confirmed=_lsn(row["confirmed_flush_lsn"]),
         restart=_lsn(row["restart_lsn"]),
+        catalog_xmin=None if row["catalog_xmin"] is None else int(row["catalog_xmin"]),
         lost=lost,
     )
 

@@ -22,6 +22,7 @@ from connectors.postgres.held_snapshot import HeldSnapshot
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.lsn import parse_lsn
 from connectors.postgres.opening import StreamOpener
+from connectors.postgres.partition_watch import PartitionWatch
 from connectors.postgres.preflight_source import PreflightSource
 from connectors.postgres.published import PublishedTables
 from connectors.postgres.running_transactions import older_ended
@@ -69,6 +70,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             origin=source.origin,
             capture_ddl=source.settings.capture_ddls,
             ddl_schema=source.settings.ddl_artifacts_schema or DEFAULT_SCHEMA,
+            watch_partitions=source.watch_partitions,
             failover=source.failover_slot,
             catalog_xmin_age_warn=source.catalog_xmin_age_warn,
             heartbeat_write_seconds=source.heartbeat_interval_seconds,
@@ -102,6 +104,7 @@ class PostgresSource:
         self._capture = DdlCapture(self._sql, config.ddl_schema, config.made, config.slot)
         self._acknowledged = 0
         self._stream: LogStream | None = None
+        self._partitions = PartitionWatch(self._sql)
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -222,7 +225,13 @@ class PostgresSource:
         assert isinstance(position, LogPosition)
         self._acknowledged = max(self._acknowledged, position.offset)
         if self._stream is not None:
-            self._stream.feedback.acknowledge(self._acknowledged)
+            self._stream.feedback.acknowledge(self._may_be_told)
+
+    @property
+    def _may_be_told(self) -> int:
+        """What is acknowledged, as far as the source may know: see `partition_watch`."""
+        reached = self._partitions.reached
+        return self._acknowledged if reached is None else min(self._acknowledged, reached)
 
     async def head(self) -> Position:
         """The end of what is flushed; the stream is asked to tell when it has come there.
@@ -246,7 +255,8 @@ class PostgresSource:
         await self._published.check()
         await self._form.choose(server)
         self._opener.token = await self._token(server)
-        flushed = max(slot.confirmed or 0, self._acknowledged)
+        await self._partitions.begin(self._watched, self._opener.token, slot)
+        flushed = max(slot.confirmed or 0, self._may_be_told)
         return await self._opener.open(server, after, flushed, self._check_now_and_then)
 
     async def _token(self, server: Server) -> bytes | None:
@@ -270,6 +280,14 @@ class PostgresSource:
         await self._heartbeat.beat()
         await self._published.check()
         await self._held.release_unclaimed()
+        await self._partitions.look(self._watched, self._opener.token)
+        if self._stream is not None:
+            self._stream.feedback.acknowledge(self._may_be_told)
+
+    @property
+    def _watched(self) -> list[int]:
+        """Tables whose partitions are looked at, if they have any."""
+        return self._published.oids if self._config.watch_partitions else []
 
     async def _checked_server(self) -> Server:
         server = await self._identified()

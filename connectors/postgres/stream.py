@@ -162,6 +162,8 @@ class LogStream:
         received_at = self._clock.monotonic()
         self.feedback.written = max(self.feedback.written, drained.written)
         if drained.reply_asked:
+            # A server that shuts down waits for what the next check lets us tell, or for our end.
+            self._check_at = self._loop.time()
             self.feedback.soon()
         done = 0
         while (done := decoder.feed(messages, done)) < len(messages):

@@ -168,6 +168,13 @@ class SourceConfig(Section):
         " them takes over (PostgreSQL 17+). A slot that is there stays as it is.",
         default=False,
     )
+    watch_partitions: bool = key(
+        Flag(),
+        "Look every 10 s whether a single partition was truncated, of which no log tells; its table"
+        " then needs a reload. false: for tools that write partitions anew (pg_repack), which look"
+        " the same; such a TRUNCATE then goes unnoticed.",
+        default=True,
+    )
     heartbeat_interval_seconds: float = key(
         Duration(1.0, 86400.0, or_zero=True),
         "Time between heartbeats written to the source as logical messages; 0 writes none."

@@ -73,7 +73,9 @@ PARTED = """
 CREATE TABLE r (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
 CREATE TABLE r1 PARTITION OF r FOR VALUES IN (1);
 CREATE TABLE r2 PARTITION OF r FOR VALUES IN (2, 3) PARTITION BY LIST (k);
-INSERT INTO r VALUES (1, 1);
+CREATE TABLE r2a PARTITION OF r2 FOR VALUES IN (3);
+CREATE SCHEMA side; CREATE TABLE side.r4 PARTITION OF r FOR VALUES IN (4);
+INSERT INTO r VALUES (1, 1), (1, 3), (1, 4);
 CREATE TABLE loose (LIKE r INCLUDING ALL); CREATE TABLE bare (LIKE r INCLUDING ALL);
 """
 
@@ -85,6 +87,12 @@ MOVED = {
     "attached in a function": "INSERT INTO loose VALUES (2, 9); DO $$ BEGIN EXECUTE"
     " 'ALTER TABLE r ATT' || 'ACH PARTITION loose FOR VALUES IN (9)'; END $$",
     "detached": "ALTER TABLE r DETACH PARTITION r1",
+    "dropped": "DROP TABLE r1",
+    "dropped below": "DROP TABLE r2a",
+    "dropped with those below": "DROP TABLE r2",
+    "dropped in a function": "DO $$ BEGIN EXECUTE 'DROP TABLE r1'; END $$",
+    "dropped with its schema": "DROP SCHEMA side CASCADE",
+    "dropped after another change": "ALTER TABLE r ADD d int DEFAULT 4; DROP TABLE r1",
 }
 
 

@@ -40,6 +40,11 @@ async def test_tables_are_judged_one_by_one(source_database: Database, connect: 
     assert 'ALTER TABLE "public"."nokey" REPLICA IDENTITY FULL' in found["replica-identity"].remedy
     assert 'ALTER TABLE "public"."u" SET LOGGED' in found["unlogged"].remedy
     assert found["partitions"].subject == "public.p"
+    assert found["partitions"].severity is (Severity.TELLS if binary else Severity.WARNS)
+    untold = await findings(source_database, connect, capture_ddl=False)
+    assert [f.severity for f in untold if f.check == "partitions"] == [Severity.WARNS]
+    unwatched = await findings(source_database, connect, watch_partitions=False)
+    assert [f.severity for f in unwatched if f.check == "partitions"] == [Severity.WARNS]
     assert "b" in found["generated-columns"].message
     assert found["text-mode"].subject == ("public.nokey" if binary else "")
     assert {"sequences", "large-objects"} <= found.keys()

@@ -6,6 +6,7 @@ from contextlib import aclosing
 
 import pytest
 
+from connectors.postgres import opening
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.source import PostgresSource
 from engine.errors import SourceConnectionError, SourceError
@@ -134,24 +135,41 @@ async def test_a_silent_server_is_given_up(private_cluster: object) -> None:
     await source.close()
 
 
-async def test_a_fast_shutdown_does_not_wait_for_an_idle_stream(private_cluster: object) -> None:
+@pytest.mark.parametrize(
+    "table",
+    [
+        "CREATE TABLE t (id int PRIMARY KEY)",
+        """CREATE TABLE t (id int PRIMARY KEY) PARTITION BY LIST (id);
+        CREATE TABLE t1 PARTITION OF t DEFAULT""",
+    ],
+    ids=["plain", "partitioned"],
+)
+async def test_a_fast_shutdown_does_not_wait_for_an_idle_stream(
+    private_cluster: object, monkeypatch: pytest.MonkeyPatch, table: str
+) -> None:
+    """Also where the source is told of nothing beyond the last look at partitions."""
+    monkeypatch.setattr(opening, "LOOK_SECONDS", 1000.0)
     cluster: Cluster = private_cluster()  # type: ignore[operator]
     database = Database.create(cluster, "shutdown")
-    database.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    database.execute(table)
     source = PostgresSource(PostgresSourceConfig.of("shutdown", database.dsn), SystemClock())
     await source.open()
     client = Client(database, source)
     await client.attach("t")
+    row_read = asyncio.Event()
 
     async def read() -> None:
         async with aclosing(source.blocks(client.after)) as blocks:
             async for block in blocks:
                 await source.acknowledge(_end(block))
+                if block.parts:
+                    row_read.set()
 
     reading = asyncio.ensure_future(read())
     while await source.reader() is None:
         await asyncio.sleep(0.01)
     database.execute("INSERT INTO t VALUES (1)")
+    await asyncio.wait_for(row_read.wait(), 10)
     began = time.monotonic()
     await asyncio.to_thread(cluster.stop, "fast")
     assert time.monotonic() - began < 10

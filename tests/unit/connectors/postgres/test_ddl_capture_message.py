@@ -11,6 +11,7 @@ from connectors.postgres.ddl_capture_message import (
     COMPUTED,
     TOO_LONG,
     DropTold,
+    EmptiedTold,
     PartitionTold,
     RewriteTold,
     TableTold,
@@ -31,7 +32,7 @@ def column(number: int, name: str, **facts: object) -> dict[str, object]:
 
 
 def table(*columns: dict[str, object], **facts: object) -> bytes:
-    base = {"v": 3, "event": "table", "oid": 7, "schema": "public", "name": "t", "identity": "d"}
+    base = {"v": 4, "event": "table", "oid": 7, "schema": "public", "name": "t", "identity": "d"}
     raw = {**base, "primary": None, "key": None, "columns": columns, **facts}
     return json.dumps(raw).encode()
 
@@ -107,20 +108,22 @@ def test_only_a_column_that_was_converted_with_using_was_computed(
 
 
 def test_short_messages_are_read() -> None:
-    assert parse(b'{"v": 3, "event": "drop", "oid": 7, "schema": "s", "name": "t"}') == DropTold(
+    assert parse(b'{"v": 4, "event": "drop", "oid": 7, "schema": "s", "name": "t"}') == DropTold(
         7, "s", "t"
     )
-    moved = parse(b'{"v": 3, "event": "partition", "oid": 7, "what": "attached"}')
+    moved = parse(b'{"v": 4, "event": "partition", "oid": 7, "what": "attached"}')
     assert isinstance(moved, PartitionTold)
     assert moved.step.kind == "rewrite"
     assert "a partition was attached" in moved.step.detail
-    unread = parse(b'{"v": 3, "event": "unread", "oid": 7, "sqlstate": "XX000"}')
+    emptied = b'{"v": 4, "event": "emptied", "oid": 7, "schema": "s", "name": "t", "by": [5, 4]}'
+    assert parse(emptied) == EmptiedTold(7, "s", "t", frozenset({4, 5}))
+    unread = parse(b'{"v": 4, "event": "unread", "oid": 7, "sqlstate": "XX000"}')
     assert isinstance(unread, UnreadTold)
     assert "XX000" in unread.step.detail
 
 
 def test_another_version_is_refused_with_both_numbers() -> None:
-    with pytest.raises(DecodeError, match="version 99, this program knows 3"):
+    with pytest.raises(DecodeError, match="version 99, this program knows 4"):
         parse(b'{"v": 99, "event": "anything"}')
 
 
@@ -128,8 +131,8 @@ def test_another_version_is_refused_with_both_numbers() -> None:
     st.one_of(st.none(), st.integers(), st.text()),
     lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.text(), inner)),
 ).map(lambda raw: json.dumps(raw).encode()), st.sampled_from([
-    b'{"v": 3, "event": "table", "oid": 1, "schema": "s", "name": "t", "identity": "q"}',
-    b'{"v": 3, "event": "table", "columns": 3}', b'{"v": 1, "event": []}',
+    b'{"v": 4, "event": "table", "oid": 1, "schema": "s", "name": "t", "identity": "q"}',
+    b'{"v": 4, "event": "table", "columns": 3}', b'{"v": 1, "event": []}',
 ])))  # fmt: skip
 def test_anything_else_is_a_decode_error(content: bytes) -> None:
     with pytest.raises(DecodeError):

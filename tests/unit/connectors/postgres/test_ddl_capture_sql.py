@@ -18,6 +18,7 @@ def test_everything_that_is_made_is_removed() -> None:
         assert f"CREATE EVENT TRIGGER {name} " in made
         assert f"DROP EVENT TRIGGER IF EXISTS {name}" in gone
     for text in ('FUNCTION IF EXISTS "penstock".penstock_capture_ddl()',
+                 'FUNCTION IF EXISTS "penstock".penstock_capture_partition_drop()',
                  'SEQUENCE IF EXISTS "penstock".ddl_token'):  # fmt: skip
         assert f"DROP {text}" in gone
 

@@ -211,7 +211,7 @@ def test_logical_messages_of_others_are_none_of_our_business() -> None:
     assert (len(changes([part])), part.first) == (2, 1)
 
 
-DROPPED = b'{"v": 3, "event": "drop", "oid": 7, "schema": "public", "name": "t"}'
+DROPPED = b'{"v": 4, "event": "drop", "oid": 7, "schema": "public", "name": "t"}'
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_without_a_token_no_message_is_read(content: bytes) -> None:
     assert decode(messages) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", DROPPED.replace(b"3", b"4")])
+@pytest.mark.parametrize("content", [b"", b"{", DROPPED.replace(b"4", b"5")])
 def test_what_is_not_understood_behind_the_token_stops(content: bytes) -> None:
     decoder = PgOutputDecoder({}, token=b"token")
     with pytest.raises(DecodeError):

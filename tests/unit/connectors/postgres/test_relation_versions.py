@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from connectors.postgres.ddl_capture_message import (
     DropTold,
+    EmptiedTold,
     RewriteTold,
     TableTold,
     ToldColumn,
@@ -101,6 +102,21 @@ def test_a_table_that_could_not_be_described_is_told_at_once_or_with_its_next_ro
     assert later.unread(UnreadTold(OID, "XX000")) == []
     _, (event,) = later.described(OID, relation("a"), ())
     assert (event.exact, [step.kind for step in event.steps]) == (True, ["other"])
+
+
+def test_emptied_partitions_are_told_at_once_unless_the_whole_table_was_truncated() -> None:
+    emptied = EmptiedTold(OID, "public", "t", frozenset({4, 5}))
+    for known in ({}, {OID: relation("a")}):
+        versions = RelationVersions(dict(known))
+        versions.truncated(OID, (7 << 32) + 4)
+        versions.truncated(OID + 1, 5)
+        (event,) = versions.emptied(emptied)
+        assert (event.table, event.exact) == (TableName("public", "t"), True)
+        assert event.after is not None
+        assert event.after.id == OID
+        assert [step.kind for step in event.steps] == ["rewrite"]
+        versions.truncated(OID, 5)
+        assert versions.emptied(emptied) == []
 
 
 def test_an_announced_version_is_judged_by_what_the_log_says_alone() -> None:
