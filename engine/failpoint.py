@@ -81,7 +81,7 @@ def _parse(text: str, sleep: Callable[[float], None]) -> _Armed:
     name, *rest = text.split(":")
     armed = _Armed(name, 1, "kill", sleep)
     for part in rest:
-        if part.isdecimal() and int(part) > 0:
+        if part.isdecimal() and len(part) < 10 and int(part) > 0:
             armed.nth = int(part)
         elif part in ACTIONS:
             armed.action = part

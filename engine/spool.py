@@ -160,7 +160,7 @@ class Spool:
         try:
             text = self._cipher.decrypt(_nonce(self._written - self._records), sealed, None)
         except InvalidTag as error:
-            raise StateError(f"overflow file {self._name} is damaged at {self._read_at}") from error
+            raise self._damaged() from error
         head, plain, ordinals, end = marshal.loads(text)  # noqa: S302 - our own, see above
         return Spooled(
             Transaction(*head),
@@ -174,8 +174,14 @@ class Spool:
     def _oldest_size(self) -> int:
         if not self._size:
             length = self._disk.read(self._name, self._read_at, LENGTH_BYTES)
-            self._size = int.from_bytes(length, "big")
+            size = int.from_bytes(length, "big")
+            if self._read_at + LENGTH_BYTES + size > self._bytes:
+                raise self._damaged()
+            self._size = size
         return self._size
+
+    def _damaged(self) -> StateError:
+        return StateError(f"overflow file {self._name} is damaged at {self._read_at}")
 
     def drop(self) -> None:
         """Forget the oldest record; the file goes with the last one."""

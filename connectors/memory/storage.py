@@ -1,8 +1,9 @@
 """(pure) Tables of the memory database: row versions, unique indexes, visibility."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from engine.model.relation import Relation, TableName
 
@@ -10,6 +11,9 @@ Cells: TypeAlias = tuple[object, ...]
 """A stored row: `bytes` or None for user tables, plain Python values for control tables."""
 
 Columns: TypeAlias = tuple[int, ...]
+
+
+_VIEW: Final = re.compile(r"[0-9]{1,20}:([0-9]{1,20}):([0-9]{1,20}(?:,[0-9]{1,20})*)?")
 
 
 class View(NamedTuple):
@@ -28,8 +32,12 @@ class View(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> "View":
-        _, limit, running = text.split(":")
-        return cls(int(limit), frozenset(int(x) for x in running.split(",") if x))
+        """Raises ValueError."""
+        match = _VIEW.fullmatch(text)
+        if match is None:
+            raise ValueError("not a snapshot")
+        running = match[2].split(",") if match[2] else []
+        return cls(int(match[1]), frozenset(map(int, running)))
 
 
 class Version:

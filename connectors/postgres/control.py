@@ -1,17 +1,16 @@
 """The control primitives of a transaction: reads are sent at once, changes wait for company."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 
 from psycopg.pq.abc import PGresult
 
-from connectors.postgres import control_sql
+from connectors.postgres import control_rows, control_sql
 from connectors.postgres.link import cells
 from connectors.postgres.prepared import Call
 from engine.model.chunk import ChunkDone
 from engine.model.relation import TableName
-from engine.model.state import LaneRow, Owner, RejectedRow, TableRecord, TableState
+from engine.model.state import LaneRow, Owner, RejectedRow, TableRecord
 
 
 class ControlRows(ABC):
@@ -32,20 +31,22 @@ class ControlRows(ABC):
 
     async def lock_owner(self) -> Owner | None:
         rows = cells(await self._ask(*control_sql.lock_owner(self._replication)))
-        return _owner(rows[0]) if rows else None
+        return control_rows.owner(rows[0]) if rows else None
 
     async def peek_owner(self) -> Owner | None:
         rows = cells(await self._ask(control_sql.peek_owner(self._replication)))
-        return _owner(rows[0]) if rows else None
+        return control_rows.owner(rows[0]) if rows else None
 
     async def save_owner(self, owner: Owner) -> None:
         self._add(control_sql.save_owner(self._replication, owner))
 
     async def raise_lanes(self, epoch: int) -> Mapping[str, LaneRow]:
-        return _lanes(await self._ask(control_sql.raise_lanes(self._replication, epoch)))
+        return control_rows.lanes(
+            cells(await self._ask(control_sql.raise_lanes(self._replication, epoch)))
+        )
 
     async def lanes(self) -> Mapping[str, LaneRow]:
-        return _lanes(await self._ask(control_sql.lanes(self._replication)))
+        return control_rows.lanes(cells(await self._ask(control_sql.lanes(self._replication))))
 
     async def glance(self) -> tuple[int, int]:
         rows = cells(await self._ask(control_sql.glance(self._replication)))
@@ -59,7 +60,7 @@ class ControlRows(ABC):
 
     async def tables(self) -> Sequence[TableRecord]:
         rows = cells(await self._ask(control_sql.tables(self._replication)))
-        return [_table(row) for row in rows]
+        return [control_rows.table(row) for row in rows]
 
     async def save_table(self, record: TableRecord) -> None:
         self._add(control_sql.save_table(self._replication, record))
@@ -75,7 +76,7 @@ class ControlRows(ABC):
 
     async def chunks(self) -> Sequence[ChunkDone]:
         rows = cells(await self._ask(control_sql.chunks(self._replication)))
-        return [_chunk(row) for row in rows]
+        return [control_rows.chunk(row) for row in rows]
 
     async def save_chunk(self, chunk: ChunkDone) -> None:
         self._add(control_sql.save_chunk(self._replication, chunk))
@@ -89,37 +90,3 @@ class ControlRows(ABC):
     async def remove_replication(self) -> None:
         for call in control_sql.remove_replication(self._replication):
             self._add(call)
-
-
-def _lanes(result: PGresult) -> Mapping[str, LaneRow]:
-    return {
-        lane or "": LaneRow(int(epoch or 0), int(seq or 0), position or "")
-        for lane, epoch, seq, position in cells(result)
-    }
-
-
-def _owner(row: Sequence[str | None]) -> Owner:
-    epoch, identity, fingerprint, process, token, pids, starts = (cell or "" for cell in row)
-    sessions = zip(json.loads(pids), json.loads(starts), strict=True)
-    return Owner(int(epoch), identity, fingerprint, process, token, tuple(sessions))
-
-
-def _table(row: Sequence[str | None]) -> TableRecord:
-    schema, name, state, position, reason, relation, asked, answered = (cell or "" for cell in row)
-    return TableRecord(
-        TableName(schema, name), TableState(state), position, reason, relation,
-        int(asked), int(answered),
-    )  # fmt: skip
-
-
-def _chunk(row: Sequence[str | None]) -> ChunkDone:
-    schema, name, ordinal, by, _, _, snapshot, until, count = (cell or "" for cell in row)
-    low, high = row[4], row[5]
-    return ChunkDone(
-        TableName(schema, name), int(ordinal), by, _key(low), _key(high), snapshot, until,
-        int(count),
-    )  # fmt: skip
-
-
-def _key(text: str | None) -> tuple[str, ...] | None:
-    return None if text is None else tuple(json.loads(text))

@@ -96,9 +96,12 @@ class TableTold:
             for column, told in zip(relation.columns, self.columns, strict=True)
         ]
         places = {told.number: index for index, told in enumerate(self.columns)}
-        numbers = self.primary if self.identity is ReplicaIdentity.FULL else self.key
-        key = tuple([places[number] for number in numbers])
-        if relation.replica_identity is ReplicaIdentity.NOTHING:
+        full = self.identity is ReplicaIdentity.FULL
+        numbers = self.primary if full else self.key
+        # A generated column may be in a key; the log has none of its values.
+        key = tuple([places[number] for number in numbers if number in places])
+        missing = full and len(key) < len(numbers)
+        if missing or relation.replica_identity is ReplicaIdentity.NOTHING:
             key = ()
         return replace(relation, columns=tuple(columns), key=key)
 
@@ -184,52 +187,108 @@ def parse(content: bytes) -> Told:
     """
     try:
         raw = json.loads(content)
-        if raw["v"] == VERSION:
+        version = _number(raw, "v", 0, 2**31)
+        if version == VERSION:
             return _READERS[raw["event"]](raw)
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DecodeError("a message of the event triggers was not understood") from error
     raise DecodeError(
-        f"the event triggers on the source are of version {raw['v']}, this program knows {VERSION}",
+        f"the event triggers on the source are of version {version}, this program knows {VERSION}",
         hint="use a newer penstock",
     )
 
 
-def _table(raw: Mapping[str, Any]) -> TableTold:
+_Raw: TypeAlias = Mapping[str, Any]
+
+
+def _table(raw: _Raw) -> TableTold:
+    columns = tuple([_column(one) for one in _list(raw["columns"])])
+    if len({column.number for column in columns}) != len(columns):
+        raise ValueError("two columns of one number")
     return TableTold(
-        oid=raw["oid"],
-        schema=raw["schema"],
-        name=raw["name"],
+        oid=_oid(raw),
+        schema=_text(raw, "schema"),
+        name=_text(raw, "name"),
         identity=IDENTITIES[raw["identity"]],
-        columns=tuple([_column(one) for one in raw["columns"]]),
-        primary=tuple(raw["primary"] or ()),
-        key=tuple(raw["key"] or ()),
+        columns=columns,
+        primary=_numbers(raw["primary"]),
+        key=_numbers(raw["key"]),
     )
 
 
-def _column(raw: Mapping[str, Any]) -> ToldColumn:
+def _column(raw: _Raw) -> ToldColumn:
     default = raw["default"] or {}
     return ToldColumn(
-        number=raw["number"],
-        name=raw["name"],
-        type=raw["type"],
-        type_oid=raw["oid"],
-        modifier=raw["mod"],
-        nullable=raw["nullable"],
-        new=raw["new"],
-        value=default.get("value"),
-        expression=default.get("expression"),
-        computed=default.get("computed", False),
-        long=default.get("long", False),
+        number=_number(raw, "number", 1, 2**15),
+        name=_text(raw, "name"),
+        type=_text(raw, "type"),
+        type_oid=_oid(raw),
+        modifier=_number(raw, "mod", -(2**31), 2**31),
+        nullable=_truth(raw, "nullable"),
+        new=_truth(raw, "new"),
+        value=_text(default, "value") if "value" in default else None,
+        expression=_text(default, "expression") if "expression" in default else None,
+        computed="computed" in default and _truth(default, "computed"),
+        long="long" in default and _truth(default, "long"),
     )
 
 
-_READERS: Final[Mapping[str, Callable[[Mapping[str, Any]], Told]]] = {
+# --- fields: of the kind that is written, else TypeError or ValueError ----------------------------
+
+
+def _number(raw: _Raw, name: str, low: int, end: int) -> int:
+    value = raw[name]
+    if type(value) is not int or not low <= value < end:
+        raise ValueError(f"{name} is not a number from {low} to {end - 1}")
+    return value
+
+
+def _numbers(value: object) -> tuple[int, ...]:
+    if value is None:
+        return ()
+    numbers = _list(value)
+    if any(type(number) is not int for number in numbers) or len(set(numbers)) != len(numbers):
+        raise ValueError("not a list of different numbers")
+    return tuple(numbers)
+
+
+def _oid(raw: _Raw) -> int:
+    return _number(raw, "oid", 1, 2**32)
+
+
+def _text(raw: _Raw, name: str) -> str:
+    value = raw[name]
+    if type(value) is not str or "\0" in value:
+        raise ValueError(f"{name} is not a text")
+    value.encode()
+    return value
+
+
+def _truth(raw: _Raw, name: str) -> bool:
+    value = raw[name]
+    if type(value) is not bool:
+        raise ValueError(f"{name} is neither true nor false")
+    return value
+
+
+def _list(value: object) -> list[Any]:
+    if type(value) is not list:
+        raise TypeError("not a list")
+    return value
+
+
+_READERS: Final[Mapping[str, Callable[[_Raw], Told]]] = {
     "table": _table,
-    "drop": lambda raw: DropTold(raw["oid"], raw["schema"], raw["name"]),
-    "rewrite": lambda raw: RewriteTold(raw["oid"], raw["reason"], raw["plain"]),
-    "partition": lambda raw: PartitionTold(raw["oid"], str(raw["what"])),
-    "emptied": lambda raw: EmptiedTold(
-        raw["oid"], raw["schema"], raw["name"], frozenset(raw["by"])
+    "drop": lambda raw: DropTold(_oid(raw), _text(raw, "schema"), _text(raw, "name")),
+    "rewrite": lambda raw: RewriteTold(
+        _oid(raw),
+        _number(raw, "reason", 0, 2**31),
+        # NULL where the server does not know the command's text.
+        raw["plain"] is not None and _truth(raw, "plain"),
     ),
-    "unread": lambda raw: UnreadTold(raw["oid"], raw["sqlstate"]),
+    "partition": lambda raw: PartitionTold(_oid(raw), _text(raw, "what")),
+    "emptied": lambda raw: EmptiedTold(
+        _oid(raw), _text(raw, "schema"), _text(raw, "name"), frozenset(_numbers(raw["by"]))
+    ),
+    "unread": lambda raw: UnreadTold(_oid(raw), _text(raw, "sqlstate")),
 }

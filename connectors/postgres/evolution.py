@@ -14,10 +14,10 @@ from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres.config import NAME_BYTES_MAX
 from connectors.postgres.passthrough import Passage, judge
 from connectors.postgres.target_table import TargetColumn, TargetTable
-from connectors.postgres.type_facts import enum_labels
 from engine.errors import SchemaMismatchError
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import ColumnType, TableName
+from engine.model.type_text import enum_labels
 
 
 @dataclass(slots=True)

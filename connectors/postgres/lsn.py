@@ -1,5 +1,6 @@
 """(pure) Log sequence numbers, transaction ids and times as PostgreSQL counts them."""
 
+import re
 from typing import Final
 
 EPOCH_OFFSET_US: Final = 946_684_800_000_000
@@ -7,6 +8,7 @@ EPOCH_OFFSET_US: Final = 946_684_800_000_000
 
 _XIDS: Final = 1 << 32
 _HALF: Final = 1 << 31
+_TEXT: Final = re.compile(r"([0-9A-Fa-f]{1,8})/([0-9A-Fa-f]{1,8})")
 
 
 def lsn_text(lsn: int) -> str:
@@ -16,8 +18,10 @@ def lsn_text(lsn: int) -> str:
 
 def parse_lsn(text: str) -> int:
     """Read the server's form. Raises ValueError."""
-    high, _, low = text.partition("/")
-    return int(high, 16) << 32 | int(low, 16)
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError("not a log sequence number")
+    return int(match[1], 16) << 32 | int(match[2], 16)
 
 
 def widen_xid(xid: int, near: int) -> int:

@@ -257,8 +257,8 @@ def _publication(row: dict[str, object]) -> Publication:
 def _read_note(text: object) -> tuple[str, frozenset[int]] | None:
     try:
         note = json.loads(str(text))
-        return str(note[NOTE]), frozenset(note["tables"])
-    except (ValueError, KeyError, TypeError):
+        return str(note[NOTE]), frozenset([int(oid) for oid in note["tables"]])
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None  # a comment of somebody else's
 
 

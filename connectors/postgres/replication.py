@@ -47,6 +47,8 @@ _DATA: Final = ord("w")
 _STATUS: Final = struct.Struct(">cQQQqB")
 _KEEPALIVE: Final = struct.Struct(">cQqB")
 _LONG: Final = struct.Struct(">q").unpack_from
+_WRITTEN: Final = 1
+_SENT_AT: Final = 17
 _TLS_READS: Final = 3
 
 
@@ -68,18 +70,25 @@ class Drained:
     @property
     def sent_at_us(self) -> int:
         """When the server sent the last message, by its clock, since the Unix epoch; 0 if none."""
-        return _LONG(self.messages[-1], 17)[0] + EPOCH_OFFSET_US if self.messages else 0
+        return self._header(_SENT_AT) + EPOCH_OFFSET_US if self.messages else 0
 
     @property
     def written(self) -> int:
         """The newest LSN that the server has named."""
-        last = _LONG(self.messages[-1], 1)[0] if self.messages else 0
-        return max(last, self.keepalive)
+        return max(self._header(_WRITTEN) if self.messages else 0, self.keepalive)
 
     @property
     def all_sent(self) -> int:
         """End of what a keepalive behind the last message says has been sent; 0 if none."""
         return self.keepalive if self.keepalive_at == len(self.messages) else 0
+
+    def _header(self, at: int) -> int:
+        """A field of the last message's header. Raises DecodeError when it is cut off."""
+        message = self.messages[-1]
+        if len(message) < DATA_HEADER_BYTES:
+            raise DecodeError(f"a stream message of {len(message)} bytes has no whole header")
+        number: int = _LONG(message, at)[0]
+        return number
 
 
 class ReplicationConnection:

@@ -6,8 +6,7 @@ and equal texts mean equal types.
 """
 
 import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, Final
 
 FIRST_USER_OID: Final = 16384
@@ -28,16 +27,6 @@ def type_query(oids: Iterable[int]) -> str:
     """The query for these types; its rows go to `TypeFacts.add`."""
     wanted = ",".join(str(int(oid)) for oid in sorted(oids))
     return _QUERY.format(oids=wanted)
-
-
-_ENUM: Final = re.compile(r"\A(?:array\([^()]* = )?enum\((\[.*\]|null)\)+\Z", re.DOTALL)
-
-
-def enum_labels(definition: str) -> Sequence[str] | None:
-    """The labels of an enum type, or of an array of one, from its canonical text; None for any
-    other type."""
-    match = _ENUM.match(definition)
-    return None if match is None else json.loads(match.group(1)) or ()
 
 
 class TypeFacts:

@@ -8,6 +8,7 @@ Ended is not committed: only a transaction that is known to have committed may b
 every one is that the log gives.
 """
 
+import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -16,6 +17,8 @@ from engine.model.change import Transaction
 
 PARSED_SNAPSHOTS_MAX: Final = 1024
 """Parsed snapshots kept. One restart of a load makes one; a thousand restarts are no plan."""
+
+_TEXT: Final = re.compile(r"([0-9]{1,20}):([0-9]{1,20}):([0-9]{1,20}(?:,[0-9]{1,20})*)?")
 
 
 class ParsedSnapshot(NamedTuple):
@@ -33,12 +36,14 @@ def parse_snapshot(text: str) -> ParsedSnapshot:
     Raises:
         ValueError: the text is not of that form.
     """
-    xmin, xmax, running = text.split(":")
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise ValueError("not a snapshot")
+    xmin, xmax, running = int(match[1]), int(match[2]), match[3]
     ids = frozenset(map(int, running.split(","))) if running else frozenset()
-    parsed = ParsedSnapshot(int(xmin), int(xmax), ids)
-    if not 0 < parsed.xmin <= parsed.xmax:
+    if not 0 < xmin <= xmax or not all(xmin <= xid < xmax for xid in ids):
         raise ValueError("not a snapshot: its bounds are out of order")
-    return parsed
+    return ParsedSnapshot(xmin, xmax, ids)
 
 
 def visible(snapshot: str, transaction: Transaction) -> bool:

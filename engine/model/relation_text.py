@@ -1,7 +1,10 @@
 """A relation version as text, for the target's control tables (pure)."""
 
+from typing import Any
+
 import orjson
 
+from engine.errors import StateError
 from engine.model.relation import Column, ColumnType, Format, Relation, ReplicaIdentity
 
 
@@ -35,24 +38,34 @@ def _column(column: Column) -> dict[str, object]:
 
 
 def parse(text: str) -> Relation:
-    """Raises ValueError or KeyError for anything `dump` did not write."""
-    raw = orjson.loads(text)
+    """Raises StateError for anything `dump` did not write."""
+    try:
+        relation = _parse(orjson.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise StateError("the stored version of a table was not understood") from error
+    if not all(0 <= place < len(relation.columns) for place in relation.key):
+        raise StateError("the stored version of a table has a key without columns")
+    return relation
+
+
+def _parse(raw: Any) -> Relation:
     return Relation(
         id=raw["id"],
         schema=raw["schema"],
         name=raw["name"],
-        key=tuple(raw["key"]),
+        key=tuple(map(int, raw["key"])),
         replica_identity=ReplicaIdentity(raw["replica_identity"]),
         wire=raw["wire"],
-        columns=tuple(
-            Column(
-                name=c["name"],
-                type=ColumnType(c["type"], c["oid"], c["modifier"], c["definition"]),
-                format=Format(c["format"]),
-                nullable=c["nullable"],
-                identity=c["identity"],
-                number=c.get("number", 0),
-            )
-            for c in raw["columns"]
-        ),
+        columns=tuple(map(_parse_column, raw["columns"])),
+    )
+
+
+def _parse_column(raw: Any) -> Column:
+    return Column(
+        name=raw["name"],
+        type=ColumnType(raw["type"], raw["oid"], raw["modifier"], raw["definition"]),
+        format=Format(raw["format"]),
+        nullable=raw["nullable"],
+        identity=raw["identity"],
+        number=raw.get("number", 0),
     )

@@ -52,7 +52,7 @@ class Address:
         """
         host, _, port = text.rpartition(":")
         host = host.removeprefix("[").removesuffix("]")
-        if not port.isascii() or not port.isdecimal() or int(port) > 65_535:
+        if not port.isascii() or not port.isdecimal() or len(port) > 5 or int(port) > 65_535:
             raise ConfigError("--metrics", "must be HOST:PORT with a port from 0 to 65535")
         return cls(host or LOOPBACK, int(port))
 

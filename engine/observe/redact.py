@@ -35,6 +35,8 @@ encoder takes."""
 _INTEGER_MAX: Final = 2**63 - 1
 """Largest number that every reader of JSON lines takes as one."""
 
+_INTEGER_BITS_SHOWN: Final = 256
+
 
 def clean(text: str) -> str:
     """A text without passwords and control characters, on one line and not too long."""
@@ -64,7 +66,7 @@ def fact(value: object, depth: int = 0) -> Fact:
     if value is None or isinstance(value, float):
         return value
     if isinstance(value, int):
-        return value if abs(value) <= _INTEGER_MAX else str(value)
+        return value if abs(value) <= _INTEGER_MAX else _large(value)
     if isinstance(value, Enum):
         return fact(value.value, depth + 1)
     if isinstance(value, str):
@@ -76,6 +78,12 @@ def fact(value: object, depth: int = 0) -> Fact:
     if isinstance(value, (Mapping, list, tuple, AbstractSet)) and _plain(value):
         return _collection(value, depth)
     return _named(value)
+
+
+def _large(value: int) -> str:
+    """Python refuses to write down what has thousands of digits."""
+    bits = value.bit_length()
+    return str(value) if bits <= _INTEGER_BITS_SHOWN else f"<integer of {bits} bits>"
 
 
 def _plain(value: object) -> bool:

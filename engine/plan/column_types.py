@@ -1,14 +1,13 @@
 """Which changes of a column's type leave every stored value what it was (pure)."""
 
-import json
 import re
 from typing import Final
+
+from engine.model.type_text import enum_labels
 
 _INTEGERS: Final = ("smallint", "integer", "bigint")
 _LENGTH: Final = re.compile(r"\Acharacter varying(?:\((\d+)\))?\Z")
 _NUMERIC: Final = re.compile(r"\Anumeric(?:\((\d+),(-?\d+)\))?\Z")
-_ENUM: Final = re.compile(r"\A(?:array\([^()]* = )?enum\((\[.*\]|null)\)+\Z", re.DOTALL)
-"""`ColumnType.definition` of an enum type, or of an array of one: its labels as JSON."""
 
 
 def widens(old: str, new: str) -> bool:
@@ -40,13 +39,8 @@ def _wider_numeric(old: "re.Match[str]", new: "re.Match[str]") -> bool:
 def new_labels(old: str, new: str) -> list[str] | None:
     """Labels that an enum type was given, from its two definitions; None when something else
     happened to it."""
-    before, after = _labels(old), _labels(new)
+    before, after = enum_labels(old), enum_labels(new)
     if before is None or after is None:
         return None
     kept = [label for label in after if label in before]
     return [label for label in after if label not in before] if kept == before else None
-
-
-def _labels(definition: str) -> list[str] | None:
-    match = _ENUM.match(definition)
-    return None if match is None else list(json.loads(match.group(1)) or ())

@@ -137,3 +137,11 @@ def test_another_version_is_refused_with_both_numbers() -> None:
 def test_anything_else_is_a_decode_error(content: bytes) -> None:
     with pytest.raises(DecodeError):
         parse(content)
+
+
+def test_a_generated_column_in_a_key_is_not_looked_for_among_the_columns_that_are_sent() -> None:
+    """It has a number, and the log has none of its values."""
+    now = Relation(7, "public", "t", (Column("a", ColumnType("integer", 23), identity=True),))
+    assert told(table(column(1, "a"), key=[1, 2])).completed(now).key == (0,)
+    full = replace(now, replica_identity=ReplicaIdentity.FULL)
+    assert told(table(column(1, "a"), primary=[1, 2], identity="f")).completed(full).key == ()
