@@ -12,6 +12,7 @@ Nothing here sleeps for a fixed time: it waits for a line of the process or for 
 and fails with the process's last lines when that does not come.
 """
 
+import datetime as dt
 import json
 import os
 import signal
@@ -379,6 +380,12 @@ def until(
             story = "" if run is None else run.story()
             raise AssertionError(f"waited {patience:.0f} s for {what}\n{story}")
         time.sleep(LOOK_SECONDS)
+
+
+def seconds_between(earlier: Event, later: Event) -> float:
+    """By the process's own clock; its start, which a busy machine makes long, does not count."""
+    first, then = (dt.datetime.fromisoformat(event["time"]) for event in (earlier, later))
+    return (then - first).total_seconds()
 
 
 def alive(pid: int) -> bool:

@@ -1,6 +1,5 @@
 """Ways to end: a signal, a goal, and a source that is shut down under us."""
 
-import datetime as dt
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -11,13 +10,13 @@ import psycopg
 import pytest
 
 from tests.scenario.conftest import Majors, Replicate, one_pair
-from tests.scenario.running import Event, Replication, Run, kill, until
+from tests.scenario.running import Replication, Run, kill, seconds_between, until
 from tests.scenario.workload import SCHEMA, Writers
 from tests.servers.postgres import Cluster, Database
 
 STOP_SECONDS = 10.0
 
-UNASKED = dt.timedelta(seconds=20)
+UNASKED_SECONDS = 20.0
 """Well before an idle server tells its position unasked, after half of `wal_sender_timeout`."""
 
 
@@ -95,7 +94,7 @@ def test_caught_up_on_an_idle_source_ends_with_equal_tables(
     with replication.run("--stop-at=caught-up") as run:
         assert run.wait() == 0
         streaming, caught_up = run.state("streaming"), run.event("caught-up")
-    assert _when(caught_up) - _when(streaming) < UNASKED
+    assert seconds_between(streaming, caught_up) < UNASKED_SECONDS
     assert replication.confirmed_reaches(lsn)
     assert replication.differences() == []
 
@@ -116,10 +115,6 @@ def test_caught_up_on_a_busy_source_has_what_was_committed_when_the_stream_began
     with replication.run(f"--stop-at={_marked(source)}") as run:
         assert run.wait() == 0
     assert replication.differences() == []
-
-
-def _when(event: Event) -> dt.datetime:
-    return dt.datetime.fromisoformat(event["time"])
 
 
 def _marked(source: Database) -> str:
