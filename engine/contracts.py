@@ -24,6 +24,7 @@ from engine.model.change import Block, SchemaChanged, Transaction, Truncate
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.compared import Digest, Part, Reading, RowKey, Span, TableShape
 from engine.model.finding import Finding
+from engine.model.load_rows import LoadRows
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence, LaneRow, Owner, RejectedRow, TableRecord
@@ -269,7 +270,7 @@ class SnapshotSource(Source, Protocol):
         """Cut a table into chunks of about `rows_max` rows that together cover every key."""
         ...
 
-    def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncIterator[bytes]:
+    def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncGenerator[bytes, None]:
         """The chunk's rows at the snapshot, in the form the target asked for (`Target.load_form`),
         as byte buffers of any size. Closing the iterator early releases the reader.
 
@@ -394,7 +395,8 @@ class TargetTransaction(ControlTransaction, Protocol):
         ...
 
     async def load(self, relation: Relation, form: str, data: AsyncIterator[bytes]) -> Written:
-        """Write a chunk's rows, as `SnapshotSource.rows` gave them."""
+        """Write a chunk's rows, as `SnapshotSource.rows` gave them. Inside a savepoint every
+        constraint has been checked when it returns."""
         ...
 
     async def savepoint(self) -> None:
@@ -488,6 +490,10 @@ class SchemaTarget(Target, Protocol):
 
     async def load_form(self, relation: Relation) -> str:
         """The form in which `TargetTransaction.load` wants this relation's rows."""
+        ...
+
+    def load_rows(self, relation: Relation, form: str) -> LoadRows:
+        """Takes data of this relation in that form apart."""
         ...
 
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:

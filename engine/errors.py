@@ -24,6 +24,7 @@ PenstockError                           retry       exit  who acts
 |   |-- TargetFullError                 backoff     1     operator frees space, engine goes on
 |   `-- SchemaMismatchError             never       1     operator: stops the table
 |       `-- TablePrivilegeError         never       1     operator: stops the table
+|-- TablesStoppedError                  never       1     operator: mends, loads them again
 |-- ComparisonError                     never       3     a comparison that could not be made
 |-- StateError                          backoff     1     engine
 `-- InvariantError                      never       1     nobody catches it: crash, restart, replay
@@ -233,6 +234,10 @@ class SchemaMismatchError(TargetError):
 
 class TablePrivilegeError(SchemaMismatchError):
     """The role may not do to one target table what its rows or its new shape need."""
+
+
+class TablesStoppedError(PenstockError):
+    """What was asked for is done, but for tables that have stopped."""
 
 
 class ComparisonError(PenstockError):

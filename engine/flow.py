@@ -32,7 +32,7 @@ from engine.model.finding import Severity
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import FRONTIER, LaneRow
-from engine.outcome import Outcome
+from engine.outcome import GOALS, Outcome
 from engine.retention import Retention, SlotGivenUpError
 from engine.roster import Roster, build, tell_exceptions
 from engine.stopping import unless_stopped
@@ -180,9 +180,13 @@ class Flow:
         if not await self._load(loading, control, start[0] if start else None):
             return Outcome("stopped")
         if start is None:
+            await loading.require_whole(control)
             self._around.state("stopped")
             return Outcome("loaded")
-        return await self._stream(claimed, control, seqs, sessions, loading, start)
+        outcome = await self._stream(claimed, control, seqs, sessions, loading, start)
+        if outcome.reason in GOALS:
+            await loading.require_whole(control)
+        return outcome
 
     async def _load(self, loading: Loading, control: TargetSession, start: Position | None) -> bool:
         """Load what is to be loaded, and watch the log that is kept meanwhile. False: stopped."""

@@ -18,7 +18,7 @@ from engine.checkpoint.ownership import (
 from engine.checkpoint.sessions import Sessions
 from engine.config.replication import OnSchemaChange, Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
-from engine.errors import SchemaMismatchError
+from engine.errors import RowRejectedError, SchemaMismatchError, TablesStoppedError
 from engine.load.chunk_copy import ChunkCopy, LoaderLane
 from engine.load.handover import TableCatchUp
 from engine.load.reshape import changed, reshape
@@ -27,8 +27,8 @@ from engine.model.chunk import ChunkDone
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow, TableRecord, TableState
-from engine.model.table import TableDefinition
-from engine.plan.lanes import WHOLE, checkpoint_name
+from engine.model.table import Definition, TableDefinition
+from engine.plan.lanes import WHOLE, checkpoint_name, groups
 from engine.roster import LOADING_STATES, Roster, known_relations
 from engine.surroundings import Surroundings
 
@@ -36,6 +36,9 @@ LATE_KEYS: Final = "finish:foreign-keys"
 """Checkpoint row whose position says `later` while foreign keys are put off."""
 
 LATER: Final = "later"
+
+NAMED_MAX: Final = 20
+"""Tables named in one message."""
 
 
 class Loading:
@@ -71,6 +74,8 @@ class Loading:
         row = claimed.lanes.get(LATE_KEYS)
         self.late_keys = row is not None and row.position == LATER
         """Foreign keys are to be made once the stream has passed every snapshot."""
+        self.keys_wait = False
+        """Those that are left to be made are of tables that have stopped."""
         self.late_chunks: Mapping[TableName, Sequence[ChunkDone]] | None = None
         """Whose snapshots these are; None while a load that puts them off is not through."""
         self._rows: dict[TableName, int] = {}
@@ -243,10 +248,11 @@ class Loading:
 
     async def copy(
         self, relations: Sequence[Relation], control: TargetSession, *, again: bool = False
-    ) -> None:
-        """Copy tables with loaders of their own; `again` empties them first."""
+    ) -> Mapping[TableName, RowRejectedError]:
+        """Copy tables with loaders of their own; `again` empties them first. Returns those that
+        were set aside, with the reason."""
         if not relations:
-            return
+            return {}
         if again:
             await self._loosen([relation.table for relation in relations], control)
         load = self._config.load
@@ -255,7 +261,7 @@ class Loading:
             lanes = await self._loader_lanes(control, count)
             sessions = await stack.enter_async_context(self._sessions.open(count))
             loaders = list(zip(sessions, lanes, strict=True))
-            await self._chunk_copy().load(
+            return await self._chunk_copy().load(
                 relations, await self.stored_chunks(control), loaders, again=again
             )
 
@@ -289,8 +295,26 @@ class Loading:
             self,
             self._config.load.rows_per_chunk,
             self._config.load.loaders_per_table,
+            self._config.on_row_error,
+            self._set_aside_with,
             self._seqs.add,
         )
+
+    async def _set_aside_with(self, table: TableName) -> Sequence[TableName]:
+        """A table and those tied to it, as far as they are not loaded: they would share a lane."""
+        tied = [name for group in await self._groups() if table in group for name in group]
+        return [table, *(name for name in tied if name != table and self._unfinished(name))]
+
+    async def _groups(self) -> Sequence[tuple[TableName, ...]]:
+        """The carried tables, those that foreign keys tie on either side together."""
+        definitions = await self._source.definitions(self.roster.carried)
+        pairs = [(d.table, k.parent) for d in definitions for k in d.foreign_keys if k.parent]
+        pairs += [(key.child, key.parent) for key in await self._schema.foreign_keys()]
+        return groups(self.roster.carried, pairs)
+
+    def _unfinished(self, table: TableName) -> bool:
+        record = self.states.get(table)
+        return record is None or record.state in (*LOADING_STATES, TableState.LOADED)
 
     async def _loader_lanes(self, control: TargetSession, count: int) -> list[LoaderLane]:
         names = [f"load:{number}" for number in range(count)]
@@ -320,16 +344,39 @@ class Loading:
         if loaded:
             chunks = await self.stored_chunks(control)
             snapshots = {chunk.snapshot for table in loaded for chunk in chunks.get(table, ())}
-            apart = len(snapshots) > 1 or len(loaded) < len(self.roster.carried)
+            gone = [t for t, r in self.states.items() if r.state is TableState.NEEDS_RELOAD]
+            rest = set(self.roster.carried).difference(loaded, gone)
+            apart = len(snapshots) > 1 or bool(rest)
             if apart and self._config.streams and await self.tied(loaded):
                 await self.put_off_keys(control)
-            await self.finish(loaded)
+            await self.finish(loaded if self._config.streams else await self._with_tied(loaded))
         await self.save(control, self._ready(loaded))
+
+    async def _with_tied(self, tables: Collection[TableName]) -> list[TableName]:
+        """Without a stream nobody else makes the foreign keys that were taken from the others."""
+        found = [group for group in await self._groups() if not set(group).isdisjoint(tables)]
+        return [name for group in found for name in group if name in self.states]
+
+    async def require_whole(self, control: TargetSession) -> None:
+        """Raises TablesStoppedError where a carried table has stopped."""
+        async with control.begin() as transaction:
+            records = await transaction.tables()
+            await transaction.rollback()
+        stopped = sorted(r.table for r in records if r.stopped and r.table in self.roster.relations)
+        if stopped:
+            more = f" and {n} more" if (n := len(stopped) - NAMED_MAX) > 0 else ""
+            raise TablesStoppedError(
+                "not all is in the target, as tables have stopped: "
+                f"{', '.join(map(str, stopped[:NAMED_MAX]))}{more}",
+                hint="the log and penstock.table_state on the target say why; mend that, then run"
+                " `penstock reload FILE TABLE` for each and `penstock run FILE` again",
+            )
 
     async def tied(self, tables: Collection[TableName]) -> bool:
         """Whether a foreign key starts from or leads to one of these tables, here or there."""
         definitions = await self._source.definitions(self.roster.carried)
-        if any(d.foreign_keys for d in definitions if d.table in tables):
+        ends = [(d.table, key.parent) for d in definitions for key in d.foreign_keys]
+        if any(child in tables or parent in tables for child, parent in ends):
             return True
         keys = await self._schema.foreign_keys()
         return any(key.child in tables or key.parent in tables for key in keys)
@@ -348,8 +395,11 @@ class Loading:
             return
         self.late_keys = False
         await self.finish([t for t in self.roster.carried if t in self.states])
-        rows = {LATE_KEYS: LaneRow(self._claimed.epoch, 0, "")}
-        await store_rows(control, self._claimed.epoch, rows)
+        suspended = [r for r in self.states.values() if r.state is TableState.SUSPENDED]
+        self.keys_wait = self.late_keys = any(r.table in self.roster.relations for r in suspended)
+        if not self.keys_wait:
+            rows = {LATE_KEYS: LaneRow(self._claimed.epoch, 0, "")}
+            await store_rows(control, self._claimed.epoch, rows)
 
     async def _settled(self, control: TargetSession, frontier: Position) -> bool:
         known = [*map(checkpoint_name, self.roster.relations), WHOLE]
@@ -361,15 +411,22 @@ class Loading:
     def handed_over(
         self, chunks: Mapping[TableName, Sequence[ChunkDone]], frontier: Position
     ) -> bool:
-        """Whether the stream has passed every snapshot that tables were read at."""
-        untils = sorted({chunk.until for done in chunks.values() for chunk in done})
+        """Whether the stream has passed every snapshot that tables were read at. Those that have
+        stopped get no foreign keys now, so they hold nobody up."""
+        read = [done for table, done in chunks.items() if not self._has_stopped(table)]
+        untils = sorted({chunk.until for done in read for chunk in done})
         return all(text and frontier.reaches(self._source.position(text)) for text in untils)
 
     async def finish(self, tables: Sequence[TableName]) -> None:
-        """Make what the load left for later; what cannot be made is logged, not fatal."""
-        definitions = await self._source.definitions(tables)
-        if self.late_keys:
-            definitions = [replace(definition, foreign_keys=()) for definition in definitions]
+        """Make what the load left for later; what cannot be made is logged, not fatal. A table
+        that is not whole gets nothing, and no foreign key leads to it: it would refuse valid rows
+        of others."""
+        whole = [table for table in tables if not self._has_stopped(table)]
+        definitions = await self._source.definitions(whole)
+        definitions = [
+            replace(d, foreign_keys=tuple([k for k in d.foreign_keys if self._is_due(k)]))
+            for d in definitions
+        ]
         for finding in await self._schema.finish(definitions):
             self._around.log.warning(
                 finding.message,
@@ -377,6 +434,13 @@ class Loading:
                 relation=finding.subject,
                 hint=finding.remedy,
             )
+
+    def _is_due(self, key: Definition) -> bool:
+        return not self.late_keys and (key.parent is None or not self._has_stopped(key.parent))
+
+    def _has_stopped(self, table: TableName) -> bool:
+        record = self.states.get(table)
+        return record is not None and record.stopped
 
     def _ready(self, loaded: Sequence[TableName]) -> list[TableRecord]:
         """Records of tables that stream from now on."""
@@ -414,6 +478,24 @@ class Loading:
 
     def table(self, table: TableName, state: TableState) -> None:
         self.note(TableRecord(table, state))
+
+    def rejected(self, reason: str, rows: int) -> None:
+        if rows:
+            self._around.metrics.rejected(reason, rows)
+
+    def set_aside(self, records: Sequence[TableRecord], error: RowRejectedError) -> None:
+        for record in records:
+            self.states[record.table] = record
+            remedy = f"{error.hint}, then run `penstock reload FILE {record.table}`"
+            self._around.log.error(
+                "table stopped in its load",
+                action="load.table-stopped",
+                relation=str(record.table),
+                error=error,
+                hint=remedy,
+            )
+            facts = {"table": str(record.table), "state": record.state.value}
+            self._around.report("table", {**facts, "reason": error.message, "remedy": remedy})
 
     def _report(self, table: TableName) -> None:
         record = self.states.get(table)

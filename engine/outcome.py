@@ -6,6 +6,11 @@ from typing import Final
 HANDED_OVER: Final = "handed-over"
 """Reason of an attempt that ended so that foreign keys can be made; another follows at once."""
 
+CAUGHT_UP: Final = "caught-up"
+POSITION: Final = "position"
+GOALS: Final = (CAUGHT_UP, POSITION)
+"""Reasons of an end that was asked for by `--stop-at`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -276,8 +276,12 @@ class Reloading:
         fresh = [table for table in tables if table not in again]
         if fresh and await loading.tied(fresh):
             await loading.put_off_keys(desk)
-        await loading.copy([r for r in relations if r.table in fresh], desk)
-        await loading.copy([r for r in relations if r.table in again], desk, again=True)
+        aside = {
+            **await loading.copy([r for r in relations if r.table in fresh], desk),
+            **await loading.copy([r for r in relations if r.table in again], desk, again=True),
+        }
+        if aside:
+            raise next(iter(aside.values()))
         await loading.finish(tables)
         for relation in relations:
             loading.known[relation.table] = relation

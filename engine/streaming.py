@@ -1,7 +1,7 @@
 """The stream: capture -> queue -> route -> apply -> checkpoint, until a stop or a goal."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -24,11 +24,10 @@ from engine.errors import PenstockError, StateError
 from engine.gauges import Gauges
 from engine.lane_table import LaneTable
 from engine.loading import Loading
-from engine.model.chunk import ChunkDone
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import LaneRow, TableState
-from engine.outcome import HANDED_OVER, Outcome
+from engine.outcome import CAUGHT_UP, HANDED_OVER, POSITION, Outcome
 from engine.overflow import Overflow
 from engine.queue.bounded import BoundedQueue, Budget
 from engine.reloading import Reloading
@@ -37,8 +36,6 @@ from engine.roster import Roster, choose
 from engine.route.router import Router
 from engine.stopping import unless_stopped
 from engine.surroundings import Surroundings
-
-CAUGHT_UP: Final = "caught-up"
 
 DRAIN_SECONDS: Final = 10.0
 """Most time a stop waits for what is in flight; what is left is replayed by the next start."""
@@ -95,6 +92,8 @@ class Streaming:
         self._queue = BoundedQueue(self._budget)
         self._reloads: Reloading | None = None
         self._carried_out = 0
+        self._reached: float | None = None
+        """When the goal was reached."""
         self._regroup = False
         self._scheduler = Scheduler()
         self._frontier = Frontier(start)
@@ -138,7 +137,7 @@ class Streaming:
         station = self._station(evolution)
         reader = self._reader()
         goal = await self._goal()
-        if self._loading.late_keys:
+        if self._loading.late_keys and not self._loading.keys_wait:
             self._loading.late_chunks = await self._loading.stored_chunks(control)
         self._around.state("catching-up")
         finish = asyncio.Event()
@@ -360,6 +359,8 @@ class Streaming:
                 "table is back in the stream", action="apply.mended", relation=str(table)
             )
             self._around.report("table", {"table": str(table), "state": TableState.STREAMING.value})
+        if self._loading.keys_wait:
+            self._regroup = True
 
     def _connected(self, error: PenstockError | None) -> None:
         if error is None:
@@ -387,14 +388,16 @@ class Streaming:
             if goal is not None and self._frontier.position.reaches(goal):
                 if not await unless_stopped(self._settle(), stop):
                     return "stopped"
-                if not self._loaded_since():
+                if self._loaded_since():
+                    goal = await self._goal()
+                    continue
+                if self._passed_snapshots():
+                    return HANDED_OVER
+                if not self._waits_for_snapshots():
                     break
-                goal = await self._goal()
-                continue
-            late = self._loading.late_chunks
-            if self._regroup or (late is not None and self._handed_over(late)):
+            if self._regroup or self._handed_over():
                 return HANDED_OVER
-            idle = goal is None and late is None
+            idle = goal is None and self._loading.late_chunks is None
             try:
                 async with asyncio.timeout(IDLE_POLL_SECONDS if idle else GOAL_POLL_SECONDS):
                     await stop.wait()
@@ -402,7 +405,7 @@ class Streaming:
                 continue
             return "stopped"
         self._around.report(CAUGHT_UP, {"position": str(goal)})
-        return CAUGHT_UP if self._stop_at == CAUGHT_UP else "position"
+        return CAUGHT_UP if self._stop_at == CAUGHT_UP else POSITION
 
     async def _settle(self) -> None:
         """Every reload that was asked for by now is carried out before the end."""
@@ -416,12 +419,28 @@ class Streaming:
         self._carried_out = self._reloads.carried_out if self._reloads is not None else 0
         return before != self._carried_out
 
-    def _handed_over(self, late: Mapping[TableName, Sequence[ChunkDone]]) -> bool:
+    def _passed_snapshots(self) -> bool:
+        """Foreign keys are put off, and the stream is past every snapshot that tables were read at:
+        after a drain they can be made."""
+        late = self._loading.late_chunks
+        return late is not None and self._loading.handed_over(late, self._frontier.position)
+
+    def _waits_for_snapshots(self) -> bool:
+        """Foreign keys are put off, and the goal is reached: a source where nothing happens tells
+        a while later that it is past the moment of a snapshot."""
+        if self._loading.late_chunks is None:
+            return False
+        now = self._around.clock.monotonic()
+        if self._reached is None:
+            self._reached = now
+        return now - self._reached < MOMENT_SECONDS
+
+    def _handed_over(self) -> bool:
         """The stream is past every snapshot that tables were read at, and every table stands at
         the frontier; under steady load that moment never comes by itself, but by a drain."""
-        position = self._frontier.position
-        if not self._loading.handed_over(late, position):
+        if not self._passed_snapshots():
             return False
+        position = self._frontier.position
         checkpoints = [c for lane in self._lanes.lanes() for c in lane.checkpoints.values()]
         waited = self._around.clock.monotonic() - self._began
         return waited >= MOMENT_SECONDS or all(

@@ -13,9 +13,11 @@ from zlib import crc32
 from connectors.blackhole.control import ControlRows, ControlState
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Random
+from engine.errors import InvariantError
 from engine.model.batch import Run, Written
 from engine.model.change import SchemaChanged, Truncate
 from engine.model.finding import Finding
+from engine.model.load_rows import LoadRows
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
 from engine.model.table import ForeignKey, TableDefinition
@@ -88,6 +90,9 @@ class BlackholeTarget:
     async def load_form(self, relation: Relation) -> str:
         """The form in which the source's own kind of target would take it."""
         return f"{relation.wire}-binary"
+
+    def load_rows(self, relation: Relation, form: str) -> LoadRows:
+        raise InvariantError("the blackhole refuses no row")
 
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
         return ()

@@ -140,7 +140,7 @@ def _foreign_definition(name: str, names: Sequence[str], foreign: ForeignKey) ->
         "parent_columns": foreign.parent_columns,
         "deferrable": foreign.deferrable,
     }
-    return Definition(name, json.dumps(statement), chosen)
+    return Definition(name, json.dumps(statement), chosen, foreign.parent)
 
 
 def create(definition: TableDefinition) -> Table:

@@ -1,10 +1,12 @@
 """(pure) The byte form of rows in a full load: each value its length, then its bytes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Final
 
 from connectors.memory.storage import Cells
+from engine.model.relation import Format
+from engine.model.value import Row
 
 FORM: Final = "memory"
 _LENGTH: Final = Struct("!i")
@@ -23,18 +25,20 @@ def encode(row: Cells) -> bytes:
     return b"".join(parts)
 
 
-class RowDecoder:
-    """Turns buffers of any size back into rows; a row may be cut anywhere."""
+class MemoryRows:
+    """Cuts buffers of any size into rows, which may be cut anywhere. See `model.load_rows`."""
+
+    format = Format.BINARY
 
     def __init__(self, columns: int) -> None:
         self._columns = columns
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[Cells]:
+    def feed(self, data: bytes) -> Iterator[bytes]:
         buffer = self._rest + data
         at = 0
         while (end := self._row_end(buffer, at)) is not None:
-            yield self._row(buffer, at)
+            yield buffer[at:end]
             at = end
         self._rest = buffer[at:]
 
@@ -42,6 +46,19 @@ class RowDecoder:
         """Raises ValueError when the last row is incomplete."""
         if self._rest:
             raise ValueError(f"{len(self._rest)} bytes of an incomplete row")
+
+    def join(self, rows: Sequence[bytes]) -> bytes:
+        return b"".join(rows)
+
+    def values(self, row: bytes) -> Row:
+        values: list[bytes | None] = []
+        at = 0
+        for _ in range(self._columns):
+            (size,) = _LENGTH.unpack_from(row, at)
+            at += 4
+            values.append(None if size < 0 else row[at : at + size])
+            at += max(0, size)
+        return tuple(values)
 
     def _row_end(self, buffer: bytes, at: int) -> int | None:
         if at == len(buffer):
@@ -51,12 +68,3 @@ class RowDecoder:
                 return None
             at += 4 + max(0, _LENGTH.unpack_from(buffer, at)[0])
         return at if at <= len(buffer) else None
-
-    def _row(self, buffer: bytes, at: int) -> Cells:
-        row: list[bytes | None] = []
-        for _ in range(self._columns):
-            (size,) = _LENGTH.unpack_from(buffer, at)
-            at += 4
-            row.append(None if size < 0 else buffer[at : at + size])
-            at += max(0, size)
-        return tuple(row)

@@ -322,7 +322,9 @@ class MemorySource:
             for ordinal, (low, high) in enumerate(pairwise(bounds))
         ]
 
-    async def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncIterator[bytes]:
+    async def rows(
+        self, chunk: Chunk, snapshot: Snapshot, form: str
+    ) -> AsyncGenerator[bytes, None]:
         if form != rows.FORM:
             raise SourceError(f"the memory source cannot give rows as {form}")
         view = self._imported(snapshot)

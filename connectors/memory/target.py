@@ -174,6 +174,9 @@ class MemoryTarget:
         await self._reach()
         return rows.FORM
 
+    def load_rows(self, relation: Relation, form: str) -> rows.MemoryRows:
+        return rows.MemoryRows(len(relation.columns))
+
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
         await self._reach()
         findings: list[Finding] = []

@@ -63,15 +63,16 @@ class MemoryTransaction(ControlRows):
             raise SchemaMismatchError(f"the memory target does not take rows as {form}")
         await self._step()
         written = Written()
-        decoder = rows.RowDecoder(len(relation.columns))
+        apart = rows.MemoryRows(len(relation.columns))
         async for buffer in data:
             self._require_usable()
             written.bytes += len(buffer)
-            written.rows += await self._load(relation, decoder.feed(buffer))
-        decoder.finish()
+            found = [apart.values(row) for row in apart.feed(buffer)]
+            written.rows += await self._load(relation, found)
+        apart.finish()
         return written
 
-    async def _load(self, relation: Relation, loaded: Iterable[Cells]) -> int:
+    async def _load(self, relation: Relation, loaded: Iterable[Row]) -> int:
         place = _Place(self.server.table(relation.table), relation)
         count = 0
         for row in loaded:

@@ -45,8 +45,11 @@ SELECT c.conrelid AS relation, c.contype, c.conname, quote_ident(c.conname) AS n
   pg_get_constraintdef(c.oid) AS definition,
   ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k(attnum, n)
         JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.attnum ORDER BY k.n)
-    AS columns
+    AS columns,
+  pn.nspname AS parent_schema, p.relname AS parent_name
 FROM pg_constraint c
+LEFT JOIN pg_class p ON p.oid = c.confrelid
+LEFT JOIN pg_namespace pn ON pn.oid = p.relnamespace
 WHERE c.conrelid = ANY($1::oid[]) AND c.contype IN ('p', 'u', 'x', 'c', 'f')
   AND c.conparentid = 0 AND (c.contype <> 'f' OR c.confrelid = ANY($1::oid[]))
 ORDER BY c.conrelid, c.conname

@@ -130,7 +130,8 @@ def _column(row: asyncpg.Record) -> ColumnDefinition:
 def _constraint(relation: Relation, row: asyncpg.Record) -> Definition:
     table = qualified(relation.schema, relation.name)
     statement = f"ALTER TABLE {table} ADD CONSTRAINT {row['name']} {row['definition']}"
-    return Definition(row["conname"], statement, tuple(row["columns"]))
+    parent = TableName(row["parent_schema"], row["parent_name"]) if row["parent_name"] else None
+    return Definition(row["conname"], statement, tuple(row["columns"]), parent)
 
 
 def _index(row: asyncpg.Record) -> Definition:

@@ -42,6 +42,7 @@ _STATE_FIELDS: Final = {
     "column": pq.DiagnosticField.COLUMN_NAME,
     "type": pq.DiagnosticField.DATATYPE_NAME,
     "constraint": pq.DiagnosticField.CONSTRAINT_NAME,
+    "context": pq.DiagnosticField.CONTEXT,
 }
 
 

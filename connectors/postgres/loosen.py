@@ -3,7 +3,6 @@ emptied, and chunks come in no order that a foreign key would accept. `finish` m
 """
 
 from collections.abc import Collection, Sequence
-from typing import Final
 
 from connectors.postgres import ddl
 from connectors.postgres.definitions import read_definitions
@@ -29,26 +28,11 @@ async def loosen(
     }
     try:
         there = await read_definitions(connection, [d.relation for d in definitions])
-        parents = {
-            (TableName(row[0], row[1]), row[2]): TableName(row[3], row[4])
-            for row in await connection.fetch(_PARENTS)
-        }
         for definition in there:
             table = definition.table
             for key in definition.foreign_keys:
-                touched = table in tables or parents.get((table, key.name)) in tables
+                touched = table in tables or key.parent in tables
                 if touched and (table, ddl.constraint_body(key.statement)) in ours:
                     await connection.execute(ddl.drop_constraint(table, key.name))
     except DRIVER_ERRORS as error:
         raise target_error(error, "taking foreign keys away for a load") from error
-
-
-_PARENTS: Final = """
-SELECT cn.nspname::text, c.relname::text, k.conname::text, pn.nspname::text, p.relname::text
-FROM pg_catalog.pg_constraint k
-JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
-JOIN pg_catalog.pg_namespace cn ON cn.oid = c.relnamespace
-JOIN pg_catalog.pg_class p ON p.oid = k.confrelid
-JOIN pg_catalog.pg_namespace pn ON pn.oid = p.relnamespace
-WHERE k.contype = 'f'
-"""

@@ -10,12 +10,14 @@ Source: timestamp.h (INTERVAL_NOBEGIN, INTERVAL_NOEND), interval_send and charou
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple
 
 from engine.errors import RowRejectedError
 from engine.model.batch import Run
 from engine.model.change import DELETE
 from engine.model.relation import Column, Format, Relation
+from engine.model.value import Row
 
 INFINITE_INTERVALS_FROM: Final = 170000
 """Server version that has infinite intervals."""
@@ -47,6 +49,11 @@ def misread_columns(relation: Relation, version: int) -> tuple[Misread, ...]:
     return tuple(_misread(relation.columns, version))
 
 
+def misread_in_text(relation: Relation, version: int) -> tuple[Misread, ...]:
+    """The same for a load in text form."""
+    return tuple(_misread([replace(c, format=Format.TEXT) for c in relation.columns], version))
+
+
 def holds_intervals(column: Column) -> bool:
     """Whether it is of type interval or has a part that is."""
     return _mentions(column, _INTERVAL)
@@ -56,11 +63,16 @@ def refuse_misread(columns: Sequence[Misread], run: Run) -> None:
     """Raises RowRejectedError for a run with a value that the target would take for another."""
     if run.kind == DELETE:
         return
+    for row in run.rows:
+        refuse_misread_row(columns, run.relation, row)
+
+
+def refuse_misread_row(columns: Sequence[Misread], relation: Relation, row: Row) -> None:
+    """The same for a single row."""
     for place, pattern, what in columns:
-        for row in run.rows:
-            value = row[place]
-            if isinstance(value, bytes) and pattern.search(value):
-                raise _refused(run.relation, place, what)
+        value = row[place]
+        if isinstance(value, bytes) and pattern.search(value):
+            raise _refused(relation, place, what)
 
 
 def _misread(columns: Sequence[Column], version: int) -> Iterable[Misread]:

@@ -325,7 +325,7 @@ class PostgresSource:
         async with self._session(f"cutting {relation.qualified} into chunks") as connection:
             return await cut(connection, relation, rows_max)
 
-    def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncIterator[bytes]:
+    def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncGenerator[bytes, None]:
         return self._reader.rows(chunk, snapshot, form)
 
     def visible(self, snapshot: str, transaction: Transaction) -> bool:

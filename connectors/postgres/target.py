@@ -13,6 +13,7 @@ from connectors.postgres.ensure import DRIVER_ERRORS, ensure, target_error
 from connectors.postgres.finish import finish
 from connectors.postgres.link import LinkLostError, ServerError, cells
 from connectors.postgres.load_connection import Connection, close, prepare
+from connectors.postgres.load_rows import BinaryRows, TextRows
 from connectors.postgres.loosen import loosen
 from connectors.postgres.origins import Origins
 from connectors.postgres.session import PostgresSession, connect
@@ -32,6 +33,7 @@ from engine.errors import (
     TargetError,
 )
 from engine.model.finding import Finding
+from engine.model.load_rows import LoadRows
 from engine.model.relation import Relation, TableName
 from engine.model.table import ForeignKey, TableDefinition
 
@@ -237,6 +239,10 @@ class PostgresTarget:
         """See `contracts.SchemaTarget.load_form`."""
         there = await self.relation(relation.table)
         return load_form.load_form(relation, there, await self._version())
+
+    def load_rows(self, relation: Relation, form: str) -> LoadRows:
+        """See `contracts.SchemaTarget.load_rows`."""
+        return BinaryRows() if form == load_form.BINARY else TextRows(len(relation.columns))
 
     async def _version(self) -> int:
         async with self._connection() as connection:

@@ -7,6 +7,7 @@ The server's DETAIL is never shown, and its message only for classes whose messa
 no values: `invalid input syntax for type integer: "..."` quotes the row.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -30,6 +31,7 @@ from engine.errors import (
     TargetError,
     TargetFullError,
 )
+from engine.model.relation import Relation
 
 STALE_PLAN: Final = frozenset({"26000", SHAPE_CHANGED})
 """A prepared statement or a compiled plan no longer fits: compiled anew, it may."""
@@ -132,6 +134,18 @@ def _unrelated_to_rows(
     if state[:2] in ("42", "3F", "0A"):
         return SchemaMismatchError(text, context=context)
     return TargetError(text, context=context)
+
+
+def note_copied_column(error: ServerError, relation: Relation) -> None:
+    """Find out which column a refused COPY was at: of a value that cannot be read, the server
+    tells that only in its context, beside the value."""
+    if error.fields.get("column"):
+        return
+    for line in error.fields.get("context", "").splitlines():
+        for column in relation.columns:
+            place = rf"COPY {re.escape(relation.name)}, line \d+, column {re.escape(column.name)}"
+            if re.match(rf"{place}(: |$)", line):
+                error.fields["column"] = column.name
 
 
 def of_table(error: TargetError, table: str) -> TargetError:

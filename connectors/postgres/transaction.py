@@ -19,6 +19,8 @@ from connectors.postgres import control_sql, dialect, evolution, target_errors
 from connectors.postgres.control import ControlRows
 from connectors.postgres.copy_rows import compile_encoder, encode
 from connectors.postgres.link import LinkLostError, ServerError
+from connectors.postgres.load_watch import LoadWatch
+from connectors.postgres.newer_values import misread_in_text
 from connectors.postgres.outbox import CALLS_MAX, Message, Outbox, Pipeline, Script, inlined
 from connectors.postgres.plan import TablePlan
 from connectors.postgres.prepared import Call
@@ -132,10 +134,20 @@ class PostgresTransaction(ControlRows):
         names = ", ".join(identifier(column.name) for column in relation.columns)
         copy = f"COPY {plan.target.sql} ({names}) FROM STDIN{_COPY_OPTIONS[form]}"
         written = Written()
+        watch = None
+        if form == TEXT and (misread := misread_in_text(relation, plan.target.version)):
+            watch = LoadWatch(relation, misread)
+            data = watch.admitted(data)
         try:
             (result,) = await self._session.link.script(copy, [_weighed(data, written)])
         except (ServerError, LinkLostError) as error:
+            if isinstance(error, ServerError):
+                target_errors.note_copied_column(error, relation)
             raise self._failure(error, [relation.qualified]) from error
+        if watch is not None and watch.refusal is not None:
+            raise watch.refusal
+        if self._depth:
+            await self._settle(relation.qualified)
         written.rows = result.command_tuples or 0
         return written
 
@@ -208,10 +220,10 @@ class PostgresTransaction(ControlRows):
         self._deferred = False
         self._forget_stages()
 
-    async def _settle(self) -> None:
+    async def _settle(self, subject: str = "") -> None:
         """Inside a savepoint: everything sent, every deferred check made."""
         if self._deferred:
-            self._outbox.script().add("SET CONSTRAINTS ALL IMMEDIATE", "")
+            self._outbox.script().add("SET CONSTRAINTS ALL IMMEDIATE", subject)
             self._outbox.script().add("SET CONSTRAINTS ALL DEFERRED", "")
         await self._flush()
 

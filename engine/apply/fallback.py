@@ -9,12 +9,9 @@ nothing but under `stop`.
 """
 
 import asyncio
-import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-
-import orjson
 
 from engine.apply.applier import BUSY, Evolutions, write_special
 from engine.apply.fold import in_order
@@ -31,18 +28,14 @@ from engine.errors import (
 )
 from engine.model.change import OPERATIONS, Change, Event
 from engine.model.position import Position
-from engine.model.relation import Relation
+from engine.model.rejected import MISSING, REJECTED, payload
 from engine.model.segment import Segment
 from engine.model.state import RejectedRow, TableRecord, TableState
-from engine.model.value import UNCHANGED, Row
 from engine.retry import Backoff
 
 STOP_TABLE: Final = "stop-table"
 QUARANTINE: Final = "quarantine"
 STOP: Final = "stop"
-
-MISSING: Final = "missing-row"
-REJECTED: Final = "rejected-row"
 
 
 @dataclass(slots=True)
@@ -254,33 +247,5 @@ def _rejected_row(lane: Lane, item: _Item, error: RowRejectedError) -> RejectedR
         reason=MISSING if missing else REJECTED,
         sqlstate=error.sqlstate,
         message=error.message,
-        payload=payload(change),
+        payload=payload(OPERATIONS[change.kind], change.relation, change.new, change.old),
     )
-
-
-def payload(change: Change) -> str:
-    """A change as JSON, values in base64 of their wire form; for the quarantine table only."""
-    relation = change.relation
-    return orjson.dumps(
-        {
-            "operation": OPERATIONS[change.kind],
-            "wire": relation.wire,
-            "columns": [
-                {"name": c.name, "type": c.type.name, "format": c.format.value}
-                for c in relation.columns
-            ],
-            "new": _encoded(relation, change.new),
-            "old": _encoded(relation, change.old),
-        }
-    ).decode()
-
-
-def _encoded(relation: Relation, row: Row | None) -> dict[str, str | None] | None:
-    """Column name -> base64 or null; columns that were not sent are left out."""
-    if row is None:
-        return None
-    return {
-        column.name: None if value is None else base64.b64encode(value).decode()
-        for column, value in zip(relation.columns, row, strict=True)
-        if value is not UNCHANGED
-    }

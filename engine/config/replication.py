@@ -154,10 +154,10 @@ class ApplyConfig(Section):
     )
     on_row_error: OnRowError = key(
         Choice(OnRowError),
-        "A row the target refuses: stop-table keeps the row, stops its table and goes on with the"
-        " others; quarantine keeps the row and goes on; stop ends the replication. Always stop in"
-        " transactional mode. AWS: ApplyErrorInsertPolicy, ApplyErrorUpdatePolicy,"
-        " ApplyErrorDeletePolicy.",
+        "A row the target refuses, in the load or the stream: stop-table keeps the row, stops its"
+        " table and goes on with the others; quarantine keeps the row and goes on; stop ends the"
+        " replication. Always stop in transactional mode. AWS: ApplyErrorInsertPolicy,"
+        " ApplyErrorUpdatePolicy, ApplyErrorDeletePolicy.",
         default=OnRowError.STOP_TABLE,
     )
     on_schema_change: OnSchemaChange = key(

@@ -3,13 +3,18 @@
 The plan of a table (its chunks, without a snapshot) is stored before the first row is copied, in
 the transaction that sets the table to LOADING. After a restart the chunks that are not done are
 read at a new snapshot, where a row's chunk can be told from its key; other tables begin again.
+
+A table of which the target refuses a row is set aside, with those that foreign keys tie to it: that
+is recorded with the row, its other chunks are not copied, and the load of the others goes on.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import aclosing
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from engine.config.replication import OnRowError
 from engine.contracts import (
     Clock,
     Random,
@@ -19,13 +24,16 @@ from engine.contracts import (
     TargetSession,
     TargetTransaction,
 )
-from engine.errors import TargetBusyError
+from engine.errors import RowRejectedError, TargetBusyError
 from engine.failpoint import hit, register
 from engine.load.chunk_queue import ChunkQueue
+from engine.load.row_by_row import FirstRefusalError, RowByRow
+from engine.model.batch import Written
 from engine.model.change import Truncate
 from engine.model.chunk import Chunk, ChunkDone
+from engine.model.rejected import REJECTED
 from engine.model.relation import Relation, TableName
-from engine.model.state import Fence, LaneRow, TableRecord, TableState
+from engine.model.state import Fence, LaneRow, RejectedRow, TableRecord, TableState
 from engine.retry import Backoff, Policy
 
 PLANNED: Final = register("load.planned", "a table's chunks are stored, no row copied")
@@ -42,6 +50,14 @@ class Progress(Protocol):
     def chunk(self, table: TableName, rows: int, size: int) -> None: ...
 
     def table(self, table: TableName, state: TableState) -> None: ...
+
+    def rejected(self, reason: str, rows: int) -> None:
+        """Rows are kept in the quarantine table."""
+        ...
+
+    def set_aside(self, records: Sequence[TableRecord], error: RowRejectedError) -> None:
+        """A table, and those tied to it, are not loaded: a row of it was refused."""
+        ...
 
 
 @dataclass(slots=True)
@@ -69,7 +85,8 @@ class _Table:
 
 @dataclass(slots=True)
 class ChunkCopy:
-    """Loads tables with the given loaders, one session and one lane each."""
+    """Loads tables with the given loaders, one session and one lane each. `tied` gives the tables
+    that are set aside with one of which a row is refused, itself among them."""
 
     source: SnapshotSource
     target: SchemaTarget
@@ -78,7 +95,12 @@ class ChunkCopy:
     progress: Progress
     rows_per_chunk: int
     loaders_per_table: int
+    on_row_error: OnRowError
+    tied: Callable[[TableName], Awaitable[Sequence[TableName]]]
     committed: Callable[[int], None]
+    _aside: dict[TableName, RowRejectedError] = field(default_factory=dict)
+    _recording: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while what became of a table is recorded: one that is set aside stays so."""
 
     async def load(
         self,
@@ -87,8 +109,9 @@ class ChunkCopy:
         loaders: Sequence[tuple[TargetSession, LoaderLane]],
         *,
         again: bool = False,
-    ) -> None:
+    ) -> Mapping[TableName, RowRejectedError]:
         """Copy every chunk of these tables that is not done. `again`: empty them first (reload).
+        Returns the tables that were set aside, with the reason.
 
         Raises what source and target raise; chunks that are done stay done.
         """
@@ -109,6 +132,7 @@ class ChunkCopy:
                     tasks.create_task(
                         self._run(queue, tables, snapshot, loader), name=f"loader-{number}"
                     )
+        return self._aside
 
     async def _plan(
         self,
@@ -160,6 +184,7 @@ class ChunkCopy:
             last = chunk.relation.table
             table = tables[last]
             await self._copy(chunk, table.form, snapshot, loader)
+            queue.drop(self._aside)
             table.left -= 1
             if table.left == 0:
                 await self._loaded(last, loader)
@@ -171,26 +196,98 @@ class ChunkCopy:
         snapshot: Snapshot,
         loader: tuple[TargetSession, LoaderLane],
     ) -> None:
-        counts = [0, 0]
+        written = Written()
 
         async def write(transaction: TargetTransaction) -> None:
-            rows = self.source.rows(chunk, snapshot, form)
-            written = await transaction.load(chunk.relation, form, rows)
+            nonlocal written
+            async with aclosing(self.source.rows(chunk, snapshot, form)) as data:
+                written = await transaction.load(chunk.relation, form, data)
             await transaction.save_chunk(_done(chunk, snapshot, written.rows))
-            counts[:] = written.rows, written.bytes
             hit(CHUNK_BEFORE_COMMIT)
 
-        await self._commit(loader, write)
-        self.progress.chunk(chunk.relation.table, counts[0], counts[1])
+        try:
+            await self._commit(loader, write)
+        except RowRejectedError:
+            if self.on_row_error is OnRowError.STOP:
+                raise
+            await self._copy_row_by_row(chunk, form, snapshot, loader)
+            return
+        self._chunk_done(chunk, written)
+
+    def _chunk_done(self, chunk: Chunk, written: Written) -> None:
+        self.progress.chunk(chunk.relation.table, written.rows, written.bytes)
         hit(CHUNK_DONE)
+
+    async def _copy_row_by_row(
+        self,
+        chunk: Chunk,
+        form: str,
+        snapshot: Snapshot,
+        loader: tuple[TargetSession, LoaderLane],
+    ) -> None:
+        """Find the refused rows; leave them out, or set the table aside."""
+        relation, place = chunk.relation, str(snapshot.until)
+        leave_out = self.on_row_error is OnRowError.QUARANTINE
+        written = Written()
+        kept = 0
+
+        async def write(transaction: TargetTransaction) -> None:
+            nonlocal written, kept
+            rows = self.target.load_rows(relation, form)
+            load = RowByRow(transaction, relation, form, rows, loader[1].name, place, leave_out)
+            async with aclosing(self.source.rows(chunk, snapshot, form)) as data:
+                written = await load.load(data)
+            await transaction.save_chunk(_done(chunk, snapshot, written.rows))
+            kept = load.kept
+            hit(CHUNK_BEFORE_COMMIT)
+
+        try:
+            await self._commit(loader, write)
+        except FirstRefusalError as first:
+            await self._set_aside(relation.table, place, first.error, loader, first.row)
+        except RowRejectedError as error:  # which row it was is known to COMMIT only
+            await self._set_aside(relation.table, place, error, loader, None)
+        else:
+            self.progress.rejected(REJECTED, kept)
+            self._chunk_done(chunk, written)
+
+    async def _set_aside(
+        self,
+        table: TableName,
+        place: str,
+        error: RowRejectedError,
+        loader: tuple[TargetSession, LoaderLane],
+        row: RejectedRow | None,
+    ) -> None:
+        state, reason = TableState.NEEDS_RELOAD, error.message
+        tied = await self.tied(table)
+        records = [TableRecord(name, state, place, reason) for name in tied]
+
+        async def write(transaction: TargetTransaction) -> None:
+            if row is not None:
+                await transaction.reject(row)
+            for record in records:
+                await transaction.save_table(record)
+                await transaction.remove_chunks(record.table)
+
+        async with self._recording:
+            if table in self._aside:
+                return
+            self._aside.update(dict.fromkeys(tied, error))
+            await self._commit(loader, write)
+            self.progress.rejected(REJECTED, int(row is not None))
+            self.progress.set_aside(records, error)
 
     async def _loaded(self, table: TableName, loader: tuple[TargetSession, LoaderLane]) -> None:
         async def write(transaction: TargetTransaction) -> None:
             await transaction.save_table(TableRecord(table, TableState.LOADED))
 
-        await self._commit(loader, write)
-        self.progress.table(table, TableState.LOADED)
-        hit(TABLE_LOADED)
+        async with self._recording:
+            if table in self._aside:
+                return
+            await self._commit(loader, write)
+            self.progress.table(table, TableState.LOADED)
+            hit(TABLE_LOADED)
 
     async def _commit(
         self,

@@ -7,7 +7,7 @@ tables one after the other.
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from engine.model.chunk import Chunk
 from engine.model.relation import TableName
@@ -39,6 +39,11 @@ class ChunkQueue:
         if not queue:
             del self._waiting[last]
         return chunk
+
+    def drop(self, tables: Collection[TableName]) -> None:
+        """None of these tables is copied any further."""
+        for table in tables:
+            self._waiting.pop(table, None)
 
     def _least_served(self) -> TableName | None:
         """Of the tables that fewest loaders are at, the one with most chunks left: the long ones

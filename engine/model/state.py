@@ -81,6 +81,11 @@ class TableRecord:
         """Whether it is to be loaded again."""
         return self.asked > self.answered
 
+    @property
+    def stopped(self) -> bool:
+        """Whether changes or rows of it are missing."""
+        return self.state in (TableState.SUSPENDED, TableState.NEEDS_RELOAD)
+
 
 @dataclass(frozen=True, slots=True)
 class RejectedRow:

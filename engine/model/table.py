@@ -27,11 +27,13 @@ class ColumnDefinition:
 
 @dataclass(frozen=True, slots=True)
 class Definition:
-    """A named piece of a table made by one statement: an index or a constraint."""
+    """A named piece of a table made by one statement: an index or a constraint. `parent` is the
+    table that a foreign key leads to."""
 
     name: str
     statement: str
     columns: tuple[str, ...] = ()
+    parent: TableName | None = None
 
 
 class ForeignKey(NamedTuple):

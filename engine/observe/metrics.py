@@ -136,7 +136,7 @@ LANES: Final = Metric(
 QUARANTINED_ROWS: Final = Metric(
     "penstock_quarantined_rows_total",
     "counter",
-    "Row changes that were not applied and are kept with their error and position.",
+    "Rows of a load and row changes that are kept with their error and position, not applied.",
     ("reason",),
 )
 TABLE_ROWS: Final = Metric(

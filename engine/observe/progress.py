@@ -33,6 +33,7 @@ FRAMES_PER_SECOND: Final = 4
 """Redraws; the worker reports once a second."""
 
 DONE_STATES: Final = frozenset({"loaded", "streaming"})
+STOPPED_STATES: Final = frozenset({"suspended", "needs-reload"})
 
 
 class JsonLines:
@@ -146,6 +147,8 @@ class LoadBars:
         estimate = int(_number(event.get("rows_estimated")))
         if state in DONE_STATES:
             self._finish(name, rows)
+        elif state in STOPPED_STATES:
+            self._forget(name)
         elif state in ("pending", "loading"):
             self._done.discard(name)
             self._totals[name] = max(estimate, rows)
@@ -168,6 +171,15 @@ class LoadBars:
             self._done.add(name)
             self._rows[name] = max(self._rows[name], rows)
             self._totals[name] = self._rows[name]
+        if name in self._tasks:
+            self.progress.remove_task(self._tasks.pop(name))
+        self._sum()
+
+    def _forget(self, name: str) -> None:
+        """A table that stopped in its load loads no more, until it begins anew."""
+        for figures in (self._totals, self._rows):
+            figures.pop(name, None)
+        self._done.discard(name)
         if name in self._tasks:
             self.progress.remove_task(self._tasks.pop(name))
         self._sum()

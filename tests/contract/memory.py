@@ -104,11 +104,11 @@ class MemorySourceBench:
         return MemoryWriter(self._database)
 
     async def rows(self, source: SnapshotSource, chunk: Chunk, snapshot: Snapshot) -> Sequence[Row]:
-        decoder = rows.RowDecoder(len(chunk.relation.columns))
+        apart = rows.MemoryRows(len(chunk.relation.columns))
         read: list[Row] = []
         async for buffer in source.rows(chunk, snapshot, rows.FORM):
-            read += [_row(cells) for cells in decoder.feed(buffer)]
-        decoder.finish()
+            read += [apart.values(row) for row in apart.feed(buffer)]
+        apart.finish()
         return read
 
     async def close(self) -> None:

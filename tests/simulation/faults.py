@@ -40,6 +40,7 @@ from engine.model.batch import Run
 from engine.model.change import Block, Part, SchemaChanged, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding
+from engine.model.load_rows import LoadRows
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
@@ -348,13 +349,16 @@ class FaultySource:
         await self._query()
         return await self._inner.chunks(relation, rows_max)
 
-    async def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncIterator[bytes]:
+    async def rows(
+        self, chunk: Chunk, snapshot: Snapshot, form: str
+    ) -> AsyncGenerator[bytes, None]:
         await self._query()
-        async for buffer in self._inner.rows(chunk, snapshot, form):
-            await self._query()
-            middle = self._decider.random.randint(0, len(buffer))
-            yield buffer[:middle]
-            yield buffer[middle:]
+        async with aclosing(self._inner.rows(chunk, snapshot, form)) as buffers:
+            async for buffer in buffers:
+                await self._query()
+                middle = self._decider.random.randint(0, len(buffer))
+                yield buffer[:middle]
+                yield buffer[middle:]
 
     def visible(self, snapshot: str, transaction: Transaction) -> bool:
         return self._inner.visible(snapshot, transaction)
@@ -575,6 +579,9 @@ class FaultyTarget:
     async def load_form(self, relation: Relation) -> str:
         await self._query()
         return await self._inner.load_form(relation)
+
+    def load_rows(self, relation: Relation, form: str) -> LoadRows:
+        return self._inner.load_rows(relation, form)
 
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
         await self._query()

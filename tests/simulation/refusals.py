@@ -1,4 +1,5 @@
-"""Stories in which the target refuses rows for a while: stopped tables, what waits, full disks."""
+"""Stories in which the target refuses rows for a while, in the load or in the stream: stopped
+tables, what waits, full disks."""
 
 import asyncio
 from dataclasses import replace
@@ -86,8 +87,60 @@ def _toggle(application: Application) -> Step:
     return step
 
 
+def _strict_target() -> list[Table]:
+    return [table("public.strict", ["id", "a", "b"], key=["id"], required=["b"])]
+
+
+def _tied_to_strict_tables() -> list[Table]:
+    child = table(
+        "public.children",
+        ["id", "parent"],
+        key=["id"],
+        references=[References(("parent",), "public.strict", deferrable=True)],
+    )
+    return [*_tables(), child]
+
+
+async def _write(world: World, application: Application) -> None:
+    """Writers all the while, from before the load. The target is strict until somebody mends it."""
+    names = [t.relation.table for t in world.source.tables.values()]
+    names = [name for name in names if name.name not in ("audit", "children")]
+    tied = public("children") in world.source.tables
+
+    async def writer() -> None:
+        for _ in range(20):
+            chosen = [application.chance.choice(names) for _ in range(3)]
+            steps = [mixed(application, n, KEYS) for n in chosen]
+            await application.transaction(*steps, *([_child(application)] if tied else []))
+            await application.pause(2.5)
+
+    await asyncio.gather(writer(), writer())
+    _be_strict(world, strict=False)
+
+
+def _child(application: Application) -> Step:
+    def step(server: ServerTransaction) -> None:
+        parents = list(server.scan(STRICT))
+        if parents:
+            parent = application.chance.choice(parents).row[0]
+            number = b"%06d" % application.chance.randint(0, 10**6)
+            server.insert(public("children"), (number, parent))
+
+    return step
+
+
+def _no_key_leads_out_of_the_stream(world: World) -> None:
+    """No foreign key of a table that streams leads to one that was set aside."""
+    states = world.states()
+    for name, there in world.target.tables.items():
+        for key in there.foreign_keys:
+            streams = states.get(name) is TableState.STREAMING
+            if streams and states.get(key.parent) is TableState.NEEDS_RELOAD:
+                raise ViolationError(f"{name} refers to {key.parent}, which is not whole")
+
+
 async def _streaming(world: World) -> None:
-    """A refused row ends a first load: that is another story."""
+    """A row refused in the load is another story, below."""
     while world.states().get(STRICT) is not TableState.STREAMING:
         await asyncio.sleep(0.5)
 
@@ -150,5 +203,26 @@ REFUSALS: Final = (
         _refuse,
         refuses=True,
         on_row_error=OnRowError.QUARANTINE,
+    ),
+    Scenario(
+        "refuse-load",
+        _tables,
+        _write,
+        rows=10,
+        null_every=4,
+        target_tables=_strict_target,
+        refuses=True,
+        helper=_mend_and_load,
+    ),
+    Scenario(
+        "refuse-load-tied",
+        _tied_to_strict_tables,
+        _write,
+        rows=10,
+        null_every=4,
+        target_tables=_strict_target,
+        refuses=True,
+        helper=_mend_and_load,
+        extra_check=_no_key_leads_out_of_the_stream,
     ),
 )

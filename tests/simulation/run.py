@@ -117,17 +117,19 @@ def _before_step(
 
 async def _drive(world: World, scenario: Scenario, spell: Spell, inside: Watch) -> None:
     world.create(scenario.tables())
+    for table in scenario.target_tables():
+        world.target.put_table(table.relation.table, table)
     application = Application(world.source, world.seed)
     _seed_rows(world, scenario, application)
     until = asyncio.Event()
     async with asyncio.TaskGroup() as tasks:
         supervising = tasks.create_task(world.supervise(until), name="supervise")
+        if scenario.helper is not None:
+            tasks.create_task(_as_task(scenario.helper(world, until)), name="helper")
         if spell.late:
             world.decider.healed = True
             await _caught_up(world, LogPosition(0))
             world.decider.healed = False
-        if scenario.helper is not None:
-            tasks.create_task(_as_task(scenario.helper(world, until)), name="helper")
         befalling = troubles(world, spell, zombies=scenario.zombies, losses=scenario.target_losses)
         trouble = [tasks.create_task(work, name=name) for name, work in befalling.items()]
         await scenario.work(world, application)
@@ -149,7 +151,9 @@ def _seed_rows(world: World, scenario: Scenario, application: Application) -> No
             server: ServerTransaction = world.source.begin()
             for number in range(scenario.rows):
                 key = KEYS[number] if scenario.rows < len(KEYS) else b"%03d" % number
-                values = [application.value() for _ in range(width - 1)]
+                values: list[bytes | None] = [application.value() for _ in range(width - 1)]
+                if scenario.null_every and number % scenario.null_every == 0:
+                    values[-1] = None
                 server.insert(name, (key, *values))
             world.source.commit(server)
 

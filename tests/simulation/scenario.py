@@ -36,7 +36,11 @@ class Scenario:
     tables: Callable[[], Sequence[Table]]
     work: Callable[[World, Application], Awaitable[None]]
     rows: int = 0
-    """Rows there before the replication begins, in the first table."""
+    """Rows there before the replication begins, in each table but the audit."""
+    null_every: int = 0
+    """Every how many of these rows the last column is NULL; 0: never."""
+    target_tables: Callable[[], Sequence[Table]] = tuple
+    """What somebody has made on the target before."""
     mode: ApplyMode = ApplyMode.TABLE_PARALLEL
     events_per_block: int = 20
     batch_rows_max: int = 50

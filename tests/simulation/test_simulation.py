@@ -85,6 +85,24 @@ def test_many_storms_and_kills_lose_and_repeat_nothing(name: str) -> None:
     _swarm(name, range(NIGHTLY_SEEDS))
 
 
+@pytest.mark.parametrize(
+    ("name", "aside"),
+    [("refuse-load", ["strict"]), ("refuse-load-tied", ["children", "strict"])],
+)
+def test_a_row_refused_in_the_load_sets_its_tables_aside_and_no_others(
+    name: str, aside: list[str]
+) -> None:
+    report = run(SCENARIOS[name], Spell(1), traced=True)
+    stopped = {
+        table
+        for line in report.trace
+        for table in ("strict", "children", "plain", "audit")
+        if "'needs-reload'" in line and f"'public.{table}'" in line
+    }
+    assert sorted(stopped) == aside
+    assert report.restarts == 0
+
+
 def test_every_fault_strikes() -> None:
     """A fault that never strikes proves nothing."""
     met = _swarm("mixed", range(60)) + _swarm("large", range(20)) + _swarm("refuse", range(20))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
-from connectors.memory.rows import RowDecoder, encode
+from connectors.memory.rows import MemoryRows, encode
 from connectors.memory.storage import Cells
 from engine.errors import StateError
 from engine.model import relation_text
@@ -167,9 +167,10 @@ def pieces(random: Random) -> Iterator[Pieces]:
 
 
 def read_pieces(case: Pieces) -> None:
-    decoder = RowDecoder(case.columns)
-    found = [row for piece in case.pieces for row in decoder.feed(piece)]
+    decoder = MemoryRows(case.columns)
+    cut = [row for piece in case.pieces for row in decoder.feed(piece)]
     decoder.finish()
+    found = [decoder.values(row) for row in cut]
     assert case.rows is None or found == list(case.rows)
 
 

@@ -1,16 +1,13 @@
 """A batch the target refused: what is applied, kept aside, and where the lane stands afterwards."""
 
-import orjson
 import pytest
 
 from connectors.memory.target import MemorySession
-from engine.apply.fallback import payload
 from engine.errors import RowMissingError, RowRejectedError, SchemaChangeError
-from engine.model.change import DELETE, UPDATE, Change, Event, SchemaChanged, SchemaStep, Truncate
+from engine.model.change import Change, Event, SchemaChanged, SchemaStep, Truncate
 from engine.model.position import LogPosition
 from engine.model.segment import Segment
 from engine.model.state import TableState
-from engine.model.value import UNCHANGED
 from tests.unit.apply.bench import Bench, accounts, copies, insert, segment, stretch, update
 
 ACCOUNTS, COPIES = accounts(), copies()
@@ -154,11 +151,3 @@ async def test_the_seq_grows_by_one_for_one_transaction() -> None:
     assert (bench.checkpoint(ACCOUNTS).seq, bench.checkpoint(COPIES).seq) == (1, 1)
     assert bench.commits == 2
     assert bench.lane.checkpoints[A.table].seq == 1
-
-
-def test_a_payload_tells_null_from_what_was_not_sent() -> None:
-    change = Change(UPDATE, A, (b"\x00\xff", UNCHANGED), None)
-    read = orjson.loads(payload(change))
-    assert read["new"] == {"id": "AP8="}
-    gone = orjson.loads(payload(Change(DELETE, A, None, (b"1", None))))
-    assert gone["old"] == {"id": "MQ==", "value": None}

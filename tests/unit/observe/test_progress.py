@@ -95,6 +95,19 @@ def test_a_loading_table_has_a_bar_that_grows_and_goes() -> None:
     assert not bars.any()
 
 
+def test_a_table_that_stops_in_its_load_holds_the_bars_up_no_longer() -> None:
+    bars = LoadBars(Console(file=io.StringIO()))
+    bars.event(_table("public.a", "loading", estimated=100))
+    bars.event(_table("public.b", "loading", estimated=300))
+    bars.event({"event": "metrics", "loaded": {"public.a": 40}})
+    bars.event({"event": "table", "table": "public.a", "state": "needs-reload", "reason": "x"})
+    bars.event(_table("public.b", "loaded", rows=300))
+    assert _shown(bars) == {"[bold]full load": (300, 300)}
+    assert not bars.any()
+    bars.event(_table("public.a", "loading", estimated=100))
+    assert bars.any()
+
+
 def test_an_estimate_that_was_too_low_never_passes_the_end() -> None:
     bars = LoadBars(Console(file=io.StringIO()))
     bars.event(_table("public.a", "loading", estimated=10))

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from connectors.postgres.newer_values import misread_columns, refuse_misread
+from connectors.postgres.newer_values import misread_columns, misread_in_text, refuse_misread
 from engine.errors import RowRejectedError
 from engine.model.batch import Run
 from engine.model.change import DELETE, INSERT, UPDATE
@@ -70,3 +70,11 @@ def test_an_octal_char_is_refused_for_a_server_that_would_read_a_backslash() -> 
         refuse(LETTERS, 150000, INSERT, (b"\\310",))
     assert misread_columns(LETTERS, 160000) == ()
     assert misread_columns(relation((ColumnType('"char"', 18), Format.BINARY)), 150000) == ()
+
+
+def test_a_load_in_text_form_is_looked_at_whatever_form_the_stream_has() -> None:
+    binary = relation((ColumnType('"char"', 18), Format.BINARY))
+    (found,) = misread_in_text(binary, 150000)
+    assert found.place == 0
+    assert misread_in_text(binary, 160000) == ()
+    assert misread_in_text(PERIODS, 150000) == (), "the server refuses it by itself"

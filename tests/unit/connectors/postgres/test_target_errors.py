@@ -2,8 +2,14 @@
 
 import pytest
 
+from connectors.memory.definitions import table
 from connectors.postgres.link import ServerError
-from connectors.postgres.target_errors import condition, is_stale_plan, refusal
+from connectors.postgres.target_errors import (
+    condition,
+    is_stale_plan,
+    note_copied_column,
+    refusal,
+)
 from engine.errors import (
     FenceFailedError,
     RowMissingError,
@@ -45,6 +51,29 @@ def test_words_that_may_hold_values_are_not_repeated(sqlstate: str) -> None:
     error = refusal(ServerError(sqlstate, fields, 0))
     assert "secret" not in f"{error} {error.context}"
     assert "s.t" in str(error)
+
+
+RELATION = table("s.odd, line", ["id", "note, column id", "café"]).relation
+
+
+@pytest.mark.parametrize(
+    ("context", "column"),
+    [
+        ('COPY odd, line, line 3, column id: "secret"', "id"),
+        ("COPY odd, line, line 3, column café", "café"),
+        ('COPY odd, line, line 3, column note, column id: "x"', "note, column id"),
+        ("COPY odd, line, line 3, column id: null input", "id"),
+        ('COPY odd, line, line 3: "1, column id: x"', ""),
+        ('COPY other, line 3, column id: "secret"', ""),
+        ("PL/pgSQL function f() line 3\nCOPY odd, line, line 3, column id", "id"),
+        ("", ""),
+    ],
+)
+def test_a_copied_column_is_named_without_its_value(context: str, column: str) -> None:
+    error = ServerError("22P02", {"context": context}, 0)
+    note_copied_column(error, RELATION)
+    assert error.fields.get("column", "") == column
+    assert "secret" not in str(refusal(error, "s.t"))
 
 
 def test_a_condition_has_its_name() -> None:
