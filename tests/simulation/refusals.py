@@ -225,4 +225,14 @@ REFUSALS: Final = (
         helper=_mend_and_load,
         extra_check=_no_key_leads_out_of_the_stream,
     ),
+    Scenario(
+        "quarantine-load",
+        _tables,
+        _write,
+        rows=10,
+        null_every=4,
+        target_tables=_strict_target,
+        refuses=True,
+        on_row_error=OnRowError.QUARANTINE,
+    ),
 )

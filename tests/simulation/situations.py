@@ -57,6 +57,7 @@ SITUATIONS: Final[Mapping[str, str]] = {
     "keys-put-off": "foreign keys waited until tables read at different moments fitted together",
     # refused rows and schema changes
     "table-stopped": "a row was refused, and its table stopped",
+    "load-set-aside": "a row was refused in a load, and its table was set aside",
     "table-came-back": "what had waited for a stopped table was applied, and it streams again",
     "stopped-table-resumed": "the stream began again, and went on with what waited on disk",
     "changes-dropped": "what waited for a stopped table was lost, and it needs a reload",
@@ -69,6 +70,7 @@ BY_ACTION: Final[Mapping[str, str]] = {
     "overflow.spill": "lane-spilled",
     "overflow.no-room": "spill-refused",
     "apply.table-stopped": "table-stopped",
+    "load.table-stopped": "load-set-aside",
     "apply.mended": "table-came-back",
     "apply.changes-dropped": "changes-dropped",
     "apply.schema": "schema-applied",
