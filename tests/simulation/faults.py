@@ -40,7 +40,6 @@ from engine.model.batch import Run
 from engine.model.change import Block, Part, SchemaChanged, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding
-from engine.model.load_rows import LoadRows
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
@@ -580,7 +579,7 @@ class FaultyTarget:
         await self._query()
         return await self._inner.load_form(relation)
 
-    def load_rows(self, relation: Relation, form: str) -> LoadRows:
+    def load_rows(self, relation: Relation, form: str) -> Any:
         return self._inner.load_rows(relation, form)
 
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
