@@ -86,6 +86,10 @@ class Scheduler:
         self._waiters.append(future)
         try:
             await future
+        except asyncio.CancelledError:
+            if future.done() and not future.cancelled():
+                self._notify()  # it was called, and is dismissed: another one is to come
+            raise
         finally:
             if future in self._waiters:
                 self._waiters.remove(future)

@@ -15,9 +15,9 @@ class Run:
     `olds`, for an UPDATE that names its old row (key change, REPLICA IDENTITY FULL): the old rows.
 
     A row is found by `relation.key`; without a key by its whole old image, and then each change
-    touches exactly one row. `net` is True when no two changes of the run, nor of the other net runs
-    of its batch, name the same key: the target may apply them as a set, in any order inside the
-    run. Otherwise they are applied one after the other.
+    touches exactly one row. `net` is True when no two changes of the run name the same key: the
+    target may apply them as a set, in any order inside the run. Otherwise they are applied one
+    after the other.
     """
 
     kind: int

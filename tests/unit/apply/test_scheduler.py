@@ -142,3 +142,13 @@ async def test_a_lane_with_nothing_left_is_passed_over() -> None:
     fill(full)
     empty.take(10, 1 << 30)
     assert await scheduler.take() is full
+
+
+async def test_an_applier_that_is_dismissed_as_it_is_called_passes_the_call_on() -> None:
+    scheduler = Scheduler()
+    lane = lane_of(scheduler, "a")
+    first, second = [asyncio.create_task(scheduler.take()) for _ in range(2)]
+    await settled()
+    fill(lane)
+    first.cancel()
+    assert await asyncio.wait_for(second, 1.0) is lane
