@@ -13,7 +13,8 @@ from engine.contracts import BranchingSource, Source, TargetSession
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import FRONTIER, LaneRow
-from engine.plan.lanes import WHOLE, checkpoint_name
+from engine.plan.buckets import StoredNames
+from engine.plan.lanes import WHOLE
 
 BRANCH: Final = "source:branch"
 """Name of the checkpoint row whose position is the branch."""
@@ -41,7 +42,9 @@ async def keep_branch(
 def _reached(source: Source, claimed: Claim, tables: Iterable[TableName]) -> Iterator[Position]:
     """What the target holds: how far each checkpoint is, and what the loaded chunks have seen."""
     rows = claimed.lanes
-    for name in (FRONTIER, WHOLE, *map(checkpoint_name, tables)):
+    stored = StoredNames(rows)
+    own = [name for table in tables for name in stored.of(table)]
+    for name in (FRONTIER, WHOLE, *own):
         if name in rows and rows[name].position:
             yield source.position(rows[name].position)
     for chunk in claimed.chunks:

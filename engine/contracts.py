@@ -27,9 +27,11 @@ from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
+from engine.model.retained import Retained
+from engine.model.snapshot import Snapshot
 from engine.model.state import Fence, LaneRow, Owner, RejectedRow, TableRecord
 from engine.model.table import ForeignKey, TableDefinition
-from engine.model.value import Key
+from engine.model.value import Key, KeyHash
 
 
 class Clock(Protocol):
@@ -87,33 +89,8 @@ class Attached:
     created: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Retained:
-    """What a source keeps because we may still ask for it; None: unknown, or no such thing.
-
-    `bytes`: log. `transactions`: age of the oldest transaction since which no dead row of its
-    catalogs may be removed (PostgreSQL: `catalog_xmin` of the slot).
-    """
-
-    bytes: int | None = None
-    transactions: int | None = None
-
-
 Waiting: TypeAlias = Callable[[float, Sequence[str]], None]
 """Told of a wait that takes long, now and then: for how many seconds, and for whom, in words."""
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A consistent view, alive while its context is open, importable by several readers.
-
-    `text` decides visibility for the catch-up filter (`Source.visible`); `until` is a position past
-    which no transaction is visible in it; `token` is what readers import.
-    """
-
-    text: str
-    until: Position
-    token: str
 
 
 @runtime_checkable
@@ -234,6 +211,25 @@ class ExclusiveSource(Source, Protocol):
 
     async def evict(self) -> None:
         """End that reader's session on the source, as far as allowed."""
+        ...
+
+
+@runtime_checkable
+class KeyedTables(Protocol):
+    """Optional, for either side: it knows whether rows of different keys can meet."""
+
+    async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
+        """Why changes of different keys could hinder each other, in words, for tables in which they
+        could: another unique or exclusion constraint, equal keys of different bytes, ..."""
+        ...
+
+
+@runtime_checkable
+class KeyedSource(KeyedTables, Source, Protocol):
+    """Optional: the keys of its tables can be told apart by a number."""
+
+    def key_hash(self, relation: Relation) -> KeyHash | None:
+        """One for equal keys, in every process and whichever form values travel in; or None."""
         ...
 
 

@@ -7,11 +7,12 @@ from typing import Final
 from engine.apply.scheduler import Scheduler
 from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
-from engine.contracts import NoticingSource, Retained, Source
+from engine.contracts import NoticingSource, Source
 from engine.errors import SourceConnectionError
 from engine.lane_table import LaneTable
 from engine.model.change import Block
 from engine.model.position import LogPosition
+from engine.model.retained import Retained
 from engine.queue.bounded import Budget
 from engine.retention import SOURCE_SECONDS
 from engine.surroundings import Surroundings
@@ -67,7 +68,7 @@ class Gauges:
         appliers = self._config.budget.appliers
         metrics.queue(self._budget.used, sum([lane.rows for lane in lanes]))
         metrics.appliers(appliers, self._scheduler.busy)
-        metrics.lanes(len(lanes))
+        metrics.lanes(sum([lane.width for lane in lanes]))
         metrics.lag(
             0.0 if self._at_head else self._since(self._received_us),
             self._since(self._frontier.oldest_us),

@@ -1,22 +1,32 @@
 """The stream's lanes: which tables share one, made from what is stored about them."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from engine.apply.lane import Checkpoint, Lane
+from engine.apply.checkpoint import Buckets, Checkpoint, Progress
+from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.apply.suspension import Dropped, Suspensions
+from engine.bucketing import moved, source_obstacles, target_obstacles
 from engine.checkpoint.ownership import read_rows, store_rows
 from engine.config.replication import ApplyMode, ReplicationConfig
-from engine.contracts import SchemaTarget, Source, TargetSession, TransactionalTarget
-from engine.errors import StateError
+from engine.contracts import (
+    KeyedSource,
+    SchemaTarget,
+    Source,
+    TargetSession,
+    TransactionalTarget,
+)
+from engine.errors import SourceConnectionError, StateError
 from engine.load.handover import LaneCatchUp
 from engine.loading import Loading
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.state import LaneRow, TableRecord, TableState
 from engine.model.table import ForeignKey
+from engine.observe.log import Log
+from engine.plan.buckets import StoredNames, bucket_names, obstacles
 from engine.plan.lanes import WHOLE, checkpoint_name, groups
 
 
@@ -32,6 +42,7 @@ class LaneTable:
         scheduler: Scheduler,
         epoch: int,
         suspensions: Suspensions,
+        log: Log,
     ) -> None:
         self._config = config
         self._source = source
@@ -40,6 +51,9 @@ class LaneTable:
         self._scheduler = scheduler
         self._epoch = epoch
         self._suspensions = suspensions
+        self._log = log
+        self._obstacles: Mapping[TableName, str] = {}
+        self._looked_at: Collection[TableName] = ()
         self._by_table: dict[TableName, Lane] = {}
         self._keys: Sequence[ForeignKey] = ()
         self.whole: Lane | None = None
@@ -70,12 +84,12 @@ class LaneTable:
     ) -> None:
         """Make the lanes of these tables; a table without a checkpoint begins at `position`.
         `dropped` is told of a lane that lost what waited for it."""
-        names = {table: self._checkpoint_name(table) for table in tables}
-        rows = await self._stored_rows(list(dict.fromkeys(names.values())), control, position)
-        checkpoints = {name: self._checkpoint(name, row) for name, row in rows.items()}
+        groups = await self._groups(tables)
+        await self._look_for_obstacles(groups)
+        progress = await self._progress(tables, control, position)
         chunks = await self._loading.stored_chunks(control)
-        for group in await self._groups(tables):
-            lane = self._lane({table: checkpoints[names[table]] for table in group})
+        for group in groups:
+            lane = self._lane({table: progress[table] for table in group})
             filters = self._loading.catch_up(chunks, group)
             if filters:
                 lane.admit = LaneCatchUp(filters, lane.caught_up).admit
@@ -119,9 +133,11 @@ class LaneTable:
         await self._loading.save(control, streaming)
         await self._give_up([r.table for r in records if r not in brought], control)
 
-    def _stands_at(self, checkpoint: Checkpoint, record: TableRecord, start: Position) -> bool:
-        """Its own last change may be older than the place at which its lane stopped."""
-        texts = [text for text in (checkpoint.position, record.position) if text]
+    def _stands_at(self, progress: Progress, record: TableRecord, start: Position) -> bool:
+        """Its own last change may be older than the place at which its lane stopped. The buckets of
+        a table may stand past that place, all but those that stopped."""
+        own = progress.position if isinstance(progress, Checkpoint) else ""
+        texts = [text for text in (own, record.position) if text]
         return any(self._source.position(text).reaches(start) for text in texts)
 
     async def _give_up(self, tables: Iterable[TableName], control: TargetSession) -> None:
@@ -148,29 +164,97 @@ class LaneTable:
             only = next(iter(lane.checkpoints.values()))
             lane.checkpoints = {**lane.checkpoints, table: only}
         else:
-            name = checkpoint_name(table)
-            rows = await self._stored_rows([name], desk, position)
-            lane = self._lane({table: self._checkpoint(name, rows[name])})
+            lane = self._lane(await self._progress([table], desk, position))
         lane.held = True
         await self._scheduler.released(lane)
         self._by_table[table] = lane
         return lane
 
-    async def _stored_rows(
-        self, names: Sequence[str], session: TargetSession, position: Position
-    ) -> dict[str, LaneRow]:
-        stored = await read_rows(session, self._epoch)
-        missing = {n: LaneRow(self._epoch, 0, str(position)) for n in names if n not in stored}
-        await store_rows(session, self._epoch, missing)
-        return {name: stored.get(name) or missing[name] for name in names}
+    async def _progress(
+        self, tables: Sequence[TableName], session: TargetSession, start: Position
+    ) -> dict[TableName, Progress]:
+        """How far each table is, by its stored rows. They become rows of another layout first where
+        the mode asks for that and all of a table's stand at one place: in one transaction."""
+        rows = dict(await read_rows(session, self._epoch))
+        stored = StoredNames(rows)
+        names: dict[TableName, list[str]] = {}
+        made: dict[str, LaneRow] = {}
+        replaced: list[str] = []
+        for table in tables:
+            there = [WHOLE] if WHOLE in rows and self.transactional else stored.of(table)
+            names[table], new = self._layout(table, there, rows, start)
+            if new is not None:
+                made |= new
+                replaced += there
+        await store_rows(session, self._epoch, made, instead_of=replaced)
+        rows |= made
+        known = {n: self._checkpoint(n, rows[n]) for each in names.values() for n in each}
+        return {table: self._of_names([known[n] for n in each]) for table, each in names.items()}
 
-    def _lane(self, checkpoints: dict[TableName, Checkpoint]) -> Lane:
-        return Lane(
-            self._checkpoint_name(next(iter(checkpoints))),
-            checkpoints,
-            grouped=len(checkpoints) == 1 or not self._fires(checkpoints),
+    def _layout(
+        self,
+        table: TableName,
+        there: Sequence[str],
+        rows: Mapping[str, LaneRow],
+        start: Position,
+    ) -> tuple[list[str], Mapping[str, LaneRow] | None]:
+        """The names of a table's rows from now on, and the rows to store for that, if any. What
+        waits for a stopped table goes by the rows that it has."""
+        wanted = [self._checkpoint_name(table)]
+        if self._splits(table):
+            wanted = bucket_names(table)
+        if list(there) == wanted or (self._of_state([table], TableState.SUSPENDED) and there):
+            return list(there), None
+        present = [rows[name] for name in there]
+        new = moved(present, wanted, self._epoch, start, self._source.position)
+        return (wanted, new) if new is not None else (list(there), None)
+
+    def _of_names(self, checkpoints: Sequence[Checkpoint]) -> Progress:
+        source = self._source
+        if len(checkpoints) == 1 or not isinstance(source, KeyedSource):
+            return checkpoints[0]
+        return Buckets(checkpoints, source.key_hash)
+
+    def _lane(self, progress: Mapping[TableName, Progress]) -> Lane:
+        first = next(iter(progress))
+        lane = Lane(
+            self._checkpoint_name(first),
+            progress,
+            grouped=len(progress) == 1 or not self._fires(progress),
             wake=self._scheduler.wake,
         )
+        lane.split = self._may_split(lane)
+        return lane
+
+    def _may_split(self, lane: Lane) -> bool:
+        return len(lane.tables) == 1 and self._splits(lane.tables[0])
+
+    def _splits(self, table: TableName) -> bool:
+        """Whether its changes may be applied side by side; a table that is new is looked at when it
+        has been loaded."""
+        return self._by_key and table in self._looked_at and table not in self._obstacles
+
+    @property
+    def _by_key(self) -> bool:
+        return self._config.apply.mode is ApplyMode.KEY_PARALLEL
+
+    async def _look_for_obstacles(self, groups: Sequence[tuple[TableName, ...]]) -> None:
+        """Note which tables cannot be split; a new reason is said once."""
+        if not self._by_key:
+            return
+        relations = [self._loading.roster.relations[table] for group in groups for table in group]
+        there = await source_obstacles(self._source, relations)
+        here = await target_obstacles(self._target, relations)
+        before, self._obstacles = self._obstacles, obstacles(relations, groups, there, here)
+        self._looked_at = {relation.table for relation in relations}
+        for table, reason in self._obstacles.items():
+            if before.get(table) != reason:
+                self._log.info(
+                    "the rows of a table are applied by one lane, not split by their keys",
+                    action="lanes.whole-table",
+                    relation=str(table),
+                    reason=reason,
+                )
 
     def _checkpoint_name(self, table: TableName) -> str:
         return WHOLE if self.transactional else checkpoint_name(table)
@@ -196,19 +280,39 @@ class LaneTable:
         """Whether the order in which these tables are written matters to a foreign key."""
         return any(key.enforced and key.child in tables for key in self._keys)
 
-    async def outdated(self) -> bool:
-        """Whether foreign keys have come since the lanes were made that ask for others. Not while a
-        lane is held or has stopped: it would lose what it waits for."""
+    async def outdated(self) -> str:
+        """Why the lanes should be made anew, in words; empty when they need not. Not while a lane
+        is held or has stopped: it would lose what it waits for."""
         before = {(key.child, key.parent, key.enforced) for key in self._keys}
-        new = [key for key in await self._foreign_keys() if tuple(key) not in before]
-        found = [(self.lane_of(key.child), self.lane_of(key.parent), key) for key in new]
+        keys = await self._foreign_keys()
         if any(lane.held for lane in self.lanes()):
+            return ""
+        if any(self._ties(key) for key in keys if tuple(key) not in before):
+            return (
+                "tables are tied by new foreign keys on the target; they share a lane from now on"
+            )
+        if self._by_key and await self._look_at_keys(keys):
+            return "a table can be split into buckets of keys now"
+        return ""
+
+    def _ties(self, key: ForeignKey) -> bool:
+        """Whether a new foreign key asks for other lanes."""
+        child, parent = self.lane_of(key.child), self.lane_of(key.parent)
+        if child is None or parent is None or child.suspension or parent.suspension:
             return False
+        return child is not parent or (key.enforced and child.grouped)
+
+    async def _look_at_keys(self, keys: Sequence[ForeignKey]) -> bool:
+        """Look whether tables may still be split, and whether one may be that is not."""
+        known = [table for table in self._loading.roster.carried if table in self._by_table]
+        tied = groups(known, [(key.child, key.parent) for key in keys])
+        try:
+            await self._look_for_obstacles(tied)
+        except SourceConnectionError:
+            return False  # capture meets it too, and waits for the source
+        for lane in self.lanes():
+            lane.split = self._may_split(lane)
         return any(
-            child is not None
-            and parent is not None
-            and child.suspension is None
-            and parent.suspension is None
-            and (child is not parent or (key.enforced and child.grouped))
-            for child, parent, key in found
+            lane.split and lane.buckets is None and lane.suspension is None and not lane.stopped
+            for lane in self.lanes()
         )

@@ -28,7 +28,8 @@ from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow, TableRecord, TableState
 from engine.model.table import Definition, TableDefinition
-from engine.plan.lanes import WHOLE, checkpoint_name, groups
+from engine.plan.buckets import StoredNames
+from engine.plan.lanes import WHOLE, groups
 from engine.roster import LOADING_STATES, Roster, known_relations
 from engine.surroundings import Surroundings
 
@@ -402,8 +403,10 @@ class Loading:
             await store_rows(control, self._claimed.epoch, rows)
 
     async def _settled(self, control: TargetSession, frontier: Position) -> bool:
-        known = [*map(checkpoint_name, self.roster.relations), WHOLE]
-        held = [self._claimed.lanes[name].position for name in known if name in self._claimed.lanes]
+        rows = self._claimed.lanes
+        stored = StoredNames(rows)
+        known = [name for table in self.roster.relations for name in stored.of(table)]
+        held = [rows[name].position for name in (*known, WHOLE) if name in rows]
         if not all(frontier.reaches(self._source.position(text)) for text in held):
             return False
         return self.handed_over(await self.stored_chunks(control), frontier)

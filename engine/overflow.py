@@ -67,7 +67,7 @@ class Overflow:
         if not lane.held and not lane.busy:
             self._since.pop(lane.name, None)
             return False
-        moved = sum([checkpoint.seq for checkpoint in lane.checkpoints.values()])
+        moved = sum([checkpoint.seq for checkpoint in lane.every])
         since, before = self._since.setdefault(lane.name, (now, moved))
         if before != moved:
             self._since[lane.name] = (now, moved)

@@ -4,8 +4,9 @@ import asyncio
 from typing import Final, NoReturn
 
 from engine.config.endpoint import SourceConfig, WalRetainedPolicy
-from engine.contracts import Retained, Source
+from engine.contracts import Source
 from engine.errors import PositionLostError, SourceConnectionError
+from engine.model.retained import Retained
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 

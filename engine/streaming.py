@@ -98,7 +98,14 @@ class Streaming:
         self._scheduler = Scheduler()
         self._frontier = Frontier(start)
         self._lanes = LaneTable(
-            config, source, target, loading, self._scheduler, epoch, around.suspensions
+            config,
+            source,
+            target,
+            loading,
+            self._scheduler,
+            epoch,
+            around.suspensions,
+            around.log,
         )
         self._router = Router(self._lanes.lane_of, self._frontier, self._budget.release)
         self._committer = Committer(
@@ -218,6 +225,8 @@ class Streaming:
             self._config.apply.batch_rows_max,
             self._config.batch_bytes_max,
             self._lanes.transactional,
+            shares_max=self._config.budget.appliers,
+            share_rows_min=self._config.apply.share_rows_min,
         )
         return ApplyStation(
             self._scheduler,
@@ -287,13 +296,11 @@ class Streaming:
         """Until lanes are to be made anew, at the next start of the stream: at once."""
         while True:
             await asyncio.sleep(LANES_LOOK_SECONDS)
-            if await self._lanes.outdated():
+            why = await self._lanes.outdated()
+            if why:
                 break
         self._regroup = True
-        self._around.log.info(
-            "tables are tied by new foreign keys on the target; they share a lane from now on",
-            action="lanes.regroup",
-        )
+        self._around.log.info(why, action="lanes.regroup")
 
     # what is told
 
@@ -441,7 +448,7 @@ class Streaming:
         if not self._passed_snapshots():
             return False
         position = self._frontier.position
-        checkpoints = [c for lane in self._lanes.lanes() for c in lane.checkpoints.values()]
+        checkpoints = [c for lane in self._lanes.lanes() for c in lane.every]
         waited = self._around.clock.monotonic() - self._began
         return waited >= MOMENT_SECONDS or all(
             position.reaches(self._source.position(c.position)) for c in checkpoints

@@ -5,19 +5,19 @@ One object is one client process. `sever` is its death as the server sees it.
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
 from typing import Final
 
-from connectors.memory import definitions, rows
+from connectors.memory import definitions, keys, rows
 from connectors.memory.cutting import Cutter
 from connectors.memory.database import MemoryDatabase, ServerSession, Slot
 from connectors.memory.events import Publication
 from connectors.memory.servers import server
 from connectors.memory.storage import Cells, Table, View, pick
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Retained, Snapshot, Waiting
+from engine.contracts import Attached, Clock, Random, Waiting
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
@@ -30,8 +30,10 @@ from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation, TableName
+from engine.model.retained import Retained
+from engine.model.snapshot import Snapshot
 from engine.model.table import TableDefinition
-from engine.model.value import Key
+from engine.model.value import Key, KeyHash
 
 KEEPALIVE_SECONDS: Final = 10.0
 """Time between two idle positions while nothing is written; PostgreSQL sends one every half of
@@ -129,6 +131,14 @@ class MemorySource:
         await asyncio.sleep(0)
         self._live()
         return [definitions.describe(self._table(name)) for name in tables]
+
+    async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
+        await asyncio.sleep(0)
+        self._live()
+        return keys.obstacles(relations, self._database.tables)
+
+    def key_hash(self, relation: Relation) -> KeyHash | None:
+        return keys.key_hash(relation)
 
     def _table(self, name: TableName) -> Table:
         try:

@@ -4,12 +4,12 @@ One object is one client process. `sever` is its death as the server sees it.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final, TypeVar
 
-from connectors.memory import definitions, rows
+from connectors.memory import definitions, keys, rows
 from connectors.memory.control import prepare
 from connectors.memory.database import MemoryDatabase, ServerSession
 from connectors.memory.servers import server
@@ -203,6 +203,10 @@ class MemoryTarget:
             for name, table in sorted(self._database.tables.items())
             for foreign in table.foreign_keys
         ]
+
+    async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
+        await self._reach()
+        return keys.obstacles(relations, self._database.tables)
 
     def _at_once(self, work: Callable[[ServerTransaction], T]) -> T:
         """A transaction of its own, without waiting."""

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Final
 
 from connectors.postgres.snapshot import SnapshotReader
-from engine.contracts import Snapshot
+from engine.model.snapshot import Snapshot
 
 UNCLAIMED_SNAPSHOT_SECONDS: Final = 600.0
 """Time a new slot's snapshot is held for a load that has not asked for it. It keeps the source from

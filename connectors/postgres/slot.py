@@ -7,8 +7,8 @@ from typing import Any, Final
 from connectors.postgres.errors import LOAD_AGAIN
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.sql import Sql
-from engine.contracts import Retained
 from engine.errors import PositionLostError, SlotBusyError, SourceConnectionError, SourceError
+from engine.model.retained import Retained
 
 PLUGIN: Final = "pgoutput"
 

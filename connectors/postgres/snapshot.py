@@ -17,11 +17,11 @@ from connectors.postgres.chunk_sql import rows_query
 from connectors.postgres.copy_out import CopyFormat, copy_out
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import Connect, Connection, close, prepare
-from engine.contracts import Snapshot
 from engine.errors import SnapshotLostError, SourceError
 from engine.model.chunk import Chunk
 from engine.model.position import LogPosition
 from engine.model.relation import Relation
+from engine.model.snapshot import Snapshot
 
 FORMATS: Final[dict[str, CopyFormat]] = {"postgres-binary": "binary", "postgres-text": "text"}
 """Load forms to COPY formats."""

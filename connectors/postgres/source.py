@@ -4,7 +4,7 @@ Order of making: publications first, then the slot. A slot reads the catalog as 
 change, so a publication that is younger than the slot does not exist for it.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Final
 
@@ -19,6 +19,8 @@ from connectors.postgres.definitions import read_definitions
 from connectors.postgres.errors import DRIVER_ERRORS, TextModeNeededError, source_error
 from connectors.postgres.heartbeat import Heartbeat
 from connectors.postgres.held_snapshot import HeldSnapshot
+from connectors.postgres.key_obstacles import key_obstacles
+from connectors.postgres.keyhash import key_hash
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.lsn import parse_lsn
 from connectors.postgres.opening import StreamOpener
@@ -35,15 +37,17 @@ from connectors.postgres.visibility import visible
 from connectors.postgres.wire_form import WireForm
 from engine.config.endpoint import WithoutIdentity
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Retained, Snapshot, Waiting
+from engine.contracts import Attached, Clock, Random, Waiting
 from engine.errors import ConfigError, SourceConnectionError, SourceIdentityError
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation, TableName
+from engine.model.retained import Retained
+from engine.model.snapshot import Snapshot
 from engine.model.table import TableDefinition
-from engine.model.value import Key
+from engine.model.value import Key, KeyHash
 
 APPLICATION: Final = "penstock"
 """`application_name` of our sessions begins with it."""
@@ -333,6 +337,16 @@ class PostgresSource:
 
     def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
         return self._lookups.chunk_of(done, relation, key)
+
+    # --- keys ------------------------------------------------------------------------------------
+
+    async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
+        """See `contracts.KeyedTables.key_obstacles`."""
+        return await key_obstacles(self._sql, relations)
+
+    def key_hash(self, relation: Relation) -> KeyHash | None:
+        """See `contracts.KeyedSource.key_hash`."""
+        return key_hash(relation)
 
     # --- connections -----------------------------------------------------------------------------
 

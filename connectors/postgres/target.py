@@ -1,6 +1,6 @@
 """A PostgreSQL database as the target of one replication."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import replace
 from typing import Final, TypeVar
@@ -11,6 +11,7 @@ from connectors.postgres.address import conninfo
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.ensure import DRIVER_ERRORS, ensure, target_error
 from connectors.postgres.finish import finish
+from connectors.postgres.key_obstacles import key_obstacles
 from connectors.postgres.link import LinkLostError, ServerError, cells
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.load_rows import BinaryRows, TextRows
@@ -176,22 +177,24 @@ class PostgresTarget:
 
     async def relation(self, table: TableName) -> Relation | None:
         """See `contracts.SchemaTarget.relation`."""
-        try:
-            name = qualified(table.schema, table.name)
-            oid = await self._sql.value(
-                f"describing {table} on the target",
-                "SELECT pg_catalog.to_regclass($1)::oid::int8",
-                name,
-            )
-            if oid is None:
-                return None
-            catalog = Catalog(self._sql)
-            found = await catalog.tables([oid])
-            return (await catalog.describe(found[0].message))[0] if found else None
-        except SourceConnectionError as error:
-            raise TargetConnectionError(error.message, hint=error.hint) from error
-        except SourceError as error:
-            raise TargetError(error.message, hint=error.hint) from error
+        return await _of_target(self._relation(table))
+
+    async def _relation(self, table: TableName) -> Relation | None:
+        name = qualified(table.schema, table.name)
+        oid = await self._sql.value(
+            f"describing {table} on the target",
+            "SELECT pg_catalog.to_regclass($1)::oid::int8",
+            name,
+        )
+        if oid is None:
+            return None
+        catalog = Catalog(self._sql)
+        found = await catalog.tables([oid])
+        return (await catalog.describe(found[0].message))[0] if found else None
+
+    async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
+        """See `contracts.KeyedTables.key_obstacles`."""
+        return await _of_target(key_obstacles(self._sql, relations))
 
     async def empty(self, table: TableName) -> bool:
         """See `contracts.SchemaTarget.empty`."""
@@ -284,6 +287,16 @@ class PostgresTarget:
             yield connection
         finally:
             await close(connection)
+
+
+async def _of_target(work: Awaitable[T]) -> T:
+    """The work's result, which asks as one asks a source; its errors as the target's."""
+    try:
+        return await work
+    except SourceConnectionError as error:
+        raise TargetConnectionError(error.message, hint=error.hint) from error
+    except SourceError as error:
+        raise TargetError(error.message, hint=error.hint) from error
 
 
 async def _plainly(work: Awaitable[T]) -> T:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
+from engine.apply.checkpoint import Buckets
 from engine.apply.fold import arrange
 from engine.apply.lane import Lane, LaneBatch
-from engine.apply.scheduler import Scheduler
+from engine.apply.scheduler import Division, Help, Scheduler
+from engine.apply.shares import Share, pieces, refused
 from engine.apply.suspension import Suspension
 from engine.apply.tally import Tally
 from engine.contracts import Clock, Random, TargetSession, TargetTransaction
@@ -24,12 +26,15 @@ from engine.errors import (
 )
 from engine.failpoint import hit, register
 from engine.model.change import Change, Event, SchemaChanged, Truncate
-from engine.model.segment import Mark
+from engine.model.segment import Mark, Segment
 from engine.model.state import TableRecord, TableState
 from engine.retry import Backoff, Policy
 
 BEFORE_COMMIT: Final = register("apply.before-commit", "rows written, not committed")
 AFTER_COMMIT: Final = register("apply.after-commit", "a batch is durable, the frontier not moved")
+AFTER_SHARE: Final = register(
+    "apply.after-share", "some buckets of a batch are durable, others not"
+)
 
 WAITING: Final = "changes that waited are being applied"
 """`TableRecord.reason` of a table that is being mended."""
@@ -83,11 +88,14 @@ class Evolutions(Protocol):
 @dataclass(frozen=True, slots=True)
 class BatchLimits:
     """How much one target transaction may gather. `whole_transactions`: a source transaction is
-    never cut (`transactional` mode)."""
+    never cut (`transactional` mode). What a table with buckets has gathered goes in at most
+    `shares_max` transactions side by side, of at least `share_rows_min` changes each."""
 
     rows_max: int
     bytes_max: int
     whole_transactions: bool = False
+    shares_max: int = 1
+    share_rows_min: int = 1
 
 
 @dataclass(slots=True)
@@ -116,11 +124,14 @@ async def run_applier(station: ApplyStation, session: TargetSession) -> None:
     """Serve lanes until cancelled."""
     scheduler = station.scheduler
     while True:
-        lane = await scheduler.take()
+        work = await scheduler.take()
         try:
-            await _serve(station, session, lane)
+            if isinstance(work, Help):
+                await _apply_share(station, session, work.share, work.division)
+            else:
+                await _serve(station, session, work)
         finally:
-            scheduler.give_back(lane)
+            scheduler.give_back(work)
 
 
 async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> None:
@@ -135,39 +146,133 @@ async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> N
     if whole and not batch.ends_transaction:
         await _stream_transaction(station, session, lane, batch)
         return
-    await _apply_batch(station, session, lane, batch)
+    await _apply(station, session, lane, batch)
     if batch.rows * SMALL_SHARE < limits.rows_max and station.behind():
         await asyncio.sleep(PACE_SECONDS)
 
 
-async def _apply_batch(
+async def _apply(
     station: ApplyStation, session: TargetSession, lane: Lane, batch: LaneBatch
 ) -> None:
+    buckets = lane.buckets
     if not batch.events:
         _settle(station, batch)  # all of it was in the chunks of a load
-        return
+    elif buckets is not None:
+        await _apply_pieces(station, session, lane, batch, buckets)
+    elif await _apply_in_order(station, session, lane, batch):
+        _settle(station, batch)
+    else:
+        _give_up(station, lane, batch)
+
+
+async def _apply_in_order(
+    station: ApplyStation, session: TargetSession, lane: Lane, batch: LaneBatch
+) -> bool:
+    """Make a batch durable by one transaction, or row by row. False: the lane was stopped."""
     backoff = Backoff(BUSY, station.clock, station.random)
     tally = Tally()
     while True:
         try:
             tally.bytes = await _commit(station, session, lane, batch)
         except (RowRejectedError, SchemaMismatchError, SchemaChangeError):
-            if await station.rejections.apply(session, lane, batch):
-                break
-            _give_up(station, lane, batch)
-            return
+            return await _apply_by_row(station, session, lane, batch)
         except TargetBusyError:
             delay = backoff.next_delay()
             if delay is None:
                 raise
             await asyncio.sleep(delay)
             continue
-        station.committed(batch.committed(batch.position))
         break
+    station.committed(batch.committed(batch.at(batch.position)))
     station.evolutions.committed(lane.name)
-    _settle(station, batch)
     tally.add(batch.events)
     station.applied(tally)
+    return True
+
+
+async def _apply_by_row(
+    station: ApplyStation, session: TargetSession, lane: Lane, batch: LaneBatch
+) -> bool:
+    if not await station.rejections.apply(session, lane, batch):
+        return False
+    station.evolutions.committed(lane.name)
+    tally = Tally()
+    tally.add(batch.events)
+    station.applied(tally)
+    return True
+
+
+async def _apply_pieces(
+    station: ApplyStation,
+    session: TargetSession,
+    lane: Lane,
+    batch: LaneBatch,
+    buckets: Buckets,
+) -> None:
+    """One piece after the other, the shares of a piece side by side. The batch is settled when all
+    of it is durable: the frontier never sees a part."""
+    limits = station.limits
+    rows_min, shares_max = limits.share_rows_min, limits.shares_max
+    found = pieces(lane, batch, buckets, rows_min=rows_min, shares_max=shares_max)
+    for index, piece in enumerate(found):
+        order = piece.order
+        if order is not None:
+            whole = await _apply_in_order(station, session, lane, order)
+        else:
+            await _divide(station, session, piece.shares)
+            whole = not any(share.refused for share in piece.shares)
+            if not whole:
+                order = refused(lane, batch, piece, buckets)
+                whole = await _apply_by_row(station, session, lane, order)
+        if not whole:
+            _give_up(station, lane, batch, [s for p in found[index + 1 :] for s in p.segments])
+            return
+    _settle(station, batch)
+
+
+async def _divide(station: ApplyStation, session: TargetSession, shares: Sequence[Share]) -> None:
+    """Make shares durable, with the help of appliers that have nothing else to do."""
+    division = station.scheduler.divide(shares)
+    while division.waiting:
+        await _apply_share(station, session, division.waiting.popleft(), division)
+    await division.over()
+
+
+async def _apply_share(
+    station: ApplyStation, session: TargetSession, share: Share, division: Division
+) -> None:
+    """One transaction for one share, unless the target refuses a row: then who divided applies it
+    row by row, when the others are through."""
+    backoff = Backoff(BUSY, station.clock, station.random)
+    tally = Tally()
+    while True:
+        try:
+            tally.bytes = await _commit_share(session, share)
+        except (RowRejectedError, SchemaMismatchError):
+            share.refused = True
+        except TargetBusyError:
+            delay = backoff.next_delay()
+            if delay is None:
+                raise
+            await asyncio.sleep(delay)
+            continue
+        else:
+            station.committed(share.committed())
+            tally.add(share.events)
+            station.applied(tally)
+        break
+    division.finished()
+
+
+async def _commit_share(session: TargetSession, share: Share) -> int:
+    runs = arrange(cast(Sequence[Change], share.events), grouped=True)
+    fences = [checkpoint.fence(share.position) for checkpoint in share.touched]
+    async with session.begin(fences) as transaction:
+        size = (await transaction.write(runs)).bytes
+        hit(BEFORE_COMMIT)
+        await transaction.commit()
+    hit(AFTER_SHARE)
+    return size
 
 
 def _settle(station: ApplyStation, batch: LaneBatch) -> None:
@@ -176,10 +281,15 @@ def _settle(station: ApplyStation, batch: LaneBatch) -> None:
     station.release(batch.size)
 
 
-def _give_up(station: ApplyStation, lane: Lane, batch: LaneBatch) -> None:
+def _give_up(
+    station: ApplyStation, lane: Lane, batch: LaneBatch, following: Sequence[Segment] = ()
+) -> None:
     """A stopped lane lets go of what it holds: its durable record took it off the frontier. What
-    came before the refused event is durable too."""
+    came before the refused event is durable too, and what is `following` it in the batch waits."""
     station.evolutions.committed(lane.name)
+    if lane.suspension is not None:
+        for segment in following:
+            lane.suspension.take_in(segment)
     _settle(station, batch)
     while (rest := lane.take(station.limits.rows_max, station.limits.bytes_max)) is not None:
         if lane.suspension is not None:
@@ -201,7 +311,7 @@ async def mend(
             tally.bytes = await _commit(station, session, lane, batch)
         except (RowRejectedError, SchemaMismatchError, SchemaChangeError, TargetBusyError):
             return
-        station.committed(batch.committed(batch.position))
+        station.committed(batch.committed(batch.at(batch.position)))
         station.evolutions.committed(lane.name)
         suspension.drop()
         tally.add(batch.events)
@@ -215,7 +325,7 @@ async def mend(
 
 
 async def _record_streaming(station: ApplyStation, session: TargetSession, lane: Lane) -> None:
-    checkpoints = list({id(c): c for c in lane.checkpoints.values()}.values())
+    checkpoints = lane.every
     async with session.begin([c.fence(None) for c in checkpoints]) as transaction:
         for table in lane.tables:
             await transaction.save_table(TableRecord(table, TableState.STREAMING))
@@ -308,10 +418,10 @@ async def _stream_transaction(
                 break
             batch = await _next_piece(station, lane, limits)
         hit(BEFORE_COMMIT)
-        position = batch.position
-        await transaction.commit({c.name: str(position) for c in first.touched})
+        positions = first.at(batch.position)
+        await transaction.commit(positions)
     hit(AFTER_COMMIT)
-    station.committed(first.committed(position))
+    station.committed(first.committed(positions))
     station.evolutions.committed(lane.name)
     for mark in marks:
         station.done(mark)

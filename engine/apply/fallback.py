@@ -11,6 +11,7 @@ nothing but under `stop`.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final
 
 from engine.apply.applier import BUSY, Evolutions, write_special
@@ -106,13 +107,14 @@ class RowByRow:
         async with session.begin(batch.fences(batch.position)) as transaction:
             replay = _Replay(self._policy, self._evolutions, transaction, lane, kept)
             stopped = await replay.all(items)
-            position = batch.position if stopped is None else stopped.item.position_before
             for row in kept:
                 await transaction.reject(row)
+            positions = batch.at(batch.position)
             if stopped is not None:
-                await _record(transaction, lane, stopped, position)
-            await transaction.commit({c.name: str(position) for c in batch.touched})
-        self._committed(batch.committed(position))
+                await _record(transaction, lane, stopped)
+                positions = _positions(lane, batch, items, stopped)
+            await transaction.commit(positions)
+        self._committed(batch.committed(positions))
         for row in kept:
             self._rejected(row.reason)
         if stopped is None:
@@ -135,14 +137,25 @@ async def _record(
     transaction: TargetTransaction,
     lane: Lane,
     stopped: _Stopped,
-    position: Position,
 ) -> None:
     """A schema change that cannot be followed will not mend itself: its tables need a reload."""
+    position = stopped.item.position_before
     unfollowed = isinstance(stopped.error, SchemaChangeError)
     state = TableState.NEEDS_RELOAD if unfollowed else TableState.SUSPENDED
     for table in lane.tables:
         record = TableRecord(table, state, str(position), reason=stopped.error.message)
         await transaction.save_table(record)
+
+
+def _positions(
+    lane: Lane, batch: LaneBatch, items: Sequence[_Item], stopped: _Stopped
+) -> dict[str, str]:
+    """Where checkpoints stand when a batch stops. One of which nothing was applied may stand past
+    that place: an earlier process had come further with it."""
+    applied = takewhile(lambda item: item is not stopped.item, items)
+    moved = {checkpoint.name for checkpoint in lane.touched([item.event for item in applied])}
+    at = str(stopped.item.position_before)
+    return {c.name: at if c.name in moved else c.position for c in batch.touched}
 
 
 def _rest(batch: LaneBatch, item: _Item) -> list[Segment]:

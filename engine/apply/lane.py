@@ -5,6 +5,9 @@ positions are its *checkpoints*: one for each table, or a single one for the who
 tables can be tied together or untied between two runs without moving any position: the lane is who
 is served together, the checkpoint is what is stored.
 
+In `key-parallel` mode a table has a checkpoint for each bucket of its keys, and its lane may be
+`split`: the appliers help each other with what it holds, each with buckets of its own.
+
 What a lane is told again after a restart, it drops by the checkpoints.
 """
 
@@ -12,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from engine.apply.checkpoint import Buckets, Checkpoint, Progress
 from engine.apply.suspension import Suspension
 from engine.errors import StateError
 from engine.model.change import Event, SchemaChanged, Transaction, only_of, tables_of
@@ -23,32 +27,6 @@ from engine.spool import Spool, Spooled
 
 Admit = Callable[[Transaction, Event], Event | None]
 """Catch-up filter of tables just loaded: what of an event their chunks have not seen."""
-
-
-@dataclass(slots=True)
-class Checkpoint:
-    """A stored position as far as we know it. `replay` is that position until the stream has
-    passed it; what it covers was applied before."""
-
-    name: str
-    epoch: int
-    seq: int
-    position: str
-    replay: Position | None = None
-
-    def fence(self, position: Position | None) -> Fence:
-        """The compare-and-set for the next transaction that touches it."""
-        text = self.position if position is None else str(position)
-        return Fence(self.name, self.epoch, self.seq, text)
-
-    def covers(self, transaction: Transaction, ordinal: int) -> bool:
-        """Whether this was applied before; the first that was not ends the replay."""
-        if self.replay is None:
-            return False
-        if self.replay.covers(transaction.coordinate, ordinal):
-            return True
-        self.replay = None  # the log is read in order: nothing later is covered
-        return False
 
 
 @dataclass(slots=True)
@@ -74,22 +52,30 @@ class LaneBatch:
     def fences(self, position: Position | None) -> list[Fence]:
         return [checkpoint.fence(position) for checkpoint in self.touched]
 
-    def committed(self, position: Position) -> int:
-        """A transaction begun with `fences` is durable; returns the number of fences it had."""
+    def committed(self, positions: Mapping[str, str]) -> int:
+        """A transaction begun with `fences` is durable, with these positions by name of checkpoint;
+        returns the number of fences it had."""
         for checkpoint in self.touched:
             checkpoint.seq += 1
-            checkpoint.position = str(position)
+            checkpoint.position = positions[checkpoint.name]
         return len(self.touched)
+
+    def at(self, position: Position) -> dict[str, str]:
+        """All that it touches at one position."""
+        return {checkpoint.name: str(position) for checkpoint in self.touched}
 
 
 @dataclass(slots=True)
 class Lane:
-    """`checkpoints` maps each table to its checkpoint, or all of them to the same one."""
+    """`checkpoints` maps each table to its checkpoint or its buckets, or all of them to the same
+    checkpoint."""
 
     name: str
-    checkpoints: Mapping[TableName, Checkpoint]
+    checkpoints: Mapping[TableName, Progress]
     grouped: bool = True
     """Changes may be gathered per table within a batch (no foreign key or trigger sees order)."""
+    split: bool = False
+    """Buckets of its one table may be applied side by side."""
     held: bool = False
     """Its tables are being loaded: it takes in and is not served."""
     stopped: set[TableName] = field(default_factory=set[TableName])
@@ -107,19 +93,35 @@ class Lane:
     size: int = 0
     rows: int = 0
     segments: deque[Segment] = field(default_factory=deque[Segment])
+    every: Sequence[Checkpoint] = field(init=False)
+    """Each checkpoint once."""
     single: Checkpoint | None = field(init=False)
     """The lane's only checkpoint; None when each table has its own."""
     _last: Mark | None = None
     _replaying: list[Checkpoint] = field(init=False)
 
     def __post_init__(self) -> None:
-        distinct = list({id(c): c for c in self.checkpoints.values()}.values())
-        self.single = distinct[0] if len(distinct) == 1 else None
-        self._replaying = [c for c in distinct if c.replay is not None]
+        found = [c for progress in self.checkpoints.values() for c in progress.every]
+        self.every = list({id(c): c for c in found}.values())
+        self.single = self.every[0] if len(self.every) == 1 else None
+        self._replaying = [c for c in self.every if c.replay is not None]
 
     @property
     def tables(self) -> tuple[TableName, ...]:
         return tuple(self.checkpoints)
+
+    @property
+    def buckets(self) -> Buckets | None:
+        """Those of its one table, where they may be applied side by side."""
+        if not self.split:
+            return None
+        (progress,) = self.checkpoints.values()
+        return progress if isinstance(progress, Buckets) else None
+
+    @property
+    def width(self) -> int:
+        """How many ordered streams it holds that may be applied side by side."""
+        return len(self.every) if self.split else 1
 
     def offer(self, segment: Segment) -> int:
         """Queue a segment; returns the bytes kept of it (0: all of it was applied before)."""
@@ -179,12 +181,14 @@ class Lane:
     def _behind(self, event: Event, transaction: Transaction, ordinal: int) -> Event | None:
         """The event as far as it is of tables that have not applied it. A TRUNCATE may have reached
         some of its tables before they were tied to the others."""
-        left = {t for t in tables_of(event) if not self._covers(t, transaction, ordinal)}
+        left = {t for t in tables_of(event) if not self._applied(t, event, transaction, ordinal)}
         return only_of(event, left)
 
-    def _covers(self, table: TableName, transaction: Transaction, ordinal: int) -> bool:
-        checkpoint = self.checkpoints.get(table)
-        return checkpoint is not None and checkpoint.covers(transaction, ordinal)
+    def _applied(
+        self, table: TableName, event: Event, transaction: Transaction, ordinal: int
+    ) -> bool:
+        progress = self.checkpoints.get(table)
+        return progress is not None and progress.applied(event, transaction, ordinal)
 
     def take(self, rows_max: int, size_max: int, *, whole: bool = False) -> LaneBatch | None:
         """Remove segments up to the limits, at least one; None when there is none. `whole`: end
@@ -225,7 +229,7 @@ class Lane:
         """What an applier needs to know of these segments."""
         events = segments[0].events if len(segments) == 1 else _joined(segments)
         ends = segments[-1].end is not None
-        return LaneBatch(segments, events, self._touched(events), rows, size, ends)
+        return LaneBatch(segments, events, self.touched(events), rows, size, ends)
 
     def spill(self, spool: Spool, size_kept: int) -> int:
         """Move the newest of what waits in memory to disk, down to `size_kept`; returns the bytes
@@ -282,12 +286,25 @@ class Lane:
         self.segments.extend(self.tail)
         self.tail.clear()
 
-    def _touched(self, events: list[Event]) -> list[Checkpoint]:
+    def touched(self, events: Sequence[Event]) -> list[Checkpoint]:
+        """The checkpoints that move when these are applied."""
         single = self.single
         if single is not None:
             return [single]
+        if len(self.every) > len(self.checkpoints):
+            return self._touched_buckets(events)
         names = {table: None for event in events for table in tables_of(event)}
-        return [self.checkpoints[name] for name in names if name in self.checkpoints]
+        known = [self.checkpoints[name] for name in names if name in self.checkpoints]
+        return [checkpoint for progress in known for checkpoint in progress.every]
+
+    def _touched_buckets(self, events: Sequence[Event]) -> list[Checkpoint]:
+        found: dict[str, Checkpoint] = {}
+        for event in events:
+            for table in tables_of(event):
+                progress = self.checkpoints.get(table)
+                if progress is not None and len(found) < len(self.every):
+                    found.update({c.name: c for c in progress.of(event)})
+        return list(found.values())
 
     def _all_stopped(self, segment: Segment) -> bool:
         """Drop what is of stopped tables; True when that was all."""

@@ -1,10 +1,42 @@
-"""Which lane is served next: the ready one that has waited longest."""
+"""What is served next: a share of a batch that is being applied, else the ready lane that has
+waited longest."""
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from engine.apply.lane import Lane
+from engine.apply.shares import Share
 from engine.errors import InvariantError
+
+
+class Division:
+    """Shares of one piece, on their way. Who divides takes shares like any other applier, so it
+    waits for nothing but what others have taken."""
+
+    def __init__(self, shares: Sequence[Share]) -> None:
+        self.waiting = deque(shares)
+        self._open = len(shares)
+        self._over = asyncio.Event()
+
+    def finished(self) -> None:
+        """One share is durable or refused."""
+        self._open -= 1
+        if not self._open:
+            self._over.set()
+
+    async def over(self) -> None:
+        """Wait for every share."""
+        await self._over.wait()
+
+
+@dataclass(slots=True)
+class Help:
+    """A share that an applier takes beside the one who divides."""
+
+    share: Share
+    division: Division
 
 
 class Scheduler:
@@ -14,6 +46,7 @@ class Scheduler:
     def __init__(self) -> None:
         self._ready: deque[Lane] = deque()
         self._queued: set[str] = set()
+        self._divisions: deque[Division] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self.busy = 0
         self._parked = 0
@@ -33,9 +66,23 @@ class Scheduler:
             self._idle.clear()
             self._notify()
 
-    async def take(self) -> Lane:
-        """Wait for a lane and mark it busy; `give_back` must follow."""
+    def divide(self, shares: Sequence[Share]) -> Division:
+        """Offer shares to appliers that have nothing to do, or come to look for more."""
+        division = Division(shares)
+        self._divisions.append(division)
+        for _ in shares[1:]:
+            self._notify()
+        return division
+
+    async def take(self) -> Lane | Help:
+        """Wait for a share, or for a lane and mark it busy; `give_back` must follow."""
         while True:
+            while self._divisions:
+                division = self._divisions[0]
+                if division.waiting:
+                    self.busy += 1
+                    return Help(division.waiting.popleft(), division)
+                self._divisions.popleft()
             while self._ready:
                 lane = self._ready.popleft()
                 self._queued.discard(lane.name)
@@ -48,11 +95,12 @@ class Scheduler:
                 self._settle()
             await self._wait()
 
-    def give_back(self, lane: Lane) -> None:
-        lane.busy = False
+    def give_back(self, work: Lane | Help) -> None:
         self.busy -= 1
-        self._freed.set()
-        self.wake(lane)
+        if isinstance(work, Lane):
+            work.busy = False
+            self._freed.set()
+            self.wake(work)
         self._settle()
 
     async def more(self, lane: Lane) -> None:

@@ -10,22 +10,14 @@ again from the stored frontier, which may be before or after what has been taken
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Protocol
 
+from engine.apply.checkpoint import Progress
 from engine.errors import StateError
 from engine.model.change import Event, SchemaChanged, Transaction, only_of, tables_of
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.segment import Mark, Segment
 from engine.spool import Spool, SpoolRoom
-
-
-class Standing(Protocol):
-    """A checkpoint: `position` is where its tables stand in the target, as stored."""
-
-    @property
-    def position(self) -> str: ...
-
 
 Dropped = Callable[[StateError], None]
 
@@ -37,7 +29,7 @@ class Suspension:
     def __init__(
         self,
         spool: Spool,
-        standing: Mapping[TableName, Standing],
+        standing: Mapping[TableName, Progress],
         dropped: Dropped,
         ended: Callable[["Suspension"], None] = lambda _: None,
     ) -> None:
@@ -48,8 +40,8 @@ class Suspension:
         self._taken: Position | None = None
         self._replay: Position | None = None
         """What was taken in before the stream began again; None once the stream is past it."""
-        self._applied: Mapping[TableName, Position] = {}
-        """Where the tables stood then: the oldest that waits may have been applied."""
+        self._applied: Mapping[str, Position] = {}
+        """Where the checkpoints stood then: the oldest that waits may have been applied."""
         self.due = False
         """Whether it is time to try again."""
         self.lost = False
@@ -61,15 +53,17 @@ class Suspension:
 
     def resume(
         self,
-        standing: Mapping[TableName, Standing],
+        standing: Mapping[TableName, Progress],
         parse: Callable[[str], Position],
         dropped: Dropped,
     ) -> bool:
         """The stream begins again, and its tables stand there. False: the target has lost what is
         not waiting here any more."""
-        applied = {table: parse(now.position) for table, now in standing.items()}
-        before = {table: parse(then.position) for table, then in self._standing.items()}
-        if not all(applied[table].reaches(position) for table, position in before.items()):
+        applied = _positions(standing, parse)
+        before = _positions(self._standing, parse)
+        if applied.keys() != before.keys():
+            return False
+        if not all(applied[name].reaches(position) for name, position in before.items()):
             return False
         self._standing = standing
         self._applied = applied
@@ -135,7 +129,8 @@ class Suspension:
         """Leave in a segment what the target did not have when the stream began again."""
 
         def left(transaction: Transaction, event: Event, ordinal: int) -> Event | None:
-            behind = {t for t in tables_of(event) if not self._has(t, transaction, ordinal)}
+            has = self._has
+            behind = {t for t in tables_of(event) if not has(t, event, transaction, ordinal)}
             return only_of(event, behind)
 
         before = segment.events
@@ -144,10 +139,11 @@ class Suspension:
             self._applied = {}  # in order: nothing later was applied
         return bool(segment.events)
 
-    def _has(self, table: TableName, transaction: Transaction, ordinal: int) -> bool:
+    def _has(self, table: TableName, event: Event, transaction: Transaction, ordinal: int) -> bool:
         """Whether the target had it when the stream began again."""
-        position = self._applied.get(table)
-        return position is not None and position.covers(transaction.coordinate, ordinal)
+        progress = self._standing.get(table)
+        stood = [] if progress is None else [self._applied[c.name] for c in progress.of(event)]
+        return any(position.covers(transaction.coordinate, ordinal) for position in stood)
 
     def drop(self) -> None:
         """The oldest segment is durable in the target. Meanwhile all may have been dropped."""
@@ -158,6 +154,14 @@ class Suspension:
         """Nothing of this is needed any more: applied, or the table is loaded again."""
         self._spool.clear()
         self._ended(self)
+
+
+def _positions(
+    standing: Mapping[TableName, Progress], parse: Callable[[str], Position]
+) -> dict[str, Position]:
+    """Where each checkpoint stands, by its name."""
+    found = [checkpoint for progress in standing.values() for checkpoint in progress.every]
+    return {checkpoint.name: parse(checkpoint.position) for checkpoint in found}
 
 
 def _keep(segment: Segment, left: Callable[[Transaction, Event, int], Event | None]) -> None:
@@ -180,7 +184,7 @@ class Suspensions:
         self._room = room
         self._open: list[Suspension] = []
 
-    def begin(self, standing: Mapping[TableName, Standing], dropped: Dropped) -> Suspension:
+    def begin(self, standing: Mapping[TableName, Progress], dropped: Dropped) -> Suspension:
         suspension = Suspension(self._room.spool(), standing, dropped, self._forget)
         self._open.append(suspension)
         return suspension

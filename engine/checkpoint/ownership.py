@@ -6,7 +6,7 @@ held at that moment is the only truth that the new owner starts from.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -231,12 +231,16 @@ async def store_rows(
     rows: Mapping[str, LaneRow],
     tables: Sequence[TableRecord] = (),
     answered: Mapping[TableName, int] = NO_ANSWERS,
+    instead_of: Collection[str] = (),
 ) -> None:
     """Store checkpoint rows and table states, while we are the owner. `answered`: the reload
-    requests that these states are the answer to, by number."""
+    requests that these states are the answer to, by number. `instead_of`: checkpoint rows that
+    these replace, in the same transaction."""
     if not rows and not tables:
         return
     async with owned(control, epoch) as transaction:
+        for name in instead_of:
+            await transaction.remove_lane(name)
         for name, row in rows.items():
             await transaction.save_lane(name, row)
         for record in tables:

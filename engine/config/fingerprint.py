@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
-from engine.config.replication import ReplicationConfig
+from engine.config.replication import ApplyMode, ReplicationConfig
 
 FINGERPRINT_VERSION: Final = "1"
 """Grows when the meaning of a part changes."""
@@ -25,6 +25,9 @@ def fingerprint_parts(config: ReplicationConfig) -> Mapping[str, str]:
     """The parts by name, readable. `lanes` holds whether foreign keys fire in apply sessions: it
     decides which tables share a lane, and with it which row holds a table's position."""
     source = config.source
+    # Tables are split into buckets and put together again at any start: their order is one.
+    by_key = config.apply.mode is ApplyMode.KEY_PARALLEL
+    order = ApplyMode.TABLE_PARALLEL if by_key else config.apply.mode
     # Only where one is named: what was stored before these keys existed stays comparable.
     given = {"publication": source.publication, "inserts": source.publication_inserts}
     return {
@@ -34,7 +37,7 @@ def fingerprint_parts(config: ReplicationConfig) -> Mapping[str, str]:
         "source origin": source.origin,
         "target engine": config.target.engine,
         "type": config.type,
-        "apply mode": config.apply.mode,
+        "apply mode": order,
         "lanes": f"{LANE_SCHEME} {config.target.session_replication_role}",
         **{name: text for name, text in given.items() if text},
     }

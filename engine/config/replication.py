@@ -41,6 +41,10 @@ BATCH_ROWS_MAX: Final = 20_000
 """Where set-based apply stops getting faster by more rows, and one lock-holding transaction is
 still short (well under a second)."""
 
+SHARE_ROWS_MIN: Final = 500
+"""Below that a transaction costs more than what it brings: its round trips and its commit take as
+long as some hundred rows."""
+
 BATCH_BYTES_MAX: Final = 8 << 20
 """A batch of wide rows reaches this before the row limit; it is a transaction of a few hundred
 milliseconds. Capacity may lower it."""
@@ -75,6 +79,7 @@ class ApplyMode(StrEnum):
     """How changes are divided into lanes."""
 
     TABLE_PARALLEL = "table-parallel"
+    KEY_PARALLEL = "key-parallel"
     TRANSACTIONAL = "transactional"
 
 
@@ -141,8 +146,9 @@ class ApplyConfig(Section):
     TABLE: ClassVar[str] = "apply"
 
     mode: ApplyMode = key(
-        Choice(ApplyMode, refused=(("key-parallel", "comes later; use table-parallel"),)),
+        Choice(ApplyMode),
         "table-parallel: tables advance side by side, those tied by foreign keys together."
+        " key-parallel: the same, and the rows of one table too, by their keys, where that is safe."
         " transactional: the source's commit order, whole transactions. AWS: BatchApplyEnabled"
         " (true is table-parallel, false transactional), where it is written.",
         default=ApplyMode.TABLE_PARALLEL,
@@ -181,6 +187,12 @@ class ApplyConfig(Section):
         Size(64 << 10, 1 << 30),
         "Most bytes of one target transaction; capacity may lower it.",
         default=BATCH_BYTES_MAX,
+    )
+    share_rows_min: int = key(
+        Integer(1, 1_000_000),
+        "In key-parallel mode, fewest changes of each of the transactions into which what waits for"
+        " a table is divided.",
+        default=SHARE_ROWS_MIN,
     )
     mend_interval_seconds: float = key(
         Duration(1.0, 86400.0),

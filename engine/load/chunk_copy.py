@@ -19,7 +19,6 @@ from engine.contracts import (
     Clock,
     Random,
     SchemaTarget,
-    Snapshot,
     SnapshotSource,
     TargetSession,
     TargetTransaction,
@@ -33,6 +32,7 @@ from engine.model.change import Truncate
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.rejected import REJECTED
 from engine.model.relation import Relation, TableName
+from engine.model.snapshot import Snapshot
 from engine.model.state import Fence, LaneRow, RejectedRow, TableRecord, TableState
 from engine.retry import Backoff, Policy
 

@@ -4,6 +4,7 @@ Values stay in the source's wire form (`bytes`) until someone needs them. `None`
 `UNCHANGED` means the log did not send the value (TOAST, minimal row image); it is never written.
 """
 
+from collections.abc import Callable
 from enum import Enum
 from typing import Final, TypeAlias
 
@@ -23,3 +24,6 @@ Row: TypeAlias = tuple[Value, ...]
 
 Key: TypeAlias = tuple[Value, ...]
 """Values of the key columns, in the order of `Relation.key`."""
+
+KeyHash: TypeAlias = Callable[[Row], int | None]
+"""A row's key as a number of 32 bits; None when the row does not hold its whole key."""

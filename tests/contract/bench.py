@@ -20,9 +20,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from engine.contracts import SchemaTarget, Snapshot, SnapshotSource, TransactionalTarget
+from engine.contracts import SchemaTarget, SnapshotSource, TransactionalTarget
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation, TableName
+from engine.model.snapshot import Snapshot
 from engine.model.value import Row
 
 SCHEMA: Final = "public"

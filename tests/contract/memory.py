@@ -11,9 +11,10 @@ from connectors.memory.source import MemorySource
 from connectors.memory.storage import Cells, Table, Version
 from connectors.memory.target import MemoryTarget
 from connectors.memory.transaction import ServerTransaction
-from engine.contracts import Snapshot, SnapshotSource
+from engine.contracts import SnapshotSource
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation, ReplicaIdentity
+from engine.model.snapshot import Snapshot
 from engine.model.value import UNCHANGED, Row, Value
 from tests.contract.bench import LawTarget, SourceFeatures, TargetFeatures, Text, name
 

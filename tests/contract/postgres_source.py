@@ -10,8 +10,9 @@ from psycopg import sql
 
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.source import PostgresSource
-from engine.contracts import Snapshot, SnapshotSource
+from engine.contracts import SnapshotSource
 from engine.model.chunk import Chunk
+from engine.model.snapshot import Snapshot
 from engine.model.value import Row
 from tests.contract.bench import SourceFeatures, Text
 from tests.contract.postgres_server import TABLES, cluster

@@ -69,7 +69,7 @@ GUARDS: Final = (
     Guard(
         "lanes-drop-what-they-have",
         "a restart applies again what a lane had applied",
-        "engine/apply/lane.py",
+        "engine/apply/checkpoint.py",
         (
             "        if self.replay.covers(transaction.coordinate, ordinal):\n"
             "            return True\n"
@@ -78,6 +78,30 @@ GUARDS: Final = (
         (
             "tests/simulation/test_simulation.py::test_killed_at_any_step_the_next_process_ends_equal[mixed]",
         ),
+    ),
+    Guard(
+        "a-moved-key-is-in-two-buckets",
+        "a key that moves is applied beside what its new bucket does",
+        "engine/apply/checkpoint.py",
+        "            places.append(found[0] if len(found) == 1 else SEVERAL)\n",
+        "            places.append(found[-1] if found else SEVERAL)\n",
+        ("tests/unit/apply/test_buckets.py", "tests/unit/apply/test_divided.py"),
+    ),
+    Guard(
+        "buckets-meet-at-one-place",
+        "checkpoints of buckets are joined while they stand apart",
+        "engine/bucketing.py",
+        " if all(frontier.reaches(parse(text)) for text in texts) else None\n",
+        "\n",
+        ("tests/unit/test_bucketing.py",),
+    ),
+    Guard(
+        "what-nothing-was-applied-of-stays",
+        "a table that stops takes positions back that others had reached",
+        "engine/apply/fallback.py",
+        "    return {c.name: at if c.name in moved else c.position for c in batch.touched}\n",
+        "    return {c.name: at for c in batch.touched}\n",
+        ("tests/unit/apply/test_fallback.py",),
     ),
     Guard(
         "readers-drop-what-was-dispatched",

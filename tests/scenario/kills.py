@@ -1,6 +1,6 @@
 """kill -9 at random moments while writers run, then every table compared whole.
 
-    python -m tests.scenario.kills --count 200 [--seed N] [--mode transactional] [--load]
+    python -m tests.scenario.kills --count 200 [--seed N] [--mode key-parallel] [--load]
 
 A third of the kills ends the supervisor, and the worker must die with it; the others end the worker
 alone, and the supervisor starts the next. Half of them come while a worker starts, half while it
@@ -75,6 +75,11 @@ class Killer:
         time.sleep(self._random.uniform(0, STREAM_SECONDS))
 
 
+def applying(mode: str) -> dict[str, object]:
+    """How to apply in a mode: in key-parallel, batches as small as these are divided too."""
+    return {"mode": mode, "share_rows_min": 1} if mode == "key-parallel" else {"mode": mode}
+
+
 def check(replication: Replication, writers: Writers) -> int:
     """Stop writing, let a last start catch up, compare everything; the transactions written."""
     committed = writers.stop()
@@ -134,7 +139,7 @@ def main() -> None:
             "kills",
             Database.create(source, "source"),
             Database.create(target, "target"),
-            apply={"mode": given.mode},
+            apply=applying(given.mode),
         )
         prepare(replication, loaded=not given.load)
         began = time.monotonic()

@@ -5,6 +5,7 @@ from typing import Final
 
 from engine.failpoint import names
 from tests.scenario.conftest import Replicate
+from tests.scenario.kills import applying
 from tests.scenario.running import Replication
 from tests.scenario.workload import LOAD_SCHEMA, SCHEMA, Writers, broken_rules
 
@@ -32,6 +33,7 @@ def _die_at(replication: Replication, name: str) -> None:
 def test_a_kill_at_every_failpoint_loses_and_repeats_nothing(replicate: Replicate) -> None:
     replication = replicate(
         load={"rows_per_chunk": 1000, "parallel_tables": 2},
+        apply=applying("key-parallel"),  # which has points of its own beside all others
         source={"without_identity": "insert-only"},
     )
     replication.source.execute(SCHEMA + LOAD_SCHEMA)

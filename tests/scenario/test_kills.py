@@ -5,13 +5,16 @@ import random
 import pytest
 
 from tests.scenario.conftest import Replicate, one_pair
-from tests.scenario.kills import kill_and_compare, prepare
+from tests.scenario.kills import applying, kill_and_compare, prepare
 
 SEED = random.SystemRandom().randrange(1 << 32)
 
 
-def test_twenty_kills_at_random_moments_lose_and_repeat_nothing(replicate: Replicate) -> None:
-    replication = replicate()
+@pytest.mark.parametrize("mode", ["table-parallel", "key-parallel"])
+def test_twenty_kills_at_random_moments_lose_and_repeat_nothing(
+    replicate: Replicate, mode: str
+) -> None:
+    replication = replicate(apply=applying(mode))
     prepare(replication, loaded=True)
     assert kill_and_compare(replication, count=20, seed=SEED)
 
@@ -26,9 +29,9 @@ def test_no_reading_of_a_transactional_target_shows_what_the_source_never_was(
 
 @one_pair
 @pytest.mark.nightly
-@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
+@pytest.mark.parametrize("mode", ["table-parallel", "key-parallel", "transactional"])
 def test_two_hundred_kills(replicate: Replicate, mode: str) -> None:
-    replication = replicate(apply={"mode": mode})
+    replication = replicate(apply=applying(mode))
     prepare(replication, loaded=True)
     transactional = mode == "transactional"
     assert kill_and_compare(replication, count=200, seed=SEED, transactional=transactional)

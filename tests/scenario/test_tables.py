@@ -24,7 +24,7 @@ def _running(replication: Replication) -> Run:
     return run
 
 
-@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
+@pytest.mark.parametrize("mode", ["table-parallel", "key-parallel", "transactional"])
 def test_a_table_is_loaded_again_while_it_is_written_to(
     replicate: Replicate, source: Database, target: Database, mode: str
 ) -> None:

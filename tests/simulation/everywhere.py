@@ -29,20 +29,23 @@ class Crashes:
 
 
 class _Forker:
-    """Called before every step of the first process."""
+    """Called before every step of every process; `number` is the one that is crashed."""
 
-    def __init__(self, crashes: Crashes, first: int, stride: int, *, every: bool) -> None:
+    def __init__(
+        self, crashes: Crashes, number: int, first: int, stride: int, *, every: bool
+    ) -> None:
         self.crashes = crashes
         self.copy = False
         """We are the copy that crashed."""
         self.pipe = -1
+        self._number = number
         self._first = first
         self._stride = stride
         self._every = every
         self._seen: tuple[object, ...] = ()
 
     def __call__(self, world: World, process: Process) -> None:
-        if self.copy or process is not world.clients[0].process:
+        if self.copy or process is not world.process(self._number):
             return
         state = (world.source.work, world.target.work, *world.decider.committing)
         if state == self._seen and not self._every:
@@ -59,7 +62,7 @@ class _Forker:
             os.close(reading)
             self.copy, self.pipe = True, writing
             world.loop.forked()
-            world.crash(world.clients[0])
+            world.crash(world.clients[self._number])
             return
         os.close(writing)
         with os.fdopen(reading) as pipe:
@@ -79,7 +82,7 @@ def crash_everywhere(
 ) -> Crashes:
     """Crash at every point (`stride`: at every n-th, from `first` on)."""
     crashes = Crashes()
-    forker = _Forker(crashes, first, stride, every=every)
+    forker = _Forker(crashes, scenario.crashed, first, stride, every=every)
     try:
         report = simulate(scenario, Spell(seed), watch=forker)
     except BaseException:

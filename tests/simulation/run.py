@@ -56,7 +56,7 @@ def simulate(
     world = World(
         loop,
         spell.seed,
-        scenario.config(),
+        scenario.configs(),
         spell.faults,
         events_per_block=scenario.events_per_block,
         half_open_seconds_max=20.0 if spell.half_open else 0.0,
@@ -70,7 +70,7 @@ def simulate(
     try:
         asyncio.set_event_loop(loop)
         with watched(world) as inside:
-            loop.before_step = _before_step(world, spell.crash_at, inside, watch)
+            loop.before_step = _before_step(world, scenario.crashed, spell.crash_at, inside, watch)
             loop.run_until_complete(_drive(world, scenario, spell, inside))
         loop.raise_failures()
         return Report(
@@ -103,14 +103,20 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _before_step(
-    world: World, crash_at: int, inside: Watch, watch: Callable[[World, Process], None] | None
+    world: World,
+    crashed: int,
+    crash_at: int,
+    inside: Watch,
+    watch: Callable[[World, Process], None] | None,
 ) -> Callable[[Process], None]:
     def before_step(process: Process) -> None:
         inside.step(process)
         if watch is not None:
             watch(world, process)
-        if crash_at and process.steps + 1 == crash_at and not world.crashes:
-            world.crash(world.current)
+        if not crash_at or process.steps + 1 != crash_at or world.crashes:
+            return
+        if process is world.process(crashed):
+            world.crash(world.clients[crashed])
 
     return before_step
 
@@ -130,7 +136,13 @@ async def _drive(world: World, scenario: Scenario, spell: Spell, inside: Watch) 
             world.decider.healed = True
             await _caught_up(world, LogPosition(0))
             world.decider.healed = False
-        befalling = troubles(world, spell, zombies=scenario.zombies, losses=scenario.target_losses)
+        befalling = troubles(
+            world,
+            spell,
+            zombies=scenario.zombies,
+            losses=scenario.target_losses,
+            stops=scenario.stops,
+        )
         trouble = [tasks.create_task(work, name=name) for name, work in befalling.items()]
         await scenario.work(world, application)
         await asyncio.wait(trouble)
@@ -147,7 +159,8 @@ def _seed_rows(world: World, scenario: Scenario, application: Application) -> No
     """Rows that are there before anything is replicated, in every table but the audit."""
     for table in scenario.tables():
         name, width = table.relation.table, len(table.relation.columns)
-        if scenario.rows and name.name != "audit" and not table.foreign_keys:
+        plain = not table.foreign_keys and len(table.uniques) <= 1
+        if scenario.rows and name.name != "audit" and plain:
             server: ServerTransaction = world.source.begin()
             for number in range(scenario.rows):
                 key = KEYS[number] if scenario.rows < len(KEYS) else b"%03d" % number

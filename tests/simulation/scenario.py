@@ -42,6 +42,15 @@ class Scenario:
     target_tables: Callable[[], Sequence[Table]] = tuple
     """What somebody has made on the target before."""
     mode: ApplyMode = ApplyMode.TABLE_PARALLEL
+    then: ApplyMode | None = None
+    """The mode of every second process."""
+
+    stops: int = 0
+    """How often the process is stopped in good order, and started again."""
+
+    crashed: int = 0
+    """Which process it is that is crashed at every step, in order of their starts."""
+
     events_per_block: int = 20
     batch_rows_max: int = 50
     acknowledge_delay_seconds: float = 0.0
@@ -60,15 +69,21 @@ class Scenario:
     """The target refuses rows now and then, which are kept in its quarantine table."""
     on_row_error: OnRowError = OnRowError.STOP_TABLE
 
-    def config(self) -> ReplicationConfig:
+    def configs(self) -> Sequence[ReplicationConfig]:
+        """How the processes are told to run, in turn."""
+        modes = [self.mode] if self.then is None else [self.mode, self.then]
+        return [self._config(mode) for mode in modes]
+
+    def _config(self, mode: ApplyMode) -> ReplicationConfig:
         return ReplicationConfig(
             id=REPLICATION,
             source=SourceConfig(engine="memory", without_identity=WithoutIdentity.INSERT_ONLY),
             target=TargetConfig(engine="memory"),
             load=LoadConfig(parallel_tables=2, rows_per_chunk=7),
             apply=ApplyConfig(
-                mode=self.mode,
+                mode=mode,
                 appliers=3,
+                share_rows_min=1,
                 batch_rows_max=self.batch_rows_max,
                 acknowledge_delay_seconds=self.acknowledge_delay_seconds,
                 mend_interval_seconds=self.mend_interval_seconds,

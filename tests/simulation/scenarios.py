@@ -10,6 +10,7 @@ from engine.config.replication import ApplyMode
 from engine.model.relation import ReplicaIdentity
 from tests.simulation.application import Application, insert, mixed, remove, truncate
 from tests.simulation.evolving import EVOLVING
+from tests.simulation.keyed import KEYED
 from tests.simulation.person import request_reload
 from tests.simulation.refusals import REFUSALS
 from tests.simulation.scenario import KEYS, Scenario, audit, public
@@ -263,5 +264,6 @@ SCENARIOS: Final = {
         *REFUSALS,
         *EVOLVING,
         *STICKING,
+        *KEYED,
     )
 }

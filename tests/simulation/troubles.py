@@ -22,14 +22,14 @@ Strike = Callable[[World, Client], Coroutine[Any, Any, None]]
 
 
 def troubles(
-    world: World, spell: Spell, *, zombies: int, losses: int
+    world: World, spell: Spell, *, zombies: int, losses: int, stops: int
 ) -> dict[str, Coroutine[Any, Any, None]]:
     """Each to be run beside the workload, by name."""
     return {
         "crash": _often(world, spell.crashes, _crash),
         "still": _often(world, zombies, _stand_still),
         "lose": _often(world, losses, _lose),
-        "stop": _often(world, spell.stops, _stop),
+        "stop": _often(world, spell.stops + stops, _stop),
         "cancel": _often(world, spell.cancels, _cancel),
         "rival": _often(world, spell.rivals, _rival),
         "jump": _often(world, spell.jumps, _jump),

@@ -14,7 +14,7 @@ from typing import Any, Final
 from unittest.mock import patch
 
 from engine.apply.lane import Lane
-from engine.apply.scheduler import Scheduler
+from engine.apply.scheduler import Help, Scheduler
 from engine.apply.suspension import Suspension
 from engine.capture.reader import Reader
 from engine.checkpoint.frontier import Frontier
@@ -52,20 +52,29 @@ class WatchedScheduler(Scheduler):
         super().__init__()
         self._left_by: dict[str, object] = {}
 
-    async def take(self) -> Lane:
+    async def take(self) -> Lane | Help:
         lane = await super().take()
+        if isinstance(lane, Help):
+            _reached("share-helped")
+            return lane
         left_by = self._left_by.pop(lane.name, None)
         if left_by is not None and left_by is not asyncio.current_task():
             _reached("lane-handed-over")
         return lane
 
-    def give_back(self, lane: Lane) -> None:
+    def give_back(self, lane: Lane | Help) -> None:
         super().give_back(lane)
-        if lane.waiting:
+        if isinstance(lane, Lane) and lane.waiting:
             self._left_by[lane.name] = asyncio.current_task()
 
 
 class WatchedLane(Lane):
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        stand = {checkpoint.position for checkpoint in self.every}
+        if len(self.every) > len(self.checkpoints) and len(stand) > 1:
+            _reached("buckets-apart")
+
     def _replayed(self, segment: Segment) -> bool:
         before = len(segment.events)
         nothing_left = super()._replayed(segment)

@@ -1,7 +1,7 @@
 """`penstock check`: every finding with the statement that mends it. Writes nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -9,14 +9,17 @@ from typing import Final
 import orjson
 import typer
 
-from engine.config.replication import ReplicationConfig
-from engine.contracts import Checked, Source, Target
+from engine.bucketing import source_obstacles, target_obstacles
+from engine.config.replication import ApplyMode, ReplicationConfig
+from engine.contracts import Checked, SchemaTarget, Source, Target
 from engine.control.cli.arguments import File, Json, load
 from engine.control.cli.ending import end_with
 from engine.errors import PenstockError
 from engine.model.finding import Finding, Severity
-from engine.model.relation import Relation
+from engine.model.relation import Relation, TableName
 from engine.observe.redact import clean
+from engine.plan.buckets import obstacles
+from engine.plan.lanes import groups
 from engine.plan.tables import UNEXPECTED, LeftOut, Reason, Selection, select
 from engine.registry import connect
 from engine.roster import NO_TABLE_HINT
@@ -57,6 +60,8 @@ class Preflight:
 
     config: ReplicationConfig
     findings: list[Finding] = field(default_factory=list[Finding])
+    against: list[Mapping[TableName, str]] = field(default_factory=list[Mapping[TableName, str]])
+    """What each side says against splitting tables by key."""
 
     async def run(self, source: Source, target: Target) -> list[Finding]:
         """Look at both sides; what cannot be reached is a finding, not an error."""
@@ -67,7 +72,9 @@ class Preflight:
                 selection = await self._source(source)
         async with self._opened("target", target) as reached:
             if reached:
-                await self._side("target", target, selection.tables if selection else ())
+                tables = selection.tables if selection else ()
+                await self._side("target", target, tables)
+                await self._lanes(target, tables)
         return self.findings
 
     def _file(self) -> None:
@@ -101,7 +108,36 @@ class Preflight:
         selection = select(relations, self.config.mapping, without_identity=policy)
         self.findings += _selection_findings(selection)
         await self._side("source", source, _looked_at(relations, selection))
+        if self._by_key:
+            await self._against("source", source_obstacles(source, selection.tables))
         return selection
+
+    @property
+    def _by_key(self) -> bool:
+        return self.config.streams and self.config.apply.mode is ApplyMode.KEY_PARALLEL
+
+    async def _lanes(self, target: Target, tables: Sequence[Relation]) -> None:
+        """Which tables are applied by one lane although the mode is key-parallel, and why."""
+        if not self._by_key:
+            return
+        await self._against("target", target_obstacles(target, tables))
+        keys = await target.foreign_keys() if isinstance(target, SchemaTarget) else ()
+        tied = groups([r.table for r in tables], [(key.child, key.parent) for key in keys])
+        for table, reason in obstacles(tables, tied, *self.against).items():
+            self.findings.append(
+                Finding(
+                    "key-parallel",
+                    Severity.TELLS,
+                    f"is applied by one lane: {reason}",
+                    subject=str(table),
+                )
+            )
+
+    async def _against(self, side: str, found: Awaitable[Mapping[TableName, str]]) -> None:
+        try:
+            self.against.append(await found)
+        except PenstockError as error:
+            self._add(f"{side}-keys", Severity.UNCHECKED, error)
 
     async def _side(self, side: str, end: Source | Target, tables: Sequence[Relation]) -> None:
         if not isinstance(end, Checked):

@@ -13,12 +13,12 @@ from connectors.postgres.copy_out import BUFFER_BYTES_MIN
 from connectors.postgres.load_connection import Connect, Connection
 from connectors.postgres.snapshot import SnapshotReader
 from connectors.postgres.visibility import visible
-from engine.contracts import Snapshot
 from engine.errors import SnapshotLostError, SourceConnectionError, SourceError
 from engine.model.change import Transaction
 from engine.model.chunk import Chunk
 from engine.model.position import LogPosition
 from engine.model.relation import Relation
+from engine.model.snapshot import Snapshot
 from tests.integration.postgres_load.conftest import Relations
 from tests.servers.postgres import Database
 

@@ -10,7 +10,6 @@ import pytest
 from connectors.postgres import running_transactions
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.source import PostgresSource
-from engine.contracts import Retained
 from engine.errors import (
     PositionLostError,
     ReplicaIdentityError,
@@ -22,6 +21,7 @@ from engine.errors import (
     SourceSwitchedError,
 )
 from engine.model.position import LogPosition
+from engine.model.retained import Retained
 from tests.integration.postgres_source.conftest import Client, Connect, SystemClock, exhaust, name
 from tests.servers.postgres import Cluster, Database
 from tests.servers.versions import VERSIONS

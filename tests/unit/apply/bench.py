@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from connectors.memory.control import CHECKPOINT, QUARANTINE, TABLES, prepare
 from connectors.memory.database import MemoryDatabase
 from connectors.memory.definitions import table
+from connectors.memory.keys import key_hash
 from connectors.memory.storage import Cells, Table
 from connectors.memory.target import MemorySession, MemoryTarget
 from engine.apply.applier import ApplyStation, BatchLimits
+from engine.apply.checkpoint import Buckets, Checkpoint, Progress
 from engine.apply.evolution import Evolution
 from engine.apply.fallback import RowByRow
-from engine.apply.lane import Checkpoint, Lane
+from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.apply.suspension import Suspension
 from engine.checkpoint.ownership import Claimant, claim, store_rows
@@ -93,6 +95,8 @@ class Bench:
     policy: str = "stop-table"
     whole: bool = False
     rows_max: int = 1000
+    buckets: int = 0
+    """Into how many its one table is split."""
     database: MemoryDatabase = field(init=False)
     lane: Lane = field(init=False)
     station: ApplyStation = field(init=False)
@@ -128,17 +132,30 @@ class Bench:
         async with target.session() as session:
             claimed = await claim(target, session, Claimant("s", "f", "p", "00" * 16))
             names = [t.relation.name for t in self.tables]
+            names = [f"{n}:{b}" for n in names for b in range(self.buckets)] or names
             rows = {name: LaneRow(claimed.epoch, 0, "0/0") for name in names}
             await store_rows(session, claimed.epoch, rows)
             self._make(claimed.epoch)
             yield session
 
+    @asynccontextmanager
+    async def more_session(self) -> AsyncIterator[MemorySession]:
+        """One more, of the same owner."""
+        target = MemoryTarget(self.database, REPLICATION, lock_timeout_seconds=0.01)
+        await target.open()
+        async with target.session() as session:
+            yield session
+
     def _make(self, epoch: int) -> None:
         names = [t.relation for t in self.tables]
+        checkpoints: dict[TableName, Progress]
         checkpoints = {r.table: Checkpoint(r.name, epoch, 0, "0/0") for r in names}
         if self.whole:
             checkpoints = dict.fromkeys(checkpoints, checkpoints[names[0].table])
+        if self.buckets:
+            checkpoints = {r.table: self._split(r, epoch) for r in names}
         self.lane = Lane("lane", checkpoints, wake=self.scheduler.wake)
+        self.lane.split = bool(self.buckets)
         rejections = RowByRow(
             self.policy,
             self.evolution,
@@ -151,7 +168,7 @@ class Bench:
         )
         self.station = ApplyStation(
             self.scheduler,
-            BatchLimits(self.rows_max, 1 << 30, self.whole),
+            BatchLimits(self.rows_max, 1 << 30, self.whole, shares_max=3, share_rows_min=1),
             rejections,
             self.evolution,
             Clock(),
@@ -162,6 +179,10 @@ class Bench:
             committed=self._committed,
             mended=self._mended,
         )
+
+    def _split(self, relation: Relation, epoch: int) -> Buckets:
+        names = [f"{relation.name}:{bucket}" for bucket in range(self.buckets)]
+        return Buckets([Checkpoint(name, epoch, 0, "0/0") for name in names], key_hash)
 
     def _release(self, size: int) -> None:
         self.released += size
@@ -184,9 +205,10 @@ class Bench:
     def rows(self, made: Table) -> list[Cells]:
         return sorted(self.database.visible_rows(made.relation.table))
 
-    def checkpoint(self, made: Table) -> LaneRow:
+    def checkpoint(self, made: Table, bucket: int | None = None) -> LaneRow:
         rows = {row[1]: row[2] for row in self.database.visible_rows(CHECKPOINT)}
-        found = rows[made.relation.name]
+        name = made.relation.name
+        found = rows[name if bucket is None else f"{name}:{bucket}"]
         assert isinstance(found, LaneRow)
         return found
 

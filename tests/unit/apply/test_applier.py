@@ -67,7 +67,7 @@ async def test_only_checkpoints_of_tables_with_rows_move() -> None:
 async def test_nothing_is_told_of_a_batch_whose_fence_fails() -> None:
     bench = Bench([accounts()])
     async with bench.session() as session:
-        bench.lane.checkpoints[A.table].seq = 7
+        bench.lane.checkpoints[A.table].every[0].seq = 7
         with pytest.raises(FenceFailedError):
             await apply(bench, session, segment(1, insert(A, b"1", b"x")))
     assert bench.rows(ACCOUNTS) == []

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from
 
-from engine.apply.lane import Checkpoint, Lane
+from engine.apply.checkpoint import Checkpoint
+from engine.apply.lane import Lane
 from engine.apply.suspension import Suspension
 from engine.model.change import INSERT, Change, Event, SchemaChanged, Transaction, Truncate
 from engine.model.position import LogPosition
@@ -187,9 +188,9 @@ def test_a_batch_moves_only_the_checkpoints_of_its_tables() -> None:
     batch = lane.take(1000, SIZE)
     assert batch is not None
     assert [fence.lane for fence in batch.fences(batch.position)] == ["a"]
-    assert batch.committed(batch.position) == 1
-    assert lane.checkpoints[A.table].seq == 1
-    assert lane.checkpoints[B.table].seq == 0
+    assert batch.committed(batch.at(batch.position)) == 1
+    assert lane.checkpoints[A.table].every[0].seq == 1
+    assert lane.checkpoints[B.table].every[0].seq == 0
 
 
 @given(
@@ -224,7 +225,7 @@ def test_no_batch_moves_a_checkpoint_back(
             continue
         for checkpoint in batch.touched:
             assert batch.position.reaches(LogPosition.parse(checkpoint.position))
-        batch.committed(batch.position)
+        batch.committed(batch.at(batch.position))
 
 
 def test_a_batch_inside_a_transaction_stands_at_its_last_row() -> None:

@@ -12,7 +12,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from engine.apply.lane import Checkpoint, Lane, LaneBatch
+from engine.apply.checkpoint import Checkpoint
+from engine.apply.lane import Lane, LaneBatch
 from engine.checkpoint.frontier import Frontier
 from engine.model.change import (
     INSERT,

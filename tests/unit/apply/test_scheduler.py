@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from engine.apply.lane import Checkpoint, Lane
+from engine.apply.checkpoint import Checkpoint
+from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.errors import InvariantError
 from engine.model.relation import TableName
@@ -35,7 +36,7 @@ async def test_the_lane_that_waited_longest_comes_first() -> None:
     for lane in (lanes[1], lanes[0], lanes[2]):
         fill(lane)
     taken = [await scheduler.take() for _ in range(3)]
-    assert [lane.name for lane in taken] == ["b", "a", "c"]
+    assert taken == [lanes[1], lanes[0], lanes[2]]
 
 
 async def test_a_lane_is_on_one_applier_at_a_time() -> None:
@@ -95,11 +96,11 @@ async def test_idle_means_nothing_ready_and_nobody_at_work() -> None:
     idle = asyncio.create_task(scheduler.idle())
     await settled()
     assert not idle.done()
-    taken = await scheduler.take()
+    assert await scheduler.take() is lane
     await settled()
     assert not idle.done()
-    taken.take(10, 1 << 30)
-    scheduler.give_back(taken)
+    lane.take(10, 1 << 30)
+    scheduler.give_back(lane)
     await idle
 
 

@@ -9,7 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from engine.apply.lane import Checkpoint, Lane
+from engine.apply.checkpoint import Checkpoint
+from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.model.relation import TableName
 from tests.unit.apply.bench import accounts, insert, segment
@@ -92,10 +93,15 @@ class Scheduling(RuleBasedStateMachine):
 
     # --- the appliers -----------------------------------------------------------------------------
 
+    async def _take(self) -> Lane:
+        work = await self.scheduler.take()
+        assert isinstance(work, Lane)  # nobody divides a batch here
+        return work
+
     @precondition(lambda self: len(self.appliers) + len(self.busy) < 4)
     @rule(count=st.integers(1, 2))
     def ask(self, count: int) -> None:
-        self.appliers += [self.loop.create_task(self.scheduler.take()) for _ in range(count)]
+        self.appliers += [self.loop.create_task(self._take()) for _ in range(count)]
         self._settle()
 
     @precondition(lambda self: self.appliers)

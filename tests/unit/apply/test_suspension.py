@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from engine.apply.lane import Checkpoint
+from engine.apply.checkpoint import Checkpoint
 from engine.apply.suspension import Suspension, Suspensions
 from engine.model.position import LogPosition
 from engine.model.relation import TableName

@@ -34,6 +34,7 @@ BASE = ReplicationConfig(
         {"source": replace(BASE.source, url=replace(URL, host="h2", user="v"))},
         {"source": replace(BASE.source, url=URL.with_password(Secret("x")))},
         {"warnings": ("w",)},
+        {"apply": ApplyConfig(mode=ApplyMode.KEY_PARALLEL)},
     ],
 )
 def test_what_does_not_change_the_meaning_of_positions_leaves_the_fingerprint(

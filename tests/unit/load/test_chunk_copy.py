@@ -15,11 +15,12 @@ from connectors.memory.storage import Cells, Table
 from connectors.memory.target import MemoryTarget
 from engine.checkpoint.ownership import Claimant, claim, store_rows
 from engine.config.replication import OnRowError
-from engine.contracts import Snapshot, TargetSession
+from engine.contracts import TargetSession
 from engine.errors import FenceFailedError, RowRejectedError, SourceConnectionError
 from engine.load.chunk_copy import ChunkCopy, LoaderLane
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.relation import TableName
+from engine.model.snapshot import Snapshot
 from engine.model.state import LaneRow, RejectedRow, TableRecord, TableState
 from tests.unit.apply.bench import Clock, Random
 

@@ -3,7 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.apply.lane import Checkpoint, Lane
+from engine.apply.checkpoint import Checkpoint
+from engine.apply.lane import Lane
 from engine.checkpoint.frontier import Frontier
 from engine.model.change import INSERT, Block, Change, Event, Part, Transaction, Truncate
 from engine.model.position import LogPosition

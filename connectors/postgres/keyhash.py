@@ -1,0 +1,84 @@
+"""A number for a row's key: the same for equal keys, in every process and wire form. (pure)
+
+It decides in which bucket of a table a row is, and stored positions depend on that: what it gives
+for a key must never change. It is the CRC-32 of the key's values one after the other, each in the
+form that `keyorder` gives it: integers, dates and timestamps as the number they are stored as, in
+eight bytes (so that a column which is widened keeps its buckets), anything else as its bytes.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+from zlib import crc32
+
+from connectors.postgres import keyorder
+from engine.errors import DecodeError
+from engine.model.relation import Column, Format, Relation
+from engine.model.value import UNCHANGED, KeyHash, Row
+
+NUMBER_BYTES: Final = 8
+
+AS_SENT: Final = frozenset(
+    {
+        keyorder.INT8,
+        keyorder.TIMESTAMP,
+        keyorder.TIMESTAMPTZ,
+        keyorder.UUID,
+        keyorder.BYTEA,
+        keyorder.TEXT,
+        keyorder.VARCHAR,
+    }
+)
+"""Types whose binary form is what is hashed."""
+
+_Reader: TypeAlias = Callable[[bytes], bytes]
+
+
+def key_hash(relation: Relation) -> KeyHash | None:
+    """See `contracts.KeyedSource.key_hash`."""
+    columns = [relation.columns[index] for index in relation.key]
+    if not columns or not all(keyorder.orderable(column.type.oid) for column in columns):
+        return None
+    readers = [_reader(column) for column in columns]
+    if len(readers) == 1 and readers[0] is bytes:
+        return _plain(relation.key[0])
+    return _general(list(zip(relation.key, readers, strict=True)))
+
+
+def _plain(index: int) -> KeyHash:
+    def hashed(row: Row) -> int | None:
+        value = row[index]
+        return None if value is UNCHANGED or value is None else crc32(value)
+
+    return hashed
+
+
+def _general(parts: list[tuple[int, _Reader]]) -> KeyHash:
+    def hashed(row: Row) -> int | None:
+        number = 0
+        for index, read in parts:
+            value = row[index]
+            if value is UNCHANGED or value is None:
+                return None
+            number = crc32(read(value), number)
+        return number
+
+    return hashed
+
+
+def _reader(column: Column) -> _Reader:
+    """What turns a column's wire value into the bytes that are hashed."""
+    if column.format is Format.BINARY and column.type.oid in AS_SENT:
+        return bytes
+    decode = keyorder.decoder(column)
+    name = column.name
+
+    def read(value: bytes) -> bytes:
+        try:
+            decoded = decode(value)
+        except ValueError as error:
+            raise DecodeError(f"key column {name}: {error}") from error
+        if isinstance(decoded, int):
+            return decoded.to_bytes(NUMBER_BYTES, "big", signed=True)
+        return decoded
+
+    return read

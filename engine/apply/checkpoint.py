@@ -1,0 +1,150 @@
+"""How far a table is: by one stored position, or by one for each bucket of its keys (pure)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from engine.model.change import DELETE, INSERT, Change, Event, Transaction
+from engine.model.position import Position
+from engine.model.relation import Relation
+from engine.model.state import Fence
+from engine.model.value import UNCHANGED, KeyHash, Row
+
+SEVERAL: Final = -1
+"""Place of an event that belongs to more than one bucket."""
+
+RELATIONS_KEPT: Final = 64
+"""Versions of a table whose hash is remembered; it has one at a time."""
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A stored position as far as we know it. `replay` is that position until the stream has
+    passed it; what it covers was applied before."""
+
+    name: str
+    epoch: int
+    seq: int
+    position: str
+    replay: Position | None = None
+
+    def fence(self, position: Position | None) -> Fence:
+        """The compare-and-set for the next transaction that touches it."""
+        text = self.position if position is None else str(position)
+        return Fence(self.name, self.epoch, self.seq, text)
+
+    def covers(self, transaction: Transaction, ordinal: int) -> bool:
+        """Whether this was applied before; the first that was not ends the replay."""
+        if self.replay is None:
+            return False
+        if self.replay.covers(transaction.coordinate, ordinal):
+            return True
+        self.replay = None  # the log is read in order: nothing later is covered
+        return False
+
+    # A table's progress: what it shares with `Buckets`.
+
+    @property
+    def every(self) -> Sequence["Checkpoint"]:
+        return (self,)
+
+    def of(self, _event: Event) -> Sequence["Checkpoint"]:
+        return (self,)
+
+    def applied(self, _event: Event, transaction: Transaction, ordinal: int) -> bool:
+        return self.covers(transaction, ordinal)
+
+
+class Buckets:
+    """The checkpoints of one table, one for each bucket of its keys.
+
+    A change belongs to the bucket of its key. What belongs to more than one is applied in one
+    transaction that moves all of them, so either all of them cover it or none: a key that moves to
+    another bucket, a TRUNCATE, a schema change, a change whose key cannot be hashed.
+    """
+
+    def __init__(
+        self,
+        checkpoints: Sequence[Checkpoint],
+        key_hash: Callable[[Relation], KeyHash | None],
+    ) -> None:
+        self.every = tuple(checkpoints)
+        self._key_hash = key_hash
+        self._hashes: dict[int, tuple[Relation, KeyHash | None]] = {}
+        self._replaying = any(checkpoint.replay is not None for checkpoint in checkpoints)
+
+    def of(self, event: Event) -> Sequence[Checkpoint]:
+        """Those that an event belongs to."""
+        if isinstance(event, Change):
+            hashed = self._hash(event.relation)
+            found = _buckets(event, hashed, len(self.every)) if hashed is not None else ()
+            return [self.every[bucket] for bucket in found] or self.every
+        return self.every
+
+    def place(self, events: Sequence[Event]) -> list[int]:
+        """The bucket of each event, or `SEVERAL`."""
+        count = len(self.every)
+        last: Relation | None = None
+        hashed: KeyHash | None = None
+        places: list[int] = []
+        for event in events:
+            if event.__class__ is not Change:
+                places.append(SEVERAL)
+                continue
+            kind, relation, new, old = event
+            if relation is not last:
+                last = relation
+                hashed = self._hash(relation)
+            if hashed is None:
+                places.append(SEVERAL)
+                continue
+            row = old if kind == DELETE else new
+            if row is not None and (old is None or kind == DELETE):
+                number = hashed(row)
+                places.append(SEVERAL if number is None else number % count)
+                continue
+            found = _buckets(event, hashed, count)
+            places.append(found[0] if len(found) == 1 else SEVERAL)
+        return places
+
+    def applied(self, event: Event, transaction: Transaction, ordinal: int) -> bool:
+        """Whether this was applied before. One bucket that covers it is enough: what belongs to
+        several was applied to all at once, or a load had seen a part of it."""
+        if not self._replaying:
+            return False
+        covering = {c.name for c in self.every if c.covers(transaction, ordinal)}
+        self._replaying = bool(covering)
+        return any(checkpoint.name in covering for checkpoint in self.of(event))
+
+    def _hash(self, relation: Relation) -> KeyHash | None:
+        known = self._hashes.get(id(relation))
+        if known is None or known[0] is not relation:
+            if len(self._hashes) >= RELATIONS_KEPT:
+                self._hashes.clear()
+            known = self._hashes[id(relation)] = (relation, self._key_hash(relation))
+        return known[1]
+
+
+Progress: TypeAlias = Checkpoint | Buckets
+"""How far one table is."""
+
+
+def _buckets(change: Change, hashed: KeyHash, count: int) -> Sequence[int]:
+    """The buckets of the old and the new key; none when one of them is not known."""
+    kind, _, new, old = change
+    if kind == DELETE or new is None:
+        rows = [old]
+    elif old is None or kind == INSERT:
+        rows = [new]
+    else:
+        rows = [old, _completed(new, old)]
+    numbers = [hashed(row) for row in rows if row is not None]
+    known = [number % count for number in numbers if number is not None]
+    return tuple(dict.fromkeys(known)) if len(known) == len(numbers) else ()
+
+
+def _completed(new: Row, old: Row) -> Row:
+    """The new row, with what it did not send taken from the old one."""
+    if UNCHANGED not in new:
+        return new
+    return tuple([b if v is UNCHANGED else v for v, b in zip(new, old, strict=True)])

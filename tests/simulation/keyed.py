@@ -1,0 +1,102 @@
+"""Stories of `key-parallel`: one table's rows are applied by several appliers at once."""
+
+import asyncio
+from dataclasses import replace
+from typing import Final
+
+from connectors.memory.definitions import table
+from connectors.memory.storage import Table
+from connectors.memory.transaction import ServerTransaction
+from engine.config.replication import ApplyMode
+from engine.model.relation import ReplicaIdentity
+from tests.simulation.application import Application, Step, insert, mixed, truncate
+from tests.simulation.evolving import EVOLVING
+from tests.simulation.refusals import REFUSALS
+from tests.simulation.scenario import KEYS, Scenario, audit, public
+from tests.simulation.world import World
+
+HOT: Final = public("hot")
+TOASTED: Final = public("toasted")
+MANY_KEYS: Final = tuple(b"%03d" % i for i in range(60))
+
+
+def _tables() -> list[Table]:
+    return [
+        table("public.hot", ["id", "a", "b"], key=["id"]),
+        table("public.toasted", ["tenant", "id", "body"], key=["tenant", "id"], toasted=["body"]),
+        table("public.unique", ["id", "email"], key=["id"], unique=[["email"]]),
+        table("public.full", ["id", "a"], key=["id"], identity=ReplicaIdentity.FULL),
+        audit(),
+    ]
+
+
+async def _hot(world: World, application: Application) -> None:
+    """Writers over few and many keys; keys that change, swap places or are taken again at once;
+    a TRUNCATE now and then."""
+    others = [public(name) for name in ("toasted", "unique", "full")]
+
+    async def writer(keys: tuple[bytes, ...]) -> None:
+        for _ in range(8):
+            steps = [mixed(application, HOT, keys) for _ in range(5)]
+            steps.append(mixed(application, application.chance.choice(others), keys))
+            await application.transaction(*steps, _swap(application))
+            await application.pause(1.2)
+
+    async def rows() -> None:
+        """Enough at once to be divided."""
+        for number in range(3):
+            made = [
+                insert(HOT, (b"%d-%02d" % (number, i), application.value(), b"x"))
+                for i in range(15)
+            ]
+            await application.transaction(*made, commit=True)
+            await application.pause(4.0)
+
+    async def clearing() -> None:
+        for _ in range(2):
+            await application.pause(7.0)
+            await application.transaction(truncate(HOT), commit=True)
+
+    await asyncio.gather(writer(KEYS), writer(MANY_KEYS), rows(), clearing())
+
+
+def _swap(application: Application) -> Step:
+    """Two rows take each other's keys, by way of a third."""
+
+    def step(server: ServerTransaction) -> None:
+        rows = list(server.scan(HOT))
+        if len(rows) < 2 or application.chance.random() < 0.5:
+            return
+        one, other = application.chance.sample(rows, 2)
+        for row, key in (one, b"aside"), (other, one.row[0]):
+            server.update(HOT, row, (key, *row.row[1:]))
+        aside = server.find(HOT, (0,), (b"aside",))
+        assert aside is not None
+        server.update(HOT, aside, (other.row[0], *aside.row[1:]))
+
+    return step
+
+
+def _by_key(scenario: Scenario) -> Scenario:
+    return replace(scenario, name=f"keys-{scenario.name}", mode=ApplyMode.KEY_PARALLEL)
+
+
+_HOT: Final = Scenario("hot", _tables, _hot, rows=40)
+
+_STOPPED: Final = replace(_HOT, stops=3, crashed=1)
+"""The process that is crashed at every step is the second: it moves the positions of every table
+from one layout to the other."""
+
+KEYED: Final = (
+    *(
+        _by_key(scenario)
+        for scenario in (
+            _HOT,
+            replace(_HOT, name="cut", events_per_block=7, batch_rows_max=9),
+            replace(_HOT, name="rewind", acknowledge_delay_seconds=20.0, target_losses=3),
+            replace(_STOPPED, name="left", then=ApplyMode.TABLE_PARALLEL),
+            *[s for s in (*EVOLVING, *REFUSALS) if s.name in ("evolve", "refuse")],
+        )
+    ),
+    replace(_STOPPED, name="keys-entered", then=ApplyMode.KEY_PARALLEL),
+)
