@@ -44,6 +44,8 @@ LARGE: Final = 70_000
 WIDE: Final = 0.02
 """Share of tables with very many columns; they cost the most."""
 
+ORIGINS: Final = ("penstock_x_1", "elsewhere", "")
+
 STREAMED_MESSAGES: Final = "RYIUDTM"
 """Messages that name their transaction between Stream Start and Stream Stop."""
 
@@ -122,6 +124,8 @@ class Stream:
     version: int
     messages: list[bytes] = field(default_factory=list[bytes])
     transactions: list[Transaction] = field(default_factory=list[Transaction])
+    origins: list[str | None] = field(default_factory=list[str | None])
+    """Where each of them was made, as far as the server knows."""
     refused: bool = False
     sound: int = 0
     token: bytes | None = None
@@ -356,8 +360,10 @@ class Server:
         events: list[Meant] = []
         messages = stream.messages
         messages.append(begin(final, random.getrandbits(50), xid))
-        if random.random() < 0.1:
-            messages.append(origin(random.choice(("penstock_x_1", "elsewhere", ""))))
+        made_by = random.choice(ORIGINS) if random.random() < 0.15 else None
+        if made_by is not None:
+            messages.append(origin(made_by))
+        stream.origins.append(made_by)
         for message, meant in self._body(stream, random.choice((0, 1, 2, 5, 40, 60))):
             messages.append(message)
             if meant is not None:
