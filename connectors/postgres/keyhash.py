@@ -30,6 +30,9 @@ AS_SENT: Final = frozenset(
 )
 """Types whose binary form is what is hashed."""
 
+_PLUS: Final = bytes(NUMBER_BYTES)
+_MINUS: Final = b"\xff" * NUMBER_BYTES
+
 _Reader: TypeAlias = Callable[[bytes], bytes]
 
 
@@ -65,10 +68,17 @@ def _general(parts: list[tuple[int, _Reader]]) -> KeyHash:
     return hashed
 
 
+def _widened(value: bytes) -> bytes:
+    """A shorter integer in eight bytes."""
+    return _MINUS[len(value) :] + value if value[0] & 0x80 else _PLUS[len(value) :] + value
+
+
 def _reader(column: Column) -> _Reader:
     """What turns a column's wire value into the bytes that are hashed."""
     if column.format is Format.BINARY and column.type.oid in AS_SENT:
         return bytes
+    if column.format is Format.BINARY:
+        return _widened
     decode = keyorder.decoder(column)
     name = column.name
 

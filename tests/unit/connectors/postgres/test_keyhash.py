@@ -74,6 +74,14 @@ def test_a_widened_column_keeps_its_numbers(value: int) -> None:
     assert number(narrow, big(value, 4)) == number(wide, big(value, 8))
 
 
+@given(st.integers(-(2**15), 2**15 - 1))
+def test_a_short_integer_is_the_same_from_any_width_and_form(value: int) -> None:
+    forms = [(keyorder.INT2, 2), (keyorder.INT4, 4), (keyorder.INT8, 8)]
+    numbers = {number(relation(oid), big(value, size)) for oid, size in forms}
+    text = {number(relation(oid, form=Format.TEXT), b"%d" % value) for oid, _ in forms}
+    assert len(numbers | text) == 1
+
+
 @given(st.dates())
 def test_a_date_is_the_same_from_either_form(value: date) -> None:
     days = (value - date(2000, 1, 1)).days
