@@ -121,7 +121,7 @@ def _changed(document: Any, random: Random) -> Any:
     _gather(document, holders)
     filled = [holder for holder in holders if holder]
     if not filled or random.random() < 0.02:
-        return random.choice(VALUES)
+        return _copied(random.choice(VALUES))
     holder = random.choice(filled)
     if isinstance(holder, dict):
         _change_table(holder, random)

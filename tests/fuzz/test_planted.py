@@ -1,8 +1,11 @@
 """The fuzzer finds what it is there to find: faults planted in the compiled loops and in Python."""
 
+import re
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -11,6 +14,7 @@ from connectors.postgres.build_compiled import SOURCE
 from tests.fuzz import campaign
 from tests.fuzz.campaign import Result, run
 from tests.fuzz.child import decode, measured
+from tests.fuzz.registry import targets
 from tests.fuzz.sanitized import CHECKS, Build, NoSanitizerError, build
 from tests.fuzz.target import Fuzzed
 
@@ -87,6 +91,19 @@ def test_an_error_that_was_not_declared_is_found_and_a_declared_one_counted() ->
     assert {what.splitlines()[-1] for _, what in tally.findings} == {"KeyError"}
     again = decode(fuzzed(read), 1, 5000, lambda _: None)
     assert again.findings == tally.findings
+
+
+@pytest.mark.parametrize("name", targets())
+def test_a_seed_makes_the_same_cases_whatever_was_made_before(name: str) -> None:
+    """Else a finding could not be shown again."""
+    target = targets()[name]
+    first = shown(target, 1)
+    shown(target, 2)
+    assert shown(target, 1) == first
+
+
+def shown(target: Fuzzed[Any], seed: int) -> list[str]:
+    return [re.sub("0x[0-9a-f]+", "", repr(case)) for case in islice(target.cases(seed), 400)]
 
 
 def test_memory_that_grows_is_found() -> None:

@@ -3,6 +3,7 @@
 
 import asyncio
 import json
+import sys
 from collections.abc import Iterator
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -164,6 +165,15 @@ def read_note(text: str) -> None:
 
 class Fact(NamedTuple):
     value: object
+
+    def __repr__(self) -> str:
+        """With numbers longer than Python likes to write."""
+        digits = sys.get_int_max_str_digits()
+        try:
+            sys.set_int_max_str_digits(0)
+            return f"Fact({self.value!r})"
+        finally:
+            sys.set_int_max_str_digits(digits)
 
 
 class _Broken:

@@ -55,6 +55,9 @@ class Scheduling(RuleBasedStateMachine):
             self.appliers.remove(applier)
             if not applier.cancelled():
                 self._taken(applier.result())
+        if self.appliers:  # who still waits has passed over all that there was
+            assert not any(self.lanes[name].serviceable for name in self.ready)
+            self.ready.clear()
 
     def _taken(self, lane: Lane) -> None:
         """The one that waited longest and can be served; those that cannot are passed over."""
