@@ -7,6 +7,7 @@ python -m tests.mutants deletes-first ...   # some
 # ruff: noqa: T201 (a command that prints)
 
 import argparse
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -20,6 +21,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
     parser.add_argument("guard", nargs="*", choices=[*(g.name for g in GUARDS), []])
     named = parser.parse_args(arguments).guard
+    # leaves by way of every `finally`: the tests that run are ended, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chosen = [guard for guard in GUARDS if not named or guard.name in named]
     with tempfile.TemporaryDirectory(prefix="penstock-mutants-") as name:
         copy_project(Path(name))

@@ -16,7 +16,7 @@ ROOT: Final = Path(__file__).parents[2]
 COPIED: Final = ("engine", "connectors", "tests", "docs", "pyproject.toml", "README.md")
 """What the tests read. Servers are linked, so nothing is fetched again."""
 
-LIMIT_SECONDS: Final = 300.0
+LIMIT_SECONDS: Final = 120.0
 """Code without its guard may wait for ever for what it has lost: that is noticed, too."""
 
 TESTS_FAILED: Final = 1
