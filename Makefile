@@ -10,6 +10,8 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 TESTS ?= tests
 CASES ?=
+TIER ?= smoke
+SUITES ?=
 PYTEST_ARGS ?= -q
 # Two processes, or JOBS: each starts servers of its own, and most of a test is waiting for them.
 JOBS ?= 2
@@ -47,6 +49,10 @@ test: servers ## Run the tests (TESTS=path, PYTEST_ARGS="-x -k name", JOBS=n)
 test-nightly: install ## Run every test on every PostgreSQL from 13 to 18
 	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m tests.servers
 	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "" $(PYTEST_ARGS) $(TESTS)
+
+.PHONY: chaos
+chaos: servers ## Try to break it (TIER=smoke|nightly|release, SUITES="simulator kills")
+	$(BIN)/python -m tests.chaos --tier $(TIER) $(addprefix --suite ,$(SUITES))
 
 .PHONY: mutants
 mutants: servers ## Take each guard against loss out, and see a test fail

@@ -232,9 +232,13 @@ class MemoryDatabase:
 
     def visible_rows(self, name: TableName) -> list[Cells]:
         """Every committed row of a table, in the order rows were made."""
-        view = self.view()
         table = self.tables.get(name)
-        return [v.row for v in table.versions.values() if v.visible_in(view)] if table else []
+        running = self.open
+        return [
+            version.row
+            for version in (table.versions.values() if table else ())
+            if version.made not in running and (not version.ended or version.ended in running)
+        ]
 
     # --- sessions, snapshots, slots -----------------------------------------------------------
 

@@ -93,13 +93,16 @@ def check(replication: Replication, writers: Writers) -> int:
 def kill_and_compare(
     replication: Replication, *, count: int, seed: int, transactional: bool = False
 ) -> int:
-    """The whole story, on a source that has the workload's tables."""
-    sys.stdout.write(f"seed {seed}\n")
+    """The whole story, on a source that has the workload's tables; the transactions written."""
     writers = Writers(replication.source, seed=seed)
-    with writers:
-        with maybe_audited(replication, transactional):
-            Killer(replication, seed).run(count)
-        return check(replication, writers)
+    try:
+        with writers:
+            with maybe_audited(replication, transactional):
+                Killer(replication, seed).run(count)
+            return check(replication, writers)
+    except BaseException as error:
+        error.add_note(f"seed {seed}")
+        raise
 
 
 @contextmanager
@@ -119,6 +122,27 @@ def prepare(replication: Replication, *, loaded: bool) -> None:
         replication.catch_up()
 
 
+def kill_between(
+    source: Cluster, target: Cluster, *, count: int, seed: int, mode: str, load: bool
+) -> int:
+    """The whole story on fresh databases of these servers; the transactions written meanwhile.
+    `load`: kill in the full load too."""
+    name = f"kills_{seed}"
+    start, end = Database.create(source, f"{name}_from"), Database.create(target, f"{name}_to")
+    with tempfile.TemporaryDirectory() as folder:
+        replication = Replication.between(
+            Path(folder), f"kills-{seed}", start, end, apply=applying(mode)
+        )
+        prepare(replication, loaded=not load)
+        transactional = mode == "transactional" and not load
+        committed = kill_and_compare(
+            replication, count=count, seed=seed, transactional=transactional
+        )
+    start.drop()
+    end.drop()
+    return committed
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.scenario.kills", description=__doc__)
     parser.add_argument("--count", type=int, default=200)
@@ -128,24 +152,12 @@ def main() -> None:
     parser.add_argument("--target", default="18", help="major version of PostgreSQL")
     parser.add_argument("--load", action="store_true", help="kill in the full load too")
     given = parser.parse_args()
+    sys.stdout.write(f"seed {given.seed}\n")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with (
-        Cluster(given.source) as source,
-        Cluster(given.target) as target,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        replication = Replication.between(
-            Path(folder),
-            "kills",
-            Database.create(source, "source"),
-            Database.create(target, "target"),
-            apply=applying(given.mode),
-        )
-        prepare(replication, loaded=not given.load)
+    with Cluster(given.source) as source, Cluster(given.target) as target:
         began = time.monotonic()
-        transactional = given.mode == "transactional" and not given.load
-        committed = kill_and_compare(
-            replication, count=given.count, seed=given.seed, transactional=transactional
+        committed = kill_between(
+            source, target, count=given.count, seed=given.seed, mode=given.mode, load=given.load
         )
         took = time.monotonic() - began
         sys.stdout.write(

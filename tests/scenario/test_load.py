@@ -77,7 +77,7 @@ def test_kills_in_every_phase_of_the_load_lose_and_repeat_nothing(replicate: Rep
 def test_kills_in_the_load_lose_and_repeat_nothing_in_transactional_mode(
     replicate: Replicate,
 ) -> None:
-    _story(_replication(replicate, "transactional"), POINTS[2::3], starts=1)
+    _story(_replication(replicate, "transactional"), POINTS[2::3], starts=2)
 
 
 @one_pair

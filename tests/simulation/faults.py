@@ -18,7 +18,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing, asynccontextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any, Final, cast
 
 from connectors.memory.database import MemoryDatabase, ServerSession
@@ -84,14 +84,12 @@ class Faults:
     disk_damaged: float = 0.0
     """A byte reads back as another."""
 
-    def times(self, factor: float) -> "Faults":
-        """The same faults, more or less often."""
-        changed = {
-            f.name: getattr(self, f.name) * factor
-            for f in fields(self)
-            if not f.name.endswith("seconds_max") and f.name != "delay"
-        }
-        return replace(self, **changed)
+    @property
+    def chances(self) -> dict[str, float]:
+        """Those that may strike at all, and how likely."""
+        quiet = ("delay", "delay_seconds_max", "late_seconds_max", "slow_seconds_max")
+        found = {f.name: float(getattr(self, f.name)) for f in fields(self)}
+        return {name: value for name, value in found.items() if value and name not in quiet}
 
 
 CALM: Final = Faults(delay=0.3)

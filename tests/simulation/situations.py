@@ -32,7 +32,7 @@ SITUATIONS: Final[Mapping[str, str]] = {
     "commit-unknown-landed": "the answer to COMMIT was lost, and the claim found it done",
     "commit-unknown-lost": "the answer to COMMIT was lost, and the claim found it not done",
     "commit-late": "a COMMIT was done after its client gave up, before the next claim",
-    "target-rewound": "the target lost commits that it had reported, and it was noticed",
+    "target-rewound": "the target lost commits that it had reported, and the next claim met that",
     "replay-suppressed": "a change came again, and the checkpoint said it was applied",
     "replay-divided": "of one transaction that came again a part was applied, the rest was not",
     "repeat-dropped": "a change came again over the same stream, and capture dropped it",
@@ -82,7 +82,6 @@ BY_ACTION: Final[Mapping[str, str]] = {
 """Log lines that tell of a situation."""
 
 BY_ERROR: Final[Mapping[str, str]] = {
-    "TargetRewoundError": "target-rewound",
     "SnapshotLostError": "load-began-anew",
 }
 """Errors that an attempt may end with, as `pipeline.retry` names them."""

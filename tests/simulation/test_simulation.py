@@ -1,64 +1,55 @@
-"""The whole engine between a simulated source and a simulated target.
+"""The whole engine between a simulated source and a simulated target: what `make test` runs of the
+suite `simulator`, one scenario at a time. More of it: `python -m tests.chaos`."""
 
-How much is run follows PENSTOCK_SIMULATION_SEEDS (seeds per scenario) and the nightly marker.
-"""
-
-import os
-from collections import Counter
+import random
 from typing import Final
 
 import pytest
 
-from tests.simulation.everywhere import Crashes, crash_everywhere
+from tests.chaos.simulator import (
+    CRASH_POINTS,
+    CRASH_SIZES,
+    HOMES,
+    SEEDS,
+    SIZES,
+    mostly_known,
+    try_crashes,
+    try_seeds,
+)
+from tests.chaos.suite import Outcome, Tier
 from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.spell import Spell
-from tests.simulation.swarm import command, run
-
-SEEDS: Final = int(os.environ.get("PENSTOCK_SIMULATION_SEEDS", "40"))
-"""Seeds per scenario in the usual run: a second or two each scenario."""
-
-NIGHTLY_SEEDS: Final = 5_000
-
-STRIDE: Final = 5
-"""The usual run crashes at every fifth distinguishable step, the nightly one at every one."""
+from tests.simulation.swarm import run
 
 EVERYTHING: Final = sorted(SCENARIOS)
 
-
-def _swarm(name: str, seeds: range) -> Counter[str]:
-    """Run every seed; what the runs met. The first failure ends it, with its command."""
-    met: Counter[str] = Counter()
-    for seed in seeds:
-        spell = Spell.of(seed)
-        try:
-            met.update(run(SCENARIOS[name], spell).met)
-        except Exception as error:
-            error.add_note(f"replay: {command(SCENARIOS[name], spell)}")
-            raise
-    return met
+FRESH_SEED: Final = random.SystemRandom().randrange(1 << 31)
 
 
-def _require_none_failed(name: str, seed: int, crashes: Crashes) -> None:
-    for step, text in crashes.failed.items():
-        again = command(SCENARIOS[name], Spell(seed, crash_at=step))
-        others = f"{len(crashes.failed)} of {crashes.points} crash points failed"
-        pytest.fail(f"{text}\n{others}; replay: {again}", pytrace=False)
+SEEDS_EACH: Final = -(-SIZES[Tier.SMOKE][SEEDS] // len(SCENARIOS))
+POINTS_EACH: Final = -(-CRASH_SIZES[Tier.SMOKE][CRASH_POINTS] // len(SCENARIOS))
+"""A scenario's share of the smoke tier."""
+
+
+def _require_none_failed(outcome: Outcome) -> None:
+    """The first failure, with the command that shows it again."""
+    for failure in outcome.failures[:1]:
+        pytest.fail(f"{failure.what}\nreplay: {failure.replay}", pytrace=False)
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_a_calm_run_ends_equal(name: str) -> None:
-    for seed in range(5):
+    for seed in range(3):
         report = run(SCENARIOS[name], Spell(seed))
         assert report.checks > 10
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_killed_at_any_step_the_next_process_ends_equal(name: str) -> None:
-    seed = int(os.environ.get("PENSTOCK_SIMULATION_SEED", "1"))
-    crashes = crash_everywhere(SCENARIOS[name], seed, first=seed % STRIDE, stride=STRIDE)
-    assert crashes.points > 50
-    _require_none_failed(name, seed, crashes)
+    outcome = try_crashes(name, 1, count=POINTS_EACH)
+    _require_none_failed(outcome)
+    assert outcome.trials[CRASH_POINTS] >= POINTS_EACH
 
 
 @pytest.mark.parametrize(("name", "spell"), REGRESSIONS)
@@ -66,23 +57,12 @@ def test_what_failed_once_holds(name: str, spell: Spell) -> None:
     run(SCENARIOS[name], spell)
 
 
-@pytest.mark.nightly
-@pytest.mark.parametrize("name", EVERYTHING)
-def test_killed_at_every_step_the_next_process_ends_equal(name: str) -> None:
-    for seed in (1, 2, 3):
-        crashes = crash_everywhere(SCENARIOS[name], seed)
-        _require_none_failed(name, seed, crashes)
-
-
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_storms_and_kills_lose_and_repeat_nothing(name: str) -> None:
-    _swarm(name, range(SEEDS))
-
-
-@pytest.mark.nightly
-@pytest.mark.parametrize("name", EVERYTHING)
-def test_many_storms_and_kills_lose_and_repeat_nothing(name: str) -> None:
-    _swarm(name, range(NIGHTLY_SEEDS))
+    outcome = try_seeds(name, mostly_known(SEEDS_EACH, FRESH_SEED))
+    _require_none_failed(outcome)
+    at_home = [situation for situation, home in HOMES.items() if home == name]
+    assert [situation for situation in at_home if not outcome.reached[situation]] == []
 
 
 @pytest.mark.parametrize(
@@ -101,15 +81,3 @@ def test_a_row_refused_in_the_load_sets_its_tables_aside_and_no_others(
     }
     assert sorted(stopped) == aside
     assert report.restarts == 0
-
-
-def test_every_fault_strikes() -> None:
-    """A fault that never strikes proves nothing."""
-    met = _swarm("mixed", range(60)) + _swarm("large", range(20)) + _swarm("refuse", range(20))
-    faults = Spell(0, storm=True, slow=True, disk=True).faults
-    likely = {
-        name
-        for name in faults.__dataclass_fields__
-        if name != "delay" and not name.endswith("seconds_max")
-    }
-    assert likely - set(met) == set()

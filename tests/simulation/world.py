@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
+from zlib import crc32
 
 from connectors.memory.control import CHECKPOINT, CHUNKS, OWNER, QUARANTINE, TABLES
 from connectors.memory.database import MemoryDatabase
@@ -107,6 +108,8 @@ class World:
     lines: list[Line] = field(default_factory=list[Line])
     delivered: LogPosition = LogPosition(0)
     checked: dict[str, LaneRow] = field(default_factory=dict[str, LaneRow])
+    rewound: bool = False
+    """The target has lost commits, and nobody has claimed it since."""
     epoch: int = 0
     """Of the owner, as committed."""
     seen_states: dict[TableName, TableState] = field(default_factory=dict[TableName, TableState])
@@ -259,7 +262,8 @@ class World:
     @property
     def calm(self) -> bool:
         """Whether nothing befalls links and processes in this run."""
-        return not self.faults.source_cut and len(self.clients) == 1
+        alone = len(self.clients) == 1 and not self.current.stop.is_set()
+        return alone and not self.faults.source_cut
 
     @property
     def contested(self) -> bool:
@@ -300,7 +304,9 @@ class World:
         count = self.chance.randint(0, len(newest))
         self.loop.note(f"the target loses {count} commits")
         self.checked.clear()
+        before = sum(row.seq for row in self.lanes().values())
         self.target.lose_commits(count)
+        self.rewound |= sum(row.seq for row in self.lanes().values()) < before
 
     async def supervise(self, until: asyncio.Event) -> None:
         """Keep one process running until `until` is set, then stop it and wait for its end."""
@@ -424,6 +430,9 @@ class World:
             name = "commit-late" if late else f"commit-unknown-{'landed' if landed else 'lost'}"
             self.reached[name] += 1
         self.decider.unknown.clear()
+        if self.rewound:
+            self.reached["target-rewound"] += 1
+            self.rewound = False
 
     def _epoch(self) -> int:
         rows = self.target.visible_rows(OWNER)
@@ -453,7 +462,11 @@ class World:
             if not stands or self.target.locks.is_exclusive(table):
                 continue  # a table that is being altered shows what nobody else may see yet
             names = [WHOLE] if WHOLE in lanes else stored.of(table)
-            stand = [max(LogPosition.parse(lanes[n].position), frontier) for n in names]
+            stand = [LogPosition.parse(lanes[name].position) for name in names]
+            if WHOLE in lanes and stand[0].ordinal:
+                raise ViolationError(f"a source transaction was cut at {stand[0]}")
+            if state is TableState.STREAMING:
+                stand = [max(position, frontier) for position in stand]
             if stand and min(stand) >= untils.get(table, LogPosition(0)):
                 self.handed_over.add(table)
                 self.check_table(table, *stand)
@@ -474,6 +487,39 @@ class World:
         """Raises ViolationError when the target's rows are not the source's at that position; of
         several, each is that of one bucket of the table's keys."""
         self.checks += 1
+        count = len(positions)
+        actual = self._by_bucket(table, rows_of(self.target, table), count)
+        for bucket, position in enumerate(positions):
+            expected = self._by_bucket(table, self._model(table, bucket).at(position), count)
+            missing = expected[bucket] - actual[bucket]
+            extra = actual[bucket] - expected[bucket]
+            if (missing or extra) and not self._kept_aside(table, position, missing + extra):
+                raise ViolationError(
+                    f"{table} at {position} ({bucket + 1} of {count}): "
+                    f"missing {dict(missing)}, extra {dict(extra)}"
+                )
+
+    def _model(self, table: TableName, bucket: int) -> TableModel:
+        """One for each bucket: they move forward side by side."""
+        if not bucket:
+            return self.models[table]
+        made = self.bucket_models.get((table, bucket))
+        if made is None:
+            made = self.bucket_models[table, bucket] = TableModel(table, self.source.log)
+        return made
+
+    def _by_bucket(
+        self, table: TableName, rows: Counter[Cells], count: int
+    ) -> Sequence[Counter[Cells]]:
+        """How a key is hashed is said anew here: what is stored depends on it."""
+        if count == 1:
+            return (rows,)
+        key = self.source.tables[table].primary_key
+        found: list[Counter[Cells]] = [Counter() for _ in range(count)]
+        for row, number in rows.items():
+            hashed = crc32(b"".join([cast(bytes, row[index]) for index in key]))
+            found[hashed % count][row] = number
+        return found
 
     def _kept_aside(self, table: TableName, position: LogPosition, rows: Counter[Cells]) -> bool:
         """Whether a change of each of these rows is in the quarantine: I-23 and I-24."""

@@ -1,0 +1,102 @@
+"""What ran, kept: one JSON file per run, which the reliability card adds up."""
+
+import json
+import os
+import platform
+import subprocess
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final, Self
+
+from tests.chaos.suite import Failure, Outcome
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+FOLDER: Final = ROOT / "docs" / "reliability"
+
+PACKAGES: Final = ("penstock", "asyncpg", "psycopg")
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One run of one or more suites. `part`: the share of the tier's size that was run; `changed`:
+    the working tree held what the commit does not."""
+
+    date: str
+    commit: str
+    changed: bool
+    tier: str
+    part: float
+    seed: int
+    machine: str
+    versions: Mapping[str, str]
+    suites: Mapping[str, Outcome]
+
+    @classmethod
+    def now(cls, tier: str, part: float, seed: int, suites: Mapping[str, Outcome]) -> Self:
+        """A record of what has just been run here."""
+        versions = {package: version(package) for package in PACKAGES}
+        return cls(
+            datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            _git("rev-parse", "HEAD"),
+            bool(_git("status", "--porcelain")),
+            tier,
+            part,
+            seed,
+            _machine(),
+            {"python": platform.python_version(), **versions},
+            suites,
+        )
+
+    def store(self, folder: Path) -> Path:
+        """Write it into the folder; where it is."""
+        folder.mkdir(parents=True, exist_ok=True)
+        stamp = self.date.replace("-", "").replace(":", "")
+        path = folder / f"{stamp}-{self.tier}-{self.commit[:8]}.json"
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        plain["suites"] = {name: _plain(outcome) for name, outcome in self.suites.items()}
+        path.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n")
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        plain: dict[str, Any] = json.loads(path.read_text())
+        suites = {name: _outcome(found) for name, found in plain.pop("suites").items()}
+        return cls(**plain, suites=suites)
+
+
+def stored(folder: Path = FOLDER) -> Sequence[Record]:
+    """Every record, oldest first."""
+    return [Record.read(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _plain(outcome: Outcome) -> Mapping[str, Any]:
+    return {
+        "trials": dict(outcome.trials),
+        "failures": [asdict(failure) for failure in outcome.failures],
+        "reached": dict(outcome.reached),
+        "seconds": round(outcome.seconds, 1),
+    }
+
+
+def _outcome(plain: Mapping[str, Any]) -> Outcome:
+    return Outcome(
+        Counter(plain["trials"]),
+        [Failure(**failure) for failure in plain["failures"]],
+        Counter(plain["reached"]),
+        plain["seconds"],
+    )
+
+
+def _machine() -> str:
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
+    return done.stdout.strip()

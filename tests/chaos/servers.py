@@ -1,0 +1,136 @@
+"""Suites between real PostgreSQL servers: `kills`, `hand-over`, `differential`.
+
+Each task starts servers of its own and leaves nothing running. They keep the machine busy, so they
+run one after the other.
+"""
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from tests.chaos.suite import Failure, Outcome, Sizes, Suite, Task, Tier, register
+from tests.differential.run import between, differ
+from tests.scenario.kills import kill_between
+from tests.servers.postgres import Cluster, Database
+
+KILLS: Final = "kills"
+TRANSACTIONS: Final = "transactions"
+MARKERS: Final = "markers"
+
+MODES: Final = ("table-parallel", "transactional", "key-parallel")
+
+SOURCE, TARGET = "15", "18"
+
+KILLS_PER_TASK: Final = 50
+
+HAND_OVER_KILLS_PER_TASK: Final = 8
+"""A load of the workload's tables takes about so many starts; the next task loads anew."""
+
+
+def _kill(*, count: int, seed: int, mode: str, load: bool) -> Outcome:
+    outcome = Outcome()
+    began = time.monotonic()
+    try:
+        with Cluster(SOURCE) as source, Cluster(TARGET) as target:
+            kill_between(source, target, count=count, seed=seed, mode=mode, load=load)
+    except Exception as error:  # noqa: BLE001 (told, with the command that shows it again)
+        options = f"--count {count} --seed {seed} --mode {mode}{' --load' if load else ''}"
+        what = f"{mode}: {type(error).__name__}: {error}"
+        outcome.failures.append(Failure(what, f"python -m tests.scenario.kills {options}"))
+    outcome.trials[KILLS] += count
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+def _kill_tasks(sizes: Sizes, seed: int, *, load: bool, per_task: int) -> Sequence[Task]:
+    """The modes take turns, also when there are few."""
+    tasks: list[Task] = []
+    left = sizes[KILLS]
+    most = min(per_task, -(-left // len(MODES)))
+    while left > 0:
+        count, number = min(left, most), len(tasks)
+        mode = MODES[number % len(MODES)]
+        work = partial(_kill, count=count, seed=seed + number, mode=mode, load=load)
+        tasks.append(Task(f"{count} kills, {mode}", work))
+        left -= count
+    return tasks
+
+
+def _differ(*, transactions: int, markers: int, seed: int, mode: str) -> Outcome:
+    began = time.monotonic()
+    with (
+        Cluster(SOURCE) as source,
+        Cluster(TARGET) as target,
+        tempfile.TemporaryDirectory() as folder,
+    ):
+        ends = Database.create(source, "source"), Database.create(target, "target")
+        replication = between(Path(folder), *ends, mode)
+        result = differ(replication, seed=seed, transactions=transactions, markers=markers)
+    options = f"--transactions {transactions} --markers {markers} --seed {seed} --mode {mode}"
+    replay = f"python -m tests.differential {options}"
+    return Outcome(
+        Counter({TRANSACTIONS: result.transactions, MARKERS: result.markers}),
+        [Failure(difference, replay) for difference in result.differences],
+        seconds=time.monotonic() - began,
+    )
+
+
+def _differential_tasks(sizes: Sizes, seed: int) -> Sequence[Task]:
+    transactions = sizes[TRANSACTIONS] // len(MODES)
+    markers = max(1, sizes[MARKERS] // len(MODES))
+    return [
+        Task(
+            f"{transactions} transactions, {mode}",
+            partial(_differ, transactions=transactions, markers=markers, seed=seed, mode=mode),
+        )
+        for mode in MODES
+    ]
+
+
+register(
+    Suite(
+        "kills",
+        "a worker, or it and its supervisor, killed with -9 at any moment while writers run loses"
+        " and repeats nothing between real servers",
+        {
+            Tier.SMOKE: {KILLS: 30},
+            Tier.NIGHTLY: {KILLS: 500},
+            Tier.RELEASE: {KILLS: 2_000},
+        },
+        partial(_kill_tasks, load=False, per_task=KILLS_PER_TASK),
+        alone=True,
+    )
+)
+
+register(
+    Suite(
+        "hand-over",
+        "the same in every phase of the full load and of the hand-over to the stream",
+        {
+            Tier.SMOKE: {KILLS: 15},
+            Tier.NIGHTLY: {KILLS: 200},
+            Tier.RELEASE: {KILLS: 1_000},
+        },
+        partial(_kill_tasks, load=True, per_task=HAND_OVER_KILLS_PER_TASK),
+        alone=True,
+    )
+)
+
+register(
+    Suite(
+        "differential",
+        "random schemas and work between real servers arrive whole, by count and hash of every"
+        " table at markers",
+        {
+            Tier.SMOKE: {TRANSACTIONS: 10_000, MARKERS: 20},
+            Tier.NIGHTLY: {TRANSACTIONS: 200_000, MARKERS: 300},
+            Tier.RELEASE: {TRANSACTIONS: 1_000_000, MARKERS: 1_000},
+        },
+        _differential_tasks,
+        alone=True,
+    )
+)
