@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from connectors.memory.control import ControlRows
+from engine.apply.fold import arrange
 from engine.checkpoint.committer import Committer
 from engine.queue.bounded import Budget
 from tests.simulation.scenarios import SCENARIOS
@@ -16,6 +17,15 @@ from tests.simulation.world import ViolationError
 def _expect(scenario: str, spell: Spell, match: str) -> None:
     with pytest.raises(ViolationError, match=match):
         run(SCENARIOS[scenario], spell)
+
+
+@pytest.mark.parametrize("scenario", ["insert", "bank", "keys-hot"])
+def test_a_change_that_is_not_written(monkeypatch: pytest.MonkeyPatch, scenario: str) -> None:
+    def forgetful(changes: Any, **named: Any) -> Any:
+        return list(arrange(changes, **named))[:-1]
+
+    monkeypatch.setattr("engine.apply.applier.arrange", forgetful)
+    _expect(scenario, Spell(1), r" at \w+/\w+.*: missing .*, extra ")
 
 
 def test_a_position_told_before_it_is_stored(monkeypatch: pytest.MonkeyPatch) -> None:
