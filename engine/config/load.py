@@ -15,7 +15,7 @@ from engine.config.environment import expand_document
 from engine.config.load_endpoint import Reading, read_source, read_target
 from engine.config.mapping import EVERYTHING, MappingConfig, TableMapping, short_mapping
 from engine.config.mapping_rules import read_table_mapping
-from engine.config.problems import Problems, shown
+from engine.config.problems import Problems, shown, shown_file
 from engine.config.reconcile import merge_settings, refuse_unsupported, without_effect
 from engine.config.replication import (
     ApplyConfig,
@@ -71,7 +71,7 @@ def parse_replication(
     Raises:
         ConfigError: as `load_replication`.
     """
-    problems = Problems(shown(file))
+    problems = Problems(shown_file(file))
     raw = read_toml(text, problems) or {}
     problems.raise_found()
     document = expand_document(raw, environment, problems)
@@ -168,7 +168,7 @@ class _Loading:
     def _document(self, where: str, name: str) -> tuple[Document | None, Problems]:
         """A JSON file named by a key, and the problems that name that file."""
         path = self._reading.directory / name
-        within = self._problems.within(shown(path))
+        within = self._problems.within(shown_file(path))
         text = self._reading.read_file(path, where, self._problems)
         return (None if text is None else read_json(text, within)), within
 
@@ -226,11 +226,11 @@ def _read_text(reader: ReadBytes, path: Path, where: str, problems: Problems) ->
         data = reader(path)
         if len(data) <= FILE_BYTES_MAX:
             return data.decode()
-        problems.add(where, f"{shown(path)} is larger than {FILE_BYTES_MAX:,} bytes")
+        problems.add(where, f"{shown_file(path)} is larger than {FILE_BYTES_MAX:,} bytes")
     except UnicodeDecodeError:
-        problems.add(where, f"{shown(path)} is not UTF-8 text")
+        problems.add(where, f"{shown_file(path)} is not UTF-8 text")
     except ValueError:
         problems.add(where, "is not a possible path")
     except OSError as error:
-        problems.add(where, f"{shown(path)} cannot be read: {error.strerror or 'input error'}")
+        problems.add(where, f"{shown_file(path)} cannot be read: {error.strerror or 'input error'}")
     return None

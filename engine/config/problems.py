@@ -67,4 +67,13 @@ def shown(name: object) -> str:
     """A user's own name made safe for a message: clipped, control characters escaped."""
     text = str(name) or '""'
     clipped = text if len(text) <= NAME_SHOWN_MAX else text[:NAME_SHOWN_MAX] + "..."
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in clipped)
+    return _printable(clipped)
+
+
+def shown_file(path: object) -> str:
+    """A file's path, whole: it says where to look. Control characters are escaped."""
+    return _printable(str(path))
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

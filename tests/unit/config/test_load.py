@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,6 +99,13 @@ def test_a_file_that_is_not_there_is_a_config_error(tmp_path: Path) -> None:
         load_replication(tmp_path / "none.toml", {})
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load_replication(tmp_path, {})
+
+
+def test_a_files_path_is_told_whole(tmp_path: Path) -> None:
+    """However long: it says where to look."""
+    missing = tmp_path / ("folder" * 20) / "nosuch.toml"
+    with pytest.raises(ConfigError, match=re.escape(str(missing))):
+        load_replication(missing, {})
 
 
 def test_a_missing_password_file_is_told_beside_problems_elsewhere() -> None:
