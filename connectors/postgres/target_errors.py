@@ -172,6 +172,13 @@ def not_followed(error: TargetError, table: str) -> TargetError:
             " change there as its owner; what waits is then applied by itself",
             context=error.context,
         )
+    if isinstance(error, SchemaMismatchError) and error.context.get("sqlstate") == "42704":
+        return SchemaMismatchError(
+            error.message,
+            hint="make the type on the target as it is on the source; what waits is then applied by"
+            " itself, or with the next start",
+            context=error.context,
+        )
     if type(error) is not TargetError:
         return error
     return SchemaMismatchError(
