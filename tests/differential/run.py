@@ -163,5 +163,17 @@ def _shown(replication: Replication, difference: str) -> str:
         Counter(text for (text,) in database.execute(query))
         for database in (replication.source, replication.target)
     ]
+    columns = [_columns(database, table) for database in (replication.source, replication.target)]
     only = [sorted((sides[n] - sides[1 - n]).elements())[:ROWS_SHOWN] for n in (0, 1)]
-    return "\n".join([difference, "  source:", *only[0], "  target:", *only[1]])
+    heads = [f"  {name}: {c}" for name, c in zip(("source", "target"), columns, strict=True)]
+    return "\n".join([difference, heads[0], *only[0], heads[1], *only[1]])
+
+
+def _columns(database: Database, table: str) -> str:
+    """Names and types, in the table's order: what differs may be only these."""
+    found = database.execute(
+        "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', '"
+        " ORDER BY attnum) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        table,
+    )
+    return str(found[0][0])
