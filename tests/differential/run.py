@@ -173,7 +173,8 @@ def _columns(database: Database, table: str) -> str:
     """Names and types, in the table's order: what differs may be only these."""
     found = database.execute(
         "SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', '"
-        " ORDER BY attnum) FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
+        " ORDER BY attnum) FROM pg_attribute"
+        " WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped",
         table,
     )
     return str(found[0][0])
