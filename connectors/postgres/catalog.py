@@ -10,6 +10,7 @@ from typing import Final
 
 import asyncpg
 
+from connectors._sql.quoting import qualified
 from connectors.postgres.relation_message import IDENTITIES, MessageColumn, RelationMessage
 from connectors.postgres.sql import Sql
 from connectors.postgres.type_facts import TypeFacts, type_query
@@ -36,8 +37,10 @@ class CatalogColumn:
 @dataclass(frozen=True, slots=True)
 class CatalogTable:
     """A table now. `identity_key` are the columns of its replica identity index, `primary_key`
-    those of the primary key, in index order. `leaves_agree`: every partition logs old rows in a way
-    that is good enough for the root's identity."""
+    those of the primary key, in index order. `unsent`: generated columns that the identity needs
+    and the log does not have; `unsent_in_full`: those that REPLICA IDENTITY FULL would need.
+    `leaves_agree`: every partition logs old rows in a way that is good enough for the root's
+    identity."""
 
     oid: int
     schema: str
@@ -47,16 +50,32 @@ class CatalogTable:
     columns: tuple[CatalogColumn, ...]
     primary_key: tuple[str, ...]
     identity_key: tuple[str, ...]
+    unsent: tuple[str, ...]
+    unsent_in_full: tuple[str, ...]
     leaves_agree: bool
 
     @property
     def usable_identity(self) -> ReplicaIdentity:
         """What its UPDATE and DELETE can really be told by; NOTHING when they cannot."""
-        if not self.leaves_agree:
+        if self.unsent or not self.leaves_agree:
             return ReplicaIdentity.NOTHING
         if self.replica_identity in _KEYED and not self.identity_key:
             return ReplicaIdentity.NOTHING
         return self.replica_identity
+
+    @property
+    def identity_remedy(self) -> str:
+        """What gives it a usable one; for a table whose `usable_identity` is NOTHING."""
+        table = qualified(self.schema, self.name)
+        ways = [f"ALTER TABLE {table} ADD PRIMARY KEY (...)"]
+        if self.unsent or (self.unsent_in_full and self.primary_key):
+            ways[0] = (
+                f"CREATE UNIQUE INDEX ... ON {table} (columns that are NOT NULL and not generated),"
+                f" then ALTER TABLE {table} REPLICA IDENTITY USING INDEX ..."
+            )
+        if not self.unsent_in_full:
+            ways.append(f"ALTER TABLE {table} REPLICA IDENTITY FULL")
+        return ", or ".join(ways) + " (on every partition too)" * self.partitioned
 
     @property
     def message(self) -> RelationMessage:
@@ -165,7 +184,7 @@ def _numbers(message: RelationMessage, table: CatalogTable | None) -> Sequence[i
 def _usable(message: RelationMessage, table: CatalogTable | None) -> RelationMessage:
     """The message without an identity that says more than the rows will hold."""
     keyed = any(column.identity for column in message.columns)
-    agrees = table is None or table.leaves_agree
+    agrees = table is None or (table.leaves_agree and not table.unsent)
     if agrees and (keyed or message.replica_identity is ReplicaIdentity.FULL):
         return message
     columns = tuple(MessageColumn(c.name, c.type_oid, c.modifier, False) for c in message.columns)
@@ -205,6 +224,8 @@ def _table(row: asyncpg.Record) -> CatalogTable:
         ),
         primary_key=tuple(row["primary_key"] or ()),
         identity_key=tuple(row["identity_key"] or ()),
+        unsent=tuple(row["unsent"] or ()),
+        unsent_in_full=tuple(row["unsent_in_full"] or ()),
         leaves_agree=row["leaves_agree"],
     )
 
@@ -228,6 +249,20 @@ _LEAF_KEY: Final = _INDEX_COLUMNS.format(
     table="l.oid", which=_IDENTITY.format(letter="l.relreplident")
 )
 
+_UNSENT: Final = """
+  SELECT array_agg(a.attname::text ORDER BY a.attnum) FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = {table} AND NOT a.attisdropped AND a.attgenerated <> ''
+    AND CASE {letter}
+      WHEN 'f' THEN pg_catalog.current_setting('server_version_num')::int4 >= 180000
+      ELSE a.attname = ANY (({key})::text[]) END"""
+"""Generated columns that stand in the identity. The log has none of their values; from 18 on the
+server itself refuses UPDATE and DELETE of such a table once it is published, and counts every
+generated column into REPLICA IDENTITY FULL."""
+
+_ROOT_UNSENT: Final = _UNSENT.format(table="c.oid", letter="c.relreplident", key=_ROOT_KEY)
+_UNSENT_IN_FULL: Final = _UNSENT.format(table="c.oid", letter="'f'", key=_ROOT_KEY)
+_LEAF_UNSENT: Final = _UNSENT.format(table="l.oid", letter="l.relreplident", key=_LEAF_KEY)
+
 WITHOUT_LOG: Final = """
   FROM pg_catalog.pg_partition_tree(c.oid) p
   JOIN pg_catalog.pg_class l ON l.oid = p.relid
@@ -241,11 +276,12 @@ SELECT c.oid::int8 AS oid, n.nspname::text AS schema, c.relname::text AS name,
   t.names, t.types, t.modifiers, t.nullables, t.numbers,
   ({_INDEX_COLUMNS.format(table="c.oid", which=_PRIMARY)}) AS primary_key,
   ({_ROOT_KEY}) AS identity_key,
+  ({_ROOT_UNSENT}) AS unsent, ({_UNSENT_IN_FULL}) AS unsent_in_full,
   c.relkind <> 'p' OR NOT EXISTS (
     SELECT FROM pg_catalog.pg_partition_tree(c.oid) p
     JOIN pg_catalog.pg_class l ON l.oid = p.relid
-    WHERE p.isleaf AND l.relreplident <> 'f'
-      AND (c.relreplident = 'f' OR NOT coalesce(({_LEAF_KEY}) @> ({_ROOT_KEY}), false))
+    WHERE p.isleaf AND (({_LEAF_UNSENT}) IS NOT NULL OR l.relreplident <> 'f'
+      AND (c.relreplident = 'f' OR NOT coalesce(({_LEAF_KEY}) @> ({_ROOT_KEY}), false)))
   ) AS leaves_agree
 FROM pg_catalog.pg_class c
 JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

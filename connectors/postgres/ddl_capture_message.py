@@ -98,12 +98,15 @@ class TableTold:
         places = {told.number: index for index, told in enumerate(self.columns)}
         full = self.identity is ReplicaIdentity.FULL
         numbers = self.primary if full else self.key
+        identity = relation.replica_identity
         # A generated column may be in a key; the log has none of its values.
-        key = tuple([places[number] for number in numbers if number in places])
-        missing = full and len(key) < len(numbers)
-        if missing or relation.replica_identity is ReplicaIdentity.NOTHING:
-            key = ()
-        return replace(relation, columns=tuple(columns), key=key)
+        if not all(number in places for number in numbers):
+            numbers = ()
+            identity = identity if full else ReplicaIdentity.NOTHING
+        if identity is ReplicaIdentity.NOTHING:
+            numbers = ()
+        key = tuple([places[number] for number in numbers])
+        return replace(relation, columns=tuple(columns), key=key, replica_identity=identity)
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,9 @@ class PreflightSource:
         config = self._config
         capturing = config.streams and config.capture_ddl
         told = capturing and await self._capture().expected(server.version)
-        return await preflight_tables.findings(self._sql, config, relations, told=told)
+        return await preflight_tables.findings(
+            self._sql, self._catalog, config, relations, told=told
+        )
 
     def _capture(self) -> DdlCapture:
         config = self._config

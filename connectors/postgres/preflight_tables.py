@@ -6,7 +6,7 @@ from typing import Final
 import asyncpg
 
 from connectors._sql.quoting import identifier, qualified
-from connectors.postgres.catalog import CONTROL_SCHEMA, WITHOUT_LOG
+from connectors.postgres.catalog import CONTROL_SCHEMA, WITHOUT_LOG, Catalog, CatalogTable
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.publication import EVERYTHING, INSERTS
 from connectors.postgres.sql import Sql
@@ -20,7 +20,12 @@ BLOCKS, WARNS, TELLS = Severity.BLOCKS, Severity.WARNS, Severity.TELLS
 
 
 async def findings(
-    sql: Sql, config: PostgresSourceConfig, relations: Sequence[Relation], *, told: bool
+    sql: Sql,
+    catalog: Catalog,
+    config: PostgresSourceConfig,
+    relations: Sequence[Relation],
+    *,
+    told: bool,
 ) -> Sequence[Finding]:
     """Identity, privileges, ownership, partitions, generated columns; then what is left out.
     `told`: event triggers tell, or will tell, of schema changes."""
@@ -30,7 +35,8 @@ async def findings(
     others = await sql.fetch("looking for what is no table", _NO_TABLES, CONTROL_SCHEMA)
     found: list[Finding | None] = []
     if config.streams:
-        found += [_identity(relation, config) for relation in relations]
+        nothing = [r.id for r in relations if r.replica_identity is ReplicaIdentity.NOTHING]
+        found += [_identity(table, config) for table in await catalog.tables(nothing)]
         found += [_unpublished(relation, config) for relation in relations]
         found += _owners(rows, config, relations)
     left_out_too = _left_out(relations, config)
@@ -56,19 +62,20 @@ def _left_out(relations: Sequence[Relation], config: PostgresSourceConfig) -> Co
     return {r.id for r in relations if r.replica_identity is nothing or not r.published}
 
 
-def _identity(relation: Relation, config: PostgresSourceConfig) -> Finding | None:
-    if relation.replica_identity is not ReplicaIdentity.NOTHING:
-        return None
+def _identity(table: CatalogTable, config: PostgresSourceConfig) -> Finding:
+    """Of a table without a usable one. One that has a key looks as if it were carried: that blocks,
+    unless the file says that inserts are enough."""
+    name = f"{table.schema}.{table.name}"
     carried = "only its inserts are carried" if config.insert_only else "it is left out"
-    table = qualified(relation.schema, relation.name)
-    return Finding(
-        "replica-identity",
-        WARNS,
-        f"{relation.qualified} has no usable replica identity: {carried}",
-        f"ALTER TABLE {table} ADD PRIMARY KEY (...), or ALTER TABLE {table} REPLICA IDENTITY FULL"
-        " (on every partition too)",
-        relation.qualified,
-    )
+    text = f"{name} has no usable replica identity: {carried}"
+    if table.unsent:
+        columns = ", ".join(table.unsent)
+        text = (
+            f"{name} has generated columns in its replica identity ({columns}), and the log has"
+            f" none of their values: {carried}"
+        )
+    severity = BLOCKS if table.unsent and not config.insert_only else WARNS
+    return Finding("replica-identity", severity, text, table.identity_remedy, name)
 
 
 def _unpublished(relation: Relation, config: PostgresSourceConfig) -> Finding | None:

@@ -146,7 +146,7 @@ def _check_identities(tables: Sequence[CatalogTable]) -> None:
             raise ReplicaIdentityError(
                 f"{name} has no usable replica identity: publishing its updates would make the"
                 " application's own UPDATE and DELETE fail",
-                hint=f"add a primary key, or ALTER TABLE {name} REPLICA IDENTITY FULL",
+                hint=table.identity_remedy,
             )
 
 

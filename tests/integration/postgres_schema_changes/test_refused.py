@@ -128,3 +128,25 @@ async def test_stop_shows_what_has_changed(pipe: Pipe) -> None:
         await pipe.execute("INSERT INTO t (id) VALUES (9)")
         reason = await pipe.state("needs-reload")
     assert "drop-column a, add-column d integer" in reason
+
+
+KEYED_BY_WHAT_IS_NOT_SENT = """
+ALTER TABLE t DROP CONSTRAINT t_pkey, ADD g int GENERATED ALWAYS AS (b / 10) STORED;
+ALTER TABLE t ADD PRIMARY KEY (id, g)
+"""
+
+
+async def test_a_generated_column_that_joins_the_key_stops_the_table(pipe: Pipe) -> None:
+    """The rest of the key is none. Before 18 the server sends the application's UPDATE with it;
+    from 18 on it refuses the UPDATE until the table is out of our publication."""
+    async with pipe.running(capture=False):
+        await pipe.equal()
+        await pipe.execute(KEYED_BY_WHAT_IS_NOT_SENT)
+        if int(pipe.source.cluster.major) < 18:
+            await pipe.execute("UPDATE t SET a = 5")
+            assert "without key" in await pipe.state("suspended")
+        else:
+            await pipe.state("needs-reload")
+            await pipe.execute("UPDATE t SET a = 5")
+        await pipe.passed()
+    assert pipe.target.execute("SELECT a FROM t ORDER BY id") == [(10,), (20,), (None,)]

@@ -51,6 +51,34 @@ async def test_tables_are_judged_one_by_one(source_database: Database, connect: 
     assert not blocking(list(found.values()))
 
 
+async def test_a_generated_column_in_the_identity_blocks_with_the_statement_that_mends_it(
+    source_database: Database, connect: Connect
+) -> None:
+    source_database.execute(
+        "CREATE TABLE t (a int NOT NULL UNIQUE, b int,"
+        " g int GENERATED ALWAYS AS (b / 10) STORED, PRIMARY KEY (a, g));"
+        "CREATE TABLE f (a int NOT NULL UNIQUE, g int GENERATED ALWAYS AS (a) STORED);"
+        "ALTER TABLE f REPLICA IDENTITY FULL"
+    )
+
+    async def found(**options: object) -> dict[str, Finding]:
+        every = await findings(source_database, connect, **options)
+        return {one.subject: one for one in every if one.check == "replica-identity"}
+
+    late = int(source_database.cluster.major) >= 18
+    told = await found()
+    assert told.keys() == {"public.t", *(["public.f"] * late)}
+    assert "(g)" in told["public.t"].message
+    assert ("REPLICA IDENTITY FULL" in told["public.t"].remedy) is not late
+    assert {one.severity for one in told.values()} == {Severity.BLOCKS}
+    assert {one.severity for one in (await found(insert_only=True)).values()} == {Severity.WARNS}
+    for table in ("t", "f"):
+        source_database.execute(f"ALTER TABLE {table} REPLICA IDENTITY USING INDEX {table}_a_key")
+    assert await found() == {}
+    source_database.execute("ALTER TABLE t REPLICA IDENTITY FULL")
+    assert (await found() == {}) is not late
+
+
 NO_TABLES = """
 CREATE TABLE t (id int PRIMARY KEY);
 CREATE VIEW v AS SELECT * FROM t; CREATE MATERIALIZED VIEW m AS SELECT * FROM t;

@@ -139,9 +139,11 @@ def test_anything_else_is_a_decode_error(content: bytes) -> None:
         parse(content)
 
 
-def test_a_generated_column_in_a_key_is_not_looked_for_among_the_columns_that_are_sent() -> None:
-    """It has a number, and the log has none of its values."""
+def test_a_generated_column_in_a_key_leaves_no_key() -> None:
+    """It has a number, and the log has none of its values; without them the others are no key."""
     now = Relation(7, "public", "t", (Column("a", ColumnType("integer", 23), identity=True),))
-    assert told(table(column(1, "a"), key=[1, 2])).completed(now).key == (0,)
+    keyed = told(table(column(1, "a"), key=[1, 2])).completed(now)
+    assert (keyed.key, keyed.replica_identity) == ((), ReplicaIdentity.NOTHING)
     full = replace(now, replica_identity=ReplicaIdentity.FULL)
-    assert told(table(column(1, "a"), primary=[1, 2], identity="f")).completed(full).key == ()
+    whole = told(table(column(1, "a"), primary=[1, 2], identity="f")).completed(full)
+    assert (whole.key, whole.replica_identity) == ((), ReplicaIdentity.FULL)
