@@ -14,6 +14,7 @@ from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.origins import PREFIX
 from connectors.postgres.partition_watch import LOOK_SECONDS
 from connectors.postgres.pgoutput import PgOutputDecoder
+from connectors.postgres.published import PublishedTables
 from connectors.postgres.relation_message import RelationMessage
 from connectors.postgres.replication import DATA_HEADER_BYTES, ReplicationConnection
 from connectors.postgres.running_transactions import become_visible
@@ -46,7 +47,7 @@ class StreamOpener:
 
     `token`: what the messages of the event triggers begin with; where it is known they tell of
     schema changes, and the catalog is not asked for the numbers of columns. The relations that were
-    described stay known from stream to stream.
+    described stay known from stream to stream. `published` has the names of the others.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class StreamOpener:
         sql: Sql,
         catalog: Catalog,
         slots: Slots,
+        published: PublishedTables,
         clock: Clock,
         config: PostgresSourceConfig,
         application: str,
@@ -62,6 +64,7 @@ class StreamOpener:
         self._sql = sql
         self._catalog = catalog
         self._slots = slots
+        self._published = published
         self._clock = clock
         self._config = config
         self._application = application
@@ -185,6 +188,7 @@ class StreamOpener:
             connection,
             PgOutputDecoder(
                 self._known,
+                name_of=self._published.name_of,
                 start=DATA_HEADER_BYTES,
                 xid=server.next_xid,
                 token=self.token,

@@ -30,7 +30,7 @@ from connectors.postgres.rowcode import Action, actions, read_rows
 from engine.errors import DecodeError
 from engine.model.change import Part, SchemaChanged, SchemaStep, Transaction, Truncate
 from engine.model.position import LogPosition
-from engine.model.relation import Relation
+from engine.model.relation import Relation, TableName
 
 MESSAGE_PREFIX: Final = b"penstock"
 """Prefix of the logical messages that may be ours; others belong to somebody else."""
@@ -51,16 +51,17 @@ class PgOutputDecoder:
 
     `start` is where a message begins in each buffer, so that buffers need not be cut. `known` holds
     the last version of each relation by OID, may be kept from one stream to the next and is
-    updated. `xid` is a recent 64-bit transaction id. `token` is what the event triggers' messages
-    begin with: any role may write messages, and one without it is passed over; None: all are. Rows
-    of transactions whose origin's name begins with `left_out` are dropped (with "": all that have
-    an origin; None: none).
+    updated; `name_of` gives the name of a table that is read and not yet known. `xid` is a recent
+    64-bit transaction id. `token` is what the event triggers' messages begin with: any role may
+    write messages, and one without it is passed over; None: all are. Rows of transactions whose
+    origin's name begins with `left_out` are dropped (with "": all that have an origin; None: none).
     """
 
     def __init__(
         self,
         known: dict[int, Relation],
         *,
+        name_of: Callable[[int], TableName | None] = lambda _: None,
         start: int = 0,
         xid: int = 0,
         token: bytes | None = None,
@@ -82,7 +83,7 @@ class PgOutputDecoder:
         self._unpack_commit = struct.Struct(f">{start}x{_COMMIT}").unpack
         self._xid = xid
         self._token = token
-        self._versions = RelationVersions(known)
+        self._versions = RelationVersions(known, name_of)
         self._told: TableTold | None = None
         self._actions: dict[bytes, Action] = {}
         self._parts: list[Part] = []

@@ -29,6 +29,10 @@ class PublishedTables:
         """Of the tables that they were made to hold."""
         return sorted({oid for members in self._wanted for oid in members})
 
+    def name_of(self, oid: int) -> TableName | None:
+        """Of a table that they were made to hold."""
+        return next((members[oid] for members in self._wanted if oid in members), None)
+
     async def set(self, streamed: Sequence[TableName], insert_only: Sequence[TableName]) -> bool:
         """Make the publications hold these tables; whether anything had to be changed.
 

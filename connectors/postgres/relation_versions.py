@@ -6,7 +6,7 @@ not told again when the Relation message for its first row follows.
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from connectors.postgres.ddl_capture_message import (
@@ -18,7 +18,7 @@ from connectors.postgres.ddl_capture_message import (
     UnreadTold,
 )
 from engine.model.change import SchemaChanged, SchemaStep
-from engine.model.relation import Relation
+from engine.model.relation import Relation, TableName
 
 TRUNCATES_MAX: Final = 64
 """Transactions remembered for each table that they emptied. The last one before a look counts; some
@@ -26,14 +26,19 @@ may come between the look and its message."""
 
 
 class RelationVersions:
-    """`known` holds the last version of each relation by OID; it is updated."""
+    """`known` holds the last version of each relation by OID; it is updated. `name_of` gives the
+    name of a table that is read, for one of which nothing has come yet."""
 
-    def __init__(self, known: dict[int, Relation]) -> None:
+    def __init__(
+        self,
+        known: dict[int, Relation],
+        name_of: Callable[[int], TableName | None] = lambda _: None,
+    ) -> None:
         self._known = known
+        self._name_of = name_of
         self._announced: set[int] = set()
         self._rewrites: dict[int, list[RewriteTold | PartitionTold]] = {}
         self._truncated: dict[int, deque[int]] = {}
-        self._unread: dict[int, SchemaStep] = {}
 
     def begin(self) -> None:
         """A transaction begins: what was noted for a command of the last one is void."""
@@ -50,9 +55,6 @@ class RelationVersions:
         after = known if kept and known is not None else relation
         before = None if known is after else known
         self._known[oid] = after
-        step = self._unread.pop(oid, None)
-        if step is not None:
-            return after, [SchemaChanged(after.table, before, after, True, (step,))]
         if kept and announced:
             return after, []
         return after, [SchemaChanged(after.table, before, after, False, tuple(added))]
@@ -99,12 +101,13 @@ class RelationVersions:
         return [SchemaChanged(known.table, known, known, True, (told.step,))]
 
     def unread(self, told: UnreadTold) -> list[SchemaChanged]:
-        """A trigger could not describe a table; of one that is not known it is told with its next
-        Relation message."""
+        """A trigger could not describe a table; it says nothing but its OID."""
         known = self._known.get(told.oid)
         if known is None:
-            self._unread[told.oid] = told.step
-            return []
+            name = self._name_of(told.oid)
+            if name is None:
+                return []
+            known = Relation(told.oid, name.schema, name.name, ())
         return [SchemaChanged(known.table, known, known, True, (told.step,))]
 
 

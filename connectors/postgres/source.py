@@ -98,7 +98,7 @@ class PostgresSource:
         self._published = PublishedTables(self._sql, self._catalog, config)
         self._form = WireForm(self._catalog, self._published, config)
         self._opener = StreamOpener(
-            self._sql, self._catalog, self._slots, clock, config, application
+            self._sql, self._catalog, self._slots, self._published, clock, config, application
         )
         self._reader = SnapshotReader(self._connect)
         self._held = HeldSnapshot(self._reader)

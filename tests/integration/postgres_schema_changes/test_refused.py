@@ -1,7 +1,10 @@
 """Changes that cannot be followed: the table stops, says why, and a reload makes it whole."""
 
+import json
+
 import pytest
 
+from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA, VERSION, token_query
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
 COMPUTED = {
@@ -128,6 +131,24 @@ async def test_stop_shows_what_has_changed(pipe: Pipe) -> None:
         await pipe.execute("INSERT INTO t (id) VALUES (9)")
         reason = await pipe.state("needs-reload")
     assert "drop-column a, add-column d integer" in reason
+
+
+async def test_a_table_that_a_trigger_could_not_describe_stops_before_its_next_row(
+    pipe: Pipe,
+) -> None:
+    """Written as the trigger does, while nobody reads: the process that reads it has seen no row of
+    the table, and what it only remembered would be lost by a restart."""
+    async with pipe.running():
+        await pipe.equal()
+    ((oid, token),) = pipe.source.execute(
+        f"SELECT 't'::regclass::oid::int8, token FROM ({token_query(DEFAULT_SCHEMA)}) s(token)"
+    )
+    content = {"v": VERSION, "event": "unread", "oid": oid, "sqlstate": "54000"}
+    pipe.source.execute(
+        "SELECT pg_logical_emit_message(true, 'penstock', %s::text)", token + json.dumps(content)
+    )
+    async with pipe.running():
+        assert "SQLSTATE 54000" in await pipe.state("needs-reload")
 
 
 KEYED_BY_WHAT_IS_NOT_SENT = """
