@@ -16,6 +16,7 @@ from engine.checkpoint.ownership import (
     watch,
 )
 from engine.checkpoint.sessions import Sessions
+from engine.checkpoint.stored import check_positions
 from engine.config.fingerprint import fingerprint
 from engine.config.replication import ReplicationConfig
 from engine.contracts import (
@@ -98,6 +99,7 @@ class Flow:
                 self._target, control, self._claimant(identity), held_epoch=self._held_epoch
             )
             self.epoch = claimed.epoch
+            check_positions(claimed, self._source.position)
             if newcomer and self._take_over:
                 await self._evict_reader(control, claimed.epoch)
             sessions = Sessions(self._target, claimed.epoch, control)

@@ -4,6 +4,7 @@ Order of making: publications first, then the slot. A slot reads the catalog as 
 change, so a publication that is younger than the slot does not exist for it.
 """
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Final
@@ -16,7 +17,12 @@ from connectors.postgres.config import PostgresSourceConfig, TextMode
 from connectors.postgres.ddl_capture import MESSAGES_FROM, DdlCapture
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
 from connectors.postgres.definitions import read_definitions
-from connectors.postgres.errors import DRIVER_ERRORS, TextModeNeededError, source_error
+from connectors.postgres.errors import (
+    DRIVER_ERRORS,
+    LOAD_AGAIN,
+    TextModeNeededError,
+    source_error,
+)
 from connectors.postgres.heartbeat import Heartbeat
 from connectors.postgres.held_snapshot import HeldSnapshot
 from connectors.postgres.key_obstacles import key_obstacles
@@ -38,7 +44,12 @@ from connectors.postgres.wire_form import WireForm
 from engine.config.endpoint import WithoutIdentity
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Clock, Random, Waiting
-from engine.errors import ConfigError, SourceConnectionError, SourceIdentityError
+from engine.errors import (
+    ConfigError,
+    PositionLostError,
+    SourceConnectionError,
+    SourceIdentityError,
+)
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding
@@ -51,6 +62,9 @@ from engine.model.value import Key, KeyHash
 
 APPLICATION: Final = "penstock"
 """`application_name` of our sessions begins with it."""
+
+TIMELINE: Final = re.compile(r"\A[0-9]{1,10}\Z")
+"""A branch as `PostgresSource.branch` gives it."""
 
 DEFINITIONS_ATTEMPTS: Final = 10
 """Readings of table definitions while tables change; each takes a fraction of a second."""
@@ -196,6 +210,12 @@ class PostgresSource:
         return str(server.timeline)
 
     async def check_branch(self, left: str, reached: Sequence[Position]) -> None:
+        if not TIMELINE.match(left):
+            raise PositionLostError(
+                "the timeline stored on the target (source:branch in penstock.checkpoint) is"
+                " damaged: it is not a number",
+                hint=f"put it back as it was, or {LOAD_AGAIN}",
+            )
         server = await self._checked_server()
         offsets = [position.offset for position in reached if isinstance(position, LogPosition)]
         await self._opener.check_timeline(server, int(left), max(offsets, default=0))

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from engine.model.relation import TableName
+from engine.model.state import FRONTIER
 
 WHOLE: Final = "*"
 """Name of the one checkpoint of `transactional` mode; no table's name can be equal to it."""
@@ -20,6 +21,12 @@ def checkpoint_name(table: TableName) -> str:
             for part in (table.schema, table.name)
         ]
     )
+
+
+def holds_position(name: str) -> bool:
+    """Whether the checkpoint row of this name holds a position, as those of tables, buckets and the
+    whole replication do. Rows of other names, without a dot, keep facts of ours."""
+    return name in (FRONTIER, WHOLE) or "." in name
 
 
 def groups(
