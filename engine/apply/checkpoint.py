@@ -4,14 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from engine.model.change import DELETE, INSERT, Change, Event, Transaction
+from engine.model.change import DELETE, INSERT, Change, Event, Transaction, only_of, tables_of
 from engine.model.position import Position
-from engine.model.relation import Relation
+from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
 from engine.model.value import UNCHANGED, KeyHash, Row
 
 SEVERAL: Final = -1
 """Place of an event that belongs to more than one bucket."""
+
+Covers: TypeAlias = Callable[["Checkpoint"], bool]
+"""Whether a checkpoint stands past an event."""
 
 RELATIONS_KEPT: Final = 64
 """Versions of a table whose hash is remembered; it has one at a time."""
@@ -51,8 +54,11 @@ class Checkpoint:
     def of(self, _event: Event) -> Sequence["Checkpoint"]:
         return (self,)
 
-    def applied(self, _event: Event, transaction: Transaction, ordinal: int) -> bool:
-        return self.covers(transaction, ordinal)
+    def left(self, event: Event, transaction: Transaction, ordinal: int) -> Event | None:
+        return None if self.covers(transaction, ordinal) else event
+
+    def left_by(self, event: Event, covers: Covers) -> Event | None:
+        return None if covers(self) else event
 
 
 class Buckets:
@@ -107,14 +113,36 @@ class Buckets:
             places.append(found[0] if len(found) == 1 else SEVERAL)
         return places
 
-    def applied(self, event: Event, transaction: Transaction, ordinal: int) -> bool:
-        """Whether this was applied before. One bucket that covers it is enough: what belongs to
-        several was applied to all at once, or a load had seen a part of it."""
+    def left(self, event: Event, transaction: Transaction, ordinal: int) -> Event | None:
+        """What of an event was not applied before; the first that no bucket covers ends the
+        replay."""
         if not self._replaying:
-            return False
+            return event
         covering = {c.name for c in self.every if c.covers(transaction, ordinal)}
         self._replaying = bool(covering)
-        return any(checkpoint.name in covering for checkpoint in self.of(event))
+        return self.left_by(event, lambda checkpoint: checkpoint.name in covering)
+
+    def left_by(self, event: Event, covers: Covers) -> Event | None:
+        """All of it, nothing, or one half of a key's move. Where a load had seen one half, the
+        other was an ordinary change of its own bucket, and either may stand before it or past it.
+        """
+        halves = self._halves(event)
+        left = [half for half in halves if not all(map(covers, self.of(half)))]
+        if len(left) == len(halves):
+            return event
+        return left[0] if left else None
+
+    def _halves(self, event: Event) -> Sequence[Event]:
+        """A key's move to another bucket as what each of the two must do; else the event."""
+        if not isinstance(event, Change) or event.new is None or event.old is None:
+            return (event,)
+        hashed = self._hash(event.relation)
+        if hashed is not None and len(_buckets(event, hashed, len(self.every))) > 1:
+            return (
+                Change(DELETE, event.relation, None, event.old),
+                Change(INSERT, event.relation, _completed(event.new, event.old), None),
+            )
+        return (event,)
 
     def _hash(self, relation: Relation) -> KeyHash | None:
         known = self._hashes.get(id(relation))
@@ -127,6 +155,14 @@ class Buckets:
 
 Progress: TypeAlias = Checkpoint | Buckets
 """How far one table is."""
+
+
+def left_of(event: Event, left: Callable[[TableName], Event | None]) -> Event | None:
+    """The event as far as its tables have not applied it. A TRUNCATE may have reached some of its
+    tables before they were tied to the others."""
+    if isinstance(event, Change):
+        return left(event.relation.table)
+    return only_of(event, {table for table in tables_of(event) if left(table) is not None})
 
 
 def _buckets(change: Change, hashed: KeyHash, count: int) -> Sequence[int]:

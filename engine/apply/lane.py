@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from engine.apply.checkpoint import Buckets, Checkpoint, Progress
+from engine.apply.checkpoint import Buckets, Checkpoint, Progress, left_of
 from engine.apply.suspension import Suspension
 from engine.errors import StateError
 from engine.model.change import Event, SchemaChanged, Transaction, only_of, tables_of
@@ -179,16 +179,13 @@ class Lane:
         return not kept
 
     def _behind(self, event: Event, transaction: Transaction, ordinal: int) -> Event | None:
-        """The event as far as it is of tables that have not applied it. A TRUNCATE may have reached
-        some of its tables before they were tied to the others."""
-        left = {t for t in tables_of(event) if not self._applied(t, event, transaction, ordinal)}
-        return only_of(event, left)
+        """What of the event its tables have not applied."""
 
-    def _applied(
-        self, table: TableName, event: Event, transaction: Transaction, ordinal: int
-    ) -> bool:
-        progress = self.checkpoints.get(table)
-        return progress is not None and progress.applied(event, transaction, ordinal)
+        def left(table: TableName) -> Event | None:
+            progress = self.checkpoints.get(table)
+            return event if progress is None else progress.left(event, transaction, ordinal)
+
+        return left_of(event, left)
 
     def take(self, rows_max: int, size_max: int, *, whole: bool = False) -> LaneBatch | None:
         """Remove segments up to the limits, at least one; None when there is none. `whole`: end

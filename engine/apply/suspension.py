@@ -11,9 +11,9 @@ again from the stored frontier, which may be before or after what has been taken
 
 from collections.abc import Callable, Iterable, Mapping
 
-from engine.apply.checkpoint import Progress
+from engine.apply.checkpoint import Checkpoint, Progress, left_of
 from engine.errors import StateError
-from engine.model.change import Event, SchemaChanged, Transaction, only_of, tables_of
+from engine.model.change import Event, SchemaChanged, Transaction
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.segment import Mark, Segment
@@ -127,23 +127,23 @@ class Suspension:
 
     def _unapplied(self, segment: Segment) -> bool:
         """Leave in a segment what the target did not have when the stream began again."""
-
-        def left(transaction: Transaction, event: Event, ordinal: int) -> Event | None:
-            has = self._has
-            behind = {t for t in tables_of(event) if not has(t, event, transaction, ordinal)}
-            return only_of(event, behind)
-
         before = segment.events
-        _keep(segment, left)
+        _keep(segment, self._behind)
         if segment.events == before:
             self._applied = {}  # in order: nothing later was applied
         return bool(segment.events)
 
-    def _has(self, table: TableName, event: Event, transaction: Transaction, ordinal: int) -> bool:
-        """Whether the target had it when the stream began again."""
-        progress = self._standing.get(table)
-        stood = [] if progress is None else [self._applied[c.name] for c in progress.of(event)]
-        return any(position.covers(transaction.coordinate, ordinal) for position in stood)
+    def _behind(self, transaction: Transaction, event: Event, ordinal: int) -> Event | None:
+        """What of it the target did not have when the stream began again."""
+
+        def covers(checkpoint: Checkpoint) -> bool:
+            return self._applied[checkpoint.name].covers(transaction.coordinate, ordinal)
+
+        def left(table: TableName) -> Event | None:
+            progress = self._standing.get(table)
+            return event if progress is None else progress.left_by(event, covers)
+
+        return left_of(event, left)
 
     def drop(self) -> None:
         """The oldest segment is durable in the target. Meanwhile all may have been dropped."""

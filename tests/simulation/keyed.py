@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from itertools import count
 from typing import Final
 
 from connectors.memory.definitions import table
@@ -13,10 +14,14 @@ from tests.simulation.application import Application, Step, insert, mixed, trunc
 from tests.simulation.evolving import EVOLVING
 from tests.simulation.refusals import REFUSALS
 from tests.simulation.scenario import KEYS, Scenario, audit, public
+from tests.simulation.situations import chunks
 from tests.simulation.world import World
 
 HOT: Final = public("hot")
 TOASTED: Final = public("toasted")
+HALF: Final = 4
+"""Of the chunks of a table with 60 rows."""
+
 MANY_KEYS: Final = tuple(b"%03d" % i for i in range(60))
 
 
@@ -28,6 +33,10 @@ def _tables() -> list[Table]:
         table("public.full", ["id", "a"], key=["id"], identity=ReplicaIdentity.FULL),
         audit(),
     ]
+
+
+def _one_table() -> list[Table]:
+    return [table("public.hot", ["id", "a", "b"], key=["id"]), audit()]
 
 
 async def _hot(world: World, application: Application) -> None:
@@ -77,6 +86,39 @@ def _swap(application: Application) -> Step:
     return step
 
 
+async def _moved_while_loading(world: World, application: Application) -> None:
+    """The first process dies in the load, and rows move before the second goes on with it: of a
+    move one chunk has seen its half, another not. Then bulk that fills all buckets."""
+    number = count()
+
+    async def move(times: int) -> None:
+        for _ in range(times):
+            made = [insert(HOT, (b"n%04d" % next(number), b"n", b"x")) for _ in range(4)]
+            moves = [_rekeyed(application) for _ in range(4)]
+            await application.transaction(*made[:2], *moves, *made[2:], commit=True)
+
+    while len([c for c in chunks(world) if c.snapshot]) < HALF:
+        await asyncio.sleep(0.001)
+    world.crash(world.current)
+    await move(6)
+    for _ in range(3):
+        await application.pause(1.0)
+        await move(2)
+
+
+def _rekeyed(application: Application) -> Step:
+    """A row takes a new key, in the range of any chunk."""
+
+    def step(server: ServerTransaction) -> None:
+        rows = list(server.scan(HOT))
+        key = b"%s-%02d" % (application.chance.choice(MANY_KEYS), application.chance.randrange(100))
+        if rows and server.find(HOT, (0,), (key,)) is None:
+            row = application.chance.choice(rows)
+            server.update(HOT, row, (key, *row.row[1:]))
+
+    return step
+
+
 def _by_key(scenario: Scenario) -> Scenario:
     return replace(scenario, name=f"keys-{scenario.name}", mode=ApplyMode.KEY_PARALLEL)
 
@@ -99,4 +141,5 @@ KEYED: Final = (
         )
     ),
     replace(_STOPPED, name="keys-entered", then=ApplyMode.KEY_PARALLEL),
+    _by_key(Scenario("load", _one_table, _moved_while_loading, rows=60, crashed=1)),
 )

@@ -20,6 +20,8 @@ REGRESSIONS: Final = (
     ("zombie", Spell(1266, storm=True, crashes=2)),
     # Two owners made the slot at once, and the later one moved it past what was stored.
     ("zombie", Spell(337, storm=True, crashes=1, half_open=True)),
+    # A key's move of which the load had seen one half was dropped for the bucket of that half.
+    ("keys-load", Spell(2, crash_at=433)),
     ("zombie", Spell(907, storm=True, crashes=3, half_open=True)),
 )
 """Scenario and weather."""

@@ -113,7 +113,7 @@ def _before_step(
         inside.step(process)
         if watch is not None:
             watch(world, process)
-        if not crash_at or process.steps + 1 != crash_at or world.crashes:
+        if not crash_at or process.steps + 1 != crash_at:
             return
         if process is world.process(crashed):
             world.crash(world.clients[crashed])

@@ -129,9 +129,13 @@ def _position(row: LaneRow) -> LogPosition:
     return LogPosition.parse(row.position) if row.position else LogPosition(0)
 
 
+def chunks(world: World) -> list[ChunkDone]:
+    """The chunk records stored on the target; with a snapshot when the chunk is done."""
+    return [cast(ChunkDone, row[3]) for row in world.target.visible_rows(CHUNKS)]
+
+
 def _partly_loaded(world: World) -> bool:
     done: dict[str, set[bool]] = {}
-    for row in world.target.visible_rows(CHUNKS):
-        chunk = cast(ChunkDone, row[3])
+    for chunk in chunks(world):
         done.setdefault(str(chunk.table), set()).add(bool(chunk.snapshot))
     return any(len(states) == 2 for states in done.values())

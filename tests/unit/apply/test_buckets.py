@@ -2,6 +2,8 @@
 
 from zlib import crc32
 
+import pytest
+
 from engine.apply.checkpoint import SEVERAL, Buckets, Checkpoint
 from engine.apply.lane import Lane
 from engine.model.change import DELETE, INSERT, UPDATE, Change, Event, SchemaChanged, Truncate
@@ -114,12 +116,27 @@ def test_each_bucket_drops_what_itself_has_applied() -> None:
     assert {c.name for c in batch.touched} == {f"t:{n}/4" for n in range(COUNT)}
 
 
-def test_what_belongs_to_several_was_applied_when_one_covers_it() -> None:
-    """Both moved in one transaction; or a load had seen one half, and only the other moved."""
-    at = [LogPosition(0), LogPosition(110), LogPosition(0), LogPosition(0)]
+@pytest.mark.parametrize(
+    ("old", "new", "left"),
+    [
+        (0, 0, [(UPDATE, key_of(1), key_of(3))]),
+        (110, 110, []),
+        # a load had seen one half; the bucket of the other may be behind or past it
+        (0, 110, [(DELETE, key_of(1), None)]),
+        (110, 0, [(INSERT, None, key_of(3))]),
+    ],
+)
+def test_of_a_move_between_buckets_each_has_applied_its_half(
+    old: int, new: int, left: list[tuple[int, bytes | None, bytes | None]]
+) -> None:
+    """A load had seen the row under its new key, so its deletion under the old one was in a share
+    of its own: the bucket of the new key had moved past it when the process died."""
+    at = [LogPosition(p) for p in (0, old, 0, new)]
     lane = Lane("t", {TABLE.table: buckets(*at)})
-    assert not lane.offer(segment(1, OTHER))
-    assert lane.offer(segment(2, OTHER))
+    lane.offer(segment(1, OTHER))
+    batch = lane.take(100, 1 << 30)
+    changes = [e for e in (batch.events if batch else []) if isinstance(e, Change)]
+    assert [(e.kind, e.old and e.old[0], e.new and e.new[0]) for e in changes] == left
 
 
 def test_a_lane_that_is_split_is_as_wide_as_its_buckets() -> None:
