@@ -22,6 +22,7 @@ PenstockError                           retry       exit  who acts
 |   |-- RowRejectedError                quarantine  1     setting decides
 |   |   `-- RowMissingError             quarantine  1     setting decides
 |   |-- TargetFullError                 backoff     1     operator frees space, engine goes on
+|   |-- LanesStuckError(tables)         restart     1     engine: their tables stop, others go on
 |   `-- SchemaMismatchError             never       1     operator: stops the table
 |       `-- TablePrivilegeError         never       1     operator: stops the table
 |-- TablesStoppedError                  never       1     operator: mends, loads them again
@@ -226,6 +227,22 @@ class TargetFullError(TargetError):
     """The target has no room left; nothing was committed."""
 
     retry = Retry.BACKOFF
+
+
+class LanesStuckError(TargetError):
+    """The target does not take what waits for these tables, and neither memory nor disk can hold
+    more of it: they stop, or every other table would wait for them."""
+
+    retry = Retry.RESTART
+
+    def __init__(self, tables: Sequence[object]) -> None:
+        names = ", ".join(map(str, tables))
+        super().__init__(
+            f"writes to {names} do not end, and there is no room left for what waits for them",
+            hint="see what holds them up on the target (locks, a slow trigger), mend it, then run"
+            " `penstock reload` for them",
+            context={"tables": tuple(tables)},
+        )
 
 
 class SchemaMismatchError(TargetError):

@@ -66,6 +66,7 @@ class Flow:
         held_epoch: int | None,
         told: Position | None,
         again: Sequence[TableName] = (),
+        stuck: Sequence[TableName] = (),
     ) -> None:
         self._config = config
         self._source = source
@@ -75,6 +76,7 @@ class Flow:
         self._take_over = take_over
         self._held_epoch = held_epoch
         self._again = again
+        self._stuck = stuck
         self._reader_made = False
         self.epoch: int | None = None
         self.told = told
@@ -179,6 +181,7 @@ class Flow:
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, sessions, roster
         )
+        await loading.give_up(self._stuck, control)
         if not await self._load(loading, control, start[0] if start else None):
             return Outcome("stopped")
         if start is None:

@@ -38,6 +38,9 @@ LATE_KEYS: Final = "finish:foreign-keys"
 
 LATER: Final = "later"
 
+GIVEN_UP: Final = "its writes did not end, and there was no room left for what waited"
+"""`TableRecord.reason` of a table that every other would have waited for."""
+
 NAMED_MAX: Final = 20
 """Tables named in one message."""
 
@@ -239,6 +242,20 @@ class Loading:
         await store_rows(control, self._claimed.epoch, {}, records, answered)
         for record in records:
             self.note(record)
+
+    async def give_up(self, tables: Sequence[TableName], control: TargetSession) -> None:
+        """Stop tables for which neither memory nor disk could hold what the target did not take."""
+        await self.save(
+            control,
+            [TableRecord(table, TableState.NEEDS_RELOAD, reason=GIVEN_UP) for table in tables],
+        )
+        for table in tables:
+            self._around.log.error(
+                "a table that did not move was stopped, and its changes are dropped",
+                action="overflow.table-stopped",
+                relation=str(table),
+                hint=f"mend what held it up, then run `penstock reload FILE {table}`",
+            )
 
     def note(self, record: TableRecord) -> None:
         """A table's state is durable."""

@@ -3,6 +3,10 @@
 A lane that is merely behind is not touched: then the full queue pushes back on the source, which is
 what a full queue is for. A lane is stuck when it has been on an applier, or held, for a while with
 more than its share of the queue.
+
+When the disk has no room either, the source waits, and with it every table. A held lane ends that
+by itself, when its load is through. One that an applier does not get rid of may not: its tables
+stop, and only a new load makes them whole.
 """
 
 import asyncio
@@ -11,6 +15,7 @@ from typing import Final
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.contracts import Clock
+from engine.errors import LanesStuckError
 from engine.lane_table import LaneTable
 from engine.observe.log import Log
 from engine.queue.bounded import Budget
@@ -21,6 +26,12 @@ LOOK_SECONDS: Final = 0.5
 STUCK_SECONDS: Final = 5.0
 """Longer than any batch takes on a target that works; short against the time in which neighbours
 would be missed."""
+
+
+STOP_SECONDS: Final = 60.0
+"""How long a lane for which the source waits may go without a commit before its tables stop. Longer
+than a target that works stands still (a checkpoint, a fail-over), for what is dropped must be
+loaded again; short against what the source keeps for us meanwhile."""
 
 
 class Overflow:
@@ -51,13 +62,21 @@ class Overflow:
         self._mended_at = clock.monotonic()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Until cancelled.
+
+        Raises:
+            LanesStuckError: the source has waited long enough for lanes that do not move.
+        """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             now = self._clock.monotonic()
-            for lane in self._lanes.lanes():
-                if self._stuck(lane, now) and lane.size > self._size_max:
+            stuck = [lane for lane in self._lanes.lanes() if self._stuck(lane, now)]
+            for lane in stuck:
+                if lane.size > self._size_max:
                     self._spill(lane)
+            hopeless = [lane for lane in stuck if self._hopeless(lane, now)]
+            if hopeless:
+                raise LanesStuckError([table for lane in hopeless for table in lane.tables])
             if now - self._mended_at >= self._mend_seconds:
                 self._mended_at = now
                 self._try_stopped()
@@ -73,6 +92,14 @@ class Overflow:
             self._since[lane.name] = (now, moved)
             return False
         return now - since >= STUCK_SECONDS
+
+    def _hopeless(self, lane: Lane, now: float) -> bool:
+        """Whether the source, and with it other lanes, has waited long enough for a stuck one."""
+        if lane.held or lane.no_room is None or lane.size <= self._size_max:
+            return False
+        alone = lane is self._lanes.whole or len(self._lanes.lanes()) == 1
+        since, _ = self._since[lane.name]
+        return self._budget.full and not alone and now - since >= STOP_SECONDS
 
     def _spill(self, lane: Lane) -> None:
         freed = lane.spill(self._room.spool(), self._size_max)

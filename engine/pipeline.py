@@ -20,6 +20,7 @@ from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Disk, Random, SnapshotSource, TransactionalTarget
 from engine.errors import (
     InvariantError,
+    LanesStuckError,
     PenstockError,
     PositionLostError,
     Retry,
@@ -82,13 +83,14 @@ async def run_replication(
     epoch: int | None = None
     told: Position | None = None
     again: tuple[TableName, ...] = ()
+    stuck: tuple[TableName, ...] = ()
     while True:
-        flow = Flow(config, source, target, around, stop_at, take_over, epoch, told, again)
+        flow = Flow(config, source, target, around, stop_at, take_over, epoch, told, again, stuck)
         try:
             outcome = await flow.run()
             if outcome.reason != HANDED_OVER:
                 return outcome
-            epoch, told, again = flow.epoch, flow.told, ()
+            epoch, told, again, stuck = flow.epoch, flow.told, (), ()
             continue
         except BaseExceptionGroup as group:
             error = _decisive(group)
@@ -96,7 +98,7 @@ async def run_replication(
             error = single
         epoch, told = flow.epoch or epoch, flow.told or told
         _refuse(error)
-        again = _to_load_again(error)
+        again, stuck = _to_load_again(error), _to_give_up(error)
         if flow.flowed:
             running.reset()
         delay = (running if epoch is not None else starting).next_delay()
@@ -111,6 +113,14 @@ def _to_load_again(error: PenstockError) -> tuple[TableName, ...]:
     """The table whose chunks, read at different times, cannot be joined with the log."""
     table = error.context.get("table") if isinstance(error, SnapshotLostError) else None
     return (table,) if isinstance(table, TableName) else ()
+
+
+def _to_give_up(error: PenstockError) -> tuple[TableName, ...]:
+    """The tables that every other would wait for. They are recorded by the next attempt: no write
+    of theirs can be on its way once it has claimed. Until then the frontier is before it all."""
+    found = error.context.get("tables") if isinstance(error, LanesStuckError) else None
+    names = found if isinstance(found, tuple) else ()
+    return tuple([name for name in names if isinstance(name, TableName)])
 
 
 def _refuse(error: PenstockError) -> None:

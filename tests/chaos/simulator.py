@@ -118,7 +118,7 @@ _AT_HOME: Final = {
     "refuse-load": "load-set-aside",
     "quarantine": "row-kept replay-divided",
     "stuck": "queue-full lane-spilled lane-unspilled drain-given-up fault-slow",
-    "stuck-full-disk": "spill-refused",
+    "stuck-full-disk": "spill-refused stuck-stopped",
 }
 
 HOMES: Final = {name: home for home, names in _AT_HOME.items() for name in names.split()}

@@ -238,7 +238,9 @@ def test_without_the_privilege_the_run_goes_on_and_says_once_that_two_way_is_off
     assert code == 0
     assert "two-way replication is off" in said
     assert f"role {role} may not use replication origins" in said
-    assert "GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text)" in said
+    grantable = int(target.cluster.major) >= 14
+    remedy = "GRANT EXECUTE ON FUNCTION pg_replication_origin_create(text)"
+    assert (remedy if grantable else "only a superuser may") in said
     with replication.run() as run:
         run.state("streaming")
         run.kill_worker()

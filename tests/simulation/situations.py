@@ -49,6 +49,7 @@ SITUATIONS: Final[Mapping[str, str]] = {
     "lane-spilled": "a lane that did not move went to disk, and its neighbours flowed on",
     "lane-unspilled": "a lane took back what had gone to disk",
     "spill-refused": "a lane did not move, and the disk had no room for it",
+    "stuck-stopped": "the source waited long enough for a lane, and its tables stopped",
     # load and hand-over
     "load-resumed": "a load went on with the chunks that were not done",
     "load-began-anew": "chunks could not be joined with the log, and the table began anew",
@@ -71,6 +72,7 @@ SITUATIONS: Final[Mapping[str, str]] = {
 BY_ACTION: Final[Mapping[str, str]] = {
     "overflow.spill": "lane-spilled",
     "overflow.no-room": "spill-refused",
+    "overflow.table-stopped": "stuck-stopped",
     "apply.table-stopped": "table-stopped",
     "load.table-stopped": "load-set-aside",
     "apply.mended": "table-came-back",
