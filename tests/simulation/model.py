@@ -23,11 +23,13 @@ class TableModel:
     _keys: dict[Row, Row] = field(default_factory=dict[Row, Row])
     _entry: int = 0
     _ordinal: int = 0
+    _counted: Counter[Cells] | None = None
 
     def at(self, position: LogPosition) -> Counter[Cells]:
-        """Rows and how often each is there."""
+        """Rows and how often each is there; the same object again while nothing has changed."""
         if position < self.position:
             self._keys, self.rows, self._entry, self._ordinal = {}, [], 0, 0
+            self._counted = None
         self.position = position
         while self._entry < len(self.log):
             entry = self.log[self._entry]
@@ -39,7 +41,9 @@ class TableModel:
             if not whole:
                 break
             self._entry, self._ordinal = self._entry + 1, 0
-        return Counter[Cells]([*self._keys.values(), *self.rows])
+        if self._counted is None:
+            self._counted = Counter[Cells]([*self._keys.values(), *self.rows])
+        return self._counted
 
     def _replay(self, entry: LoggedTransaction, position: LogPosition, *, whole: bool) -> None:
         """Inside a transaction positions count what is published; before and after all counts."""
@@ -61,10 +65,13 @@ class TableModel:
             if self.table in {relation.table for relation in event.relations}:
                 self._keys.clear()
                 self.rows.clear()
+                self._counted = None
         elif isinstance(event, SchemaChanged) and event.table == self.table:
             self._evolve(event)
+            self._counted = None
         elif isinstance(event, Change) and event.relation.table == self.table:
             self._change(event, event.relation)
+            self._counted = None
 
     def _evolve(self, change: SchemaChanged) -> None:
         """What a change of columns does to the rows there are: nothing but for a new column."""
