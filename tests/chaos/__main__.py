@@ -7,7 +7,7 @@ python -m tests.chaos card                                              writes d
 
 Nightly and release runs are kept in docs/reliability/ and the card is written anew; a smoke run
 only with --keep. Exit code 1: a trial failed, or a whole tier never reached a situation that it is
-there to reach.
+there to reach, or measured what is not within its limit.
 """
 
 import argparse
@@ -74,7 +74,10 @@ def verdict(suite: Suite, outcome: Outcome, *, whole: bool) -> bool:
     missed = suite.missed(outcome)
     for name in missed:
         print(f"{suite.name} never reached: {name} ({suite.situations[name]})")  # noqa: T201
-    return not outcome.failures and not (whole and missed)
+    exceeded = suite.exceeded(outcome)
+    for what in exceeded:
+        print(f"{suite.name}: {what}")  # noqa: T201
+    return not outcome.failures and not (whole and (missed or exceeded))
 
 
 def write_card() -> None:

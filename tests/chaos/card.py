@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from tests.chaos.results import Record
-from tests.chaos.suite import Outcome, Suite
+from tests.chaos.suite import Measure, Outcome, Suite
 
 HEAD: Final = """\
 # Reliability card
@@ -26,6 +26,7 @@ def card(records: Sequence[Record], suites: Mapping[str, Suite]) -> str:
     for name, suite in known.items():
         if suite.situations:
             lines += _situations(suite, totals[name])
+    lines += _measures(known, totals)
     lines += [*_failures(records), *_runs(records)]
     return "\n".join(lines) + "\n"
 
@@ -63,6 +64,26 @@ def _situations(suite: Suite, total: Outcome) -> Iterator[str]:
     yield "| --- | --- | ---: |"
     for name, meaning in suite.situations.items():
         yield f"| {name} | {meaning} | {total.reached[name]:,} |"
+
+
+def _measures(suites: Mapping[str, Suite], totals: Mapping[str, Outcome]) -> Iterator[str]:
+    rows = [
+        f"| {suite.name} | {name}, {measure.unit} | {measure.meaning} "
+        f"| {len(values):,} | {_p(values, 50)} "
+        f"| {_p(values, 99)} | {max(values):.3g} | p{measure.percentile} {measure.limit} |"
+        for suite in suites.values()
+        for name, measure in suite.measures.items()
+        if (values := totals[suite.name].measured.get(name))
+    ]
+    if rows:
+        yield "\n## Measured\n"
+        yield "| suite | what | meaning | times | p50 | p99 | highest | must be |"
+        yield "| --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
+        yield from rows
+
+
+def _p(values: Sequence[float], percentile: int) -> str:
+    return f"{Measure('', '', percentile).figure(values):.3g}"
 
 
 def _failures(records: Sequence[Record]) -> Iterator[str]:

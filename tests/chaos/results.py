@@ -80,6 +80,7 @@ def _plain(outcome: Outcome) -> Mapping[str, Any]:
         "failures": [asdict(failure) for failure in outcome.failures],
         "reached": dict(outcome.reached),
         "seconds": round(outcome.seconds, 1),
+        "measured": {name: [round(v, 4) for v in vs] for name, vs in outcome.measured.items()},
     }
 
 
@@ -89,6 +90,7 @@ def _outcome(plain: Mapping[str, Any]) -> Outcome:
         [Failure(**failure) for failure in plain["failures"]],
         Counter(plain["reached"]),
         plain["seconds"],
+        plain["measured"],
     )
 
 

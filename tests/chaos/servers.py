@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.chaos.suite import Failure, Outcome, Sizes, Suite, Task, Tier, register
+from tests.chaos.suite import Failure, Measure, Outcome, Sizes, Suite, Task, Tier, register
 from tests.differential.run import between, differ
 from tests.scenario.kills import kill_between
 from tests.servers.postgres import Cluster, Database
@@ -21,9 +21,14 @@ KILLS: Final = "kills"
 TRANSACTIONS: Final = "transactions"
 MARKERS: Final = "markers"
 
+TO_PROGRESS: Final = "start to progress"
+
 MODES: Final = ("table-parallel", "transactional", "key-parallel")
 
 SOURCE, TARGET = "15", "18"
+
+TO_PROGRESS_SECONDS_MAX: Final = 5.0
+"""What an operator may count on, on a machine that is busy with both servers and the writers."""
 
 KILLS_PER_TASK: Final = 50
 
@@ -36,7 +41,8 @@ def _kill(*, count: int, seed: int, mode: str, load: bool) -> Outcome:
     began = time.monotonic()
     try:
         with Cluster(SOURCE) as source, Cluster(TARGET) as target:
-            kill_between(source, target, count=count, seed=seed, mode=mode, load=load)
+            killed = kill_between(source, target, count=count, seed=seed, mode=mode, load=load)
+        outcome.measured[TO_PROGRESS] = list(killed.to_progress)
     except Exception as error:  # noqa: BLE001 (told, with the command that shows it again)
         options = f"--count {count} --seed {seed} --mode {mode}{' --load' if load else ''}"
         what = f"{mode}: {type(error).__name__}: {error}"
@@ -103,6 +109,15 @@ register(
         },
         partial(_kill_tasks, load=False, per_task=KILLS_PER_TASK),
         alone=True,
+        measures={
+            TO_PROGRESS: Measure(
+                "from the start of a worker's process after a kill to its first transaction that is"
+                " durable on the target",
+                "s",
+                percentile=99,
+                at_most=TO_PROGRESS_SECONDS_MAX,
+            )
+        },
     )
 )
 

@@ -5,6 +5,7 @@ that know nothing of each other, so they may run side by side, in parts, and on 
 outcomes add up.
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -42,12 +43,16 @@ class Outcome:
     reached: Counter[str] = field(default_factory=Counter[str])
     """Situations, and how often each was reached."""
     seconds: float = 0.0
+    measured: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    """What was measured on the way, by the name of its measure."""
 
     def add(self, other: "Outcome") -> None:
         self.trials.update(other.trials)
         self.failures += other.failures
         self.reached.update(other.reached)
         self.seconds += other.seconds
+        for name, values in other.measured.items():
+            self.measured.setdefault(name, []).extend(values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +64,38 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """A figure of a suite: the `percentile` of what its trials measured, and what it must be."""
+
+    meaning: str
+    unit: str
+    percentile: int
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+    def figure(self, values: Sequence[float]) -> float:
+        """The percentile (nearest rank) of at least one value."""
+        ordered = sorted(values)
+        rank = -(-len(ordered) * self.percentile // 100)
+        return ordered[max(rank, 1) - 1]
+
+    def holds(self, values: Sequence[float]) -> bool:
+        return self.at_least <= self.figure(values) <= self.at_most
+
+    @property
+    def limit(self) -> str:
+        """What it must be, in words."""
+        parts = [f"at least {self.at_least:g}"] if self.at_least > -math.inf else []
+        parts += [f"at most {self.at_most:g}"] if self.at_most < math.inf else []
+        return " and ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
 class Suite:
     """`tasks(sizes, seed)` cuts that many trials into tasks; the same seed gives the same trials.
-    Every one of `situations` (name -> meaning) must be reached by each tier. `alone`: its tasks run
-    one after the other, as they keep the whole machine busy themselves."""
+    Every one of `situations` (name -> meaning) must be reached by each tier, every one of
+    `measures` taken and within its limit. `alone`: its tasks run one after the other, as they keep
+    the whole machine busy themselves."""
 
     name: str
     proves: str
@@ -70,10 +103,23 @@ class Suite:
     tasks: Callable[[Sizes, int], Sequence[Task]]
     situations: Mapping[str, str] = field(default_factory=dict[str, str])
     alone: bool = False
+    measures: Mapping[str, Measure] = field(default_factory=dict[str, Measure])
 
     def missed(self, outcome: Outcome) -> list[str]:
         """Situations that were never reached."""
         return [name for name in self.situations if not outcome.reached[name]]
+
+    def exceeded(self, outcome: Outcome) -> list[str]:
+        """Measures that were not taken or are not what they must be, each with its figure."""
+        found: list[str] = []
+        for name, measure in self.measures.items():
+            values = outcome.measured.get(name, [])
+            if not values:
+                found.append(f"{name} was never measured ({measure.meaning})")
+            elif not measure.holds(values):
+                figure = f"p{measure.percentile} {measure.figure(values):.3g} {measure.unit}"
+                found.append(f"{name}: {figure} of {len(values)}, must be {measure.limit}")
+        return found
 
 
 _SUITES: Final[dict[str, Suite]] = {}

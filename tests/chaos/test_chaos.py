@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.chaos.card import card
 from tests.chaos.results import Record, stored
 from tests.chaos.run import Lines, run_suite
 from tests.chaos.simulator import HOMES
-from tests.chaos.suite import Failure, Outcome, Sizes, Suite, Task, Tier, register, share
+from tests.chaos.suite import Failure, Measure, Outcome, Sizes, Suite, Task, Tier, register, share
 from tests.chaos.suites import suites
 from tests.simulation.scenarios import SCENARIOS
 
@@ -63,6 +64,42 @@ def test_a_failure_is_told_with_the_command_that_shows_it_again(
     failed = Outcome(Counter(tries=3), [Failure("lost a row", "again 7")], Counter(deep=1))
     assert not verdict(_toy(), failed, whole=True)
     assert "lost a row\n    replay: again 7" in capsys.readouterr().out
+
+
+def _measuring() -> Suite:
+    measures = {"start": Measure("until it moves", "s", percentile=99, at_most=5.0)}
+    return replace(_toy(), situations={}, measures=measures)
+
+
+def test_a_tier_that_measured_nothing_or_beyond_the_limit_fails_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    outcome = Outcome(Counter(tries=3))
+    assert not verdict(_measuring(), outcome, whole=True)
+    assert "toy: start was never measured (until it moves)" in capsys.readouterr().out
+    outcome.measured["start"] = [1.0] * 99
+    assert verdict(_measuring(), outcome, whole=True)
+    outcome.measured["start"] += [6.0, 7.0]
+    assert not verdict(_measuring(), outcome, whole=True)
+    assert "toy: start: p99 6 s of 101, must be at most 5" in capsys.readouterr().out
+    assert verdict(_measuring(), outcome, whole=False)
+
+
+@pytest.mark.parametrize(
+    ("percentile", "figure"), [(1, 1.0), (50, 2.0), (51, 3.0), (75, 3.0), (100, 4.0)]
+)
+def test_a_percentile_is_a_value_that_was_measured(percentile: int, figure: float) -> None:
+    assert Measure("", "", percentile).figure([4.0, 1.0, 3.0, 2.0]) == figure
+
+
+def test_the_card_tells_what_was_measured(tmp_path: Path) -> None:
+    for seconds in (1.0, 3.0):
+        outcome = Outcome(Counter(tries=1), measured={"start": [seconds] * 2})
+        record = Record.now("nightly", 0.5, 1, {"toy": outcome})
+        assert Record.read(record.store(tmp_path / str(seconds))) == record
+    records = [*stored(tmp_path / "1.0"), *stored(tmp_path / "3.0")]
+    page = card(records, {"toy": _measuring()})
+    assert "| toy | start, s | until it moves | 4 | 1 | 3 | 3 | p99 at most 5 |" in page
 
 
 def test_a_part_has_at_least_one_trial_of_each_kind() -> None:

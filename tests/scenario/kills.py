@@ -3,8 +3,10 @@
     python -m tests.scenario.kills --count 200 [--seed N] [--mode key-parallel] [--load]
 
 A third of the kills ends the supervisor, and the worker must die with it; the others end the worker
-alone, and the supervisor starts the next. Half of them come while a worker starts, half while it
-streams. No start is given a flag.
+alone, and the supervisor starts the next. Half of them come while a worker starts, a quarter when
+it streams, a quarter after its first durable progress, whose time from the start of its process is
+measured: which it is to be is chosen before, so a slow start is measured like any other. No start
+is given a flag.
 """
 
 import argparse
@@ -13,12 +15,15 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.scenario.running import Replication, Run
+import psycopg
+
+from tests.scenario.running import PATIENCE_SECONDS, Replication, Run, wall
 from tests.scenario.workload import SCHEMA, Writers, audited, broken_rules
 from tests.servers.postgres import Cluster, Database
 
@@ -30,18 +35,27 @@ EARLY_MAX: Final = 3
 far gives up after five, as it should."""
 
 STREAM_SECONDS: Final = 0.6
-"""How far into streaming a kill may fall."""
+"""How far into streaming, or behind the first progress, a kill may fall."""
+
+PROGRESS: Final = "SELECT coalesce(sum(seq), 0) FROM penstock.checkpoint WHERE replication = %s"
+"""Grows with every transaction of a replication that is durable on the target."""
+
+PROGRESS_LOOK_SECONDS: Final = 0.01
 
 
 class Killer:
     """Kills `penstock run` again and again; the same seed chooses the same moments."""
 
-    def __init__(self, replication: Replication, seed: int) -> None:
+    def __init__(self, replication: Replication, seed: int, *, measuring: bool = True) -> None:
+        """`measuring`: the target has positions, and writers run."""
+        self._measuring = measuring
         self._replication = replication
         self._random = random.Random(seed)
         self._run: Run | None = None
         self._early = 0
         self.kills = 0
+        self.to_progress: list[float] = []
+        """Seconds from the start of a worker's process to its first durable progress."""
 
     def run(self, count: int) -> None:
         """Make so many kills; leaves nothing running."""
@@ -71,8 +85,30 @@ class Killer:
             time.sleep(self._random.uniform(0, START_SECONDS))
             return
         self._early = 0
-        run.state("streaming", after=seen)
+        if self._measuring and self._random.random() < 0.5:
+            self._measure(run, seen)
+        else:
+            run.state("streaming", after=seen)
         time.sleep(self._random.uniform(0, STREAM_SECONDS))
+
+    def _measure(self, run: Run, seen: int) -> None:
+        """Wait for the first durable progress of a worker that has just started: its predecessor's
+        last COMMIT has long come to an end, one way or the other."""
+        target, name = self._replication.target, self._replication.id
+        with psycopg.connect(target.dsn, autocommit=True) as connection:
+            before = connection.execute(PROGRESS, [name]).fetchone()
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while connection.execute(PROGRESS, [name]).fetchone() == before:
+                if time.monotonic() > deadline:
+                    raise AssertionError(f"no progress in {PATIENCE_SECONDS} s\n{run.story()}")
+                time.sleep(PROGRESS_LOOK_SECONDS)
+        self.to_progress.append(time.time() - _process_began(run, seen))
+
+
+def _process_began(run: Run, seen: int) -> float:
+    """When the newest worker's process was started: with its supervisor, or by it."""
+    again = [event for event in run.events[seen:] if event["event"] == "restarting"]
+    return wall(again[-1]) + float(again[-1]["delay_seconds"]) if again else run.began
 
 
 def applying(mode: str) -> dict[str, object]:
@@ -90,16 +126,31 @@ def check(replication: Replication, writers: Writers) -> int:
     return committed
 
 
+@dataclass(frozen=True, slots=True)
+class Killed:
+    """What came of it: transactions written meanwhile, and seconds to each measured start's first
+    progress."""
+
+    committed: int
+    to_progress: Sequence[float]
+
+
 def kill_and_compare(
-    replication: Replication, *, count: int, seed: int, transactional: bool = False
-) -> int:
-    """The whole story, on a source that has the workload's tables; the transactions written."""
+    replication: Replication,
+    *,
+    count: int,
+    seed: int,
+    transactional: bool = False,
+    measuring: bool = True,
+) -> Killed:
+    """The whole story, on a source that has the workload's tables."""
+    killer = Killer(replication, seed, measuring=measuring)
     writers = Writers(replication.source, seed=seed)
     try:
         with writers:
             with maybe_audited(replication, transactional):
-                Killer(replication, seed).run(count)
-            return check(replication, writers)
+                killer.run(count)
+            return Killed(check(replication, writers), killer.to_progress)
     except BaseException as error:
         error.add_note(f"seed {seed}")
         raise
@@ -124,9 +175,8 @@ def prepare(replication: Replication, *, loaded: bool) -> None:
 
 def kill_between(
     source: Cluster, target: Cluster, *, count: int, seed: int, mode: str, load: bool
-) -> int:
-    """The whole story on fresh databases of these servers; the transactions written meanwhile.
-    `load`: kill in the full load too."""
+) -> Killed:
+    """The whole story on fresh databases of these servers. `load`: kill in the full load too."""
     name = f"kills_{seed}"
     start, end = Database.create(source, f"{name}_from"), Database.create(target, f"{name}_to")
     with tempfile.TemporaryDirectory() as folder:
@@ -135,12 +185,12 @@ def kill_between(
         )
         prepare(replication, loaded=not load)
         transactional = mode == "transactional" and not load
-        committed = kill_and_compare(
-            replication, count=count, seed=seed, transactional=transactional
+        killed = kill_and_compare(
+            replication, count=count, seed=seed, transactional=transactional, measuring=not load
         )
     start.drop()
     end.drop()
-    return committed
+    return killed
 
 
 def main() -> None:
@@ -156,13 +206,17 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with Cluster(given.source) as source, Cluster(given.target) as target:
         began = time.monotonic()
-        committed = kill_between(
+        killed = kill_between(
             source, target, count=given.count, seed=given.seed, mode=given.mode, load=given.load
         )
         took = time.monotonic() - began
         sys.stdout.write(
-            f"{given.count} kills in {took:.0f} s over {committed} transactions: 0 differences\n"
+            f"{given.count} kills in {took:.0f} s over {killed.committed} transactions: "
+            "0 differences\n"
         )
+        if killed.to_progress:
+            shown = " ".join([f"{seconds:.2f}" for seconds in sorted(killed.to_progress)])
+            sys.stdout.write(f"seconds from a start to its first progress: {shown}\n")
 
 
 if __name__ == "__main__":

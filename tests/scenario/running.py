@@ -47,11 +47,13 @@ Event = dict[str, Any]
 
 
 class Run:
-    """One `penstock` process; `events` are its JSON lines, `log` its log lines."""
+    """One `penstock` process; `events` are its JSON lines, `log` its log lines. It `began` at this
+    wall time."""
 
     def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
         self.events: list[Event] = []
         self.log: list[str] = []
+        self.began = time.time()
         self._changed = threading.Condition()
         self._seen = 0
         self.process = subprocess.Popen(
@@ -384,8 +386,12 @@ def until(
 
 def seconds_between(earlier: Event, later: Event) -> float:
     """By the process's own clock; its start, which a busy machine makes long, does not count."""
-    first, then = (dt.datetime.fromisoformat(event["time"]) for event in (earlier, later))
-    return (then - first).total_seconds()
+    return wall(later) - wall(earlier)
+
+
+def wall(event: Event) -> float:
+    """When it happened, in seconds since 1970."""
+    return dt.datetime.fromisoformat(event["time"]).timestamp()
 
 
 def alive(pid: int) -> bool:

@@ -15,7 +15,7 @@ SEED = random.SystemRandom().randrange(1 << 32)
 def test_kills_at_random_moments_lose_and_repeat_nothing(replicate: Replicate, mode: str) -> None:
     replication = replicate(apply=applying(mode))
     prepare(replication, loaded=True)
-    assert kill_and_compare(replication, count=10, seed=SEED)
+    assert kill_and_compare(replication, count=10, seed=SEED).committed
 
 
 def test_no_reading_of_a_transactional_target_shows_what_the_source_never_was(
@@ -23,4 +23,4 @@ def test_no_reading_of_a_transactional_target_shows_what_the_source_never_was(
 ) -> None:
     replication = replicate(apply={"mode": "transactional"})
     prepare(replication, loaded=True)
-    assert kill_and_compare(replication, count=10, seed=SEED, transactional=True)
+    assert kill_and_compare(replication, count=10, seed=SEED, transactional=True).committed
