@@ -88,6 +88,14 @@ GUARDS: Final = (
         ("tests/unit/apply/test_buckets.py", "tests/unit/apply/test_divided.py"),
     ),
     Guard(
+        "halves-of-a-move-apart",
+        "one half of a key's move is taken for both",
+        "engine/apply/checkpoint.py",
+        "        left = [half for half in halves if not all(map(covers, self.of(half)))]\n",
+        "        left = [half for half in halves if not any(map(covers, self.of(event)))]\n",
+        ("tests/unit/apply/test_buckets.py",),
+    ),
+    Guard(
         "buckets-meet-at-one-place",
         "checkpoints of buckets are joined while they stand apart",
         "engine/bucketing.py",

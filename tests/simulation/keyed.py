@@ -10,8 +10,10 @@ from connectors.memory.storage import Table
 from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ApplyMode
 from engine.model.relation import ReplicaIdentity
+from engine.model.state import TableState
 from tests.simulation.application import Application, Step, insert, mixed, truncate
 from tests.simulation.evolving import EVOLVING
+from tests.simulation.person import request_reload
 from tests.simulation.refusals import REFUSALS
 from tests.simulation.scenario import KEYS, Scenario, audit, public
 from tests.simulation.situations import chunks
@@ -97,13 +99,37 @@ async def _moved_while_loading(world: World, application: Application) -> None:
             moves = [_rekeyed(application) for _ in range(4)]
             await application.transaction(*made[:2], *moves, *made[2:], commit=True)
 
-    while len([c for c in chunks(world) if c.snapshot]) < HALF:
-        await asyncio.sleep(0.001)
-    world.crash(world.current)
+    await _die_when_loaded_by_half(world)
     await move(6)
     for _ in range(3):
         await application.pause(1.0)
         await move(2)
+
+
+async def _loaded_again(world: World, application: Application) -> None:
+    """The table is copied again while rows of it move, and the process dies in the second copy."""
+
+    async def writer() -> None:
+        for _ in range(24):
+            steps = [_rekeyed(application), mixed(application, HOT, KEYS)]
+            await application.transaction(*steps, mixed(application, HOT, MANY_KEYS))
+            await application.pause(1.0)
+
+    async def reloading() -> None:
+        await request_reload(world, HOT)
+        await application.pause(4.0)
+        await request_reload(world, HOT)
+        while world.states().get(HOT) is not TableState.LOADING:
+            await asyncio.sleep(0.001)
+        await _die_when_loaded_by_half(world)
+
+    await asyncio.gather(writer(), writer(), reloading())
+
+
+async def _die_when_loaded_by_half(world: World) -> None:
+    while len([c for c in chunks(world) if c.snapshot]) < HALF or not world.current.process.alive:
+        await asyncio.sleep(0.001)
+    world.crash(world.current)
 
 
 def _rekeyed(application: Application) -> Step:
@@ -142,4 +168,5 @@ KEYED: Final = (
     ),
     replace(_STOPPED, name="keys-entered", then=ApplyMode.KEY_PARALLEL),
     _by_key(Scenario("load", _one_table, _moved_while_loading, rows=60, crashed=1)),
+    _by_key(Scenario("reload", _one_table, _loaded_again, rows=60, crashed=1)),
 )
