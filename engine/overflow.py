@@ -20,6 +20,7 @@ from engine.lane_table import LaneTable
 from engine.observe.log import Log
 from engine.queue.bounded import Budget
 from engine.spool import SpoolRoom
+from engine.surroundings import Unmoved
 
 LOOK_SECONDS: Final = 0.5
 
@@ -48,6 +49,7 @@ class Overflow:
         log: Log,
         size_max: int,
         mend_seconds: float,
+        unmoved: Unmoved,
     ) -> None:
         self._lanes = lanes
         self._budget = budget
@@ -58,7 +60,7 @@ class Overflow:
         self._size_max = size_max
         self._mend_seconds = mend_seconds
         self._full: set[str] = set()
-        self._since: dict[str, tuple[float, int]] = {}
+        self._since = unmoved
         self._mended_at = clock.monotonic()
 
     async def run(self) -> None:
@@ -76,6 +78,7 @@ class Overflow:
                     self._spill(lane)
             hopeless = [lane for lane in stuck if self._hopeless(lane, now)]
             if hopeless:
+                self._since.clear()
                 raise LanesStuckError([table for lane in hopeless for table in lane.tables])
             if now - self._mended_at >= self._mend_seconds:
                 self._mended_at = now
@@ -84,7 +87,8 @@ class Overflow:
     def _stuck(self, lane: Lane, now: float) -> bool:
         """Held or on an applier without a commit for `STUCK_SECONDS`."""
         if not lane.held and not lane.busy:
-            self._since.pop(lane.name, None)
+            if not lane.replaying:
+                self._since.pop(lane.name, None)
             return False
         moved = sum([checkpoint.seq for checkpoint in lane.every])
         since, before = self._since.setdefault(lane.name, (now, moved))

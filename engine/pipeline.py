@@ -76,7 +76,7 @@ async def run_replication(
     room = SpoolRoom(disk, config.budget.spool_bytes_max, random.key(KEY_BYTES), source.position)
     room.sweep()
     around = Surroundings(
-        clock, random, disk, metrics, log, stop, report, process, token, room, Suspensions(room)
+        clock, random, disk, metrics, log, stop, report, process, token, room, Suspensions(room), {}
     )
     starting = Backoff(STARTING, clock, random)
     running = Backoff(RUNNING, clock, random)

@@ -253,6 +253,7 @@ class Streaming:
             self._around.log,
             self._config.budget.lane_bytes_max,
             self._config.apply.mend_interval_seconds,
+            self._around.unmoved,
         )
 
     def _reloading(self, evolution: Evolution) -> Reloading:

@@ -3,12 +3,17 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from engine.apply.suspension import Suspensions
 from engine.contracts import Clock, Disk, Random
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.spool import SpoolRoom
+
+Unmoved: TypeAlias = dict[str, tuple[float, int]]
+"""Lanes at work by name: since when they have not moved, and how far they were then. It outlives an
+attempt of the process: a target that reads nothing for half a minute has its link given up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +32,7 @@ class Surroundings:
     room: SpoolRoom
     suspensions: Suspensions
     """What waits for stopped tables, from one attempt to the next."""
+    unmoved: Unmoved
 
     def waiting(self, seconds: float, who: Sequence[str]) -> None:
         """Older transactions of the source keep a table from being read (`contracts.Waiting`)."""

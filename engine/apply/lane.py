@@ -319,6 +319,11 @@ class Lane:
         self.admit = None
 
     @property
+    def replaying(self) -> bool:
+        """Whether the stream has not come yet to what a checkpoint does not cover."""
+        return bool(self._replaying)
+
+    @property
     def _single(self) -> bool:
         """Whether segments must hold one transaction each: something is decided for each event, or
         they are written down."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -13,11 +13,13 @@ from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.errors import LanesStuckError
 from engine.lane_table import LaneTable
+from engine.model.position import LogPosition
 from engine.model.relation import TableName
 from engine.observe.log import Log
 from engine.overflow import STOP_SECONDS, Overflow
 from engine.queue.bounded import Budget
 from engine.spool import SpoolRoom
+from engine.surroundings import Unmoved
 from tests.simulation.seams import SimulatedDisk
 from tests.unit.apply.bench import accounts, insert, segment
 
@@ -55,9 +57,18 @@ def _lane(name: str) -> Lane:
     return lane
 
 
-async def _look(lanes: Lanes, *, disk_bytes: int = 0, waited_for: bool = True) -> Seconds:
-    """Let it look for a while; the clock when it has had enough."""
-    clock = Seconds()
+async def _look(
+    lanes: Lanes,
+    *,
+    disk_bytes: int = 0,
+    waited_for: bool = True,
+    seconds: float = 2 * STOP_SECONDS,
+    clock: Seconds | None = None,
+    unmoved: Unmoved | None = None,
+) -> None:
+    """Let it look for so long, by its own clock."""
+    clock = clock or Seconds()
+    until = clock.now + seconds
     budget = Budget(SIZE_MAX * 100)
     await budget.reserve(SIZE_MAX * 100)
     waiting = asyncio.ensure_future(budget.reserve(1 if waited_for else 0))
@@ -71,18 +82,18 @@ async def _look(lanes: Lanes, *, disk_bytes: int = 0, waited_for: bool = True) -
         Log(lambda _: None, clock),
         SIZE_MAX,
         1e9,
+        {} if unmoved is None else unmoved,
     ).run()
     looking = asyncio.ensure_future(watching)
     try:
-        while not looking.done() and clock.now < 2 * STOP_SECONDS:
+        while not looking.done() and clock.now < until:
             await asyncio.sleep(0)
         looking.cancel()
         await looking
     except asyncio.CancelledError:
-        return clock
+        return
     finally:
         waiting.cancel()
-    return clock
 
 
 @pytest.fixture(autouse=True)
@@ -110,3 +121,19 @@ async def test_a_lane_that_nobody_waits_for_keeps_its_place() -> None:
     await _look(Lanes([_lane("stuck"), OTHER]), disk_bytes=1 << 20)
     moving.busy = False
     await _look(Lanes([moving, OTHER]))
+
+
+async def test_the_time_goes_on_when_the_link_is_given_up_meanwhile() -> None:
+    """A target that reads nothing has its link given up sooner than a table; the stream then comes
+    again to what the lane does not get rid of."""
+    clock, unmoved = Seconds(), Unmoved()
+    half: dict[str, Any] = {"clock": clock, "unmoved": unmoved, "seconds": 0.6 * STOP_SECONDS}
+    await _look(Lanes([_lane("stuck"), OTHER]), **half)
+    again = Lane(
+        "stuck",
+        {TableName("public", "stuck"): Checkpoint("stuck", 1, 0, "0/0", replay=LogPosition(1))},
+    )
+    await _look(Lanes([again, OTHER]), **half | {"seconds": 5.0})
+    with pytest.raises(LanesStuckError):
+        await _look(Lanes([_lane("stuck"), OTHER]), **half)
+    assert unmoved == {}

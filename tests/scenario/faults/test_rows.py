@@ -7,6 +7,8 @@ from typing import Final
 
 import pytest
 
+from engine.overflow import STOP_SECONDS
+from tests.scenario.conftest import one_pair
 from tests.scenario.faults.conftest import Replicate
 from tests.scenario.faults.watched import ROW, assert_last_line_tells, scrape
 from tests.scenario.running import until
@@ -43,6 +45,43 @@ def test_a_row_that_violates_a_constraint_stops_its_table_only(
         target.execute("ALTER TABLE item DROP CONSTRAINT small")
         mark = run.mark
         run.table("public.item", "streaming", after=mark)
+        replication.await_tables(["item", "other"], run)
+        assert run.stop() == 0
+
+
+SLOW: Final = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql
+  AS 'BEGIN PERFORM pg_sleep(3600); RETURN NEW; END';
+CREATE TRIGGER slow BEFORE INSERT ON item FOR EACH ROW EXECUTE FUNCTION slow()
+"""
+
+MORE_THAN_MEMORY: Final = f"""
+INSERT INTO item SELECT g, repeat('{ROW}', 1000 / length('{ROW}'))
+FROM generate_series(1000, 31000) g
+"""
+
+
+@one_pair
+@pytest.mark.nightly
+def test_a_table_whose_writes_do_not_end_stops_when_there_is_no_room_for_what_waits(
+    source: Database, target: Database, replicate: Replicate
+) -> None:
+    """A minute after the source had to wait for it."""
+    source.execute(TABLES)
+    replication = replicate(capacity={"unit_memory": "128MiB", "spool_max": "1KiB"})
+    with replication.run() as run:
+        run.state("streaming")
+        target.execute(SLOW)
+        source.execute(MORE_THAN_MEMORY)
+        source.execute("INSERT INTO other VALUES (1)")
+        run.says("there is no room on disk for what waits in it")
+        run.table("public.item", "needs-reload", patience=2 * STOP_SECONDS)
+        assert "public.item" in run.says("a table that did not move was stopped")
+        replication.await_tables(["other"], run)
+        replication.await_applied(run)
+        target.execute("DROP TRIGGER slow ON item")
+        code, text = replication.command("reload", "public.item")
+        assert code == 0, text
         replication.await_tables(["item", "other"], run)
         assert run.stop() == 0
 

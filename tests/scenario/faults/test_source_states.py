@@ -1,7 +1,6 @@
 """What a source can be in the middle of: prepared transactions, open ones, rights that are taken
 away, a slot given up under a load."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -47,9 +46,7 @@ def test_the_wait_for_an_open_transaction_can_be_stopped(
     making = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'CREATE_REPLICATION_SLOT%'"
     with open_transaction(source) as writer, replication.run() as run:
         until(lambda: bool(source.execute(making)), "the slot being made", run=run)
-        began = time.monotonic()
-        assert run.stop() == 0
-        assert time.monotonic() - began < 8
+        assert run.stop() == 0  # while the transaction is open: it was not waited for
         writer.commit()
     until(lambda: not source.execute(making), "the server to have given it up or made it")
     replication.catch_up()
