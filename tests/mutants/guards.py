@@ -174,7 +174,10 @@ GUARDS: Final = (
         "rows-of-a-successor",
         "checkpoint rows that a successor has raised are taken for ours",
         "engine/checkpoint/ownership.py",
-        "    if any(row.epoch > epoch for row in rows.values()):\n        raise fenced(owner)\n",
+        (
+            "    _still_ours(owner, epoch)\n"
+            "    if any(row.epoch > epoch for row in rows.values()):\n        raise fenced(owner)\n"
+        ),
         "",
         ("tests/unit/checkpoint/test_ownership.py",),
     ),

@@ -1,5 +1,6 @@
 """Two owners, whatever the order in which they act: at most one makes progress."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -37,6 +38,12 @@ class Server:
         await target.prepare_control()
         async with target.session() as session:
             yield target, session
+
+
+async def noticing(session: MemorySession, epoch: int, committed: SeqSum) -> None:
+    """Watch, for a while: who notices nothing would go on for ever."""
+    async with asyncio.timeout(5.0):
+        await watch(session, epoch, committed)
 
 
 async def advance(session: MemorySession, epoch: int, seq: int) -> None:
@@ -165,7 +172,7 @@ async def test_an_idle_owner_notices_a_newer_one() -> None:
         await claim(target, first, FIRST)
         await claim(other, second, SECOND)
         with pytest.raises(FencedError, match="host:2"):
-            await watch(first, 1, SeqSum(0))
+            await noticing(first, 1, SeqSum(0))
 
 
 @pytest.mark.usefixtures("at_once")
@@ -175,11 +182,11 @@ async def test_commits_that_are_gone_are_noticed() -> None:
         await claim(target, session, FIRST)
         await store_rows(session, 1, {"lane": ROW})
         with pytest.raises(TargetRewoundError):
-            await watch(session, 1, SeqSum(1))
+            await noticing(session, 1, SeqSum(1))
 
 
 @pytest.mark.usefixtures("at_once")
 async def test_an_owner_row_that_is_gone_is_no_newer_owner() -> None:
     async with Server().process() as (_, session):
         with pytest.raises(TargetRewoundError):
-            await watch(session, 1, SeqSum(0))
+            await noticing(session, 1, SeqSum(0))
