@@ -381,7 +381,8 @@ class TargetTransaction(ControlTransaction, Protocol):
     """
 
     async def write(self, runs: Sequence[Run]) -> Written:
-        """Apply runs in order."""
+        """Apply runs in order. A row to delete that is not there is no error in a table from which
+        the target deletes rows by itself (a cascading foreign key)."""
         ...
 
     async def truncate(self, truncate: Truncate) -> None: ...

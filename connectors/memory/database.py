@@ -13,7 +13,7 @@ from typing import Final
 
 from connectors.memory.events import LoggedTransaction, Publication
 from connectors.memory.locks import LockTable
-from connectors.memory.storage import Cells, Table, View
+from connectors.memory.storage import Cells, ForeignKey, Table, View
 from connectors.memory.transaction import ServerTransaction, State
 from engine.errors import RowRejectedError
 from engine.model.change import Change, Transaction
@@ -228,6 +228,15 @@ class MemoryDatabase:
             child
             for child, table in self.tables.items()
             if child != name and any(foreign.parent == name for foreign in table.foreign_keys)
+        ]
+
+    def cascading(self, name: TableName) -> list[tuple[TableName, ForeignKey]]:
+        """Foreign keys that delete their rows with those of this table, and where they are."""
+        return [
+            (child, foreign)
+            for child, table in self.tables.items()
+            for foreign in table.foreign_keys
+            if foreign.cascade and foreign.parent == name
         ]
 
     def visible_rows(self, name: TableName) -> list[Cells]:

@@ -1,7 +1,7 @@
 """(pure) A table's description: built by hand in tests, handed on for a full load.
 
 Constraints travel as JSON in `Definition.statement`: {"unique": [...]}, {"columns": [...],
-"parent": [schema, name], "parent_columns": [...], "deferrable": false}.
+"parent": [schema, name], "parent_columns": [...], "deferrable": false, "cascade": false}.
 """
 
 import json
@@ -35,6 +35,7 @@ class References:
     parent: str
     parent_columns: Columns = (0,)
     deferrable: bool = False
+    cascade: bool = False
 
 
 def table(
@@ -102,6 +103,7 @@ def _foreign(columns: Sequence[str], reference: References) -> ForeignKey:
         TableName(schema, name),
         reference.parent_columns,
         reference.deferrable,
+        reference.cascade,
     )
 
 
@@ -139,6 +141,7 @@ def _foreign_definition(name: str, names: Sequence[str], foreign: ForeignKey) ->
         "parent": [foreign.parent.schema, foreign.parent.name],
         "parent_columns": foreign.parent_columns,
         "deferrable": foreign.deferrable,
+        "cascade": foreign.cascade,
     }
     return Definition(name, json.dumps(statement), chosen, foreign.parent)
 
@@ -169,4 +172,5 @@ def foreign_key_of(relation: Relation, definition: Definition) -> ForeignKey:
         TableName(*parent),
         tuple(parent_columns),
         bool(statement["deferrable"]),
+        bool(statement["cascade"]),
     )

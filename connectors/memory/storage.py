@@ -67,13 +67,15 @@ class Unique:
 class ForeignKey:
     """`columns` refer to `parent_columns`, which are unique there. NULL refers to nothing.
 
-    A deferrable one is checked at commit, or when a savepoint is released.
+    A deferrable one is checked at commit, or when a savepoint is released. With a cascading one
+    rows are deleted when what they refer to is.
     """
 
     columns: Columns
     parent: TableName
     parent_columns: Columns
     deferrable: bool = False
+    cascade: bool = False
 
 
 @dataclass
@@ -95,6 +97,11 @@ class Table:
             self.indexes.setdefault(unique.columns, {})
         for version in self.versions.values():
             self._index(version)
+
+    @property
+    def cascaded(self) -> bool:
+        """Whether rows may be deleted by a foreign key."""
+        return any(foreign.cascade for foreign in self.foreign_keys)
 
     @property
     def primary_key(self) -> Columns:

@@ -127,13 +127,33 @@ class ServerTransaction:
         self._log(table, lambda: events.updated(table, version.row, row))
 
     def delete(self, name: TableName, version: Version) -> None:
-        """Remove a visible row. Raises RowRejectedError, WouldBlockError."""
-        table = self.table(name)
-        self.lock_row(name, version)
-        self._require_loggable(table)
-        self._end(version)
-        self._check_children(name, version.row)
-        self._log(table, lambda: events.deleted(table, version.row))
+        """Remove a visible row, and those that foreign keys delete with it. Raises
+        RowRejectedError, WouldBlockError."""
+        rows = self._lock_cascaded(name, version)
+        for each, _ in rows:
+            self._require_loggable(self.table(each))
+        for _, gone in rows:
+            self._end(gone)
+        for each, gone in rows:
+            self._check_children(each, gone.row)
+        for each, gone in rows:
+            self._log_deleted(self.table(each), gone)
+
+    def _lock_cascaded(
+        self, name: TableName, version: Version
+    ) -> Sequence[tuple[TableName, Version]]:
+        """A row and those that are deleted with it, parents first, all of them locked."""
+        rows = [(name, version)]
+        found = {version.number}
+        for parent_name, parent in rows:  # grows
+            self.lock_row(parent_name, parent)
+            for child_name, foreign in self._database.cascading(parent_name):
+                key = pick(parent.row, foreign.parent_columns)
+                for child in self.table(child_name).candidates(foreign.columns, key):
+                    if self.sees(child) and child.number not in found:
+                        found.add(child.number)
+                        rows.append((child_name, child))
+        return rows
 
     def truncate(self, names: Sequence[TableName], *, cascade: bool = False) -> None:
         """Empty tables together. Raises TargetError when a table outside refers to one of them."""
@@ -239,6 +259,9 @@ class ServerTransaction:
     def _log(self, table: Table, event: Callable[[], Event]) -> None:
         if self._database.logs((table.relation,)):
             self.events.append(event())
+
+    def _log_deleted(self, table: Table, version: Version) -> None:
+        self._log(table, lambda: events.deleted(table, version.row))
 
     def _require_loggable(self, table: Table) -> None:
         relation = table.relation

@@ -124,7 +124,9 @@ class _Writer:
         self._server = transaction.server
         self._run = run
         self._name = run.relation.table
-        self._place = _Place(_existing(transaction, run.relation), run.relation)
+        table = _existing(transaction, run.relation)
+        self._place = _Place(table, run.relation)
+        self._cascaded = table.cascaded
 
     def operations(self) -> list[Callable[[], None]]:
         """In order; those of a net run backwards, since their order must not matter."""
@@ -142,11 +144,23 @@ class _Writer:
         return lambda: self._server.insert(self._name, self._place.complete(row))
 
     def _delete(self, old: Row) -> Callable[[], None]:
-        return lambda: self._server.delete(self._name, self._existing(old))
+        def delete() -> None:
+            version = self._find(old)
+            if version is not None:
+                self._server.delete(self._name, version)
+            elif not self._cascaded:
+                raise self._missing()
+
+        return delete
 
     def _update(self, old: Row, new: Row) -> Callable[[], None]:
         def update() -> None:
-            version = self._existing(old)
+            version = self._find(old)
+            if version is None and self._run.replaced and self._cascaded:
+                self._server.insert(self._name, self._place.complete(new))
+                return
+            if version is None:
+                raise self._missing()
             row = list(version.row)
             for i in self._run.sent:
                 if new[i] is UNCHANGED:
@@ -156,17 +170,17 @@ class _Writer:
 
         return update
 
-    def _existing(self, old: Row) -> Version:
+    def _missing(self) -> RowMissingError:
+        return RowMissingError(f"{self._name}: the row to change is not there", sqlstate=NO_DATA)
+
+    def _find(self, old: Row) -> Version | None:
         """The row an event means: by key, else the first whose every value is the same."""
         indexes = self._run.relation.key or tuple(range(len(old)))
         key = tuple([old[i] for i in indexes])
         if UNCHANGED in key:
             raise InvariantError(f"{self._name}: a row is to be found by a value that was not sent")
         columns = pick(self._place.columns, indexes)
-        version = self._server.find(self._name, columns, key)  # type: ignore[arg-type]
-        if version is None:
-            raise RowMissingError(f"{self._name}: the row to change is not there", sqlstate=NO_DATA)
-        return version
+        return self._server.find(self._name, columns, key)  # type: ignore[arg-type]
 
 
 def _existing(transaction: MemoryTransaction, relation: Relation) -> Table:

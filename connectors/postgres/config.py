@@ -52,6 +52,7 @@ class PostgresSourceConfig:
     `origin`: which changes are left out by where they were made, against loops.
     `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
     those, with their function in `ddl_schema`, where the role may.
+    `keys_act`: foreign keys act on the target too, where they are made as they are here.
     `watch_partitions`: look for partitions that were truncated by themselves.
     `failover`: make the slot one that standbys may take over (17+).
     `catalog_xmin_age_warn`: transactions that the slot may hold the catalogs back before the
@@ -74,6 +75,7 @@ class PostgresSourceConfig:
     origin: Origin = Origin.ANY
     capture_ddl: bool = True
     ddl_schema: str = DEFAULT_SCHEMA
+    keys_act: bool = True
     watch_partitions: bool = True
     failover: bool = False
     catalog_xmin_age_warn: int = CATALOG_XMIN_AGE_WARN

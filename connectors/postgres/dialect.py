@@ -13,7 +13,7 @@ from connectors.postgres.plan import ColumnPlan, TablePlan
 from connectors.postgres.target_table import PARTITIONED, TargetTable
 
 COUNTED: Final = (
-    "WITH done AS ({statement}) SELECT CASE WHEN count(*) <> {expected}"
+    "WITH done AS ({statement}) SELECT CASE WHEN count(*) {wrong} {expected}"
     " THEN penstock.miscounted(count(*), {expected}) END FROM done"
 )
 """Raises unless the statement gives as many rows as expected. Measured: 3 us more than the bare
@@ -35,7 +35,15 @@ SCANS: Final = (
 
 
 def counted(statement: str, expected: int) -> str:
-    return COUNTED.format(statement=statement, expected=expected)
+    return COUNTED.format(statement=statement, wrong="<>", expected=expected)
+
+
+def _deletion(plan: TablePlan, statement: str, expected: int) -> str:
+    """Where a foreign key of the target deletes rows by itself, those that it has deleted already
+    are as the source wants them."""
+    if not plan.target.cascaded:
+        return counted(statement, expected)
+    return COUNTED.format(statement=statement, wrong=">", expected=expected)
 
 
 # --- one row --------------------------------------------------------------------------------------
@@ -59,17 +67,31 @@ def update_row(plan: TablePlan, changed: Sequence[ColumnPlan]) -> str:
     return counted(f"UPDATE {plan.target.sql} AS t SET {assignments} WHERE {where} RETURNING 1", 1)
 
 
+def update_moved_row(plan: TablePlan, changed: Sequence[ColumnPlan]) -> str:
+    """For a key change that a foreign key of the target may have made already: the row that has the
+    old key, or else the one that has the new key. Parameters: the changed columns' new values, the
+    key's old ones, the key's new ones."""
+    table = plan.target.sql
+    old = _where_key(plan, len(changed))
+    new = _where_key(plan, len(changed) + len(plan.key))
+    where = f"{old} OR {new} AND NOT EXISTS (SELECT FROM {table} AS t WHERE {old})"
+    return counted(f"UPDATE {table} AS t SET {_assignments(changed)} WHERE {where} RETURNING 1", 1)
+
+
 def delete_row(plan: TablePlan) -> str:
     """Parameters: the key."""
     where = _where_key(plan, 0)
-    return counted(f"DELETE FROM {plan.target.sql} AS t WHERE {where} RETURNING 1", 1)
+    return _deletion(plan, f"DELETE FROM {plan.target.sql} AS t WHERE {where} RETURNING 1", 1)
 
 
 def update_image(
     plan: TablePlan, changed: Sequence[ColumnPlan], image: Sequence[ColumnPlan]
 ) -> str:
-    """For a table without key. Parameters: the new values, then the old image."""
+    """For a table without key. Parameters: the new values, then the old image; then the new image
+    where a foreign key of the target may have made the change already."""
     found = _one_like(plan, image, len(changed))
+    if plan.target.adjusted:
+        found = _one_or_else(found, _one_like(plan, image, len(changed) + len(image), _NOT_FOUND))
     if not changed:
         return counted(f"SELECT 1 FROM ({found}) AS m", 1)
     return counted(
@@ -82,15 +104,28 @@ def update_image(
 def delete_image(plan: TablePlan, image: Sequence[ColumnPlan]) -> str:
     """For a table without key. Parameters: the old image."""
     found = _one_like(plan, image, 0)
-    return counted(
-        f"DELETE FROM {plan.target.sql} AS t USING ({found}) AS m WHERE {_SAME_ROW} RETURNING 1", 1
+    return _deletion(
+        plan,
+        f"DELETE FROM {plan.target.sql} AS t USING ({found}) AS m WHERE {_SAME_ROW} RETURNING 1",
+        1,
     )
 
 
 _SAME_ROW: Final = "t.ctid = m.ctid AND t.tableoid = m.tableoid"
 
 
-def _one_like(plan: TablePlan, image: Sequence[ColumnPlan], start: int) -> str:
+_NOT_FOUND: Final = " AND NOT EXISTS (SELECT FROM found)"
+
+
+def _one_or_else(first: str, second: str) -> str:
+    """The row of the first query, or else that of the second."""
+    return (
+        f"WITH found AS MATERIALIZED ({first})"
+        f" SELECT ctid, tableoid FROM found UNION ALL SELECT ctid, tableoid FROM ({second}) AS o"
+    )
+
+
+def _one_like(plan: TablePlan, image: Sequence[ColumnPlan], start: int, condition: str = "") -> str:
     """Exactly one row with this image. `*=` compares what is stored: NULL equals NULL, it knows
     types without `=` (json, xml, point), and 1.0 is not 1.00."""
     theirs = ", ".join(f"r.{c.name}" for c in image)
@@ -98,7 +133,7 @@ def _one_like(plan: TablePlan, image: Sequence[ColumnPlan], start: int) -> str:
     return (
         f"SELECT r.ctid, r.tableoid FROM {plan.target.sql} AS r"
         f" WHERE ROW({theirs})::record OPERATOR(pg_catalog.*=) ROW({ours})::record"
-        " LIMIT 1 FOR UPDATE"
+        f"{condition} LIMIT 1 FOR UPDATE"
     )
 
 
@@ -172,7 +207,7 @@ def delete_stage(plan: TablePlan, number: int, expected: int) -> str:
         f"DELETE FROM {plan.target.sql} AS t USING {stage(number)} AS s"
         f" WHERE {_where_staged(plan)} RETURNING 1"
     )
-    return counted(statement, expected)
+    return _deletion(plan, statement, expected)
 
 
 def _where_staged(plan: TablePlan) -> str:

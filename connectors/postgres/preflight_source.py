@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from connectors._sql.quoting import identifier
-from connectors.postgres import preflight_tables
+from connectors.postgres import acting_keys, preflight_tables
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.config import PostgresSourceConfig
 from connectors.postgres.connecting import REPLICATION_RIGHT
@@ -65,6 +65,7 @@ class PreflightSource:
                 "heartbeat": self._heartbeat,
                 "types": lambda: self._types(server, relations),
                 "schema-changes": lambda: self._schema_changes(server),
+                "foreign-keys": lambda: self._foreign_keys(relations),
             }
         for name, check in checks.items():
             try:
@@ -80,6 +81,13 @@ class PreflightSource:
         return await preflight_tables.findings(
             self._sql, self._catalog, config, relations, told=told
         )
+
+    async def _foreign_keys(self, relations: Sequence[Relation]) -> Sequence[Finding]:
+        """The target gets those that the source has."""
+        if not self._config.keys_act:
+            return []
+        rows = await self._sql.fetch("looking at foreign keys", acting_keys.QUERY)
+        return acting_keys.findings(acting_keys.read(rows), relations)
 
     def _capture(self) -> DdlCapture:
         config = self._config

@@ -32,6 +32,7 @@ from connectors.postgres.target_table import TargetTable
 from connectors.postgres.transaction import PostgresTransaction
 from connectors.postgres.type_facts import TypeFacts, type_query
 from engine.errors import (
+    RowMissingError,
     TargetBusyError,
     TargetConnectionError,
     TargetError,
@@ -240,13 +241,15 @@ class PostgresSession:
 
     async def _describe(self, name: TableName) -> TargetTable | None:
         results = await self.run(target_table.describe(name), str(name))
-        found, columns, keys = (cells(result) for result in results)
+        found, columns, keys, actions = (cells(result) for result in results)
         facts = TypeFacts(int(column[1] or 0) for column in columns)
         while missing := facts.missing():
             (result,) = await self.run(type_query(missing), str(name))
             facts.add(row[0] or "" for row in cells(result))
         definitions = {int(c[1] or 0): facts.definition(int(c[1] or 0)) for c in columns}
-        return target_table.read_table(name, found, columns, keys, definitions, self.version)
+        return target_table.read_table(
+            name, found, columns, keys, actions, definitions, self.version
+        )
 
     def stage(self, plan: TablePlan, columns: tuple[int, ...]) -> tuple[int, bool]:
         """The number of the staging table for these columns, and whether it must be made."""
@@ -298,6 +301,7 @@ class PostgresSession:
         if self._dirty:
             await self.run("DEALLOCATE ALL;DISCARD TEMP")
             self.link.forget_prepared()
+            self._stages.clear()
             self._dirty = False
 
     # --- talking ------------------------------------------------------------------------------
@@ -334,6 +338,9 @@ class PostgresSession:
                 f"{subject or 'a table'}: refused by the target, its tables are read again",
                 context=found.context,
             )
+        elif isinstance(found, RowMissingError) and not self._fresh:
+            # A foreign key that is new may have deleted it. The row is tried again by itself.
+            self.forget()
         return found
 
     async def leave(self) -> None:

@@ -41,7 +41,7 @@ from connectors.postgres.sql import Sql, connect
 from connectors.postgres.stream import LogStream
 from connectors.postgres.visibility import visible
 from connectors.postgres.wire_form import WireForm
-from engine.config.endpoint import WithoutIdentity
+from engine.config.endpoint import SessionReplicationRole, WithoutIdentity
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Clock, Random, Waiting
 from engine.errors import (
@@ -88,6 +88,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             origin=source.origin,
             capture_ddl=source.settings.capture_ddls,
             ddl_schema=source.settings.ddl_artifacts_schema or DEFAULT_SCHEMA,
+            keys_act=config.target.session_replication_role is not SessionReplicationRole.REPLICA,
             watch_partitions=source.watch_partitions,
             failover=source.failover_slot,
             catalog_xmin_age_warn=source.catalog_xmin_age_warn,

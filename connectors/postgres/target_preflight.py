@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 from connectors._sql.quoting import identifier, literal, qualified
-from connectors.postgres import control_schema, preflight_origins
+from connectors.postgres import acting_keys, control_schema, preflight_origins
 from connectors.postgres.link import cells
 from connectors.postgres.plan import problems_of, refused_in_binary
 from connectors.postgres.session import PostgresSession
@@ -49,7 +49,12 @@ async def preflight(session: PostgresSession, relations: Sequence[Relation]) -> 
             return await _table(session, relation)
 
         findings += await _tried(session, f"table {relation.qualified}", about)
-    return findings
+
+    async def acting(session: PostgresSession) -> Iterable[Finding]:
+        (result,) = await session.run(acting_keys.QUERY)
+        return acting_keys.findings(acting_keys.read(cells(result)), relations)
+
+    return [*findings, *await _tried(session, "foreign keys", acting)]
 
 
 async def _tried(session: PostgresSession, name: str, check: Check) -> Iterable[Finding]:

@@ -54,7 +54,11 @@ class TargetColumn:
 class TargetTable:
     """`keys`: column sets of unique indexes without predicate or expression. `operators`: the
     equality operator of a key column where it is not the ordinary one. `shape` changes whenever a
-    column comes, goes, or changes its name or type."""
+    column comes, goes, or changes its name or type.
+
+    What foreign keys do here by themselves when a row that they lead to changes, before the
+    source's own changes of these rows come: `cascaded`, rows are deleted; `adjusted`, these columns
+    are changed. Only of keys that fire in the session."""
 
     oid: int
     table: TableName
@@ -66,6 +70,8 @@ class TargetTable:
     row_security: bool = False
     shape: str = ""
     version: int = 0
+    cascaded: bool = False
+    adjusted: frozenset[str] = frozenset()
 
     @property
     def sql(self) -> str:
@@ -112,12 +118,32 @@ WHERE i.indrelid = {oid} AND i.indisunique AND i.indisvalid
 ORDER BY i.indexrelid, k.place"""
 
 
+ACTS: Final = (
+    "(k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))"
+    " AND EXISTS (SELECT FROM pg_catalog.pg_trigger g WHERE g.tgconstraint = k.oid"
+    " AND g.tgenabled IN ('A', CASE pg_catalog.current_setting('session_replication_role')"
+    " WHEN 'replica' THEN 'R' ELSE 'O' END::\"char\"))"
+)
+"""Whether a foreign key `k` deletes or changes rows by itself in this session."""
+
+ADJUSTS: Final = "(k.confdeltype IN ('n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))"
+"""Whether what it does can be to change them."""
+
+_ACTIONS: Final = """
+SELECT k.confdeltype = 'c', {adjusts}, a.attname
+FROM pg_constraint k
+JOIN pg_attribute a ON a.attrelid = k.conrelid AND a.attnum = ANY (k.conkey)
+WHERE k.contype = 'f' AND {acts} AND k.conrelid IN (
+  SELECT {oid}::oid UNION ALL SELECT p.relid::oid FROM pg_partition_tree({oid}) p)"""
+
+
 def describe(table: TableName) -> str:
-    """Three statements whose results `read_table` takes. With no such table all are empty."""
+    """Four statements whose results `read_table` takes. With no such table all are empty."""
     oid = f"pg_catalog.to_regclass({literal(qualified(table.schema, table.name))})"
     shape = SHAPE.format(oid="c.oid")
     return ";".join(
-        text.format(oid=oid, shape=shape, kind=KIND) for text in (_TABLE, _COLUMNS, _KEYS)
+        text.format(oid=oid, shape=shape, kind=KIND, acts=ACTS, adjusts=ADJUSTS)
+        for text in (_TABLE, _COLUMNS, _KEYS, _ACTIONS)
     )
 
 
@@ -129,6 +155,7 @@ def read_table(
     found: Cells,
     columns: Cells,
     keys: Cells,
+    actions: Cells,
     definitions: Mapping[int, str],
     version: int,
 ) -> TargetTable | None:
@@ -154,6 +181,8 @@ def read_table(
         row_security=row_security == "t",
         shape=shape,
         version=version,
+        cascaded=any(cascades == "t" for cascades, _, _ in actions),
+        adjusted=frozenset(name or "" for _, adjusts, name in actions if adjusts == "t"),
     )
 
 

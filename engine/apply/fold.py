@@ -17,7 +17,7 @@ from engine.model.relation import Relation
 from engine.model.value import UNCHANGED, Row
 
 _REPLACE: Final = 4
-"""Deleted, then inserted: an update of every column."""
+"""Deleted, then inserted: an update of every column, where the row is still there."""
 
 
 def arrange(changes: Sequence[Change], *, grouped: bool) -> list[Run]:
@@ -161,27 +161,19 @@ def _overlay(had: Row, row: Row) -> Row:
 
 def _net_runs(relation: Relation, net: dict[object, tuple[int, Row]]) -> list[Run]:
     """Deletes free unique values that updates take, and both free what inserts need."""
-    deletes: list[Row] = []
-    inserts: list[Row] = []
-    updates: dict[tuple[int, ...], list[Row]] = {}
-    whole = tuple(range(len(relation.columns)))
-    complete: list[Row] = []
+    rows: dict[int, list[Row]] = {DELETE: [], _REPLACE: [], UPDATE: [], INSERT: []}
+    partial: dict[tuple[int, ...], list[Row]] = {}
     for kind, row in net.values():
-        if kind == INSERT:
-            inserts.append(row)
-        elif kind == DELETE:
-            deletes.append(row)
-        elif UNCHANGED in row:
-            updates.setdefault(_sent(row), []).append(row)
+        if kind == UPDATE and UNCHANGED in row:
+            partial.setdefault(_sent(row), []).append(row)
         else:
-            complete.append(row)
-    runs: list[Run] = []
-    if deletes:
-        runs.append(Run(DELETE, relation, deletes, net=True))
-    if complete:
-        runs.append(Run(UPDATE, relation, complete, whole, net=True))
-    for sent, rows in updates.items():
-        runs.append(Run(UPDATE, relation, rows, sent, net=True))
-    if inserts:
-        runs.append(Run(INSERT, relation, inserts, net=True))
-    return runs
+            rows[kind].append(row)
+    whole = tuple(range(len(relation.columns)))
+    runs = [
+        Run(DELETE, relation, rows[DELETE], net=True),
+        Run(UPDATE, relation, rows[_REPLACE], whole, net=True, replaced=True),
+        Run(UPDATE, relation, rows[UPDATE], whole, net=True),
+        *[Run(UPDATE, relation, some, sent, net=True) for sent, some in partial.items()],
+        Run(INSERT, relation, rows[INSERT], net=True),
+    ]
+    return [run for run in runs if run.rows]

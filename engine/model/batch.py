@@ -18,6 +18,9 @@ class Run:
     touches exactly one row. `net` is True when no two changes of the run name the same key: the
     target may apply them as a set, in any order inside the run. Otherwise they are applied one
     after the other.
+
+    `replaced`, of a net UPDATE: each row was deleted and inserted anew. Where the target deletes
+    rows by itself (a cascading foreign key) they may be gone already, and are inserted.
     """
 
     kind: int
@@ -26,6 +29,7 @@ class Run:
     sent: tuple[int, ...] = ()
     olds: list[Row] | None = None
     net: bool = False
+    replaced: bool = False
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ same text in UTF-8 everywhere. A bench is one server, made for one test, with th
 | named | id, name (unique, not null) | id | default |
 | parents | id | id | default |
 | children | id, parent (refers to parents) | id | default |
+| owned | id, parent (refers to parents and is deleted with it) | id | default |
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +28,16 @@ from engine.model.snapshot import Snapshot
 from engine.model.value import Row
 
 SCHEMA: Final = "public"
-STREAMED: Final = ("accounts", "documents", "copies", "mirrors", "named", "parents", "children")
+STREAMED: Final = (
+    "accounts",
+    "documents",
+    "copies",
+    "mirrors",
+    "named",
+    "parents",
+    "children",
+    "owned",
+)
 INSERT_ONLY: Final = ("audit",)
 ALL: Final = (*STREAMED, *INSERT_ONLY, "hidden")
 

@@ -36,6 +36,12 @@ def tables() -> list[Table]:
             key=["id"],
             references=[References(("parent",), "public.parents")],
         ),
+        table(
+            "public.owned",
+            ["id", "parent"],
+            key=["id"],
+            references=[References(("parent",), "public.parents", cascade=True)],
+        ),
     ]
 
 

@@ -20,6 +20,7 @@ CREATE TABLE hidden (id text PRIMARY KEY, value text);
 CREATE TABLE named (id text PRIMARY KEY, name text NOT NULL UNIQUE);
 CREATE TABLE parents (id text PRIMARY KEY);
 CREATE TABLE children (id text PRIMARY KEY, parent text REFERENCES parents);
+CREATE TABLE owned (id text PRIMARY KEY, parent text REFERENCES parents ON DELETE CASCADE);
 """
 
 

@@ -123,6 +123,63 @@ async def test_a_row_that_is_not_there_is_told(
         assert await target_side.read("accounts") == [("1", "x")]
 
 
+@pytest.mark.parametrize("net", [True, False])
+async def test_a_row_that_went_with_its_parent_is_as_it_should_be(
+    target_side: TargetBench, net: bool
+) -> None:
+    if not target_side.features.foreign_keys:
+        pytest.skip("this target has no foreign keys")
+    parents, owned_rows = [await target_side.relation(table) for table in ("parents", "owned")]
+    rows = [row("1", "a"), row("2", "a"), row("3", "b")]
+    async with session_on(target_side) as session:
+        await put(target_side, session, "parents", row("a"), row("b"))
+        await put(target_side, session, "owned", *rows)
+        await write(
+            session,
+            Run(DELETE, parents, [row("a")], net=net),
+            Run(DELETE, owned_rows, rows[:2], net=net),
+        )
+        with pytest.raises(RowMissingError):
+            await write(session, Run(UPDATE, owned_rows, [row("1", "b")], (0, 1), net=net))
+    assert await target_side.read("owned") == [("3", "b")]
+
+
+async def test_a_row_that_is_inserted_anew_after_it_went_with_its_parent(
+    target_side: TargetBench,
+) -> None:
+    if not target_side.features.foreign_keys:
+        pytest.skip("this target has no foreign keys")
+    parents, owned_rows = [await target_side.relation(table) for table in ("parents", "owned")]
+    async with session_on(target_side) as session:
+        await put(target_side, session, "parents", row("a"), row("b"))
+        await put(target_side, session, "owned", row("1", "a"), row("2", "b"))
+        await write(
+            session,
+            Run(DELETE, parents, [row("a")], net=True),
+            Run(
+                UPDATE,
+                owned_rows,
+                [row("1", "b"), row("2", "b")],
+                (0, 1),
+                net=True,
+                replaced=True,
+            ),
+        )
+    assert await target_side.read("owned") == [("1", "b"), ("2", "b")]
+
+
+@pytest.mark.parametrize("net", [True, False])
+async def test_a_key_that_deletes_nothing_excuses_no_missing_row(
+    target_side: TargetBench, net: bool
+) -> None:
+    if not target_side.features.foreign_keys:
+        pytest.skip("this target has no foreign keys")
+    children = await target_side.relation("children")
+    async with session_on(target_side) as session:
+        with pytest.raises(RowMissingError):
+            await write(session, Run(DELETE, children, [row("1", "a")], net=net))
+
+
 async def test_a_row_without_key_that_is_not_there_is_told(target_side: TargetBench) -> None:
     relation = await target_side.relation("copies")
     async with session_on(target_side) as session:
@@ -320,4 +377,6 @@ async def test_a_target_describes_its_tables(target_side: TargetBench) -> None:
         await put(target_side, session, "documents", row("1", None, None))
     assert not await target.empty(name("documents"))
     if target_side.features.foreign_keys:
-        assert list(await target.foreign_keys()) == [ForeignKey(name("children"), name("parents"))]
+        children = ("children", "owned")
+        expected = [ForeignKey(name(child), name("parents")) for child in children]
+        assert list(await target.foreign_keys()) == expected

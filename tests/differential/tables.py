@@ -52,8 +52,7 @@ class RandomTable:
         if self.shape is Shape.UNIQUE:
             parts.append("other int UNIQUE")
         if self.shape is Shape.CHILD:
-            # ON DELETE CASCADE once deletions that the target cascades itself count as done
-            parts.append("parent int REFERENCES t0 (id)")
+            parts.append("parent int REFERENCES t0 (id) ON DELETE CASCADE")
         by = " PARTITION BY LIST (region)" if self.shape is Shape.PARTITIONED else ""
         return ";\n".join([f"CREATE TABLE {self.name} ({', '.join(parts)}){by}", *self._after()])
 

@@ -1,15 +1,17 @@
 """What the target must hold: the source's log, replayed up to a position."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import cast
+from zlib import crc32
 
 from connectors.memory.events import LoggedTransaction
-from connectors.memory.storage import Cells
+from connectors.memory.storage import Cells, Columns
 from engine.model.change import DELETE, INSERT, Change, Event, SchemaChanged, Truncate
 from engine.model.position import LogPosition
 from engine.model.relation import Relation, TableName
-from engine.model.value import UNCHANGED, Row
+from engine.model.value import UNCHANGED, Key, Row
 
 
 @dataclass
@@ -44,6 +46,26 @@ class TableModel:
         if self._counted is None:
             self._counted = Counter[Cells]([*self._keys.values(), *self.rows])
         return self._counted
+
+    def deleted_next(self, position: LogPosition) -> set[Key]:
+        """Keys that the table's first transaction beyond a position deletes."""
+        for entry in self.log:
+            if entry.end > position and (keys := self._deleted(entry, position)) is not None:
+                return keys
+        return set()
+
+    def _deleted(self, entry: LoggedTransaction, position: LogPosition) -> set[Key] | None:
+        """None when nothing of it is about the table."""
+        changes = [
+            event
+            for ordinal, event in enumerate(entry.published(), 1)
+            if not position.covers(entry.transaction.coordinate, ordinal)
+            and isinstance(event, Change)
+            and event.relation.table == self.table
+        ]
+        if not changes:
+            return None
+        return {c.relation.key_of(c.old) for c in changes if c.kind == DELETE and c.old is not None}
 
     def _replay(self, entry: LoggedTransaction, position: LogPosition, *, whole: bool) -> None:
         """Inside a transaction positions count what is published; before and after all counts."""
@@ -106,3 +128,21 @@ class TableModel:
             return self._keys.pop(relation.key_of(old))
         self.rows.remove(old)
         return old
+
+
+def by_bucket(rows: Counter[Cells], key: Columns, count: int) -> Sequence[Counter[Cells]]:
+    """How a key is hashed is said anew here: what is stored depends on it."""
+    if count == 1:
+        return (rows,)
+    found: list[Counter[Cells]] = [Counter() for _ in range(count)]
+    for row, number in rows.items():
+        hashed = 0
+        for index in key:
+            hashed = crc32(cast(bytes, row[index]), hashed)
+        found[hashed % count][row] = number
+    return found
+
+
+def without(rows: Counter[Cells], keys: Collection[Key]) -> Counter[Cells]:
+    """The rows that have none of these keys, which are their first columns."""
+    return Counter({row: number for row, number in rows.items() if row[:1] not in keys})

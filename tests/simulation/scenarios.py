@@ -9,6 +9,7 @@ from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ApplyMode
 from engine.model.relation import ReplicaIdentity
 from tests.simulation.application import Application, insert, mixed, remove, truncate
+from tests.simulation.cascading import CASCADING
 from tests.simulation.evolving import EVOLVING
 from tests.simulation.keyed import KEYED
 from tests.simulation.person import request_reload
@@ -265,5 +266,6 @@ SCENARIOS: Final = {
         *EVOLVING,
         *STICKING,
         *KEYED,
+        *CASCADING,
     )
 }

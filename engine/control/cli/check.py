@@ -75,7 +75,7 @@ class Preflight:
                 tables = selection.tables if selection else ()
                 await self._side("target", target, tables)
                 await self._lanes(target, tables)
-        return self.findings
+        return list(dict.fromkeys(self.findings))  # both sides may say the same
 
     def _file(self) -> None:
         for warning in self.config.warnings:

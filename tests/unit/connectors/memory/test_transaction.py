@@ -102,6 +102,35 @@ def test_a_deferred_foreign_key_is_judged_at_commit_or_release(database: MemoryD
         stepwise.release_savepoint()
 
 
+def test_a_cascading_key_deletes_what_refers_to_a_row_and_logs_it_after(
+    database: MemoryDatabase,
+) -> None:
+    owned, parts = (
+        table(
+            f"public.{child}",
+            ["id", "parent"],
+            key=["id"],
+            references=[References(("parent",), f"public.{parent}", cascade=True)],
+        )
+        for child, parent in (("owned", "parents"), ("parts", "owned"))
+    )
+    for new in (owned, parts):
+        database.put_table(new.relation.table, new)
+    add(database, PARENTS, (b"p",), (b"q",))
+    add(database, name("owned"), (b"1", b"p"), (b"2", b"q"))
+    add(database, name("parts"), (b"3", b"1"), (b"4", b"1"), (b"5", b"2"))
+    server = database.begin()
+    server.savepoint()
+    server.delete(PARENTS, found(server, PARENTS, b"p"))
+    server.rollback_to_savepoint()
+    server.delete(PARENTS, found(server, PARENTS, b"p"))
+    database.commit(server)
+    assert database.visible_rows(name("owned")) == [(b"2", b"q")]
+    assert database.visible_rows(name("parts")) == [(b"5", b"2")]
+    deleted = [e.relation.name for e in database.log[-1].events if isinstance(e, Change)]
+    assert deleted == ["parents", "owned", "parts", "parts"]
+
+
 def test_truncating_a_referenced_table_takes_the_others_along_or_is_refused(
     database: MemoryDatabase,
 ) -> None:
