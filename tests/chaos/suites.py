@@ -6,7 +6,12 @@ from typing import Final
 
 from tests.chaos.suite import Suite, registered
 
-MODULES: Final = ("tests.chaos.simulator", "tests.chaos.fuzz", "tests.chaos.servers")
+MODULES: Final = (
+    "tests.chaos.simulator",
+    "tests.chaos.fuzz",
+    "tests.chaos.servers",
+    "tests.chaos.scheduling",
+)
 
 
 def suites() -> Mapping[str, Suite]:

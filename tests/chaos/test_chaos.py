@@ -107,9 +107,15 @@ def test_a_part_has_at_least_one_trial_of_each_kind() -> None:
 
 
 def test_every_suite_has_every_tier_and_each_tries_more_than_the_one_before() -> None:
-    assert {"simulator", "crash-points", "fuzz", "kills", "hand-over", "differential"} <= set(
-        suites()
-    )
+    assert {
+        "simulator",
+        "crash-points",
+        "fuzz",
+        "kills",
+        "hand-over",
+        "differential",
+        "scheduling",
+    } <= set(suites())
     for suite in suites().values():
         smoke, nightly, release = (suite.sizes[tier] for tier in Tier)
         assert smoke.keys() == nightly.keys() == release.keys()
