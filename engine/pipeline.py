@@ -106,6 +106,7 @@ async def run_replication(
             raise error
         log.warning("trying again", action="pipeline.retry", error=error, delay_seconds=delay)
         around.state("retrying")
+        del flow, error  # its traceback holds the attempt, and with it all that waited in its queue
         await _sleep_or_stop(delay, stop)
 
 

@@ -266,6 +266,9 @@ class Worker:
                 return
             self._state_told = str(facts["state"])
             self._metrics.state(self._state_told)
+            if self._state_told == "starting":
+                # An attempt that failed lies in cycles of its tracebacks, with all that waited.
+                gc.collect()
         self._reports.send(event, facts)
 
     @contextlib.asynccontextmanager

@@ -50,14 +50,19 @@ class Run:
     """One `penstock` process; `events` are its JSON lines, `log` its log lines. It `began` at this
     wall time."""
 
-    def __init__(self, words: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        command: Sequence[str] = PENSTOCK,
+    ) -> None:
         self.events: list[Event] = []
         self.log: list[str] = []
         self.began = time.time()
         self._changed = threading.Condition()
         self._seen = 0
         self.process = subprocess.Popen(
-            [*PENSTOCK, *words],
+            [*command, *words],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import time
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,18 @@ def _life(detail: str) -> int:
     return count
 
 
+async def attempts(detail: str, given: Mapping[str, Any]) -> None:
+    """One that failed, and left what it held in a cycle; then another."""
+    held = _Nothing()
+    vars(held)["itself"] = held
+    left = weakref.ref(held)
+    del held
+    given["report"]("state", {"state": "retrying"})
+    before = left() is not None
+    given["report"]("state", {"state": "starting"})
+    given["log"].info("counted", action="fake.counted", before=before, after=left() is not None)
+
+
 BEHAVIOURS = {
     "until-stopped": until_stopped,
     "hang": hang,
@@ -136,6 +149,7 @@ BEHAVIOURS = {
     "crash-always": crash_always,
     "source-away-once": source_away_once,
     "announce": announce,
+    "attempts": attempts,
 }
 
 

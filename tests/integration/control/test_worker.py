@@ -96,6 +96,14 @@ def test_a_drain_that_takes_too_long_is_cut_short_and_exits_0(start: Start) -> N
     assert worker.lines[-1]["message"] == "the drain was cut short"
 
 
+def test_what_a_failed_attempt_held_is_given_back_before_the_next(start: Start) -> None:
+    """It is in cycles of its tracebacks, and by itself the collector would look hours later."""
+    worker = start("attempts")
+    counted = worker.say("counted")
+    assert (counted["before"], counted["after"]) == (True, False)
+    assert worker.end() == 0
+
+
 def test_a_second_signal_ends_it_at_once(start: Start) -> None:
     worker = start("hang", "--metrics=0")
     worker.say("serving metrics")
