@@ -12,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
 
+from tests.chaos.curves import curves
 from tests.chaos.suite import Failure, Outcome
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -53,13 +54,16 @@ class Record:
         )
 
     def store(self, folder: Path) -> Path:
-        """Write it into the folder; where it is."""
+        """Write it into the folder, and beside it the curves of what was measured; where it is."""
         folder.mkdir(parents=True, exist_ok=True)
         stamp = self.date.replace("-", "").replace(":", "")
         path = folder / f"{stamp}-{self.tier}-{self.commit[:8]}.json"
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         plain["suites"] = {name: _plain(outcome) for name, outcome in self.suites.items()}
         path.write_text(json.dumps(plain, indent=1, sort_keys=True) + "\n")
+        for name, outcome in self.suites.items():
+            if outcome.measured:
+                path.with_suffix(f".{name}.svg").write_text(curves(outcome.measured))
         return path
 
     @classmethod

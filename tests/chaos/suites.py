@@ -11,6 +11,7 @@ MODULES: Final = (
     "tests.chaos.fuzz",
     "tests.chaos.servers",
     "tests.chaos.scheduling",
+    "tests.chaos.soak",
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -102,6 +103,20 @@ def test_the_card_tells_what_was_measured(tmp_path: Path) -> None:
     assert "| toy | start, s | until it moves | 4 | 1 | 3 | 3 | p99 at most 5 |" in page
 
 
+def test_curves_are_drawn_beside_a_record_that_measured_something(tmp_path: Path) -> None:
+    outcome = Outcome(Counter(tries=1), measured={"start <s>": [1.0, 3.0, 2.0], "none": []})
+    path = Record.now("nightly", 1.0, 1, {"toy": outcome, "other": Outcome()}).store(tmp_path)
+    (drawing,) = tmp_path.glob("*.svg")
+    assert drawing.name == f"{path.stem}.toy.svg"
+    root = ET.fromstring(drawing.read_text())
+    texts = [element.text for element in root.iter() if element.text and element.text.strip()]
+    assert texts == ["start <s>: 1 to 3, 3 times, at the end 2"]
+    (line,) = [element for element in root.iter() if element.tag.endswith("polyline")]
+    places = [tuple(map(float, place.split(","))) for place in line.attrib["points"].split()]
+    assert [x for x, _ in places] == [10.0, 360.0, 710.0]
+    assert places[1][1] < places[2][1] < places[0][1]
+
+
 def test_a_part_has_at_least_one_trial_of_each_kind() -> None:
     assert share({"seeds": 1000, "kills": 3}, 0.1) == {"seeds": 100, "kills": 1}
 
@@ -115,6 +130,8 @@ def test_every_suite_has_every_tier_and_each_tries_more_than_the_one_before() ->
         "hand-over",
         "differential",
         "scheduling",
+        "soak",
+        "virtual-days",
     } <= set(suites())
     for suite in suites().values():
         smoke, nightly, release = (suite.sizes[tier] for tier in Tier)

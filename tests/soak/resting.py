@@ -44,12 +44,13 @@ ON_TARGET: Final = {
 }
 
 Figures = Mapping[str, float]
+"""Counts by name; `resident memory` and `folder` are MiB."""
 
 
 def figures(replication: Replication, run: Run) -> Figures:
     """Everything that is counted, once it no longer changes."""
     return {
-        "resident memory, MiB": resident_bytes(run.worker) / MIB,
+        "resident memory": resident_bytes(run.worker) / MIB,
         **settled(replication, run),
         **census(replication.folder / CENSUS, run),
     }
@@ -75,7 +76,7 @@ def outside(replication: Replication, run: Run) -> Figures:
         "descriptors": len(list(Path(f"/proc/{run.worker}/fd").iterdir())),
         **_asked(replication.source, ON_SOURCE),
         **_asked(replication.target, ON_TARGET),
-        "folder, MiB": folder_bytes(replication.folder / "state") / MIB,
+        "folder": folder_bytes(replication.folder / "state") / MIB,
     }
 
 

@@ -7,14 +7,16 @@ rest and is counted. The process is the same from the first round to the last.
 
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from tests.scenario.running import Replication, Run
 from tests.scenario.workload import SCHEMA, Writers, broken_rules
-from tests.servers.postgres import Database
+from tests.servers.postgres import Cluster, Database
 from tests.soak.resting import CENSUS, Figures, figures
 from tests.soak.worker import CENSUS_FILE
 
@@ -52,6 +54,16 @@ class Soaked:
     transactions: int = 0
     differences: list[str] = field(default_factory=list[str])
     seconds: float = 0.0
+
+
+def soak_between(source: Cluster, target: Cluster, *, seconds: float, seed: int) -> Soaked:
+    """Soak between fresh databases of these servers, of which the target is restarted often."""
+    ends = Database.create(source, "soak_from"), Database.create(target, "soak_to")
+    with tempfile.TemporaryDirectory() as folder:
+        soaked = Soak(Replication.between(Path(folder), "soak", *ends), seed).run(seconds)
+    for database in ends:
+        database.drop()
+    return soaked
 
 
 class Soak:
