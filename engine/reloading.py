@@ -17,6 +17,7 @@ from engine.apply.evolution import LEFT, Evolution
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.checkpoint.ownership import NO_ANSWERS
+from engine.config.intervals import IntervalsConfig
 from engine.contracts import SnapshotSource, TargetSession
 from engine.errors import (
     FencedError,
@@ -36,13 +37,6 @@ from engine.model.state import TableRecord, TableState
 from engine.observe.report import leading
 from engine.roster import Roster, tell_exceptions
 from engine.surroundings import Surroundings
-
-REQUEST_POLL_SECONDS: Final = 2.0
-"""Time between looks for reload requests: a person who asked should see it begin."""
-
-DISCOVERY_SECONDS: Final = 20.0
-"""Time between looks for new tables: they are to be there within a minute, load included."""
-
 
 NOT_A_TABLE: Final = (FencedError, InvariantError, PositionLostError, SourceIdentityError)
 """Final errors that are never about one table."""
@@ -69,6 +63,7 @@ class Reloading:
         scheduler: Scheduler,
         evolution: Evolution,
         around: Surroundings,
+        intervals: IntervalsConfig,
         *,
         rebuild: Callable[[], Awaitable[Roster]],
     ) -> None:
@@ -78,6 +73,7 @@ class Reloading:
         self._scheduler = scheduler
         self._evolution = evolution
         self._around = around
+        self._intervals = intervals
         self._rebuild = rebuild
         self._look = False
         self.carried_out = 0
@@ -107,7 +103,7 @@ class Reloading:
             for lane, records in self._requested(await self._records(desk)):
                 await self.reload(records, lane, desk)
             now = self._around.clock.monotonic()
-            if self._look or now - looked_at >= DISCOVERY_SECONDS:
+            if self._look or now - looked_at >= self._intervals.new_tables_seconds:
                 looked_at = now
                 self._look = False
                 await self._look_for_tables(desk)
@@ -117,7 +113,7 @@ class Reloading:
 
     async def _pause(self) -> None:
         try:
-            async with asyncio.timeout(REQUEST_POLL_SECONDS):
+            async with asyncio.timeout(self._intervals.requests_seconds):
                 await self._awake.wait()
         except TimeoutError:
             return

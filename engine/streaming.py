@@ -50,10 +50,6 @@ MOMENT_SECONDS: Final = 60.0
 """Time to wait for a moment in which every table stands at the frontier, before one is made by a
 drain; and between two such drains, as each lets the source wait."""
 
-LANES_LOOK_SECONDS: Final = 20.0
-"""Time between two looks for foreign keys that somebody has made on the target. Until then a row
-that comes before its parent stops its table, which is tried again."""
-
 IDLE_POLL_SECONDS: Final = 2.0
 """Time between two looks whether a reload has put foreign keys off."""
 
@@ -113,6 +109,7 @@ class Streaming:
             row,
             source,
             around.clock,
+            config.intervals,
             committed=lambda: seqs.add(1),
             acknowledge_delay_seconds=config.apply.acknowledge_delay_seconds,
         )
@@ -264,6 +261,7 @@ class Streaming:
             self._scheduler,
             evolution,
             self._around,
+            self._config.intervals,
             rebuild=self._rebuild,
         )
 
@@ -296,7 +294,7 @@ class Streaming:
     async def _watch_lanes(self) -> None:
         """Until lanes are to be made anew, at the next start of the stream: at once."""
         while True:
-            await asyncio.sleep(LANES_LOOK_SECONDS)
+            await asyncio.sleep(self._config.intervals.foreign_keys_seconds)
             why = await self._lanes.outdated()
             if why:
                 break

@@ -8,6 +8,7 @@ from typing import Final, Self
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
 from engine.config.endpoint import CATALOG_XMIN_AGE_WARN, Origin
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
+from engine.config.intervals import PARTITIONS_SECONDS
 from engine.errors import ConfigError
 
 
@@ -53,7 +54,8 @@ class PostgresSourceConfig:
     `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
     those, with their function in `ddl_schema`, where the role may.
     `keys_act`: foreign keys act on the target too, where they are made as they are here.
-    `watch_partitions`: look for partitions that were truncated by themselves.
+    `watch_partitions`: look for partitions that were truncated by themselves, every
+    `partitions_seconds`.
     `failover`: make the slot one that standbys may take over (17+).
     `catalog_xmin_age_warn`: transactions that the slot may hold the catalogs back before the
     preflight warns; 0: any.
@@ -77,6 +79,7 @@ class PostgresSourceConfig:
     ddl_schema: str = DEFAULT_SCHEMA
     keys_act: bool = True
     watch_partitions: bool = True
+    partitions_seconds: float = PARTITIONS_SECONDS
     failover: bool = False
     catalog_xmin_age_warn: int = CATALOG_XMIN_AGE_WARN
     heartbeat_seconds: float = HEARTBEAT_SECONDS
@@ -126,6 +129,8 @@ class PostgresSourceConfig:
             raise ConfigError("source.settings.ExecuteTimeout", "must be greater than 0")
         if self.block_bytes_max <= 0:
             raise ConfigError("block_bytes_max", "must be greater than 0")
+        if self.partitions_seconds <= 0:
+            raise ConfigError("intervals.partitions", "must be greater than 0")
 
     @property
     def publications(self) -> tuple[str, ...]:

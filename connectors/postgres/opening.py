@@ -12,7 +12,6 @@ from connectors.postgres.errors import LOAD_AGAIN, TextModeNeededError
 from connectors.postgres.feedback import Feedback
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.origins import PREFIX
-from connectors.postgres.partition_watch import LOOK_SECONDS
 from connectors.postgres.pgoutput import PgOutputDecoder
 from connectors.postgres.published import PublishedTables
 from connectors.postgres.relation_message import RelationMessage
@@ -204,7 +203,7 @@ class StreamOpener:
             check_seconds=min(
                 CHECK_SECONDS,
                 self._config.heartbeat_write_seconds or math.inf,
-                math.inf if self.token is None else LOOK_SECONDS,
+                math.inf if self.token is None else self._config.partitions_seconds,
             ),
         )
 

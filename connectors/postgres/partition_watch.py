@@ -24,10 +24,6 @@ from connectors.postgres.slot import Slot
 from connectors.postgres.sql import Sql
 from engine.errors import SourceConnectionError, SourceError
 
-LOOK_SECONDS: Final = 10.0
-"""Time between two looks: two questions to the catalog, and the most by which the log that the
-source may let go of lags behind."""
-
 SURVIVORS_MAX: Final = 10_000
 """Rows of a partition with a new file that are read in search of an old one. VACUUM FULL keeps
 their order, so an old row is among the first; more would burden the source."""

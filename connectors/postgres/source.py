@@ -90,6 +90,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             ddl_schema=source.settings.ddl_artifacts_schema or DEFAULT_SCHEMA,
             keys_act=config.target.session_replication_role is not SessionReplicationRole.REPLICA,
             watch_partitions=source.watch_partitions,
+            partitions_seconds=config.intervals.partitions_seconds,
             failover=source.failover_slot,
             catalog_xmin_age_warn=source.catalog_xmin_age_warn,
             heartbeat_write_seconds=source.heartbeat_interval_seconds,

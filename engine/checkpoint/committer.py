@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from engine.checkpoint.frontier import Frontier
+from engine.config.intervals import IntervalsConfig
 from engine.contracts import Clock, Source, TargetSession
 from engine.failpoint import hit, register
 from engine.model.position import Position
@@ -13,13 +14,6 @@ from engine.model.state import FRONTIER, Fence, LaneRow
 
 STORED: Final = register("checkpoint.stored", "the frontier is durable, the source not told")
 ACKNOWLEDGED: Final = register("checkpoint.acknowledged", "the source has been told")
-
-INTERVAL_SECONDS: Final = 1.0
-"""Time between two stores of the frontier while rows move. A restart reads again at most about this
-much of the log; one small target transaction a second is not felt."""
-
-IDLE_INTERVAL_SECONDS: Final = 10.0
-"""The same while only keepalives move it: log of other databases is released within this time."""
 
 
 class Committer:
@@ -32,6 +26,7 @@ class Committer:
         row: LaneRow,
         source: Source,
         clock: Clock,
+        intervals: IntervalsConfig,
         *,
         committed: Callable[[], None],
         acknowledge_delay_seconds: float = 0.0,
@@ -40,6 +35,7 @@ class Committer:
         self._row = row
         self._source = source
         self._clock = clock
+        self._intervals = intervals
         self._committed = committed
         self._delay = acknowledge_delay_seconds
         self._waiting: deque[tuple[float, Position]] = deque()
@@ -52,7 +48,7 @@ class Committer:
         clean end: a store whose outcome is unknown could not be followed by another."""
         while not stop.is_set():
             try:
-                async with asyncio.timeout(INTERVAL_SECONDS):
+                async with asyncio.timeout(self._intervals.frontier_seconds):
                     await stop.wait()
             except TimeoutError:
                 pass
@@ -63,7 +59,7 @@ class Committer:
     def _due(self) -> bool:
         if self._frontier.rows_moved:
             return True
-        return self._clock.monotonic() - self._stored_at >= IDLE_INTERVAL_SECONDS
+        return self._clock.monotonic() - self._stored_at >= self._intervals.frontier_idle_seconds
 
     async def commit(self, session: TargetSession) -> None:
         """Store the frontier if it has moved; then acknowledge what was stored long enough ago."""

@@ -12,6 +12,7 @@ from engine.config.capacity import CapacityConfig
 from engine.config.document import Document, read_json, read_toml
 from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.environment import expand_document
+from engine.config.intervals import IntervalsConfig
 from engine.config.load_endpoint import Reading, read_source, read_target
 from engine.config.mapping import EVERYTHING, MappingConfig, TableMapping, short_mapping
 from engine.config.mapping_rules import read_table_mapping
@@ -39,8 +40,12 @@ TABLES: Final = (
     "load",
     "apply",
     "capacity",
+    "intervals",
     "settings",
 )
+
+PLAIN: Final = (ReplicationConfig, LoadConfig, ApplyConfig, CapacityConfig, IntervalsConfig)
+"""Sections that are read key by key."""
 
 ReadBytes = Callable[[Path], bytes]
 """Reads a file, at most one byte more than FILE_BYTES_MAX. Raises OSError."""
@@ -132,7 +137,7 @@ class _Loading:
         reading, tables = self._reading, self._tables
         sections: dict[str, dict[str, Any]] = {
             section.TABLE: read_section(section, tables[section.TABLE], self._problems)
-            for section in (ReplicationConfig, LoadConfig, ApplyConfig, CapacityConfig)
+            for section in PLAIN
         }
         source = read_source(tables["source"], self._raw_table("source"), reading)
         target = read_target(tables["target"], self._raw_table("target"), reading)
@@ -149,6 +154,7 @@ class _Loading:
                 load=LoadConfig(**sections["load"]),
                 apply=ApplyConfig(**sections["apply"]),
                 capacity=CapacityConfig(**sections["capacity"]),
+                intervals=IntervalsConfig(**sections["intervals"]),
                 settings=settings,
                 warnings=tuple(reading.warnings),
                 no_effect=(*sorted(reading.no_effect), *without_effect(settings)),

@@ -18,6 +18,7 @@ from engine.config.endpoint_settings import (
     PostgresSourceSettings,
     PostgresTargetSettings,
 )
+from engine.config.intervals import IntervalsConfig
 from engine.config.mapping import MappingConfig
 from engine.config.reconcile import PAIRS, REFUSED
 from engine.config.replication import ApplyConfig, LoadConfig, ReplicationConfig
@@ -36,6 +37,7 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     LoadConfig,
     ApplyConfig,
     CapacityConfig,
+    IntervalsConfig,
     SettingsFile,
 )
 

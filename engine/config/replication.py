@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from engine.config.capacity import APPLIERS_MAX, Budget, CapacityConfig
 from engine.config.endpoint import POSTGRES, SourceConfig, TargetConfig
+from engine.config.intervals import IntervalsConfig
 from engine.config.kind import Duration, Flag, Integer, Size
 from engine.config.kind_text import Choice, Text
 from engine.config.mapping import EVERYTHING, TableMapping
@@ -239,6 +240,7 @@ class ReplicationConfig(Section):
     load: LoadConfig = LoadConfig()
     apply: ApplyConfig = ApplyConfig()
     capacity: CapacityConfig = CapacityConfig()
+    intervals: IntervalsConfig = IntervalsConfig()
     settings: ReplicationSettings = field(default_factory=ReplicationSettings)
     warnings: tuple[str, ...] = ()
     no_effect: tuple[str, ...] = ()
@@ -290,7 +292,8 @@ class ReplicationConfig(Section):
             ConfigError: the first constraint that does not hold.
         """
         super().validate()
-        for section in (self.source, self.target, self.load, self.apply, self.capacity):
+        sections = (self.source, self.target, self.load, self.apply, self.capacity, self.intervals)
+        for section in sections:
             section.validate()
         self._validate_id()
         self._validate_start()

@@ -38,6 +38,15 @@ PENSTOCK: Final = (sys.executable, "-c", "from engine.control.cli import main; m
 PATIENCE_SECONDS: Final = 60.0
 """Longest wait for anything; a busy machine is slow, but not that slow."""
 
+SOON: Final = {
+    "requests": "200ms",
+    "new_tables": "2s",
+    "foreign_keys": "2s",
+    "partitions": "1s",
+    "frontier_idle": "2s",
+}
+"""`[intervals]` of all replications here: nobody waits for a look longer than it takes."""
+
 LOOK_SECONDS: Final = 0.02
 """Time between two questions to a server that has no way to tell us."""
 
@@ -260,6 +269,7 @@ class Replication:
             "source": {"engine": "postgres", "url": source_dsn or source.dsn},
             "target": {"engine": "postgres", "url": target_dsn or target.dsn},
             "capacity": {"unit_memory": "128MiB"},
+            "intervals": dict(SOON),
         }
         path = folder / (file or f"{id}.toml")
         for name, keys in sections.items():

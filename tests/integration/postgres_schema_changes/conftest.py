@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from connectors.postgres.ddl_capture import MESSAGES_FROM
 from connectors.postgres.source import PostgresSource
 from connectors.postgres.source import create as create_source
 from connectors.postgres.target import create as create_target
-from engine import reloading
+from engine.config.intervals import IntervalsConfig
 from engine.config.load import parse_replication
 from engine.config.replication import ReplicationConfig
 from engine.observe.log import Line, Log
@@ -52,6 +52,13 @@ CONTENT: Final = (
 )
 
 
+SOON: Final[Mapping[str, float]] = {
+    "requests_seconds": 0.2,
+    "new_tables_seconds": 1.0,
+    "partitions_seconds": 0.3,
+}
+
+
 @dataclass(slots=True)
 class Pipe:
     """A source, a target, and what was logged in between."""
@@ -72,7 +79,9 @@ class Pipe:
         capture: bool = True,
         on_schema_change: str = "apply",
         mode: str = "table-parallel",
+        **intervals: float,
     ) -> ReplicationConfig:
+        """`intervals`: of looks, in seconds, by the name of the configuration's field."""
         text = CONFIG.format(
             source=self.source.dsn,
             target=self.target.dsn,
@@ -80,7 +89,8 @@ class Pipe:
             on_schema_change=on_schema_change,
             mode=mode,
         )
-        return parse_replication(text, {}, file=self.folder / "changes.toml")
+        config = parse_replication(text, {}, file=self.folder / "changes.toml")
+        return replace(config, intervals=IntervalsConfig(**{**SOON, **intervals}))
 
     @asynccontextmanager
     async def running(
@@ -245,11 +255,8 @@ def pipe(
     source_database: Database,
     target_database: Database,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> Pipe:
     """With `t (id, a, b, c)` of three rows, and `marker`."""
-    monkeypatch.setattr(reloading, "REQUEST_POLL_SECONDS", 0.2)
-    monkeypatch.setattr(reloading, "DISCOVERY_SECONDS", 1.0)
     source_database.execute(
         "CREATE TABLE t (id int PRIMARY KEY, a int, b int, c varchar(5));"
         "INSERT INTO t VALUES (1, 10, 100, 'x'), (2, 20, 200, NULL), (3, NULL, 300, 'zzzzz');"

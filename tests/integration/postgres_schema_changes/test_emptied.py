@@ -2,7 +2,6 @@
 
 import pytest
 
-from connectors.postgres import opening
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
 PARTED = """
@@ -33,11 +32,6 @@ KEPT = {
         "INSERT INTO r VALUES (1, 4)",
     ],
 }
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "LOOK_SECONDS", 0.3)
 
 
 async def passed_twice(pipe: Pipe) -> None:
@@ -97,12 +91,11 @@ async def test_a_truncate_while_the_replication_is_stopped_is_found_at_the_start
 
 
 async def test_a_truncate_that_no_look_has_seen_before_a_stop_is_found_at_the_start(
-    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+    pipe: Pipe,
 ) -> None:
     """The source lets go of no log behind the last look, so its slot still tells what is new."""
     await pipe.execute(PARTED)
-    monkeypatch.setattr(opening, "LOOK_SECONDS", 1000.0)
-    async with pipe.running():
+    async with pipe.running(partitions_seconds=600.0):
         await pipe.equal("r")
         await pipe.execute("TRUNCATE r1")
         for _ in range(3):

@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from engine import reloading
 from engine.errors import SchemaChangeError
 from tests.integration.postgres_schema_changes.conftest import Pipe
 from tests.integration.postgres_schema_changes.test_followed import FOLLOWED, USE
@@ -56,14 +55,13 @@ REFUSED = {
 
 @pytest.mark.parametrize(("sql", "capture", "word"), REFUSED.values(), ids=REFUSED.keys())
 async def test_a_change_that_cannot_be_followed_ends_the_replication_before_its_transaction(
-    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, sql: str, capture: bool, word: str
+    pipe: Pipe, sql: str, capture: bool, word: str
 ) -> None:
     # What was asked for while nothing ran comes before the change that would end it again.
-    monkeypatch.setattr(reloading, "REQUEST_POLL_SECONDS", 5.0)
     await pipe.execute("INSERT INTO o VALUES (1, 0)")
 
     async def until_refused() -> None:
-        async with pipe.running(mode=MODE, capture=capture) as work:
+        async with pipe.running(mode=MODE, capture=capture, requests_seconds=5.0) as work:
             await pipe.execute("UPDATE o SET n = 1")
             await pipe.equal("o")
             await pipe.execute(

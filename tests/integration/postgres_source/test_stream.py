@@ -152,13 +152,18 @@ async def test_a_fast_shutdown_does_not_wait_for_an_idle_stream(
 ) -> None:
     """Also where the source is told of nothing beyond the last look at partitions. Nothing but the
     server's question would be answered before it gives the shutdown up."""
-    for wait in ("LOOK_SECONDS", "CHECK_SECONDS", "STATUS_SECONDS_MAX"):
+    for wait in ("CHECK_SECONDS", "STATUS_SECONDS_MAX"):
         monkeypatch.setattr(opening, wait, FOR_EVER_SECONDS)
     settings = {"wal_sender_timeout": 0}
     cluster: Cluster = private_cluster(settings=settings)  # type: ignore[operator]
     database = Database.create(cluster, "shutdown")
     database.execute(table)
-    config = PostgresSourceConfig.of("shutdown", database.dsn, heartbeat_seconds=FOR_EVER_SECONDS)
+    config = PostgresSourceConfig.of(
+        "shutdown",
+        database.dsn,
+        heartbeat_seconds=FOR_EVER_SECONDS,
+        partitions_seconds=FOR_EVER_SECONDS,
+    )
     source = PostgresSource(config, SystemClock())
     await source.open()
     client = Client(database, source)

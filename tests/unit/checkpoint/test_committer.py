@@ -12,6 +12,7 @@ from connectors.memory.target import MemorySession, MemoryTarget
 from engine.checkpoint.committer import Committer
 from engine.checkpoint.frontier import Frontier
 from engine.checkpoint.ownership import Claimant, claim, store_rows
+from engine.config.intervals import IntervalsConfig
 from engine.errors import FenceFailedError
 from engine.model.position import LogPosition, Position
 from engine.model.state import FRONTIER, LaneRow
@@ -54,6 +55,7 @@ class Bench:
             LaneRow(1, 0, "0/1"),
             self.source,  # type: ignore[arg-type]
             self.clock,
+            IntervalsConfig(),
             committed=self._committed,
             acknowledge_delay_seconds=delay,
         )
