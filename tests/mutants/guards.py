@@ -357,7 +357,7 @@ GUARDS: Final = (
     Guard(
         "text-form-is-pinned",
         "a role's own settings change how values are read",
-        "connectors/postgres/session.py",
+        "connectors/postgres/load_connection.py",
         '    "DateStyle": "ISO, MDY",\n',
         "",
         (
