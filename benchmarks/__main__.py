@@ -10,7 +10,7 @@ from typing import Final
 
 from benchmarks.case import Case, Options
 from benchmarks.decode import decode
-from benchmarks.drain import drain_insert, drain_pgbench
+from benchmarks.drain import drain_hot, drain_insert, drain_pgbench
 from benchmarks.latency import latency
 from benchmarks.load import load_1, load_2
 from benchmarks.memory import rss_idle, rss_steady, rss_transaction
@@ -20,6 +20,7 @@ from benchmarks.table import markdown
 CASES: Final[Mapping[str, Case]] = {
     "drain-insert": drain_insert,
     "drain-pgbench": drain_pgbench,
+    "drain-hot": drain_hot,
     "decode": decode,
     "load-1": load_1,
     "load-2": load_2,

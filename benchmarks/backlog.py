@@ -34,6 +34,27 @@ DO $$ BEGIN
 END $$
 """
 
+HOT_KEYS: Final = 100_000
+
+UPDATES_PER_TRANSACTION: Final = 20
+
+HOT: Final = f"""
+CREATE TABLE hot (id int PRIMARY KEY, value bigint NOT NULL, note text NOT NULL);
+INSERT INTO hot SELECT g, 0, 'note number ' || g FROM generate_series(1, {HOT_KEYS}) g
+"""
+
+UPDATES: Final = """
+DO $$ BEGIN
+  FOR n IN 0 .. {transactions} - 1 LOOP
+    UPDATE hot SET value = value + n FROM generate_series(1, {size}) g
+      WHERE id = 1 + (n * {size} + g) * 7919::bigint % {keys};
+    COMMIT;
+  END LOOP;
+  UPDATE hot SET value = -1 WHERE id = 1;
+END $$
+"""
+"""Over all keys in turn, far apart: no two changes of one transaction share a key."""
+
 PGBENCH_END: Final = """
 UPDATE pgbench_accounts SET filler = 'end' WHERE aid = 1;
 UPDATE pgbench_tellers SET filler = 'end' WHERE tid = 1;
@@ -100,6 +121,22 @@ def inserts(servers: Servers, rows: int) -> Iterator[Backlog]:
     with _backlog(
         servers, "inserts", prepare, work, rows, rows // INSERTS_PER_TRANSACTION, drained
     ) as backlog:
+        yield backlog
+
+
+@contextmanager
+def updates(servers: Servers, rows: int) -> Iterator[Backlog]:
+    """Rows of one table updated by their keys, in transactions of 20."""
+    size = UPDATES_PER_TRANSACTION
+
+    def prepare(database: Database) -> None:
+        database.execute(HOT)
+
+    def work(source: Database) -> None:
+        source.execute(UPDATES.format(transactions=rows // size, size=size, keys=HOT_KEYS))
+
+    drained = "SELECT value = -1 FROM hot WHERE id = 1"
+    with _backlog(servers, "updates", prepare, work, rows, rows // size, drained) as backlog:
         yield backlog
 
 

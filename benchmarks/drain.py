@@ -17,6 +17,7 @@ from benchmarks.result import Figure, Result, from_pairs
 from benchmarks.servers import ACTIVE, Servers, Watcher
 
 REACH_INSERT: Final = 1.0
+REACH_HOT: Final = {"table-parallel": 1.0, "key-parallel": 1.0}
 REACH_PGBENCH: Final = {"table-parallel": 1.5, "transactional": 0.9}
 
 
@@ -42,6 +43,13 @@ def drain_pgbench(servers: Servers, options: Options) -> Iterator[Result]:
     with backlogs.pgbench(servers, *sizes) as backlog:
         for mode, reach in REACH_PGBENCH.items():
             yield _drain("drain-pgbench", backlog, mode, reach, options)
+
+
+def drain_hot(servers: Servers, options: Options) -> Iterator[Result]:
+    """Updates of one table, which one session applies, or several by its keys."""
+    with backlogs.updates(servers, options.sized(300_000, 30_000)) as backlog:
+        for mode, reach in REACH_HOT.items():
+            yield _drain("drain-hot", backlog, mode, reach, options)
 
 
 def _drain(case: str, backlog: Backlog, mode: str, reach: float, options: Options) -> Result:
