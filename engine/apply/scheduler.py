@@ -49,7 +49,8 @@ class Scheduler:
         self._divisions: deque[Division] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self.busy = 0
-        self._parked = 0
+        self._parked: list[Lane] = []
+        """Lanes whose applier waits for more, or has yet to notice that there is."""
         self._more = asyncio.Event()
         self._freed = asyncio.Event()
         self._idle = asyncio.Event()
@@ -107,12 +108,12 @@ class Scheduler:
         """Wait until a lane that is on an applier holds something again."""
         while not lane.waiting:
             self._more.clear()
-            self._parked += 1
+            self._parked.append(lane)
             self._settle()
             try:
                 await self._more.wait()
             finally:
-                self._parked -= 1
+                self._parked.remove(lane)
 
     async def released(self, lane: Lane) -> None:
         """Wait until the lane is on no applier. Hold it first, or it may be taken again."""
@@ -126,7 +127,8 @@ class Scheduler:
         await self._idle.wait()
 
     def _settle(self) -> None:
-        if not self._ready and self.busy == self._parked:
+        waiting = any(lane.waiting for lane in self._parked)
+        if not self._ready and self.busy == len(self._parked) and not waiting:
             self._idle.set()
 
     async def _wait(self) -> None:
