@@ -128,8 +128,8 @@ def problems_of(relation: Relation, target: TargetTable) -> Iterable[Problem]:
         other = target.column(column.name)
         if other is None:
             yield Problem(f"the target has no column {column.name}")
-        elif not other.generated and _passage(column, other, target) is Passage.REFUSED:
-            yield _refused(column, other, target.version)
+        elif not other.generated:
+            yield from _problems(column, other, target)
     names = {column.name for column in relation.columns}
     for other in target.columns:
         if other.name not in names and not other.nullable and not other.defaulted:
@@ -137,6 +137,20 @@ def problems_of(relation: Relation, target: TargetTable) -> Iterable[Problem]:
                 f"the target's column {other.name} is NOT NULL without a default"
                 " and the source does not have it"
             )
+
+
+def _problems(column: Column, other: TargetColumn, target: TargetTable) -> Iterable[Problem]:
+    passage = _passage(column, other, target)
+    if passage is Passage.REFUSED:
+        yield _refused(column, other, target.version)
+    elif passage is Passage.SAME and column.format is Format.BINARY and not other.receivable:
+        yield not_received(column)
+
+
+def not_received(column: Column) -> Problem:
+    """What a column is whose type the target takes in text form alone."""
+    text = f"column {column.name} is {column.type.name}, which the target does not take"
+    return Problem(f"{text} in binary form", SEND_TEXT)
 
 
 def refused_in_binary(column: Column, version: int) -> Problem | None:

@@ -7,8 +7,9 @@ refused for what a changed table would explain makes the session forget everythi
 target busy, once.
 """
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 import psycopg
@@ -37,7 +38,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetError,
 )
-from engine.model.relation import Relation, TableName
+from engine.model.relation import Format, Relation, TableName
 from engine.model.state import Fence
 
 PLANS_MAX: Final = 2000
@@ -168,6 +169,7 @@ class PostgresSession:
         self._origin = 0
         self._tables: dict[TableName, TargetTable | None] = {}
         self._plans: dict[int, tuple[Relation, RowStatements]] = {}
+        self._text_plans: dict[int, tuple[Relation, TablePlan]] = {}
         self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
         self._number = 0
         self._fresh = True
@@ -233,6 +235,19 @@ class PostgresSession:
     async def plan(self, relation: Relation) -> TablePlan:
         return (await self.statements(relation)).plan
 
+    async def text_plan(self, relation: Relation) -> TablePlan:
+        """The plan for rows that come in text form, whatever form the stream has. Raises
+        SchemaMismatchError."""
+        known = self._text_plans.get(id(relation))
+        if known is not None:
+            return known[1]
+        self._tables.pop(relation.table, None)
+        columns = tuple([replace(column, format=Format.TEXT) for column in relation.columns])
+        there = await self.table(relation.table)
+        plan = compile_plan(replace(relation, columns=columns), there)
+        self._text_plans[id(relation)] = (relation, plan)
+        return plan
+
     async def table(self, name: TableName) -> TargetTable | None:
         """The target's table as it is now, or was when first asked for."""
         if name not in self._tables:
@@ -242,14 +257,16 @@ class PostgresSession:
     async def _describe(self, name: TableName) -> TargetTable | None:
         results = await self.run(target_table.describe(name), str(name))
         found, columns, keys, actions = (cells(result) for result in results)
-        facts = TypeFacts(int(column[1] or 0) for column in columns)
+        types = await self.types([int(column[1] or 0) for column in columns], str(name))
+        return target_table.read_table(name, found, columns, keys, actions, types, self.version)
+
+    async def types(self, oids: Iterable[int], subject: str) -> TypeFacts:
+        """These types of the target, with everything they are made of."""
+        facts = TypeFacts(oids)
         while missing := facts.missing():
-            (result,) = await self.run(type_query(missing), str(name))
+            (result,) = await self.run(type_query(missing), subject)
             facts.add(row[0] or "" for row in cells(result))
-        definitions = {int(c[1] or 0): facts.definition(int(c[1] or 0)) for c in columns}
-        return target_table.read_table(
-            name, found, columns, keys, actions, definitions, self.version
-        )
+        return facts
 
     def stage(self, plan: TablePlan, columns: tuple[int, ...]) -> tuple[int, bool]:
         """The number of the staging table for these columns, and whether it must be made."""
@@ -270,6 +287,7 @@ class PostgresSession:
         """Drop everything remembered; the server's part at the next `begin`."""
         self._tables.clear()
         self._plans.clear()
+        self._text_plans.clear()
         self._stages.clear()
         self._fresh = True
         self._dirty = True
@@ -279,6 +297,7 @@ class PostgresSession:
         stay on the server unused until the session starts anew."""
         self._tables.clear()
         self._plans.clear()
+        self._text_plans.clear()
         self._stages.clear()
         self._fresh = True
 
@@ -292,7 +311,7 @@ class PostgresSession:
 
     async def _renew(self) -> None:
         full = (
-            len(self._plans) > PLANS_MAX
+            len(self._plans) + len(self._text_plans) > PLANS_MAX
             or self.link.prepared > PREPARED_MAX
             or len(self._stages) > STAGES_MAX
         )

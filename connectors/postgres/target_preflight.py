@@ -9,12 +9,12 @@ from typing import Final, TypeAlias
 from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres import acting_keys, control_schema, preflight_origins
 from connectors.postgres.link import cells
-from connectors.postgres.plan import problems_of, refused_in_binary
+from connectors.postgres.plan import Problem, not_received, problems_of, refused_in_binary
 from connectors.postgres.session import PostgresSession
 from connectors.postgres.target_table import OTHER_KIND_REMEDY, TargetTable, other_kind
 from engine.errors import TargetConnectionError, TargetError
 from engine.model.finding import Finding, Severity
-from engine.model.relation import Relation
+from engine.model.relation import Format, Relation
 
 VERSION_MIN: Final = 130000
 """Oldest server that is tested: PostgreSQL 13."""
@@ -221,8 +221,7 @@ async def _absent(session: PostgresSession, relation: Relation) -> list[Finding]
     name = relation.qualified
     refused = [
         Finding("target-shape", Severity.BLOCKS, f"{name}: {problem.text}", problem.remedy, name)
-        for column in relation.columns
-        if (problem := refused_in_binary(column, session.version))
+        for problem in await _not_taken(session, relation)
     ]
     if allowed == "t":
         text = f"{name} will be created"
@@ -230,6 +229,21 @@ async def _absent(session: PostgresSession, relation: Relation) -> list[Finding]
     remedy = f"GRANT CREATE ON SCHEMA {identifier(relation.schema)} TO {identifier(user)}"
     text = f"{name} is not on the target and role {user} may not create it"
     return [*refused, Finding("target-table", Severity.BLOCKS, text, remedy, name)]
+
+
+async def _not_taken(session: PostgresSession, relation: Relation) -> list[Problem]:
+    """Columns whose values the target would not take in the form they come in."""
+    refused = {c.name: refused_in_binary(c, session.version) for c in relation.columns}
+    binary = [
+        c for c in relation.columns
+        if c.format is Format.BINARY and c.type.definition and refused[c.name] is None
+    ]  # fmt: skip
+    names = ", ".join(f"to_regtype({literal(column.type.name)})::oid::int8" for column in binary)
+    found = await _row(session, f"SELECT {names}") if binary else ()
+    oids = [int(oid or 0) for oid in found]
+    types = await session.types([oid for oid in oids if oid], relation.qualified)
+    unknown = [c for c, oid in zip(binary, oids, strict=True) if not types.receivable(oid)]
+    return [*filter(None, refused.values()), *map(not_received, unknown)]
 
 
 def _key(relation: Relation, table: TargetTable) -> Iterable[Finding]:

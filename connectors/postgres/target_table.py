@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from connectors._sql.quoting import identifier, literal, qualified
+from connectors.postgres.type_facts import TypeFacts
 from engine.model.relation import ColumnType, TableName
 
 PARTITIONED: Final = "p"
@@ -39,7 +40,7 @@ def other_kind(kind: str) -> str | None:
 @dataclass(frozen=True, slots=True)
 class TargetColumn:
     """`cast` is its type without length, as it stands after `::`. `defaulted`: an INSERT may leave
-    it out although it is NOT NULL."""
+    it out although it is NOT NULL. `receivable`: the server takes its values in binary form."""
 
     name: str
     type: ColumnType
@@ -48,6 +49,7 @@ class TargetColumn:
     defaulted: bool = False
     generated: bool = False
     identity: str = ""
+    receivable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,10 @@ def read_table(
     columns: Cells,
     keys: Cells,
     actions: Cells,
-    definitions: Mapping[int, str],
+    types: TypeFacts,
     version: int,
 ) -> TargetTable | None:
-    """The description; None when there is no such table. `definitions`: canonical texts of
-    user-defined types by OID."""
+    """The description; None when there is no such table. `types`: those of its columns."""
     if not found:
         return None
     oid, kind, row_security, shape, deferrable = (cell or "" for cell in found[0])
@@ -174,7 +175,7 @@ def read_table(
         oid=int(oid),
         table=table,
         kind=kind,
-        columns=tuple(_column(row, definitions) for row in columns),
+        columns=tuple(_column(row, types) for row in columns),
         keys=tuple(frozenset(names) for names in indexes.values()),
         operators=operators,
         deferrable=deferrable == "t",
@@ -186,17 +187,18 @@ def read_table(
     )
 
 
-def _column(row: Sequence[str | None], definitions: Mapping[int, str]) -> TargetColumn:
+def _column(row: Sequence[str | None], types: TypeFacts) -> TargetColumn:
     name, oid, modifier, type_name, cast, not_null, has_default, identity, generated = (
         cell or "" for cell in row
     )
     number = int(oid)
     return TargetColumn(
         name=name,
-        type=ColumnType(type_name, number, int(modifier), definitions.get(number, "")),
+        type=ColumnType(type_name, number, int(modifier), types.definition(number)),
         cast=cast,
         nullable=not_null != "t",
         defaulted=has_default == "t" or bool(identity) or bool(generated),
         generated=bool(generated),
         identity=identity,
+        receivable=types.receivable(number),
     )

@@ -124,7 +124,8 @@ class PostgresTransaction(ControlRows):
         await self._flush()
 
     async def load(self, relation: Relation, form: str, data: AsyncIterator[bytes]) -> Written:
-        plan = await self._session.plan(relation)
+        session = self._session
+        plan = await (session.text_plan if form == TEXT else session.plan)(relation)
         if form not in _COPY_OPTIONS or (form == BINARY and not plan.direct):
             raise SchemaMismatchError(
                 f"{relation.qualified}: its rows cannot be loaded in the form {form}"

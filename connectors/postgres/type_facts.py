@@ -1,5 +1,5 @@
 """(pure) What types are made of: canonical texts to compare two catalogs by, and which of them can
-be sent in binary form.
+be sent or taken in binary form.
 
 The query gives one JSON text a row, so any driver can run it; both sides of a replication use it,
 and equal texts mean equal types.
@@ -64,6 +64,11 @@ class TypeFacts:
         row = self._types.get(oid)
         return row is None or bool(row["send"])
 
+    def receivable(self, oid: int) -> bool:
+        """Whether the server takes values of this type, and of every part of it, in binary form;
+        True when unknown."""
+        return all(row["receive"] for _, row in self._walk(oid, 0))
+
     def unsendable(self, oid: int) -> bool:
         """Whether a part of it, at any depth, breaks a binary stream, loses its meaning there, or
         has values that no server takes back."""
@@ -114,7 +119,7 @@ def _parts(row: dict[str, Any]) -> list[int]:
 _QUERY: Final = """
 SELECT pg_catalog.json_build_object(
   'oid', t.oid::int8, 'name', pg_catalog.format_type(t.oid, NULL), 'kind', t.typtype,
-  'send', t.typsend <> 0,
+  'send', t.typsend <> 0, 'receive', t.typreceive <> 0,
   'element', CASE WHEN t.typlen = -1 AND t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
   'base', t.typbasetype::int8, 'not_null', t.typnotnull,
   'base_name', CASE WHEN t.typbasetype <> 0

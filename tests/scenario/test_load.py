@@ -9,7 +9,7 @@ from typing import Final
 import pytest
 
 from tests.scenario.conftest import Replicate, one_pair
-from tests.scenario.running import Replication
+from tests.scenario.running import Event, Replication
 from tests.scenario.workload import LOAD_SCHEMA, SCHEMA, Writers, broken_rules
 
 SEED = random.SystemRandom().randrange(1 << 32)
@@ -33,10 +33,17 @@ POINTS: Final = (
 Before a chunk is committed, between chunks, after tables, catching up."""
 
 
-def _kill_at(replication: Replication, point: str) -> None:
+def _kill_at(replication: Replication, point: str) -> bool:
+    """False: the load was through before it came there."""
+    load = point.startswith("load.")
+
+    def ended(event: Event) -> bool:
+        return event["event"] == "restarting" or (load and event.get("state") == "streaming")
+
     with replication.run(PENSTOCK_FAILPOINT=point) as run:
-        run.event("restarting")
+        event = run.await_event(lambda e: "table" not in e and ended(e), point)
         run.kill_supervisor()
+    return bool(event["event"] == "restarting")
 
 
 def _kill_starting(replication: Replication, chosen: random.Random) -> None:
@@ -47,15 +54,20 @@ def _kill_starting(replication: Replication, chosen: random.Random) -> None:
         run.kill_supervisor()
 
 
-def _story(replication: Replication, points: Sequence[str], *, starts: int) -> None:
+def _story(
+    replication: Replication, points: Sequence[str], *, starts: int, missed_max: int = 0
+) -> None:
     """Kills at these points under writers, some at any moment between; then all is compared."""
+    missed = []
     chosen = random.Random(SEED)
     replication.source.execute(SCHEMA + LOAD_SCHEMA)
     with Writers(replication.source, seed=SEED, loading=True):
         for number, point in enumerate(points):
             if number < starts:
                 _kill_starting(replication, chosen)
-            _kill_at(replication, point)
+            if not _kill_at(replication, point):
+                missed.append(point)
+    assert len(missed) <= missed_max, missed
     replication.catch_up()
     assert replication.differences() == [], f"seed {SEED}"
     assert broken_rules(replication.target) == []
@@ -84,8 +96,11 @@ def test_kills_in_the_load_lose_and_repeat_nothing_in_transactional_mode(
 @pytest.mark.nightly
 @pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
 def test_many_kills_in_the_load(replicate: Replicate, mode: str) -> None:
+    """What one kill leaves to the next depends on the loaders' and the writers' speed, so the load
+    may be through before it came to all of them."""
     points = [point for point in POINTS for _ in range(3)]
-    _story(_replication(replicate, mode), points, starts=len(points))
+    missed_max = len(points) - len(POINTS)
+    _story(_replication(replicate, mode), points, starts=len(points), missed_max=missed_max)
 
 
 def test_a_worker_that_dies_in_the_load_is_started_again_without_anybody(

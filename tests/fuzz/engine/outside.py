@@ -115,8 +115,9 @@ DEFINITIONS: Final = (
 )  # fmt: skip
 
 FACTS: Final[Any] = {
-    "oid": 16400, "name": "mood", "kind": "e", "send": True, "element": 0, "base": 0,
-    "not_null": False, "base_name": None, "labels": ["a", "b"], "checks": [], "attributes": None,
+    "oid": 16400, "name": "mood", "kind": "e", "send": True, "receive": True, "element": 0,
+    "base": 0, "not_null": False, "base_name": None, "labels": ["a", "b"], "checks": [],
+    "attributes": None,
     "subtype": 0, "range": 0, "extension": None,
 }  # fmt: skip
 

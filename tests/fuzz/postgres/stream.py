@@ -233,7 +233,7 @@ class _Names(dict[tuple[int, int], str]):
 def _facts() -> TypeFacts:
     facts = TypeFacts([])
     nothing = '"element": 0, "base": 0, "subtype": 0, "range": 0, "attributes": null'
-    facts.add([f'{{"oid": {ACLITEM}, "send": false, {nothing}}}'])
+    facts.add([f'{{"oid": {ACLITEM}, "send": false, "receive": true, {nothing}}}'])
     return facts
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from connectors.postgres.type_facts import TypeFacts, type_query
 
 PLAIN = {
-    "name": "x", "kind": "b", "send": True, "element": 0, "base": 0, "not_null": False,
-    "base_name": None, "labels": None, "checks": [], "attributes": None, "subtype": None,
+    "name": "x", "kind": "b", "send": True, "receive": True, "element": 0, "base": 0,
+    "not_null": False, "base_name": None, "labels": None, "checks": [], "attributes": None,
+    "subtype": None,
     "range": None, "extension": None,
 }  # fmt: skip
 
@@ -47,6 +48,15 @@ def test_what_cannot_be_sent_is_found_at_any_depth() -> None:
     composite = {"oid": 20000, "kind": "c", "attributes": [["a", 2205, "regclass"]]}
     assert facts(composite, {"oid": 2205}).unsendable(20000)
     assert facts({"oid": 2205}).unsendable(2205)
+
+
+def test_what_cannot_be_received_is_found_at_any_depth() -> None:
+    cube = {"oid": 20001, "receive": False}
+    assert facts({"oid": 20000}).receivable(20000)
+    assert not facts(cube).receivable(20001)
+    assert not facts({"oid": 20000, "kind": "d", "base": 20001}, cube).receivable(20000)
+    assert not facts({"oid": 20000, "element": 20001}, cube).receivable(20000)
+    assert facts(cube).receivable(30000)
 
 
 def test_a_composite_may_have_no_attributes() -> None:
