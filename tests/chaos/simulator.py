@@ -1,8 +1,8 @@
-"""Suites `simulator` and `crash-points`: the whole engine on a virtual clock.
+"""Suites `simulator`, `crash-points` and `cancel-points`: the whole engine on a virtual clock.
 
 Every seed is another weather, and goes to every scenario. Crash points are steps of a calm run of
-each scenario before which the process is killed; asked for as many as there are, every one is
-taken.
+each scenario before which the process is killed, cancel points those before which it is cancelled;
+asked for as many as there are, every one is taken.
 """
 
 import time
@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from tests.chaos.suite import Failure, Outcome, Sizes, Suite, Task, Tier, register
-from tests.simulation.everywhere import crash_sample
+from tests.simulation.everywhere import Strike, crash_sample
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.situations import SITUATIONS
 from tests.simulation.spell import Spell
@@ -20,6 +20,7 @@ from tests.simulation.swarm import command, run
 
 SEEDS: Final = "seeds"
 CRASH_POINTS: Final = "crash points"
+CANCEL_POINTS: Final = "cancel points"
 
 ALL: Final = 200_000
 """Several times the crash points that there are: every one."""
@@ -38,6 +39,14 @@ CRASH_SIZES: Final = {
     Tier.NIGHTLY: {CRASH_POINTS: ALL},
     Tier.RELEASE: {CRASH_POINTS: ALL},
 }
+
+CANCEL_SIZES: Final = {
+    Tier.SMOKE: {CANCEL_POINTS: 100},
+    Tier.NIGHTLY: {CANCEL_POINTS: ALL},
+    Tier.RELEASE: {CANCEL_POINTS: ALL},
+}
+
+POINTS: Final = {Strike.CRASH: CRASH_POINTS, Strike.CANCEL: CANCEL_POINTS}
 
 FRESH: Final = 10
 
@@ -68,14 +77,24 @@ def try_seeds(name: str, seeds: Iterable[int]) -> Outcome:
     return outcome
 
 
-def try_crashes(name: str, seed: int, *, count: int, shard: int = 0, shards: int = 1) -> Outcome:
-    """Kill a scenario's first process at about `count` of its steps, spread over all; of these the
-    given shard."""
+def try_crashes(
+    name: str,
+    seed: int,
+    *,
+    count: int,
+    shard: int = 0,
+    shards: int = 1,
+    strike: Strike = Strike.CRASH,
+) -> Outcome:
+    """Kill, or cancel, a scenario's first process at about `count` of its steps, spread over all;
+    of these the given shard."""
     began = time.process_time()
-    crashes = crash_sample(SCENARIOS[name], seed, count=count, shard=shard, shards=shards)
-    outcome = Outcome(Counter({CRASH_POINTS: crashes.tried}), reached=crashes.reached)
+    crashes = crash_sample(
+        SCENARIOS[name], seed, count=count, shard=shard, shards=shards, strike=strike
+    )
+    outcome = Outcome(Counter({POINTS[strike]: crashes.tried}), reached=crashes.reached)
     for step, text in crashes.failed.items():
-        replay = command(SCENARIOS[name], Spell(seed, crash_at=step))
+        replay = command(SCENARIOS[name], strike.spell(seed, step))
         outcome.failures.append(Failure(f"{name}: {text}", replay))
     outcome.seconds = time.process_time() - began + crashes.copies_seconds
     return outcome
@@ -140,14 +159,12 @@ def _seed_tasks(sizes: Sizes, seed: int) -> Sequence[Task]:
     ]
 
 
-def _crash_tasks(sizes: Sizes, seed: int) -> Sequence[Task]:
-    count = _each(sizes[CRASH_POINTS])
+def _crash_tasks(sizes: Sizes, seed: int, *, strike: Strike) -> Sequence[Task]:
+    count = _each(sizes[POINTS[strike]])
     shards = min(CRASH_SHARDS, count)
+    work = partial(try_crashes, seed=seed, count=count, shards=shards, strike=strike)
     return [
-        Task(
-            f"{name} crashes",
-            partial(try_crashes, name, seed, count=count, shard=shard, shards=shards),
-        )
+        Task(f"{name}, {POINTS[strike]}", partial(work, name, shard=shard))
         for name in sorted(SCENARIOS)
         for shard in range(shards)
     ]
@@ -170,6 +187,15 @@ register(
         "killed before any step of a story that differs from the one before, the next process ends"
         " equal",
         CRASH_SIZES,
-        _crash_tasks,
+        partial(_crash_tasks, strike=Strike.CRASH),
+    )
+)
+
+register(
+    Suite(
+        "cancel-points",
+        "the same when it is cancelled there, and closes what it has open in the middle of it",
+        CANCEL_SIZES,
+        partial(_crash_tasks, strike=Strike.CANCEL),
     )
 )

@@ -130,6 +130,7 @@ def test_every_suite_has_every_tier_and_each_tries_more_than_the_one_before() ->
         "hand-over",
         "differential",
         "scheduling",
+        "cancel-points",
         "soak",
         "virtual-days",
     } <= set(suites())

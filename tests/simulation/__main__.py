@@ -3,7 +3,7 @@
 python -m tests.simulation --scenario mixed --seed 7 --storm --crashes 3
 python -m tests.simulation --scenario mixed --seed 7 --crash-at 1234 --trace
 python -m tests.simulation --scenario all --seeds 0-2000 --storm
-python -m tests.simulation --scenario all --seed 1 --everywhere
+python -m tests.simulation --scenario all --seed 1 --everywhere [cancel]
 """
 
 # ruff: noqa: T201 (a command that prints)
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import fields
 
-from tests.simulation.everywhere import crash_everywhere
+from tests.simulation.everywhere import Strike, crash_everywhere
 from tests.simulation.scenario import Scenario
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.spell import Spell
@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = sorted(SCENARIOS) if options.scenario == "all" else [options.scenario]
     chosen = [SCENARIOS[name] for name in names]
     if options.everywhere:
-        return max(_everywhere(scenario, options.seed, every=options.every) for scenario in chosen)
+        strike = Strike(options.everywhere)
+        return max(_everywhere(s, options.seed, strike, every=options.every) for s in chosen)
     if options.seeds:
         low, _, high = options.seeds.partition("-")
         return max(_many(scenario, range(int(low), int(high))) for scenario in chosen)
@@ -46,7 +47,13 @@ def _parser() -> argparse.ArgumentParser:
             parser.add_argument(name, type=int, default=int(field.name == "seed"))
     parser.add_argument("--trace", action="store_true", help="print what happened")
     parser.add_argument("--seeds", default="", help="LOW-HIGH: as the test suite runs them")
-    parser.add_argument("--everywhere", action="store_true", help="crash at every step")
+    parser.add_argument(
+        "--everywhere",
+        nargs="?",
+        const=Strike.CRASH,
+        choices=list(Strike),
+        help="at every step: crash, unless it says cancel",
+    )
     parser.add_argument("--every", action="store_true", help="also where nothing had changed")
     return parser
 
@@ -84,12 +91,11 @@ def _many(scenario: Scenario, seeds: range) -> int:
     return 1 if failed else 0
 
 
-def _everywhere(scenario: Scenario, seed: int, *, every: bool) -> int:
-    crashes = crash_everywhere(scenario, seed, every=every)
+def _everywhere(scenario: Scenario, seed: int, strike: Strike, *, every: bool) -> int:
+    crashes = crash_everywhere(scenario, seed, every=every, strike=strike)
     for step, text in crashes.failed.items():
-        spell = Spell(seed, crash_at=step)
-        print(f"{text}\n    {command(scenario, spell)}")
-    print(f"{scenario.name}: {crashes.points} crash points, {len(crashes.failed)} failed")
+        print(f"{text}\n    {command(scenario, strike.spell(seed, step))}")
+    print(f"{scenario.name}: {crashes.points} {strike} points, {len(crashes.failed)} failed")
     return 1 if crashes.failed else 0
 
 

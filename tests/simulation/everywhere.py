@@ -1,4 +1,5 @@
-"""Crash a scenario at every step: the run is forked before each one, and the copy crashes there.
+"""Crash or cancel a scenario at every step: the run is forked before each one, and that befalls the
+copy.
 
 Two crashes between which no server changed and no COMMIT was on its way differ in nothing but the
 moment, so by default one of them is run (`every` runs both). The copy runs on to the scenario's
@@ -11,13 +12,14 @@ import traceback
 import warnings
 from collections import Counter
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Final
 
 from tests.simulation.loop import Process
 from tests.simulation.run import simulate
 from tests.simulation.scenario import Scenario
 from tests.simulation.spell import Spell
-from tests.simulation.world import World
+from tests.simulation.world import Client, World
 
 TEXT_CHARACTERS_MAX: Final = 40_000
 """Of a copy's failure: less than a pipe holds, so the copy never waits."""
@@ -37,12 +39,36 @@ class Crashes:
     """Processor time of the copies."""
 
 
+class Strike(StrEnum):
+    """What befalls the process."""
+
+    CRASH = "crash"
+    """Nothing of it runs any more."""
+    CANCEL = "cancel"
+    """Its task is cancelled: whatever it has open it closes, in the middle of what it was at."""
+
+    def befall(self, world: World, client: Client) -> None:
+        {Strike.CRASH: world.crash, Strike.CANCEL: world.cancel}[self](client)
+
+    def spell(self, seed: int, step: int) -> Spell:
+        """The one run that replays it."""
+        crashes = self is Strike.CRASH
+        return Spell(seed, crash_at=step) if crashes else Spell(seed, cancel_at=step)
+
+
 class _Forker:
     """Called before every step of every process; of the one that is crashed, `number`, it forks at
     every `stride`-th point from `first` on, never when that is 0."""
 
     def __init__(
-        self, crashes: Crashes, number: int, first: int, stride: int, *, every: bool
+        self,
+        crashes: Crashes,
+        number: int,
+        first: int,
+        stride: int,
+        strike: Strike,
+        *,
+        every: bool,
     ) -> None:
         self.crashes = crashes
         self.world: World | None = None
@@ -51,6 +77,7 @@ class _Forker:
         self._number = number
         self._first = first
         self._stride = stride
+        self._strike = strike
         self._every = every
         self._seen: tuple[object, ...] = ()
 
@@ -82,7 +109,7 @@ class _Forker:
             os.close(reading)
             self.world, self.pipe = world, writing
             world.loop.forked()
-            world.crash(world.clients[self._number])
+            self._strike.befall(world, world.clients[self._number])
             return
         os.close(writing)
         with os.fdopen(reading) as pipe:
@@ -102,11 +129,17 @@ class _Forker:
 
 
 def crash_everywhere(
-    scenario: Scenario, seed: int, *, first: int = 0, stride: int = 1, every: bool = False
+    scenario: Scenario,
+    seed: int,
+    *,
+    first: int = 0,
+    stride: int = 1,
+    every: bool = False,
+    strike: Strike = Strike.CRASH,
 ) -> Crashes:
-    """Crash at every point (`stride`: at every n-th, from `first` on; 0: count them only)."""
+    """Strike at every point (`stride`: at every n-th, from `first` on; 0: count them only)."""
     crashes = Crashes()
-    forker = _Forker(crashes, scenario.crashed, first, stride, every=every)
+    forker = _Forker(crashes, scenario.crashed, first, stride, strike, every=every)
     copies = _children_seconds()
     try:
         report = simulate(scenario, Spell(seed), watch=forker)
@@ -122,13 +155,20 @@ def crash_everywhere(
 
 
 def crash_sample(
-    scenario: Scenario, seed: int, *, count: int, shard: int = 0, shards: int = 1
+    scenario: Scenario,
+    seed: int,
+    *,
+    count: int,
+    shard: int = 0,
+    shards: int = 1,
+    strike: Strike = Strike.CRASH,
 ) -> Crashes:
     """Crash at `count` points or a few more, spread evenly, or at every one when there are not so
     many; of these at the given shard's."""
     points = crash_everywhere(scenario, seed, stride=0).points
     stride = max(1, points // count)
-    return crash_everywhere(scenario, seed, first=shard * stride, stride=stride * shards)
+    first = shard * stride
+    return crash_everywhere(scenario, seed, first=first, stride=stride * shards, strike=strike)
 
 
 def _children_seconds() -> float:

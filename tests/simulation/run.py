@@ -70,7 +70,7 @@ def simulate(
     try:
         asyncio.set_event_loop(loop)
         with watched(world) as inside:
-            loop.before_step = _before_step(world, scenario.crashed, spell.crash_at, inside, watch)
+            loop.before_step = _before_step(world, scenario.crashed, spell, inside, watch)
             loop.run_until_complete(_drive(world, scenario, spell, inside))
         loop.raise_failures()
         return Report(
@@ -104,8 +104,8 @@ def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 def _before_step(
     world: World,
-    crashed: int,
-    crash_at: int,
+    struck: int,
+    spell: Spell,
     inside: Watch,
     watch: Callable[[World, Process], None] | None,
 ) -> Callable[[Process], None]:
@@ -113,10 +113,11 @@ def _before_step(
         inside.step(process)
         if watch is not None:
             watch(world, process)
-        if not crash_at or process.steps + 1 != crash_at:
+        step = process.steps + 1
+        if step not in (spell.crash_at, spell.cancel_at) or process is not world.process(struck):
             return
-        if process is world.process(crashed):
-            world.crash(world.clients[crashed])
+        strike = world.crash if step == spell.crash_at else world.cancel
+        strike(world.clients[struck])
 
     return before_step
 

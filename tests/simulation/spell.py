@@ -30,6 +30,8 @@ class Spell:
     """Servers notice the death of a client late."""
     crash_at: int = 0
     """The first process dies before this step of its own."""
+    cancel_at: int = 0
+    """The first process is cancelled before this step of its own."""
     late: bool = False
     """Calm until every table streams: most storms let the stream begin only now and then."""
     slow: bool = False

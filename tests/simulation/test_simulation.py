@@ -7,6 +7,8 @@ from typing import Final
 import pytest
 
 from tests.chaos.simulator import (
+    CANCEL_POINTS,
+    CANCEL_SIZES,
     CRASH_POINTS,
     CRASH_SIZES,
     HOMES,
@@ -17,6 +19,7 @@ from tests.chaos.simulator import (
     try_seeds,
 )
 from tests.chaos.suite import Outcome, Tier
+from tests.simulation.everywhere import Strike
 from tests.simulation.regressions import REGRESSIONS
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.spell import Spell
@@ -29,6 +32,7 @@ FRESH_SEED: Final = random.SystemRandom().randrange(1 << 31)
 
 SEEDS_EACH: Final = -(-SIZES[Tier.SMOKE][SEEDS] // len(SCENARIOS))
 POINTS_EACH: Final = -(-CRASH_SIZES[Tier.SMOKE][CRASH_POINTS] // len(SCENARIOS))
+CANCELS_EACH: Final = -(-CANCEL_SIZES[Tier.SMOKE][CANCEL_POINTS] // len(SCENARIOS))
 """A scenario's share of the smoke tier."""
 
 
@@ -50,6 +54,13 @@ def test_killed_at_any_step_the_next_process_ends_equal(name: str) -> None:
     outcome = try_crashes(name, 1, count=POINTS_EACH)
     _require_none_failed(outcome)
     assert outcome.trials[CRASH_POINTS] >= POINTS_EACH
+
+
+@pytest.mark.parametrize("name", EVERYTHING)
+def test_cancelled_at_any_step_the_next_process_ends_equal(name: str) -> None:
+    outcome = try_crashes(name, 1, count=CANCELS_EACH, strike=Strike.CANCEL)
+    _require_none_failed(outcome)
+    assert outcome.trials[CANCEL_POINTS] >= CANCELS_EACH
 
 
 @pytest.mark.parametrize(("name", "spell"), REGRESSIONS)
