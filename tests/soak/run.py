@@ -22,8 +22,8 @@ from tests.soak.worker import CENSUS_FILE
 
 WORKER: Final = (sys.executable, "-m", "tests.soak.worker")
 
-ROUNDS_MIN: Final = 4
-"""Fewer tell nothing of a trend."""
+ROUNDS_MIN: Final = 8
+"""Six are left of them after the warm-up, the fewest in which a steady rise is no chance."""
 
 WORK_SECONDS: Final = 0.7
 """Of writing between two troubles."""

@@ -1,6 +1,7 @@
 """Which figures are said to rise."""
 
 from tests.soak.judge import MEMORY, growth_max, rising
+from tests.soak.run import ROUNDS_MIN
 from tests.soak.worker import PREFIX
 
 ROUNDS = 40
@@ -27,6 +28,12 @@ def test_a_thing_kept_at_every_second_reconnect_is_seen_and_one_that_comes_late_
     assert rising([{kept: n * 0.6} for n in range(ROUNDS)])
     late = [{"tasks": 1.0, **({kept: float(n)} if n > 15 else {})} for n in range(ROUNDS)]
     assert len(rising(late)) == 1
+
+
+def test_the_shortest_soak_shows_a_steady_rise() -> None:
+    rounds = [{"descriptors": 30.0 + n} for n in range(ROUNDS_MIN)]
+    assert len(rising(rounds)) == 1
+    assert rising(rounds[:-1]) == []
 
 
 def test_memory_may_rise_by_little() -> None:

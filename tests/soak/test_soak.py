@@ -6,11 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import pytest
+
+from engine.flow import Flow
+from engine.outcome import Outcome
 from tests.scenario.running import Replication
 from tests.servers.postgres import Cluster, Database
 from tests.servers.versions import PAIRS
 from tests.soak.judge import rising
-from tests.soak.run import Soak
+from tests.soak.run import ROUNDS_MIN, Soak
 from tests.soak.virtual import soak
 from tests.soak.worker import PREFIX
 
@@ -19,14 +23,28 @@ SEED: Final = random.SystemRandom().randrange(1 << 31)
 STATION: Final = f"{PREFIX}engine.apply.applier.ApplyStation"
 """Each attempt to carry a replication has one, with all that waits in it."""
 
-VIRTUAL_DAYS: Final = 0.08
+VIRTUAL_DAYS: Final = 0.07
 
 
 def test_hours_of_cut_connections_and_reloads_leave_nothing_behind() -> None:
     rounds, _ = soak(VIRTUAL_DAYS, SEED)
-    assert len(rounds) >= 6
+    assert len(rounds) >= ROUNDS_MIN
     assert rising(rounds) == [], f"seed {SEED}"
     assert [figures[STATION] for figures in rounds] == [1] * len(rounds), f"seed {SEED}"
+
+
+def test_an_attempt_that_is_kept_for_good_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    kept: list[Flow] = []
+    carry = Flow.run
+
+    async def run(self: Flow) -> Outcome:
+        kept.append(self)
+        return await carry(self)
+
+    monkeypatch.setattr(Flow, "run", run)
+    rounds, _ = soak(VIRTUAL_DAYS, SEED)
+    assert len(kept) > len(rounds)
+    assert any("engine.flow.Flow rises" in what for what in rising(rounds)), f"seed {SEED}"
 
 
 def test_a_round_of_every_trouble_between_real_servers_ends_whole_and_at_rest(
