@@ -5,7 +5,7 @@ the server casts, what can be matched.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from connectors._sql.quoting import identifier
@@ -78,6 +78,12 @@ class TablePlan:
     def subject(self) -> str:
         """The table's name for messages."""
         return self.relation.qualified
+
+
+def in_text(relation: Relation) -> Relation:
+    """The version as its rows come in text form, whatever form the stream has."""
+    columns = tuple([replace(column, format=Format.TEXT) for column in relation.columns])
+    return replace(relation, columns=columns)
 
 
 def compile_plan(relation: Relation, target: TargetTable | None) -> TablePlan:

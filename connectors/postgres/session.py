@@ -9,7 +9,6 @@ target busy, once.
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Final
 
 import psycopg
@@ -21,7 +20,7 @@ from connectors.postgres import target_table
 from connectors.postgres.connecting import NOBODY_ANSWERS, hint_of_refusal
 from connectors.postgres.link import Link, LinkLostError, ServerError, cells
 from connectors.postgres.origins import Origins
-from connectors.postgres.plan import TablePlan, compile_plan
+from connectors.postgres.plan import TablePlan, compile_plan, in_text
 from connectors.postgres.rows import RowStatements
 from connectors.postgres.target_config import (
     CHECK_CLIENT_SECONDS,
@@ -38,7 +37,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetError,
 )
-from engine.model.relation import Format, Relation, TableName
+from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
 
 PLANS_MAX: Final = 2000
@@ -236,15 +235,12 @@ class PostgresSession:
         return (await self.statements(relation)).plan
 
     async def text_plan(self, relation: Relation) -> TablePlan:
-        """The plan for rows that come in text form, whatever form the stream has. Raises
-        SchemaMismatchError."""
+        """The plan for rows that are loaded in text form. Raises SchemaMismatchError."""
         known = self._text_plans.get(id(relation))
         if known is not None:
             return known[1]
         self._tables.pop(relation.table, None)
-        columns = tuple([replace(column, format=Format.TEXT) for column in relation.columns])
-        there = await self.table(relation.table)
-        plan = compile_plan(replace(relation, columns=columns), there)
+        plan = compile_plan(in_text(relation), await self.table(relation.table))
         self._text_plans[id(relation)] = (relation, plan)
         return plan
 

@@ -60,6 +60,7 @@ def create(config: ReplicationConfig, _clock: Clock, _random: Random) -> "Postgr
             replication_origin=target.replication_origin,
             writers=_writers(config),
             two_way=_two_way(config),
+            streams=config.streams,
         )
     )
 

@@ -38,7 +38,8 @@ class PostgresTargetConfig:
     longest time of one catalog question, outside of the transactions that write.
     `writers`: most sessions that write rows at the same time, each with a replication origin of
     its own where `replication_origin` says so. `two_way`: another replication carries the same
-    tables back, so that marks are missed where they are missing.
+    tables back, so that marks are missed where they are missing. `streams`: changes come, not only
+    existing rows.
     """
 
     replication: str
@@ -50,6 +51,7 @@ class PostgresTargetConfig:
     replication_origin: ReplicationOrigin = ReplicationOrigin.OFF
     writers: int = 1
     two_way: bool = False
+    streams: bool = True
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS
     idle_in_transaction_seconds: float = IDLE_IN_TRANSACTION_SECONDS
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS

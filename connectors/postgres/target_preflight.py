@@ -9,7 +9,13 @@ from typing import Final, TypeAlias
 from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres import acting_keys, control_schema, preflight_origins
 from connectors.postgres.link import cells
-from connectors.postgres.plan import Problem, not_received, problems_of, refused_in_binary
+from connectors.postgres.plan import (
+    Problem,
+    in_text,
+    not_received,
+    problems_of,
+    refused_in_binary,
+)
 from connectors.postgres.session import PostgresSession
 from connectors.postgres.target_table import OTHER_KIND_REMEDY, TargetTable, other_kind
 from engine.errors import TargetConnectionError, TargetError
@@ -43,7 +49,8 @@ async def preflight(session: PostgresSession, relations: Sequence[Relation]) -> 
     findings: list[Finding] = []
     for name, check in _SERVER_CHECKS.items():
         findings += await _tried(session, name, check)
-    for relation in relations:
+    # A load alone chooses the form of each table.
+    for relation in relations if session.config.streams else map(in_text, relations):
 
         async def about(session: PostgresSession, relation: Relation = relation) -> list[Finding]:
             return await _table(session, relation)

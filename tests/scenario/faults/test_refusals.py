@@ -377,6 +377,8 @@ def test_a_type_that_the_target_takes_in_text_form_alone(
     target.execute(_flat(binary=False))
     if made:
         target.execute("CREATE TABLE item (id int PRIMARY KEY, f flat)")
+    code, text = replicate(kind="full-load").command("check")
+    assert code == 0, text
     replication = replicate()
     remedy = 'set stream_form = "text" in [source]'
     if int(source.cluster.major) >= 14:
