@@ -141,11 +141,13 @@ class Loading:
         definitions = await self._source.definitions(tables)
         self.roster = self.roster.refreshed(_described(self.roster, tables, definitions))
         definitions = [d for d in definitions if d.table in self.roster.relations]
-        reshaped = await self.fit([d.table for d in definitions], control)
+        reshaped = await self._fit(definitions, control)
         await self.make(definitions, control)
         return definitions, reshaped
 
-    async def fit(self, tables: Sequence[TableName], control: TargetSession) -> list[TableName]:
+    async def _fit(
+        self, definitions: Sequence[TableDefinition], control: TargetSession
+    ) -> list[TableName]:
         """Change target tables that were made from another version of their source tables, which
         are about to be loaded from their beginning; returns which."""
         if self._config.apply.on_schema_change is not OnSchemaChange.APPLY:
@@ -154,10 +156,11 @@ class Loading:
             records = {record.table: record for record in await transaction.tables()}
             await transaction.rollback()
         found = []
-        for table in tables:
+        for definition in definitions:
+            table = definition.table
             record, relation = records.get(table), self.roster.relations.get(table)
             if record is not None and relation is not None:
-                change = changed(record, relation)
+                change = changed(record, relation, definition.types)
                 there = None if change is None else await self._schema.relation(table)
                 if change is not None and there is not None:
                     async with owned(control, self._claimed.epoch) as transaction:

@@ -6,12 +6,14 @@ the beginning or set later: which, nobody can tell, so nobody guesses.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from connectors._sql.quoting import literal
 from connectors.postgres.ddl_capture_message import COMPUTED
 from connectors.postgres.relation_message import RelationMessage
 from connectors.postgres.sql import Sql
+from connectors.postgres.user_types import UserTypes, read_types
 from engine.model.change import SchemaStep
 from engine.model.relation import Relation
 
@@ -24,13 +26,18 @@ async def added_columns(
     """A step for each column, as if it had just been added. `relation` is what `message` means."""
     rows = await sql.fetch("reading defaults", _DEFAULTS, message.oid)
     found = {(row["name"], row["type"], row["modifier"]): row for row in rows}
+    own = {column.type.oid for column in relation.columns if column.type.definition}
+    types = await read_types(partial(sql.fetch, "reading types"), own) if own else UserTypes({})
     steps = []
     for column, told in zip(relation.columns, message.columns, strict=True):
         row = found.get((told.name, told.type_oid, told.modifier))
         detail = GONE if row is None else COMPUTED if row["unsure"] else ""
         stored = None if row is None else row["value"]
         default = "" if stored is None else literal(stored)
-        steps.append(SchemaStep("add-column", told.name, "", column.type.name, default, detail))
+        needed = types.needed([column.type.oid])
+        steps.append(
+            SchemaStep("add-column", told.name, "", column.type.name, default, detail, needed)
+        )
     return steps
 
 

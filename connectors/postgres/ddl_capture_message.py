@@ -15,6 +15,7 @@ from connectors.postgres.relation_message import IDENTITIES, MessageColumn, Rela
 from engine.errors import DecodeError
 from engine.model.change import SchemaStep
 from engine.model.relation import Relation, ReplicaIdentity
+from engine.model.table import TypeDefinition
 
 COLUMN_REWRITE: Final = 0x04
 """`AT_REWRITE_COLUMN_REWRITE` (src/include/commands/event_trigger.h): a column's type changed."""
@@ -44,9 +45,9 @@ class ToldColumn:
     computed: bool = False
     long: bool = False
 
-    def added(self, *, rewritten: bool) -> SchemaStep:
-        """This column as one that was just added. Without a rewrite existing rows can only have
-        got the stored value, or NULL."""
+    def added(self, *, rewritten: bool, types: tuple[TypeDefinition, ...] = ()) -> SchemaStep:
+        """This column as one that was just added, and what its type needs. Without a rewrite
+        existing rows can only have got the stored value, or NULL."""
         default, detail = "", ""
         if self.value is not None:
             default = literal(self.value)
@@ -56,9 +57,7 @@ class ToldColumn:
             default = self.expression
         elif self.computed and rewritten:
             detail = COMPUTED
-        return SchemaStep(
-            "add-column", column=self.name, type=self.type, default=default, detail=detail
-        )
+        return SchemaStep("add-column", self.name, "", self.type, default, detail, types)
 
 
 @dataclass(frozen=True, slots=True)

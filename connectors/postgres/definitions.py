@@ -69,7 +69,7 @@ async def _read(connection: Connection, relations: Sequence[Relation]) -> Sequen
     constraints = _by_table(await connection.fetch(CONSTRAINTS, oids))
     indexes = _by_table(await connection.fetch(INDEXES, oids))
     sequences = _by_table(await connection.fetch(SEQUENCES, oids))
-    types = await read_types(connection, _type_oids(columns))
+    types = await read_types(connection.fetch, _type_oids(columns))
     return [
         _table(
             relations[row["n"] - 1],

@@ -16,7 +16,7 @@ from connectors.postgres.load_connection import Connection
 from connectors.postgres.shape import TargetColumn, mismatches
 from connectors.postgres.target_errors import condition
 from connectors.postgres.target_table import KIND, OTHER_KIND_REMEDY, other_kind
-from connectors.postgres.user_types import MULTIRANGES_FROM, read_types, without_multirange
+from connectors.postgres.user_types import made_if_missing, read_types, without_multirange
 from engine.errors import (
     ConfigError,
     SchemaMismatchError,
@@ -96,9 +96,7 @@ async def _compare_types(
         for t in types
         if there.get((t.kind, t.name)) not in (None, "", without_multirange(t))
     ]
-    if version < MULTIRANGES_FROM:
-        return [without_multirange(t) for t in missing], wrong
-    return [t.statement for t in missing], wrong
+    return [made_if_missing(t, version) for t in missing], wrong
 
 
 async def _types_there(
@@ -119,7 +117,7 @@ async def _types_there(
         [name.name for name in named],
     )
     oids = [row[0] for row in rows]
-    found = await read_types(connection, oids)
+    found = await read_types(connection.fetch, oids)
     for definition in found.needed(oids):
         if definition.kind not in ("schema", "extension"):
             there[definition.kind, definition.name] = without_multirange(definition)

@@ -14,6 +14,7 @@ from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres.config import NAME_BYTES_MAX
 from connectors.postgres.passthrough import Passage, judge
 from connectors.postgres.target_table import TargetColumn, TargetTable
+from connectors.postgres.user_types import made_if_missing
 from engine.errors import SchemaMismatchError
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import ColumnType, TableName
@@ -117,6 +118,7 @@ def _add_column(work: _Work, step: SchemaStep) -> None:
     required = " NOT NULL" if never_null else ""
     add = f"ADD COLUMN {identifier(step.column)} {step.type}{default}{required}"
     there = work.present(step.column)
+    work.statements += [made_if_missing(type_, work.there.version) for type_ in step.types]
     if there is None:
         work.alter(add)
     elif step.column in work.kept or not _fits(work, step, there):

@@ -135,13 +135,14 @@ class PgOutputDecoder:
 
     def define(self, relation: Relation, added: Sequence[SchemaStep] = ()) -> None:
         """Answer `wanted` with the relation it describes; equal content keeps the older object.
-        `added`: facts about columns that may be new, for a reader who has no exact ones."""
+        `added`: facts about columns that may be new; of a table that a trigger told of, only what
+        their types need."""
         assert self.wanted is not None
         told, self._told = self._told, None
         oid, self.wanted = self.wanted.oid, None
         part = self._opened("Relation")
         if told is not None:
-            self._tell(part, self._versions.told(told, relation))
+            self._tell(part, self._versions.told(told, relation, added))
             return
         after, events = self._versions.described(oid, relation, added)
         if self._seen.get(oid) is not after:

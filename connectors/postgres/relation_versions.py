@@ -59,8 +59,11 @@ class RelationVersions:
             return after, []
         return after, [SchemaChanged(after.table, before, after, False, tuple(added))]
 
-    def told(self, told: TableTold, relation: Relation) -> list[SchemaChanged]:
-        """A table as a trigger described it after a command, completed by `relation`."""
+    def told(
+        self, told: TableTold, relation: Relation, facts: Sequence[SchemaStep] = ()
+    ) -> list[SchemaChanged]:
+        """A table as a trigger described it after a command, completed by `relation`. `facts` about
+        its columns say what their types need."""
         after = told.completed(relation)
         known = self._known.get(told.oid)
         rewrites = self._rewrites.pop(told.oid, [])
@@ -70,7 +73,12 @@ class RelationVersions:
         self._known[told.oid] = after
         self._announced.add(told.oid)
         rewritten = any(isinstance(rewrite, RewriteTold) for rewrite in rewrites)
-        added = [c.added(rewritten=rewritten) for c in told.columns if c.new]
+        types = {fact.column: fact.types for fact in facts}
+        added = [
+            column.added(rewritten=rewritten, types=types.get(column.name, ()))
+            for column in told.columns
+            if column.new
+        ]
         if known is None or known.table == after.table:
             return [SchemaChanged(after.table, known, after, True, (*computed, *added))]
         return [

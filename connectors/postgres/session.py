@@ -223,10 +223,8 @@ class PostgresSession:
         known = self._plans.get(id(relation))
         if known is not None:
             return known[1]
-        # Read now, not remembered: a new version of the relation may come with a table that another
-        # session has altered.
-        self._tables.pop(relation.table, None)
-        plan = compile_plan(relation, await self.table(relation.table))
+        # A new version of the relation may come with a table that another session has altered.
+        plan = compile_plan(relation, await self.table_now(relation.table))
         made = RowStatements(plan, self._next_name)
         self._plans[id(relation)] = (relation, made)
         return made
@@ -245,10 +243,13 @@ class PostgresSession:
         return plan
 
     async def table(self, name: TableName) -> TargetTable | None:
-        """The target's table as it is now, or was when first asked for."""
-        if name not in self._tables:
-            self._tables[name] = await self._describe(name)
-        return self._tables[name]
+        """The target's table as it is now, or was when last read."""
+        return self._tables[name] if name in self._tables else await self.table_now(name)
+
+    async def table_now(self, name: TableName) -> TargetTable | None:
+        """The target's table as it is now: another session may have altered it."""
+        table = self._tables[name] = await self._describe(name)
+        return table
 
     async def _describe(self, name: TableName) -> TargetTable | None:
         results = await self.run(target_table.describe(name), str(name))

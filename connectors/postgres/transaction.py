@@ -103,7 +103,7 @@ class PostgresTransaction(ControlRows):
 
     async def evolve(self, change: SchemaChanged) -> None:
         table = change.before.table if change.before is not None else change.table
-        there = await self._session.table(table)
+        there = await self._session.table_now(table)
         self._tables.add(str(table))
         try:
             await self._evolve(change, there, str(table))

@@ -5,14 +5,13 @@ already on the target is compared by its statement. Types that belong to an exte
 extension; a base type of its own with functions in C cannot be made here and is left to the person.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import asyncpg
 
 from connectors._sql.quoting import identifier, literal, qualified
-from connectors.postgres.load_connection import Connection
 from engine.model.relation import TableName
 from engine.model.table import TypeDefinition
 
@@ -52,16 +51,18 @@ class UserTypes:
             yield from self.definitions.get(oid, ())
 
 
-async def read_types(connection: Connection, oids: Iterable[int]) -> UserTypes:
-    """The user-defined types among these, and all that they are made of.
+Fetch: TypeAlias = Callable[[str, Sequence[int]], Awaitable[Sequence[asyncpg.Record]]]
+"""Asks a query about OIDs on a connection prepared by `load_connection`: names come out qualified.
+"""
 
-    The connection is one of `load_connection`: names come out qualified.
-    """
+
+async def read_types(fetch: Fetch, oids: Iterable[int]) -> UserTypes:
+    """The user-defined types among these, and all that they are made of."""
     definitions: dict[int, Sequence[TypeDefinition]] = {}
     parts: dict[int, Sequence[int]] = {}
     wanted = set(oids)
     for _ in range(_DEPTH_MAX):
-        rows = await connection.fetch(_TYPES, sorted(wanted))
+        rows = await fetch(_TYPES, sorted(wanted))
         for row in rows:
             definitions[row["oid"]] = tuple(_definitions(row))
             parts[row["oid"]] = _parts(row)
@@ -138,6 +139,25 @@ def _range(row: asyncpg.Record, name: str) -> tuple[str, str]:
     text = ", ".join(f"{key} = {value}" for key, value in options.items() if value is not None)
     multirange = "" if row["multirange"] is None else f"{_MULTIRANGE}{row['multirange']}"
     return "range", f"CREATE TYPE {name} AS RANGE ({text}{multirange})"
+
+
+def made_if_missing(definition: TypeDefinition, version: int) -> str:
+    """A statement that makes what is missing on a server of this version, and is no error where
+    another session makes the same at the same time."""
+    name, kind = definition.name, definition.kind
+    if kind == "schema":
+        missing = f"to_regnamespace({literal(identifier(name.schema))}) IS NULL"
+    elif kind == "extension":
+        missing = f"NOT EXISTS (SELECT FROM pg_extension WHERE extname = {literal(name.name)})"
+    else:
+        missing = f"to_regtype({literal(qualified(*_pair(name)))}) IS NULL"
+    old = version < MULTIRANGES_FROM
+    statement = without_multirange(definition) if old else definition.statement
+    body = (
+        f"BEGIN IF {missing} THEN {statement}; END IF;"
+        " EXCEPTION WHEN duplicate_object OR duplicate_schema OR unique_violation THEN NULL; END"
+    )
+    return f"DO {literal(body)}"
 
 
 def without_multirange(definition: TypeDefinition) -> str:

@@ -11,16 +11,19 @@ from engine.model import relation_text
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import Relation
 from engine.model.state import TableRecord
+from engine.model.table import TypeDefinition
 from engine.plan import schema
 
 
-def changed(record: TableRecord, relation: Relation) -> SchemaChanged | None:
+def changed(
+    record: TableRecord, relation: Relation, types: tuple[TypeDefinition, ...] = ()
+) -> SchemaChanged | None:
     """What happened since the record's version, as far as that is known. None: nothing, or the
-    version is of another table."""
+    version is of another table. `types`: what the table's columns need."""
     known = relation_text.parse(record.relation) if record.relation else None
     if known is None or known.id != relation.id or _same(known, relation):
         return None
-    added = [SchemaStep(schema.ADD, column.name) for column in relation.columns]
+    added = [SchemaStep(schema.ADD, column.name, types=types) for column in relation.columns]
     return SchemaChanged(record.table, known, relation, exact=True, steps=tuple(added))
 
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from engine.model.position import Coordinate, LogPosition, Position
 from engine.model.relation import Relation, TableName
+from engine.model.table import TypeDefinition
 from engine.model.value import Row
 
 INSERT: Final = 1
@@ -65,7 +66,8 @@ class SchemaStep:
     `kind`: create-table, drop-table, rename-table, add-column, drop-column, rename-column,
     retype-column, alter-type (the column's enum type has more labels), rewrite (existing rows got
     values that the log does not carry), other. `default` is what existing rows have in an added
-    column; `detail` says why that is not known.
+    column; `detail` says why that is not known. `types` is what must exist for an added column's
+    type, parts before wholes.
     """
 
     kind: str
@@ -74,6 +76,7 @@ class SchemaStep:
     type: str = ""
     default: str = ""
     detail: str = ""
+    types: tuple[TypeDefinition, ...] = ()
 
 
 Event: TypeAlias = Change | Truncate | SchemaChanged

@@ -3,11 +3,11 @@
 Relation versions stay in memory, each once, and are named by number.
 """
 
-from dataclasses import astuple
 from typing import Any, Final
 
 from engine.model.change import Change, Event, SchemaChanged, SchemaStep, Truncate
 from engine.model.relation import Relation, TableName
+from engine.model.table import TypeDefinition
 from engine.model.value import UNCHANGED, Row
 
 TRUNCATE: Final = "truncate"
@@ -36,7 +36,7 @@ class PlainEvents:
             numbers = tuple([self._number(relation) for relation in event.relations])
             return (TRUNCATE, numbers, event.cascade, event.restart_identity)
         versions = [None if r is None else self._number(r) for r in (event.before, event.after)]
-        steps = tuple([astuple(step) for step in event.steps])
+        steps = tuple(map(_plain_step, event.steps))
         return (SCHEMA, (event.table.schema, event.table.name), *versions, event.exact, steps)
 
     def event(self, item: Any) -> Event:
@@ -46,7 +46,7 @@ class PlainEvents:
             return Truncate(tuple([self._relations[n] for n in numbers]), cascade, restart)
         if kind == SCHEMA:
             table, before, after, exact, steps = rest
-            made = tuple([SchemaStep(*step) for step in steps])
+            made = tuple(map(_step, steps))
             versions = [None if n is None else self._relations[n] for n in (before, after)]
             return SchemaChanged(TableName(*table), versions[0], versions[1], exact, made)
         number, new, old = rest
@@ -58,6 +58,17 @@ class PlainEvents:
             number = self._numbers[id(relation)] = len(self._relations)
             self._relations.append(relation)
         return number
+
+
+def _plain_step(step: SchemaStep) -> Any:
+    types = tuple([(t.name.schema, t.name.name, t.kind, t.statement) for t in step.types])
+    return (step.kind, step.column, step.new_name, step.type, step.default, step.detail, types)
+
+
+def _step(item: Any) -> SchemaStep:
+    kind, column, new_name, type_name, default, detail, types = item
+    made = tuple([TypeDefinition(TableName(s, name), k, text) for s, name, k, text in types])
+    return SchemaStep(kind, column, new_name, type_name, default, detail, made)
 
 
 def _out(row: Row | None) -> Any:

@@ -155,8 +155,8 @@ def _added(known: Relation, column: Column, told: Mapping[str, SchemaStep]) -> S
         raise _not_told(known, f"column {column.name} came unnoticed")
     if step is not None and step.detail:
         raise _not_told(known, f"column {column.name} was added with a {step.detail}")
-    default = "" if step is None else step.default
-    return SchemaStep(ADD, column=column.name, type=column.type.name, default=default)
+    default, types = ("", ()) if step is None else (step.default, step.types)
+    return SchemaStep(ADD, column=column.name, type=column.type.name, default=default, types=types)
 
 
 def told_nothing(known: Relation, column: Column) -> bool:

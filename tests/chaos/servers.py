@@ -66,34 +66,53 @@ def _kill_tasks(sizes: Sizes, seed: int, *, load: bool, per_task: int) -> Sequen
     return tasks
 
 
-def _differ(*, transactions: int, markers: int, seed: int, mode: str) -> Outcome:
-    began = time.monotonic()
-    with (
-        Cluster(SOURCE) as source,
-        Cluster(TARGET) as target,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        ends = Database.create(source, "source"), Database.create(target, "target")
-        replication = between(Path(folder), *ends, mode)
-        result = differ(replication, seed=seed, transactions=transactions, markers=markers)
-    options = f"--transactions {transactions} --markers {markers} --seed {seed} --mode {mode}"
-    replay = f"python -m tests.differential {options}"
-    return Outcome(
-        Counter({TRANSACTIONS: result.transactions, MARKERS: result.markers}),
-        [Failure(difference, replay) for difference in result.differences],
-        seconds=time.monotonic() - began,
+def _differ(
+    *, transactions: int, markers: int, seed: int, mode: str, source: str, target: str
+) -> Outcome:
+    options = (
+        f"--transactions {transactions} --markers {markers} --seed {seed} --mode {mode}"
+        f" --source {source} --target {target}"
     )
+    replay = f"python -m tests.differential {options}"
+    outcome = Outcome()
+    began = time.monotonic()
+    try:
+        with (
+            Cluster(source) as start,
+            Cluster(target) as end,
+            tempfile.TemporaryDirectory() as folder,
+        ):
+            ends = Database.create(start, "source"), Database.create(end, "target")
+            replication = between(Path(folder), *ends, mode)
+            result = differ(replication, seed=seed, transactions=transactions, markers=markers)
+        outcome.trials += Counter({TRANSACTIONS: result.transactions, MARKERS: result.markers})
+        outcome.failures += [Failure(difference, replay) for difference in result.differences]
+    except Exception as error:  # noqa: BLE001 (told, with the command that shows it again)
+        what = f"{mode}: {type(error).__name__}: {error}"
+        outcome.failures.append(Failure(what, replay))
+    outcome.seconds = time.monotonic() - began
+    return outcome
 
 
 def _differential_tasks(sizes: Sizes, seed: int) -> Sequence[Task]:
-    transactions = sizes[TRANSACTIONS] // len(MODES)
-    markers = max(1, sizes[MARKERS] // len(MODES))
+    """Every mode in either direction: up to a newer server, and down to an older one."""
+    kinds = [(mode, *pair) for mode in MODES for pair in ((SOURCE, TARGET), (TARGET, SOURCE))]
+    transactions = sizes[TRANSACTIONS] // len(kinds)
+    markers = max(1, sizes[MARKERS] // len(kinds))
     return [
         Task(
-            f"{transactions} transactions, {mode}",
-            partial(_differ, transactions=transactions, markers=markers, seed=seed, mode=mode),
+            f"{transactions} transactions, {mode}, {source} to {target}",
+            partial(
+                _differ,
+                transactions=transactions,
+                markers=markers,
+                seed=seed + number,
+                mode=mode,
+                source=source,
+                target=target,
+            ),
         )
-        for mode in MODES
+        for number, (mode, source, target) in enumerate(kinds)
     ]
 
 

@@ -19,6 +19,10 @@ ODD_TEXTS: Final = (
     "x" * 300,
 )  # fmt: skip
 
+REWRITING: Final = frozenset({"small_text"})
+"""Types whose rules are checked on every row when a column of theirs is added: all are written
+anew."""
+
 LONG: Final = 3_000
 """Characters of a value that is stored apart, and not sent again while it does not change."""
 

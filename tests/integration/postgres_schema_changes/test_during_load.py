@@ -12,6 +12,8 @@ from tests.integration.postgres_schema_changes.conftest import Pipe
 CHANGES = {
     "added": "ALTER TABLE t ADD d int DEFAULT 1; UPDATE t SET d = 5 WHERE id > 1",
     "renamed": "ALTER TABLE t RENAME b TO bb; UPDATE t SET bb = 5 WHERE id > 1",
+    "of a new type": "CREATE TYPE mood AS ENUM ('a', 'b'); ALTER TABLE t ADD d mood DEFAULT 'a';"
+    "UPDATE t SET d = 'b' WHERE id > 1",
     "rewritten": "ALTER TABLE t ALTER b TYPE bigint; UPDATE t SET b = 5 WHERE id > 1",
     "replaced": "ALTER TABLE t DROP b; ALTER TABLE t ADD b int DEFAULT 3; DELETE FROM t",
     "emptied": "TRUNCATE t; INSERT INTO t VALUES (8, 8, 8, '8')",

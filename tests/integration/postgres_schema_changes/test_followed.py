@@ -42,6 +42,18 @@ FOLLOWED = {
     "INSERT INTO t VALUES (6, 6, 6, '6'); UPDATE t SET aa = 0 WHERE id = 5;"
     "ALTER TABLE t DROP c; DELETE FROM t WHERE id = 1; ALTER TABLE t ADD c int DEFAULT 1;"
     "INSERT INTO t VALUES (7, 7, 7, 7); COMMIT",
+    "enum": "CREATE TYPE mood AS ENUM ('sad', 'ok');"
+    "ALTER TABLE t ADD d mood DEFAULT 'ok', ADD e mood[] DEFAULT '{sad,NULL}'",
+    "domain in a schema of its own": 'CREATE SCHEMA "My own";'
+    "CREATE DOMAIN \"My own\".short AS varchar(20) NOT NULL CHECK (VALUE <> 'it''s');"
+    "ALTER TABLE t ADD d \"My own\".short DEFAULT 'x'",
+    "composite of an enum and a domain": "CREATE TYPE mood AS ENUM ('ok');"
+    "CREATE DOMAIN few AS int CHECK (VALUE < 9); CREATE TYPE pair AS (a mood, b few[]);"
+    "ALTER TABLE t ADD d pair DEFAULT '(ok,{1})', ADD e few",
+    "range": "CREATE TYPE span AS RANGE (SUBTYPE = float8);"
+    "ALTER TABLE t ADD d span DEFAULT '[1,2)'",
+    "type that is dropped again": "CREATE TYPE mood AS ENUM ('ok'); ALTER TABLE t ADD d mood;"
+    "INSERT INTO t (id, d) VALUES (8, 'ok'); ALTER TABLE t DROP d; ALTER TABLE t ADD d int",
     "other things": "COMMENT ON TABLE t IS 'x'; ALTER TABLE t SET (fillfactor = 50);"
     "CREATE INDEX ON t (a); VACUUM FULL t",
 }
@@ -102,6 +114,35 @@ async def test_new_labels_of_an_enum_reach_the_target_before_their_rows(pipe: Pi
         await pipe.equal()
     labels = "SELECT enum_range(NULL::color)::text"
     assert pipe.target.execute(labels) == pipe.source.execute(labels)
+
+
+@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
+async def test_tables_that_get_columns_of_a_new_type_at_once(pipe: Pipe, mode: str) -> None:
+    names = [f"t{number}" for number in range(4)]
+    for name in names:
+        await pipe.execute(f"CREATE TABLE {name} (id int PRIMARY KEY)")
+    async with pipe.running(mode=mode):
+        await pipe.execute(
+            "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TYPE pair AS (a mood, b int);"
+            + "".join(
+                f"ALTER TABLE {name} ADD a mood, ADD b pair;"
+                f"INSERT INTO {name} VALUES (1, 'ok', '(sad,1)');"
+                for name in names
+            )
+        )
+        for name in names:
+            await pipe.equal(name)
+            await pipe.state("streaming", name)
+
+
+async def test_a_type_of_the_target_is_left_as_it_is(pipe: Pipe) -> None:
+    pipe.target.execute("CREATE TYPE mood AS ENUM ('sad', 'ok', 'more')")
+    async with pipe.running():
+        await pipe.execute("CREATE TYPE mood AS ENUM ('sad', 'ok'); ALTER TABLE t ADD d mood")
+        await pipe.execute("UPDATE t SET d = 'ok'")
+        await pipe.equal()
+    labels = "SELECT enum_range(NULL::mood)::text"
+    assert pipe.target.execute(labels) == [("{sad,ok,more}",)]
 
 
 async def test_a_column_made_on_the_target_beforehand_is_taken(pipe: Pipe) -> None:

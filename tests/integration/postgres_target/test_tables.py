@@ -1,6 +1,7 @@
 """TRUNCATE, schema changes, and loading whole chunks."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Literal
 
 import asyncpg
@@ -30,6 +31,30 @@ async def evolve(rig: Rig, *steps: SchemaStep, after: Relation | None = None) ->
         await transaction.evolve(SchemaChanged(before.table, before, after, True, steps))
         await transaction.commit()
     rig.seq += 1
+
+
+async def test_a_session_changes_a_table_as_another_session_has_left_it(
+    target: PostgresTarget, rig: Rig
+) -> None:
+    """Steps of one lane are applied by whichever applier is free."""
+    rig.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    rows = rig.wire("SELECT 1")
+    await rig.apply(Run(INSERT, await rig.relation(), rows))
+    async with target.session() as other:
+        with_other = replace(rig, session=other)
+        await evolve(with_other, SchemaStep("add-column", "a", type="int", default="1"))
+        await evolve(with_other, SchemaStep("add-column", "b", type="int", default="2"))
+    rig.seq = with_other.seq
+    await evolve(rig, SchemaStep("rename-column", "b", new_name="c"))
+    dropping = PostgresTarget(config(rig.database.dsn, drop_columns=True))
+    async with dropping.session() as first, dropping.session() as second:
+        runs = Run(UPDATE, await rig.relation(), rig.wire("SELECT 1, 1, 3"), (0, 1, 2))
+        await replace(rig, session=first).apply(runs)
+        rig.seq += 1
+        await evolve(replace(rig, session=second), SchemaStep("add-column", "d", type="int"))
+        rig.seq += 1
+        await evolve(replace(rig, session=first), SchemaStep("drop-column", "d"))
+    assert rig.rows() == [(1, 1, 3)]
 
 
 # --- truncate -------------------------------------------------------------------------------------
