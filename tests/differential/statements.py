@@ -63,7 +63,8 @@ class Statements:
     def schema_work(self) -> Work:
         """A transaction with a schema change among its rows."""
         chance = self._chance
-        table = chance.choice([t for t in self._tables if t.shape is not Shape.CHILD])
+        able = [t for t in self._tables if t.altered and t.shape is not Shape.CHILD]
+        table = chance.choice(able)
         statement, after = self._schema_change(table)
         before = self._changes(table)
         return Work([*before, statement], "COMMIT", after=[after])
@@ -172,7 +173,7 @@ class Statements:
     def _truncate(self, table: RandomTable) -> list[Step]:
         """Inside a savepoint none of a partitioned table: that asks for a reload, as it cannot be
         told from a TRUNCATE of each partition by itself."""
-        chosen = [table, self._chance.choice(self._tables)]
+        chosen = [t for t in (table, self._chance.choice(self._tables)) if t.truncated]
         names = {t.name for t in chosen if not (self._inside and t.shape is Shape.PARTITIONED)}
         if not names:
             return []

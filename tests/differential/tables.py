@@ -32,13 +32,17 @@ class Column:
 @dataclass(slots=True)
 class RandomTable:
     """`key` are the columns that statements find rows by; `columns` all others. DDL replaces
-    `columns`, never changes it, as two writers read it."""
+    `columns`, never changes it, as two writers read it. A partitioned table is either altered or
+    truncated: one soon after the other cannot be told from a TRUNCATE of single partitions, which
+    asks for a reload."""
 
     name: str
     shape: Shape
     key: list[Column]
     columns: list[Column]
     added: int = field(default=0)
+    altered: bool = True
+    truncated: bool = True
 
     def create(self) -> str:
         """Its statements, types of `kinds.TYPES` being there."""
@@ -108,7 +112,11 @@ _KEYS: Final = {
 
 def random_table(number: int, shape: Shape, chance: Chance) -> RandomTable:
     columns = [Column(f"c{n}", chance.choice(KINDS)) for n in range(chance.randint(2, 7))]
-    return RandomTable(f"t{number}", shape, _KEYS.get(shape, [Column("id", _INTEGER)]), columns)
+    table = RandomTable(f"t{number}", shape, _KEYS.get(shape, [Column("id", _INTEGER)]), columns)
+    if shape is Shape.PARTITIONED:
+        table.altered = chance.random() < 0.5
+        table.truncated = not table.altered
+    return table
 
 
 def random_tables(chance: Chance) -> list[RandomTable]:
