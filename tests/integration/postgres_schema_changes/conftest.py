@@ -155,10 +155,10 @@ class Pipe:
         if not _there(self.target, f"public.{table}"):
             return False
         try:
-            got = self.target.execute(CONTENT.format(of))
-        except Exception:  # noqa: BLE001 - a column that is not there yet
+            got, wanted = (s.execute(CONTENT.format(of)) for s in (self.target, self.source))
+        except Exception:  # noqa: BLE001 - a column that is not there yet, or not any more
             return False
-        return bool(got == self.source.execute(CONTENT.format(of)))
+        return bool(got == wanted)
 
     async def whole(self) -> None:
         """Wait until `t` is equal and streams. Where the source cannot tell what a change did the
