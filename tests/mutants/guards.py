@@ -313,6 +313,19 @@ GUARDS: Final = (
         ),
     ),
     Guard(
+        "a-table-as-it-is-now",
+        "a schema change is made from what the session remembers of the target's table",
+        "connectors/postgres/transaction.py",
+        "        there = await self._session.table_now(table)\n",
+        "        there = await self._session.table(table)\n",
+        (
+            (
+                "tests/integration/postgres_target/test_tables.py"
+                "::test_a_session_changes_a_table_as_another_session_has_left_it"
+            ),
+        ),
+    ),
+    Guard(
         "one-row-for-each-event",
         "an event of a table without key changes every row like it",
         "connectors/postgres/dialect.py",

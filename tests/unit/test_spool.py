@@ -15,14 +15,17 @@ from engine.model.change import (
     Truncate,
 )
 from engine.model.position import LogPosition
-from engine.model.relation import Relation
+from engine.model.relation import Relation, TableName
 from engine.model.segment import Mark
+from engine.model.table import TypeDefinition
 from engine.model.value import UNCHANGED
 from engine.spool import Spool, SpoolBudget, SpoolFullError, SpoolRoom
 from tests.simulation.seams import SimulatedDisk
 
 A, B = Relation(1, "public", "a", ()), Relation(2, "public", "b", ())
 KEY = bytes(range(32))
+MOOD = TypeDefinition(TableName("public", "mood"), "enum", "CREATE TYPE mood AS ENUM ('ok')")
+TYPED = SchemaStep("add-column", "d", type="mood", default="'ok'", types=(MOOD,))
 
 
 def row(text: bytes) -> Change:
@@ -39,7 +42,7 @@ def test_events_of_every_kind_come_back_equal_and_in_order() -> None:
         Change(UPDATE, B, (b"1", UNCHANGED), (b"0", UNCHANGED)),
         Truncate((A, B), cascade=True),
         SchemaChanged(
-            A.table, A, B, exact=True, steps=(SchemaStep("add-column", "c", type="text"),)
+            A.table, A, B, exact=True, steps=(SchemaStep("add-column", "c", type="text"), TYPED)
         ),
         SchemaChanged(A.table, A, None, exact=True),
         Change(DELETE, A, None, (b"1", UNCHANGED)),
