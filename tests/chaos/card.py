@@ -70,7 +70,7 @@ def _measures(suites: Mapping[str, Suite], totals: Mapping[str, Outcome]) -> Ite
     rows = [
         f"| {suite.name} | {name}, {measure.unit} | {measure.meaning} "
         f"| {len(values):,} | {_p(values, 50)} "
-        f"| {_p(values, 99)} | {max(values):.3g} | p{measure.percentile} {measure.limit} |"
+        f"| {_p(values, 99)} | {max(values):.3g} | {_demand(measure)} |"
         for suite in suites.values()
         for name, measure in suite.measures.items()
         if (values := totals[suite.name].measured.get(name))
@@ -80,6 +80,10 @@ def _measures(suites: Mapping[str, Suite], totals: Mapping[str, Outcome]) -> Ite
         yield "| suite | what | meaning | times | p50 | p99 | highest | must be |"
         yield "| --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
         yield from rows
+
+
+def _demand(measure: Measure) -> str:
+    return f"p{measure.percentile} {measure.limit}" if measure.limit else "-"
 
 
 def _p(values: Sequence[float], percentile: int) -> str:

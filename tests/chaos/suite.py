@@ -84,10 +84,10 @@ class Measure:
 
     @property
     def limit(self) -> str:
-        """What it must be, in words; without limits it must be told."""
+        """What it must be, in words; empty where it is only told."""
         parts = [f"at least {self.at_least:g}"] if self.at_least > -math.inf else []
         parts += [f"at most {self.at_most:g}"] if self.at_most < math.inf else []
-        return " and ".join(parts) or "told"
+        return " and ".join(parts)
 
 
 @dataclass(frozen=True, slots=True)
