@@ -71,8 +71,8 @@ register(
                 at_least=NEIGHBOURS_LEAST,
             ),
             BESIDE["slow"]: Measure(
-                "the same while the fifth takes 10 ms a row and commits every few seconds: that is"
-                " behind, not stuck, and the full queue lets the source wait",
+                "the same while the fifth takes 10 ms a row there, and more waits for it than the"
+                " queue holds",
                 "times",
                 percentile=50,
             ),
