@@ -12,6 +12,7 @@ import asyncpg
 
 from connectors.postgres import ddl
 from connectors.postgres.connecting import certificate_refusal
+from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.load_connection import Connection
 from connectors.postgres.shape import TargetColumn, mismatches
 from connectors.postgres.target_errors import condition
@@ -32,8 +33,6 @@ PREPARATIONS: Final = ("do-nothing", "drop-and-create", "truncate")
 
 MISSING_OBJECT: Final = frozenset({"42883", "42P01", "42704", "3F000", "42501"})
 """SQLSTATEs of a default that calls what the target does not have, or not for this role."""
-
-DRIVER_ERRORS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 
 
 async def ensure(
@@ -257,7 +256,8 @@ def target_error(error: Exception, doing: str) -> TargetError:
     refused = certificate_refusal(error)
     if refused is not None:
         return TargetError(f"{doing}: {refused[0]}", hint=refused[1])
-    if isinstance(error, (OSError, asyncpg.InterfaceError)) or state[:2] in ("08", "57"):
+    lost = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    if isinstance(error, lost) or state[:2] in ("08", "57"):
         return TargetConnectionError(f"{doing}: the connection to the target broke")
     if state[:2] == "53":
         return TargetFullError(

@@ -17,7 +17,8 @@ import asyncpg
 
 from connectors.postgres import ddl
 from connectors.postgres.definitions import read_definitions
-from connectors.postgres.ensure import DRIVER_ERRORS, set_default, target_error
+from connectors.postgres.ensure import set_default, target_error
+from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.load_connection import Connection
 from connectors.postgres.target_errors import condition
 from engine.model.finding import Finding, Severity

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 
 from connectors.postgres import ddl
 from connectors.postgres.definitions import read_definitions
-from connectors.postgres.ensure import DRIVER_ERRORS, target_error
+from connectors.postgres.ensure import target_error
+from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.load_connection import Connection
 from engine.model.relation import TableName
 from engine.model.table import TableDefinition

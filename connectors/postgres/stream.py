@@ -141,8 +141,17 @@ class LogStream:
         if self._ended:
             raise await self._failure()
         if self._loop.time() >= self._check_at:
-            await self._check()
+            await self._look_at_server()
             self._check_at = self._loop.time() + self._check_seconds
+
+    async def _look_at_server(self) -> None:
+        """No row is read meanwhile, so a server that does not answer is silent here too."""
+        try:
+            async with asyncio.timeout(2 * self._heartbeat):
+                await self._check()
+        except TimeoutError:
+            silence = f"the source has answered no question for {2 * self._heartbeat:.0f} s"
+            raise SourceConnectionError(silence) from None
 
     async def _failure(self) -> Exception:
         error = await self._connection.failure()

@@ -9,7 +9,8 @@ from connectors._sql.quoting import literal, qualified
 from connectors.postgres import control_schema, load_form, target_preflight, target_state
 from connectors.postgres.address import conninfo
 from connectors.postgres.catalog import Catalog
-from connectors.postgres.ensure import DRIVER_ERRORS, ensure, target_error
+from connectors.postgres.ensure import ensure, target_error
+from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.finish import finish
 from connectors.postgres.key_obstacles import key_obstacles
 from connectors.postgres.link import LinkLostError, ServerError, cells
@@ -286,6 +287,8 @@ class PostgresTarget:
         try:
             await prepare(connection)
             yield connection
+        except DRIVER_ERRORS as error:
+            raise target_error(error, "asking the target") from error
         finally:
             await close(connection)
 

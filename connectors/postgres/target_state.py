@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from connectors.postgres.ddl import table_name
-from connectors.postgres.ensure import DRIVER_ERRORS, target_error
+from connectors.postgres.ensure import target_error
+from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.load_connection import Connection
 from engine.model.relation import TableName
 from engine.model.table import ForeignKey

@@ -15,6 +15,16 @@ from tests.servers.postgres import Database
 from tests.servers.versions import RING, VERSIONS
 
 NEWEST: Final = (max(VERSIONS, key=int),) * 2
+
+BINARY_PAIRS: Final = [
+    *RING,
+    *[pytest.param(pair, marks=pytest.mark.nightly) for pair in {NEWEST}.difference(RING)],
+]
+TEXT_PAIRS: Final = [
+    *RING[:1],
+    *[pytest.param(pair, marks=pytest.mark.nightly) for pair in RING[1:]],
+]
+"""Every pair takes most of a minute."""
 """Only here are the newest values of a type."""
 
 
@@ -30,7 +40,7 @@ async def pair(
     target.drop()
 
 
-@pytest.mark.parametrize("pair", dict.fromkeys([*RING, NEWEST]), ids="-".join, indirect=True)
+@pytest.mark.parametrize("pair", BINARY_PAIRS, ids="-".join, indirect=True)
 async def test_every_value_is_the_same_on_both_sides_of_a_binary_stream(
     pair: tuple[Database, Database],
 ) -> None:
@@ -43,7 +53,7 @@ async def test_every_value_is_the_same_on_both_sides_of_a_binary_stream(
     assert {name: document[name].stream for name in words} == words
 
 
-@pytest.mark.parametrize("pair", RING, ids="-".join, indirect=True)
+@pytest.mark.parametrize("pair", TEXT_PAIRS, ids="-".join, indirect=True)
 async def test_every_value_is_the_same_on_both_sides_of_a_text_stream(
     pair: tuple[Database, Database],
 ) -> None:
