@@ -14,7 +14,7 @@ TIER ?= smoke
 SUITES ?=
 PYTEST_ARGS ?= -q
 # Processes; each starts servers of its own. One more than two cores need: tests mostly wait.
-JOBS ?= 4
+JOBS ?= 3
 
 .PHONY: help
 help: ## What can be made

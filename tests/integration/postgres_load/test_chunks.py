@@ -119,7 +119,8 @@ async def test_a_table_that_was_never_analyzed_is_cut_by_what_it_holds(
     source_database.execute("CREATE TABLE t (k int PRIMARY KEY) WITH (autovacuum_enabled = false)")
     source_database.execute("INSERT INTO t SELECT generate_series(1, 20000)")
     chunks = await cut(source, (await relations())["public.t"], 2_000)
-    assert 8 <= len(chunks) <= 12
+    # told by the size of its file, to which a busy server adds several pages at once
+    assert 8 <= len(chunks) <= 20
     await assert_every_row_is_read_once(source, chunks)
 
 
