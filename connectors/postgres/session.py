@@ -237,8 +237,7 @@ class PostgresSession:
         known = self._text_plans.get(id(relation))
         if known is not None:
             return known[1]
-        self._tables.pop(relation.table, None)
-        plan = compile_plan(in_text(relation), await self.table(relation.table))
+        plan = compile_plan(in_text(relation), await self.table_now(relation.table))
         self._text_plans[id(relation)] = (relation, plan)
         return plan
 

@@ -170,9 +170,9 @@ class SourceConfig(Section):
     )
     watch_partitions: bool = key(
         Flag(),
-        "Look every 10 s whether a single partition was truncated, of which no log tells; its table"
-        " then needs a reload. false: for tools that write partitions anew (pg_repack), which look"
-        " the same; such a TRUNCATE then goes unnoticed.",
+        "Look, as often as [intervals] partitions says, whether a single partition was truncated,"
+        " of which no log tells; its table then needs a reload. false: for tools that write"
+        " partitions anew (pg_repack), which look the same; such a TRUNCATE then goes unnoticed.",
         default=True,
     )
     heartbeat_interval_seconds: float = key(

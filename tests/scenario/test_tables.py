@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from engine.config.intervals import NEW_TABLES_SECONDS
 from tests.scenario.conftest import Replicate
 from tests.scenario.running import Replication, Run, until
 from tests.scenario.workload import SCHEMA, TABLES, Writers, audited, broken_rules
@@ -232,7 +233,11 @@ def test_reloads_killed_anywhere_are_done_by_the_next_start(
 
 def test_a_new_table_is_carried_within_a_minute(replicate: Replicate, source: Database) -> None:
     source.execute(SCHEMA)
-    replication = replicate()
+    # nothing tells of it, and the looks are as rare as a user's
+    replication = replicate(
+        **{"source.settings": {"CaptureDdls": False}},
+        intervals={"new_tables": f"{NEW_TABLES_SECONDS:g}s"},
+    )
     with Writers(source) as writers, _running(replication) as run:
         source.execute(
             "CREATE TABLE fresh (id int PRIMARY KEY, v text);"
