@@ -382,7 +382,8 @@ class TargetTransaction(ControlTransaction, Protocol):
 
     async def write(self, runs: Sequence[Run]) -> Written:
         """Apply runs in order. A row to delete that is not there is no error in a table from which
-        the target deletes rows by itself (a cascading foreign key)."""
+        the target deletes rows by itself (a cascading foreign key). Inside a savepoint a refused
+        row is told here."""
         ...
 
     async def truncate(self, truncate: Truncate) -> None: ...
@@ -392,15 +393,17 @@ class TargetTransaction(ControlTransaction, Protocol):
         ...
 
     async def load(self, relation: Relation, form: str, data: AsyncIterator[bytes]) -> Written:
-        """Write a chunk's rows, as `SnapshotSource.rows` gave them. Inside a savepoint every
-        constraint has been checked when it returns."""
+        """Write a chunk's rows, as `SnapshotSource.rows` gave them. As `write`."""
         ...
 
     async def savepoint(self) -> None:
         """Set the (one) savepoint; nested calls nest."""
         ...
 
-    async def release_savepoint(self) -> None: ...
+    async def release_savepoint(self, *, checked: bool = True) -> None:
+        """Forget the newest savepoint, its work stays. `checked`: what the target checks at the
+        commit alone, deferred constraints, is checked first."""
+        ...
 
     async def rollback_to_savepoint(self) -> None:
         """Undo to the newest savepoint and forget it; the transaction is usable again."""
@@ -526,7 +529,10 @@ class OriginTarget(TransactionalTarget, Protocol):
         ...
 
     async def drop_origins(self) -> None:
-        """Drop what marking needed. Idempotent."""
+        """Drop what marking needed. Idempotent.
+
+        Raises TargetBusyError: a session still holds it.
+        """
         ...
 
 

@@ -9,7 +9,7 @@ newest entries off again, and so does a server that loses its last commits.
 from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from connectors.memory import events
 from connectors.memory.storage import Cells, Columns, ForeignKey, Table, Version, pick
@@ -34,6 +34,14 @@ class State(Enum):
     ABORTED = "aborted"
 
 
+class _Savepoint(NamedTuple):
+    """How much had been done, logged and left to be checked when it was set."""
+
+    undo: int
+    events: int
+    checks: int
+
+
 class ServerTransaction:
     """Row operations of one transaction. Made by `MemoryDatabase.begin`."""
 
@@ -45,7 +53,7 @@ class ServerTransaction:
         self.committed_at_us = 0
         self._database = database
         self._undo: list[Undo] = []
-        self._savepoints: list[tuple[int, int]] = []
+        self._savepoints: list[_Savepoint] = []
         self._checks: list[Undo] = []
 
     # --- reading ------------------------------------------------------------------------------
@@ -206,20 +214,21 @@ class ServerTransaction:
 
     def savepoint(self) -> None:
         self._require_open()
-        self._savepoints.append((len(self._undo), len(self.events)))
+        self._savepoints.append(_Savepoint(len(self._undo), len(self.events), len(self._checks)))
 
-    def release_savepoint(self) -> None:
+    def release_savepoint(self, *, checked: bool = True) -> None:
         """Raises RowRejectedError when a deferred constraint does not hold now."""
         self._require_open()
-        self._run_checks()
+        if checked:
+            self._run_checks()
         self._savepoints.pop()
 
     def rollback_to_savepoint(self) -> None:
         self._require_open()
-        undo, logged = self._savepoints.pop()
-        self._take_back(undo)
-        del self.events[logged:]
-        self._checks.clear()
+        savepoint = self._savepoints.pop()
+        self._take_back(savepoint.undo)
+        del self.events[savepoint.events :]
+        del self._checks[savepoint.checks :]
 
     def prepare_commit(self) -> None:
         """Check what was deferred. Raises RowRejectedError; the transaction must then roll back."""
@@ -338,6 +347,7 @@ class ServerTransaction:
         for check in self._checks:
             check()
         self._checks.clear()
+        self._savepoints = [savepoint._replace(checks=0) for savepoint in self._savepoints]
 
 
 def _rejected(table: Table, what: str, columns: Columns, sqlstate: str) -> RowRejectedError:

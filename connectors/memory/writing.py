@@ -85,9 +85,9 @@ class MemoryTransaction(ControlRows):
         await self._step()
         self.server.savepoint()
 
-    async def release_savepoint(self) -> None:
+    async def release_savepoint(self, *, checked: bool = True) -> None:
         await self._step()
-        await self._do(self.server.release_savepoint)
+        await self._do(partial(self.server.release_savepoint, checked=checked))
 
     async def rollback_to_savepoint(self) -> None:
         self._failed = False

@@ -12,7 +12,8 @@ Either every session is marked or none: `prepare` makes all that are needed and 
 See: PostgreSQL manual, Replication Progress Tracking, and Replication Management Functions.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -28,6 +29,12 @@ PREFIX: Final = "penstock_"
 
 NAMES_PER_SESSION: Final = 2
 """Numbers tried for each session: as many again as needed, for a process before that hangs."""
+
+ENDING_SECONDS: Final = 5.0
+"""Wait for sessions that hold an origin which is to be dropped: a backend ends some time after its
+client has gone."""
+
+ENDING_PAUSE_SECONDS: Final = 0.05
 
 FUNCTIONS_FROM: Final = 140_000
 """Server version from which others than superusers may be granted the functions."""
@@ -117,7 +124,7 @@ class Origins:
             hint = f"{found.remedy}; or change target.replication_origin"
             raise TargetError(found.message, hint=hint)
         if found.check == ROOM:
-            await self.drop(link)
+            await self._drop_free(link)
         return found
 
     async def take(self, run: Run) -> int:
@@ -146,8 +153,7 @@ class Origins:
                 return number
         raise TargetBusyError(
             "every replication origin of this replication is held by another session of the target",
-            hint=f"end the sessions of application penstock/{self._replication} whose process is"
-            " gone (pg_stat_activity)",
+            hint=self._ending,
         )
 
     def give_back(self, number: int) -> None:
@@ -155,11 +161,32 @@ class Origins:
         self._used.discard(number)
 
     async def drop(self, link: Link) -> None:
-        """Drop every origin of the replication in this database that no session holds. Idempotent.
+        """Drop every origin of the replication in this database. Idempotent.
 
         Raises:
+            TargetBusyError: sessions hold some after `ENDING_SECONDS`; the others are dropped.
             ServerError, LinkLostError.
         """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + ENDING_SECONDS
+        while held := await self._drop_free(link):
+            if loop.time() >= deadline:
+                raise TargetBusyError(
+                    f"a session of the target holds the replication origins {', '.join(held)}",
+                    hint=f"{self._ending}, then run it again",
+                )
+            await asyncio.sleep(ENDING_PAUSE_SECONDS)
+
+    @property
+    def _ending(self) -> str:
+        return (
+            f"end the sessions of application penstock/{self._replication} whose process is gone"
+            " (pg_stat_activity)"
+        )
+
+    async def _drop_free(self, link: Link) -> Sequence[str]:
+        """Drop those that no session holds; the names of the others."""
+        held: list[str] = []
         (result,) = await link.script(_NUMBERED.format(base=base_name(self._replication)))
         for (name,) in cells(result):
             try:
@@ -167,8 +194,11 @@ class Origins:
                     f"SELECT pg_catalog.pg_replication_origin_drop({literal(name or '')})"
                 )
             except ServerError as error:
-                if error.sqlstate not in (_ACTIVE, _UNKNOWN):
+                if error.sqlstate == _ACTIVE:
+                    held.append(name or "")
+                elif error.sqlstate != _UNKNOWN:
                     raise
+        return held
 
 
 _TWO_WAY: Final = (

@@ -80,7 +80,7 @@ class PostgresTransaction(ControlRows):
             if self._outbox.calls > CALLS_MAX or self._outbox.bytes > HELD_BYTES_MAX:
                 await self._flush()
         if self._depth:
-            await self._settle()
+            await self._flush()
         return written
 
     async def truncate(self, truncate: Truncate) -> None:
@@ -98,8 +98,6 @@ class PostgresTransaction(ControlRows):
         names = ", ".join(relation.qualified for relation in truncate.relations)
         self._tables.add(names)
         self._outbox.script().add(statement, names)
-        if self._depth:
-            await self._settle()
 
     async def evolve(self, change: SchemaChanged) -> None:
         table = change.before.table if change.before is not None else change.table
@@ -147,8 +145,6 @@ class PostgresTransaction(ControlRows):
             raise self._failure(error, [relation.qualified]) from error
         if watch is not None and watch.refusal is not None:
             raise watch.refusal
-        if self._depth:
-            await self._settle(relation.qualified)
         written.rows = result.command_tuples or 0
         return written
 
@@ -208,7 +204,10 @@ class PostgresTransaction(ControlRows):
         await self._flush()
         self._depth += 1
 
-    async def release_savepoint(self) -> None:
+    async def release_savepoint(self, *, checked: bool = True) -> None:
+        if checked and self._deferred:
+            self._outbox.script().add("SET CONSTRAINTS ALL IMMEDIATE", "")
+            self._outbox.script().add("SET CONSTRAINTS ALL DEFERRED", "")
         self._outbox.script().add(f"RELEASE SAVEPOINT s{self._depth}", "")
         await self._flush()
         self._depth -= 1
@@ -220,13 +219,6 @@ class PostgresTransaction(ControlRows):
         self._depth -= 1
         self._deferred = False
         self._forget_stages()
-
-    async def _settle(self, subject: str = "") -> None:
-        """Inside a savepoint: everything sent, every deferred check made."""
-        if self._deferred:
-            self._outbox.script().add("SET CONSTRAINTS ALL IMMEDIATE", subject)
-            self._outbox.script().add("SET CONSTRAINTS ALL DEFERRED", "")
-        await self._flush()
 
     # --- sending ------------------------------------------------------------------------------
 

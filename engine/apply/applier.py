@@ -58,6 +58,13 @@ class Rejections(Protocol):
         """Make the batch durable as far as the policy says. False: the lane was stopped."""
         ...
 
+    async def apply_within(
+        self, transaction: TargetTransaction, lane: Lane, batch: LaneBatch
+    ) -> None:
+        """Write the batch row by row into an open transaction. Raises what the target refuses: a
+        part of a transaction does not become durable alone."""
+        ...
+
 
 class Evolutions(Protocol):
     """Decides and applies schema changes inside a lane's transaction."""
@@ -401,7 +408,8 @@ async def _stream_transaction(
     """A source transaction larger than a batch, as one target transaction.
 
     Its bytes go back to the budget as they are handed over, or a transaction larger than the budget
-    could never end. So a refusal here cannot be replayed from memory: it leaves as an error.
+    could never end. So each piece is known to be taken before the next: what only its folding makes
+    wrong is replayed, and what is refused then leaves as an error.
     """
     limits = station.limits
     marks: list[Mark] = []
@@ -410,7 +418,7 @@ async def _stream_transaction(
     station.evolutions.started(lane.name)
     async with session.begin(first.fences(None)) as transaction:
         while True:
-            tally.bytes += await write_events(station.evolutions, transaction, lane, batch.events)
+            tally.bytes += await _write_piece(station, transaction, lane, batch)
             tally.add(batch.events)
             marks += [segment.mark for segment in batch.segments]
             station.release(batch.size)
@@ -426,6 +434,24 @@ async def _stream_transaction(
     for mark in marks:
         station.done(mark)
     station.applied(tally)
+
+
+async def _write_piece(
+    station: ApplyStation, transaction: TargetTransaction, lane: Lane, batch: LaneBatch
+) -> int:
+    """Write a piece folded, or as it came where the target refuses that; the bytes of the former.
+    What is checked at the commit may need later pieces."""
+    await transaction.savepoint()
+    station.evolutions.savepoint(lane.name)
+    try:
+        size = await write_events(station.evolutions, transaction, lane, batch.events)
+        await transaction.release_savepoint(checked=False)
+    except (RowRejectedError, SchemaMismatchError):
+        await transaction.rollback_to_savepoint()
+        station.evolutions.rolled_back(lane.name)
+        await station.rejections.apply_within(transaction, lane, batch)
+        return 0
+    return size
 
 
 async def _next_piece(station: ApplyStation, lane: Lane, limits: BatchLimits) -> LaneBatch:

@@ -100,6 +100,13 @@ class RowByRow:
                     raise
                 await asyncio.sleep(delay)
 
+    async def apply_within(
+        self, transaction: TargetTransaction, lane: Lane, batch: LaneBatch
+    ) -> None:
+        """See `applier.Rejections.apply_within`."""
+        batch.take_apart()
+        await _Replay(STOP, self._evolutions, transaction, lane, []).all(_items(batch))
+
     async def _attempt(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
         items = _items(batch)
         kept: list[RejectedRow] = []

@@ -380,4 +380,20 @@ GUARDS: Final = (
             ),
         ),
     ),
+    Guard(
+        "a-refused-piece-is-replayed",
+        "a transaction larger than a batch never ends for what only its folding makes wrong",
+        "engine/apply/applier.py",
+        "        await station.rejections.apply_within(transaction, lane, batch)\n",
+        "        raise\n",
+        ("tests/unit/apply/test_applier.py",),
+    ),
+    Guard(
+        "a-piece-leaves-deferred-checks",
+        "a transaction larger than a batch is refused for what its later pieces bring",
+        "connectors/postgres/transaction.py",
+        "        if checked and self._deferred:\n",
+        "        if self._deferred:\n",
+        ("tests/integration/postgres_target/test_runs.py",),
+    ),
 )

@@ -81,6 +81,36 @@ def test_what_keys_of_the_target_did_already_is_no_trouble(
         assert source.execute(f"SELECT count(*) > 0 FROM {table}") == [(True,)]
 
 
+FREED_AND_LEFT = """
+DO $$ BEGIN
+  FOR i IN 1..400 LOOP
+    UPDATE person SET boss = NULL WHERE id = 1000 + i;
+    DELETE FROM person WHERE id = i;
+  END LOOP;
+END $$
+"""
+
+
+def test_a_row_freed_before_its_parent_goes_stays_in_a_transaction_larger_than_a_batch(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    """Folded, a batch deletes first, and the target's key takes the row along."""
+    source.execute(
+        "CREATE TABLE person (id int PRIMARY KEY, boss int, FOREIGN KEY (boss)"
+        " REFERENCES person ON DELETE CASCADE)"
+    )
+    source.execute("INSERT INTO person SELECT g, NULL FROM generate_series(1, 400) g")
+    source.execute("INSERT INTO person SELECT 1000 + g, g FROM generate_series(1, 400) g")
+    replication = replicate(apply={"mode": "transactional", "batch_rows_max": 100})
+    with replication.run() as run:
+        run.state("streaming")
+        source.execute(FREED_AND_LEFT)
+        replication.await_applied(run)
+        assert replication.differences() == []
+        assert run.stop() == 0
+    assert target.execute("SELECT count(*), count(boss) FROM person") == [(400, 0)]
+
+
 def test_without_a_key_that_deletes_a_missing_row_is_kept_aside(
     replicate: Replicate, source: Database, target: Database
 ) -> None:

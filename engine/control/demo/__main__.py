@@ -233,7 +233,7 @@ def _running_comparison(last: Compared) -> str:
         return f"comparison not possible now: {last.problem or last.code}"
     return (
         f"compared {last.rows:,} rows while they change: {last.differences} differences"
-        f" ({last.on_their_way} rows were on their way)"
+        f" (rows on their way: {last.on_their_way})"
     )
 
 

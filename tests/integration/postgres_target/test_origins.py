@@ -113,6 +113,20 @@ async def test_numbers_that_a_process_before_still_holds_are_passed_over(marked:
     assert marked.names() == []
 
 
+async def test_an_origin_that_a_session_holds_is_named_when_it_cannot_be_dropped(
+    marked: Marked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("connectors.postgres.origins.ENDING_SECONDS", 0.2)
+    target, _ = await marked.prepared()
+    async with target.session() as session:
+        await fenced(session)
+        with pytest.raises(
+            TargetBusyError, match=r"holds the replication origins penstock_r_\d+_1"
+        ):
+            await target.drop_origins()
+        assert marked.names() == ["1"]
+
+
 async def test_commit_times_stay_those_of_the_target(marked: Marked) -> None:
     """The server gives a session with an origin the commit time of an earlier transaction."""
     marked.database.execute("CREATE TABLE t (id int PRIMARY KEY); CREATE PUBLICATION p FOR TABLE t")

@@ -316,13 +316,33 @@ async def test_inside_a_savepoint_a_refusal_belongs_to_its_rows(rig: Rig) -> Non
         await transaction.write([Run(INSERT, child, good)])
         await transaction.release_savepoint()
         await transaction.savepoint()
+        await transaction.write([Run(INSERT, child, orphan)])
         with pytest.raises(RowRejectedError) as caught:
-            await transaction.write([Run(INSERT, child, orphan)])
+            await transaction.release_savepoint()
         await transaction.rollback_to_savepoint()
         await transaction.commit()
     assert caught.value.sqlstate == "23503"
     assert rig.rows() == [(1, None, 1)]
     assert rig.lane().seq == 1
+
+
+@pytest.mark.usefixtures("deferred")
+async def test_a_savepoint_may_be_released_before_what_its_rows_lead_to_is_there(rig: Rig) -> None:
+    child, parents = await rig.relation(), await rig.relation("parent")
+    early, parent = rig.wire("SELECT 2, 1, 2"), rig.wire("SELECT 1")
+    async with rig.session.begin([rig.fence]) as transaction:
+        await transaction.savepoint()
+        await transaction.write([Run(INSERT, child, early)])
+        await transaction.release_savepoint(checked=False)
+        await transaction.savepoint()
+        with pytest.raises(RowRejectedError):
+            await transaction.write([Run(INSERT, parents, [*parent, *parent])])
+        await transaction.rollback_to_savepoint()
+        await transaction.savepoint()
+        await transaction.write([Run(INSERT, parents, parent)])
+        await transaction.release_savepoint()
+        await transaction.commit()
+    assert rig.rows() == [(2, 1, 2)]
 
 
 async def test_savepoints_nest_and_a_set_survives_their_rollback(rig: Rig) -> None:

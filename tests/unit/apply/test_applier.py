@@ -6,6 +6,7 @@ from contextlib import suppress
 import pytest
 
 from connectors.memory.database import MemoryDatabase
+from connectors.memory.definitions import References, table
 from connectors.memory.target import MemorySession
 from engine.apply.applier import mend, run_applier
 from engine.apply.lane import Lane
@@ -15,7 +16,7 @@ from engine.model.relation import Column, ColumnType, Relation
 from engine.model.segment import Segment
 from engine.model.state import LaneRow, TableState
 from engine.model.value import UNCHANGED
-from tests.unit.apply.bench import Bench, accounts, copies, insert, segment, update
+from tests.unit.apply.bench import Bench, accounts, copies, delete, insert, segment, update
 
 ACCOUNTS, COPIES = accounts(), copies()
 A, K = ACCOUNTS.relation, COPIES.relation
@@ -115,6 +116,40 @@ async def test_a_whole_transaction_larger_than_a_batch_is_one_target_transaction
     assert seen == [5]
     assert bench.checkpoint(ACCOUNTS) == LaneRow(1, 1, "0/6E")
     assert (bench.released, len(bench.done)) == (30, 3)
+
+
+async def test_what_only_folding_makes_wrong_is_no_refusal_of_a_piece() -> None:
+    """A row leaves its parent before that goes: folded, the deletion comes first."""
+    boss = References(("boss",), "public.people", cascade=True)
+    people = table("public.people", ["id", "boss"], key=["id"], references=[boss])
+    bench = Bench([people], whole=True, rows_max=2)
+    p = people.relation
+    async with bench.session() as session:
+        await apply(
+            bench,
+            session,
+            segment(1, insert(p, b"1", None), insert(p, b"2", b"1")),
+            segment(2, update(p, b"2", None), delete(p, b"1", None), ends=False),
+            segment(2, insert(p, b"3", b"2"), first=3),
+        )
+    assert bench.rows(people) == [(b"2", None), (b"3", b"2")]
+    assert bench.checkpoint(people).seq == 2
+    assert (bench.released, len(bench.done)) == (30, 3)
+
+
+async def test_a_refused_row_of_a_piece_ends_the_replication_with_nothing_done() -> None:
+    bench = Bench([accounts()], whole=True, rows_max=2)
+    async with bench.session() as session:
+        with pytest.raises(RowRejectedError):
+            await apply(
+                bench,
+                session,
+                segment(1, insert(A, b"1", b""), insert(A, b"2", b""), ends=False),
+                segment(1, insert(A, b"3", None), first=3),
+            )
+    assert bench.rows(ACCOUNTS) == []
+    assert bench.checkpoint(ACCOUNTS).seq == 0
+    assert bench.done == []
 
 
 async def test_a_transaction_whose_end_has_not_come_is_not_durable() -> None:
