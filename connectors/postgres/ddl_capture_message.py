@@ -196,8 +196,14 @@ def parse(content: bytes) -> Told:
         raise DecodeError("a message of the event triggers was not understood") from error
     raise DecodeError(
         f"the event triggers on the source are of version {version}, this program knows {VERSION}",
-        hint="use a newer penstock",
+        hint=_OLDER if version < VERSION else "use a newer penstock",
     )
+
+
+_OLDER: Final = (
+    "a schema change in the log was told by an older version: run that one until it has caught up"
+    " (--stop-at caught-up), then this one"
+)
 
 
 _Raw: TypeAlias = Mapping[str, Any]

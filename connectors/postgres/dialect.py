@@ -95,7 +95,7 @@ def update_image(
     if not changed:
         return counted(f"SELECT 1 FROM ({found}) AS m", 1)
     return counted(
-        f"UPDATE {plan.target.sql} AS t SET {_assignments(changed)} FROM ({found}) AS m"
+        f"{_once(found)} UPDATE {plan.target.sql} AS t SET {_assignments(changed)} FROM m"
         f" WHERE {_SAME_ROW} RETURNING 1",
         1,
     )
@@ -106,7 +106,7 @@ def delete_image(plan: TablePlan, image: Sequence[ColumnPlan]) -> str:
     found = _one_like(plan, image, 0)
     return _deletion(
         plan,
-        f"DELETE FROM {plan.target.sql} AS t USING ({found}) AS m WHERE {_SAME_ROW} RETURNING 1",
+        f"{_once(found)} DELETE FROM {plan.target.sql} AS t USING m WHERE {_SAME_ROW} RETURNING 1",
         1,
     )
 
@@ -115,6 +115,13 @@ _SAME_ROW: Final = "t.ctid = m.ctid AND t.tableoid = m.tableoid"
 
 
 _NOT_FOUND: Final = " AND NOT EXISTS (SELECT FROM found)"
+
+
+def _once(found: str) -> str:
+    """The query as `m`, run once whatever the plan. Run again within its statement, FOR UPDATE
+    passes over the row that the statement has changed (nodeLockRows.c, TM_SelfModified), and
+    another equal row is found."""
+    return f"WITH m AS MATERIALIZED ({found})"
 
 
 def _one_or_else(first: str, second: str) -> str:

@@ -10,6 +10,16 @@ KEYS_MAX: Final = 300
 """Different keys of a table: few, so that statements meet each other's rows."""
 
 
+ACTIONS: Final = (
+    "",
+    "ON DELETE CASCADE",
+    "ON DELETE CASCADE ON UPDATE CASCADE",
+    "ON DELETE SET NULL ON UPDATE CASCADE",
+    "ON DELETE SET NULL ON UPDATE SET NULL",
+)
+"""What a foreign key does by itself, on both sides."""
+
+
 class Shape(Enum):
     """How rows are told apart, and by what the table is special."""
 
@@ -43,6 +53,7 @@ class RandomTable:
     added: int = field(default=0)
     altered: bool = True
     truncated: bool = True
+    action: str = ""
 
     def create(self) -> str:
         """Its statements, types of `kinds.TYPES` being there."""
@@ -56,7 +67,7 @@ class RandomTable:
         if self.shape is Shape.UNIQUE:
             parts.append("other int UNIQUE")
         if self.shape is Shape.CHILD:
-            parts.append("parent int REFERENCES t0 (id) ON DELETE CASCADE")
+            parts.append(f"parent int REFERENCES t0 (id) {self.action}")
         by = " PARTITION BY LIST (region)" if self.shape is Shape.PARTITIONED else ""
         return ";\n".join([f"CREATE TABLE {self.name} ({', '.join(parts)}){by}", *self._after()])
 
@@ -113,6 +124,8 @@ _KEYS: Final = {
 def random_table(number: int, shape: Shape, chance: Chance) -> RandomTable:
     columns = [Column(f"c{n}", chance.choice(KINDS)) for n in range(chance.randint(2, 7))]
     table = RandomTable(f"t{number}", shape, _KEYS.get(shape, [Column("id", _INTEGER)]), columns)
+    if shape is Shape.CHILD:
+        table.action = chance.choice(ACTIONS)
     if shape is Shape.PARTITIONED:
         table.altered = chance.random() < 0.5
         table.truncated = not table.altered

@@ -396,4 +396,12 @@ GUARDS: Final = (
         "        if self._deferred:\n",
         ("tests/integration/postgres_target/test_runs.py",),
     ),
+    Guard(
+        "one-of-several-equal-rows",
+        "a change of a row without key reaches a second, equal one, or is refused for it",
+        "connectors/postgres/dialect.py",
+        'f"{_once(found)} UPDATE {plan.target.sql} AS t SET {_assignments(changed)} FROM m"\n',
+        'f"UPDATE {plan.target.sql} AS t SET {_assignments(changed)} FROM ({found}) AS m"\n',
+        ("tests/integration/postgres_target/test_runs.py",),
+    ),
 )

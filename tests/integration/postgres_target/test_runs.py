@@ -182,6 +182,25 @@ async def test_without_key_each_change_touches_exactly_one_row(rig: Rig, partiti
         await rig.apply(Run(DELETE, relation, rows[:1]))
 
 
+@pytest.mark.parametrize("partitioned", [False, True])
+async def test_one_of_several_equal_rows_is_changed_by_the_plan_for_a_tiny_table_too(
+    rig: Rig, partitioned: bool
+) -> None:
+    """It joins the other way round: a subquery with FOR UPDATE that is run again within its statement passes over what the
+    statement has changed, and finds the next equal row."""
+    tail = " PARTITION BY HASH (a)" if partitioned else ""
+    rig.execute(f"CREATE TABLE t (a int, b int){tail}")
+    if partitioned:
+        rig.execute("CREATE TABLE t0 PARTITION OF t FOR VALUES WITH (MODULUS 1, REMAINDER 0)")
+    relation = await rig.relation()
+    rig.execute("INSERT INTO t VALUES (1, 1); ANALYZE t")
+    rig.execute("INSERT INTO t SELECT 1, 1 FROM generate_series(1, 19)")
+    (old,), (new,) = rig.wire("SELECT 1, 1"), rig.wire("SELECT 1, 2")
+    await rig.apply(Run(UPDATE, relation, [new], (1,), [old]))
+    await rig.apply(Run(DELETE, relation, [old]))
+    assert rig.rows("SELECT b, count(*) FROM t GROUP BY b ORDER BY b") == [(1, 18), (2, 1)]
+
+
 async def test_old_values_that_were_not_sent_are_left_out_of_the_match(rig: Rig) -> None:
     rig.execute("CREATE TABLE t (a int, b text)")
     relation = await rig.relation()

@@ -122,9 +122,11 @@ def test_short_messages_are_read() -> None:
     assert "XX000" in unread.step.detail
 
 
-def test_another_version_is_refused_with_both_numbers() -> None:
-    with pytest.raises(DecodeError, match="version 99, this program knows 4"):
-        parse(b'{"v": 99, "event": "anything"}')
+@pytest.mark.parametrize(("version", "hint"), [(99, "use a newer"), (3, "told by an older")])
+def test_another_version_is_refused_with_both_numbers(version: int, hint: str) -> None:
+    with pytest.raises(DecodeError, match=f"version {version}, this program knows 4") as caught:
+        parse(b'{"v": %d, "event": "anything"}' % version)
+    assert hint in caught.value.hint
 
 
 @given(st.one_of(st.binary(), st.recursive(

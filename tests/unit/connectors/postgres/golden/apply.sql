@@ -11,13 +11,13 @@ WITH done AS (SELECT 1 FROM "S ""1"""."t" AS t WHERE t."id" = $1::bigint AND t."
 WITH done AS (DELETE FROM "S ""1"""."t" AS t WHERE t."id" = $1::bigint AND t."k""" OPERATOR("public".=) $2 RETURNING 1) SELECT CASE WHEN count(*) <> 1 THEN penstock.miscounted(count(*), 1) END FROM done
 
 -- update_image
-WITH done AS (UPDATE "S ""1"""."t" AS t SET "r" = $1, "mood" = $2::public.mood FROM (SELECT r.ctid, r.tableoid FROM "S ""1"""."t" AS r WHERE ROW(r."id", r."k""", r."r", r."mood")::record OPERATOR(pg_catalog.*=) ROW($3::bigint, $4, $5, $6::public.mood)::record LIMIT 1 FOR UPDATE) AS m WHERE t.ctid = m.ctid AND t.tableoid = m.tableoid RETURNING 1) SELECT CASE WHEN count(*) <> 1 THEN penstock.miscounted(count(*), 1) END FROM done
+WITH done AS (WITH m AS MATERIALIZED (SELECT r.ctid, r.tableoid FROM "S ""1"""."t" AS r WHERE ROW(r."id", r."k""", r."r", r."mood")::record OPERATOR(pg_catalog.*=) ROW($3::bigint, $4, $5, $6::public.mood)::record LIMIT 1 FOR UPDATE) UPDATE "S ""1"""."t" AS t SET "r" = $1, "mood" = $2::public.mood FROM m WHERE t.ctid = m.ctid AND t.tableoid = m.tableoid RETURNING 1) SELECT CASE WHEN count(*) <> 1 THEN penstock.miscounted(count(*), 1) END FROM done
 
 -- update_image, nothing sent
 WITH done AS (SELECT 1 FROM (SELECT r.ctid, r.tableoid FROM "S ""1"""."t" AS r WHERE ROW(r."id")::record OPERATOR(pg_catalog.*=) ROW($1::bigint)::record LIMIT 1 FOR UPDATE) AS m) SELECT CASE WHEN count(*) <> 1 THEN penstock.miscounted(count(*), 1) END FROM done
 
 -- delete_image
-WITH done AS (DELETE FROM "S ""1"""."t" AS t USING (SELECT r.ctid, r.tableoid FROM "S ""1"""."t" AS r WHERE ROW(r."k""", r."r", r."mood")::record OPERATOR(pg_catalog.*=) ROW($1, $2, $3::public.mood)::record LIMIT 1 FOR UPDATE) AS m WHERE t.ctid = m.ctid AND t.tableoid = m.tableoid RETURNING 1) SELECT CASE WHEN count(*) <> 1 THEN penstock.miscounted(count(*), 1) END FROM done
+WITH done AS (WITH m AS MATERIALIZED (SELECT r.ctid, r.tableoid FROM "S ""1"""."t" AS r WHERE ROW(r."k""", r."r", r."mood")::record OPERATOR(pg_catalog.*=) ROW($1, $2, $3::public.mood)::record LIMIT 1 FOR UPDATE) DELETE FROM "S ""1"""."t" AS t USING m WHERE t.ctid = m.ctid AND t.tableoid = m.tableoid RETURNING 1) SELECT CASE WHEN count(*) <> 1 THEN penstock.miscounted(count(*), 1) END FROM done
 
 -- copy_rows
 COPY "S ""1"""."t" ("id", "k""", "r", "mood") FROM STDIN (FORMAT binary)
