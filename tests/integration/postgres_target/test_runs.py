@@ -186,8 +186,8 @@ async def test_without_key_each_change_touches_exactly_one_row(rig: Rig, partiti
 async def test_one_of_several_equal_rows_is_changed_by_the_plan_for_a_tiny_table_too(
     rig: Rig, partitioned: bool
 ) -> None:
-    """It joins the other way round: a subquery with FOR UPDATE that is run again within its statement passes over what the
-    statement has changed, and finds the next equal row."""
+    """It joins the other way round: a subquery with FOR UPDATE that is run again within its
+    statement passes over what the statement has changed, and finds the next equal row."""
     tail = " PARTITION BY HASH (a)" if partitioned else ""
     rig.execute(f"CREATE TABLE t (a int, b int){tail}")
     if partitioned:
