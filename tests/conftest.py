@@ -24,6 +24,22 @@ settings.register_profile(
 settings.load_profile("penstock")
 
 
+LENGTHY = (
+    "differential/test_differential.py",
+    "integration/postgres_types/test_stream.py",
+    "scenario/test_failpoints.py",
+    "scenario/test_kills.py",
+    "scenario/test_load.py",
+    "simulation/test_simulation.py",
+)
+"""Modules with tests of half a minute or more, which run first: at the end one process would run
+them while the others have nothing left."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LENGTHY))
+
+
 class Clusters:
     """The running clusters of a test session, one per major version, started when first asked."""
 
