@@ -12,9 +12,10 @@ from typing import Final
 from tests.chaos.servers import SOURCE, TARGET
 from tests.chaos.suite import Failure, Measure, Outcome, Sizes, Suite, Task, Tier, register
 from tests.servers.postgres import Cluster
-from tests.soak.judge import MAIN, rising
+from tests.soak.judge import LAG_MAX, MAIN, rising
 from tests.soak.run import soak_between
 from tests.soak.virtual import soak
+from tests.soak.worker import LAG
 
 SECONDS: Final = "seconds"
 ROUNDS: Final = "rounds"
@@ -81,7 +82,15 @@ register(
         },
         _soak_tasks,
         alone=True,
-        measures={name: Measure("at rest", unit, percentile=99) for name, unit in MAIN.items()},
+        measures={
+            **{name: Measure("at rest", unit, percentile=99) for name, unit in MAIN.items()},
+            LAG: Measure(
+                "by which timers are late in a round, its 99th percentile",
+                MAIN[LAG],
+                percentile=50,
+                at_most=LAG_MAX,
+            ),
+        },
     )
 )
 

@@ -2,7 +2,8 @@
 
 It is the worker of `penstock run` with one thing more: at SIGUSR1 its loop writes a census into the
 file that PENSTOCK_SOAK_CENSUS names, whole or not at all. What is garbage is collected before, so
-that only what something still holds is counted; what the interpreter had at the start is not.
+that only what something still holds is counted; what the interpreter had at the start is not. And
+it says how late the loop was since the last census.
 """
 
 import asyncio
@@ -25,6 +26,40 @@ CENSUS_FILE: Final = "PENSTOCK_SOAK_CENSUS"
 PREFIX: Final = "objects "
 """Before the names of types."""
 
+LAG: Final = "loop lag"
+"""Milliseconds by which timers came late since the last census, the 99th percentile."""
+
+TICK_SECONDS: Final = 0.02
+"""Between two timers. Whatever blocks the loop for longer is met by one."""
+
+
+class Lag:
+    """How late the timers of the running loop are."""
+
+    def __init__(self) -> None:
+        self._late: list[float] = []
+        self._due = 0.0
+
+    def start(self) -> None:
+        """Measure from here on; what was measured is forgotten."""
+        self._late.clear()
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + TICK_SECONDS
+        loop.call_at(self._due, self._tick, self._due)
+
+    def milliseconds(self) -> float:
+        """The 99th percentile since `start`."""
+        late = sorted(self._late)
+        return late[len(late) * 99 // 100] * 1000 if late else 0.0
+
+    def _tick(self, due: float) -> None:
+        if due != self._due:
+            return  # of a start before the last one
+        loop = asyncio.get_running_loop()
+        self._late.append(loop.time() - due)
+        self._due = loop.time() + TICK_SECONDS
+        loop.call_at(self._due, self._tick, self._due)
+
 
 def census() -> Mapping[str, int]:
     """Tasks of the running loop, threads, memory blocks of the interpreter, objects by type."""
@@ -41,10 +76,12 @@ def census() -> Mapping[str, int]:
     }
 
 
-def _write(path: Path) -> None:
+def _write(path: Path, lag: Lag) -> None:
+    late = lag.milliseconds()
     draft = path.with_suffix(".draft")
-    draft.write_text(json.dumps(census()))
+    draft.write_text(json.dumps({**census(), LAG: late}))
     draft.replace(path)
+    lag.start()  # the census itself made the loop wait
 
 
 def counted_parts() -> Parts:
@@ -53,7 +90,9 @@ def counted_parts() -> Parts:
 
     async def pipeline(*arguments: Any, **named: Any) -> object:
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGUSR1, _write, Path(os.environ[CENSUS_FILE]))
+        lag = Lag()
+        lag.start()
+        loop.add_signal_handler(signal.SIGUSR1, _write, Path(os.environ[CENSUS_FILE]), lag)
         return await parts.pipeline(*arguments, **named)
 
     return replace(parts, pipeline=pipeline)
