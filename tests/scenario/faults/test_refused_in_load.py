@@ -329,7 +329,9 @@ def test_a_char_beyond_ascii_is_not_misread_by_an_older_server(
     source: Database, target: Database, tmp_path: Path, policy: str
 ) -> None:
     """The table travels as text for its `regclass`; from 16 on the character is octal there."""
-    newer, older = target, source
+    older, newer = sorted((source, target), key=lambda side: int(side.cluster.major))
+    if not int(older.cluster.major) < 16 <= int(newer.cluster.major):
+        pytest.skip("both servers read a letter alike")
     newer.execute(
         """CREATE TABLE letter (id int PRIMARY KEY, c "char", r regclass);"""
         r"""INSERT INTO letter VALUES (1, 'a', 'pg_class'), (2, '\310', 'pg_class'),"""
