@@ -206,7 +206,7 @@ class PostgresTransaction(ControlRows):
 
     async def release_savepoint(self, *, checked: bool = True) -> None:
         if checked and self._deferred:
-            subject = next(iter(self._tables)) if len(self._tables) == 1 else ""
+            subject = min(self._tables) if len(self._tables) == 1 else ""
             self._outbox.script().add("SET CONSTRAINTS ALL IMMEDIATE", subject)
             self._outbox.script().add("SET CONSTRAINTS ALL DEFERRED", "")
         self._outbox.script().add(f"RELEASE SAVEPOINT s{self._depth}", "")
