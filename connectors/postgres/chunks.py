@@ -20,11 +20,11 @@ from itertools import pairwise
 from typing import Final
 
 from connectors._sql.quoting import identifier, qualified
+from connectors.postgres.chunk_check import changed
 from connectors.postgres.chunk_sql import from_item
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.keyorder import COLLATED, orderable
 from connectors.postgres.load_connection import Connection
-from engine.errors import SourceError
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation
 
@@ -70,7 +70,8 @@ async def cut(connection: Connection, relation: Relation, rows_max: int) -> Sequ
     """Chunks of about `rows_max` rows that together cover every row, by ordinal.
 
     Raises:
-        SourceError: the table is not there, or cannot be read.
+        SnapshotLostError: the table is not there any more.
+        SourceError: it cannot be read.
         SourceConnectionError.
     """
     if rows_max < 1:
@@ -259,7 +260,7 @@ async def _storage(connection: Connection, relation: Relation) -> Storage:
         qualified(relation.schema, relation.name),
     )
     if row is None:
-        raise SourceError(f"there is no table {relation.qualified} on the source")
+        raise changed(relation, "was renamed or dropped")
     return Storage(*row)
 
 

@@ -12,7 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Final
 
 from connectors._sql.quoting import literal, qualified
-from connectors.postgres.chunk_check import as_described, changed, has_columns, hold_still
+from connectors.postgres.chunk_check import changed, check, hold_still
 from connectors.postgres.chunk_sql import rows_query
 from connectors.postgres.copy_out import CopyFormat, copy_out
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
@@ -20,7 +20,6 @@ from connectors.postgres.load_connection import Connect, Connection, close, prep
 from engine.errors import SnapshotLostError, SourceError
 from engine.model.chunk import Chunk
 from engine.model.position import LogPosition
-from engine.model.relation import Relation
 from engine.model.snapshot import Snapshot
 
 FORMATS: Final[dict[str, CopyFormat]] = {"postgres-binary": "binary", "postgres-text": "text"}
@@ -83,7 +82,8 @@ class SnapshotReader:
         doing = f"reading chunk {chunk.ordinal} of {chunk.relation.qualified}"
         try:
             async with self._reader(snapshot.token) as reader:
-                await self._check(reader, chunk.relation)
+                await hold_still(reader, chunk.relation)
+                await check(reader, chunk.relation)
                 query = rows_query(chunk, partitioned=await _partitioned(reader, chunk))
                 async with aclosing(copy_out(reader, query, FORMATS[form])) as buffers:
                     async for buffer in buffers:
@@ -94,19 +94,6 @@ class SnapshotReader:
                     chunk.relation, "was renamed or dropped, or a column of it,"
                 ) from error
             raise self._read_error(error, snapshot.token, doing) from error
-
-    async def _check(self, reader: Connection, relation: Relation) -> None:
-        """A description may be of the snapshot's time or younger, not older: what happened to the
-        table after the snapshot is in the log."""
-        await hold_still(reader, relation)
-        if await as_described(reader, relation):
-            return
-        current = await self._open("looking at a table")
-        try:
-            if not await has_columns(current, relation):
-                raise changed(relation, "got other columns")
-        finally:
-            await close(current)
 
     @asynccontextmanager
     async def _reader(self, token: str) -> AsyncIterator[Connection]:

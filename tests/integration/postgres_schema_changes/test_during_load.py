@@ -19,6 +19,15 @@ CHANGES = {
     "emptied": "TRUNCATE t; INSERT INTO t VALUES (8, 8, 8, '8')",
 }
 
+AFTER_A_CHANGE = {
+    "renamed": "ALTER TABLE t RENAME b TO bb",
+    "swapped": "ALTER TABLE t RENAME a TO x; ALTER TABLE t RENAME b TO a;"
+    "ALTER TABLE t RENAME x TO b",
+    "replaced": "ALTER TABLE t DROP b; ALTER TABLE t ADD b int",
+    "dropped": "ALTER TABLE t DROP b",
+}
+"""Each comes right after a transaction that wrote to a column whose name it takes away."""
+
 STEPS: dict[str, tuple[type, str]] = {
     "before the slot": (PostgresSource, "attach"),
     "before the definitions": (PostgresSource, "definitions"),
@@ -51,6 +60,20 @@ async def test_a_table_is_altered_during_its_first_load(
     monkeypatch.setattr(*step, once_before(*step, lambda: pipe.source.execute(sql)))
     async with pipe.running(capture=pipe.told):
         await pipe.execute("UPDATE t SET a = 3")
+        await pipe.whole()
+
+
+@pytest.mark.parametrize("sql", AFTER_A_CHANGE.values(), ids=AFTER_A_CHANGE.keys())
+@pytest.mark.parametrize("step", ["before the definitions", "before the rows"])
+async def test_what_was_written_before_a_column_lost_its_name_is_not_mistaken(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, step: str, sql: str
+) -> None:
+    sql = f"UPDATE t SET b = 7 WHERE id = 1; COMMIT; {sql}"
+    owner, method = STEPS[step]
+    action = once_before(owner, method, lambda: pipe.source.execute(sql))
+    monkeypatch.setattr(owner, method, action)
+    async with pipe.running(capture=pipe.told):
+        await pipe.execute("UPDATE t SET c = 'y' WHERE id = 2")
         await pipe.whole()
 
 
