@@ -112,20 +112,29 @@ class Loading:
         await self._make_late_keys(control, frontier)
         again = [t for t in self._again(again) if t in self.roster.relations]
         if again:
-            definitions, _ = await self.prepare(again, control)
+            definitions = await self.prepare(again, control)
             await self._load_again([d.table for d in definitions], control)
         pending = self._pending()
         if pending:
             self._around.state("loading")
             if not from_beginning and any(table not in self.states for table in pending):
                 await self._publish()  # one that was cut short would have left no record
-            definitions, reshaped = await self.prepare(pending, control)
+            definitions = await self.prepare(pending, control)
             await self._loosen_pending(definitions, control)
-            begun = [t for t in reshaped if self.states[t].state is TableState.LOADING]
+            begun = await self._begun(control)
             if begun:
                 await self._load_again(begun, control)
             await self.copy([self.roster.relations[t] for t in self._pending()], control)
         await self._finish(control)
+
+    async def _begun(self, control: TargetSession) -> list[TableName]:
+        """Pending tables with rows of an earlier load: their shape has changed since."""
+        chunks = await self.stored_chunks(control)
+        return [
+            table
+            for table in self._pending()
+            if self.states[table].state is TableState.PENDING and chunks.get(table)
+        ]
 
     def _again(self, broken: Sequence[TableName]) -> list[TableName]:
         """Tables to begin anew before the stream. With a stream the others need not wait for those
@@ -135,40 +144,35 @@ class Loading:
 
     async def prepare(
         self, tables: Sequence[TableName], control: TargetSession
-    ) -> tuple[Sequence[TableDefinition], list[TableName]]:
+    ) -> Sequence[TableDefinition]:
         """Make target tables, and bring those to the present shape that were made before; returns
-        what is still there to load, and which of it was made of another version."""
+        what is still there to load."""
         definitions = await self._source.definitions(tables)
         self.roster = self.roster.refreshed(_described(self.roster, tables, definitions))
         definitions = [d for d in definitions if d.table in self.roster.relations]
-        reshaped = await self._fit(definitions, control)
+        await self._fit(definitions, control)
         await self.make(definitions, control)
-        return definitions, reshaped
+        return definitions
 
-    async def _fit(
-        self, definitions: Sequence[TableDefinition], control: TargetSession
-    ) -> list[TableName]:
+    async def _fit(self, definitions: Sequence[TableDefinition], control: TargetSession) -> None:
         """Change target tables that were made from another version of their source tables, which
-        are about to be loaded from their beginning; returns which."""
+        are about to be loaded from their beginning."""
         if self._config.apply.on_schema_change is not OnSchemaChange.APPLY:
-            return []
+            return
         async with control.begin() as transaction:
             records = {record.table: record for record in await transaction.tables()}
             await transaction.rollback()
-        found = []
         for definition in definitions:
             table = definition.table
             record, relation = records.get(table), self.roster.relations.get(table)
             if record is not None and relation is not None:
                 change = changed(record, relation, definition.types)
-                there = None if change is None else await self._schema.relation(table)
-                if change is not None and there is not None:
+                if change is not None:
+                    there = await self._schema.relation(table)
                     async with owned(control, self._claimed.epoch) as transaction:
                         self.note(await reshape(transaction, record, change, there))
                         await transaction.commit()
                     self.known[table] = relation
-                    found.append(table)
-        return found
 
     async def _load_again(self, tables: Sequence[TableName], control: TargetSession) -> None:
         """Changes of theirs may have been applied that a snapshot of now would not see yet."""
@@ -203,8 +207,11 @@ class Loading:
         if begun:
             await self._schema.ensure(begun, Prepare.DO_NOTHING.value)
         if fresh:
+            # Recorded before they are made: whoever finds one then knows of which version it is.
+            absent = [d for d in fresh if await self._schema.relation(d.table) is None]
+            await self.save(control, [self._fresh(d.table) for d in absent])
             await self._schema.ensure(fresh, self._config.load.prepare.value)
-            await self.save(control, [self._fresh(d.table) for d in fresh])
+            await self.save(control, [self._fresh(d.table) for d in fresh if d not in absent])
         for definition in definitions:
             self._estimates[definition.table] = definition.rows_estimated
 

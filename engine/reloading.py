@@ -266,7 +266,7 @@ class Reloading:
         again: Collection[TableName],
     ) -> None:
         loading = self._loading
-        definitions, _ = await loading.prepare(tables, desk)
+        definitions = await loading.prepare(tables, desk)
         tables = [definition.table for definition in definitions]
         relations = [loading.roster.relations[table] for table in tables]
         fresh = [table for table in tables if table not in again]

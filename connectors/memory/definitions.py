@@ -6,7 +6,7 @@ Constraints travel as JSON in `Definition.statement`: {"unique": [...]}, {"colum
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 from zlib import crc32
 
@@ -58,8 +58,9 @@ def table(
             Format.BINARY,
             nullable=column not in required and column not in key,
             identity=_in_identity(column, key, identity),
+            number=number,
         )
-        for column in columns
+        for number, column in enumerate(columns, 1)
     ]
     relation = make_relation(schema, plain, described, key, identity)
     uniques = [Unique(_indexes(columns, key), primary=True)] if key else []
@@ -84,6 +85,12 @@ def make_relation(
     indexes = _indexes([column.name for column in columns], usable)
     number = crc32(f"{schema}.{name}".encode())  # equal by content, so no running number
     return Relation(number, schema, name, tuple(columns), indexes, identity)
+
+
+def numbered(relation: Relation) -> Relation:
+    """The relation of a table that is new here: its columns have numbers of their own."""
+    columns = [replace(column, number=n) for n, column in enumerate(relation.columns, 1)]
+    return replace(relation, columns=tuple(columns))
 
 
 def _in_identity(column: str, key: Sequence[str], identity: ReplicaIdentity) -> bool:
@@ -148,7 +155,7 @@ def _foreign_definition(name: str, names: Sequence[str], foreign: ForeignKey) ->
 
 def create(definition: TableDefinition) -> Table:
     """The table as it is before its load: columns and primary key."""
-    relation = definition.relation
+    relation = numbered(definition.relation)
     names = [column.name for column in relation.columns]
     key = definition.primary_key
     uniques = (Unique(_indexes(names, key.columns), primary=True),) if key else ()

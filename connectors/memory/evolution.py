@@ -7,7 +7,7 @@ from connectors.memory.definitions import TOASTED, make_relation
 from connectors.memory.storage import Cells, Columns, ForeignKey, Table, Unique, Version
 from engine.errors import SchemaMismatchError
 from engine.model.change import SchemaChanged, SchemaStep
-from engine.model.relation import Column, ColumnType, TableName
+from engine.model.relation import Column, ColumnType, ReplicaIdentity, TableName
 
 
 def evolve(table: Table, change: SchemaChanged) -> Table:
@@ -31,7 +31,12 @@ def rename(table: Table, name: TableName) -> Table:
 def _add(table: Table, step: SchemaStep) -> Table:
     """`default` is text; its bytes become the value of every row there is."""
     value = step.default.encode() if step.default else None
-    column = Column(step.column, ColumnType(step.type))
+    column = Column(
+        step.column,
+        ColumnType(step.type),
+        identity=table.relation.replica_identity is ReplicaIdentity.FULL,
+        number=table.attributes + 1,
+    )
     columns = [*table.relation.columns, column]
     return _rebuilt(table, table.relation.table, columns, lambda row: (*row, value))
 
@@ -94,12 +99,12 @@ def _rebuilt(
     key = [columns[i].name for i in moved(table.relation.key)]
     identity = table.relation.replica_identity
     relation = make_relation(name.schema, name.name, columns, key, identity)
-    return Table(
-        relation,
-        tuple(Unique(moved(u.columns), u.primary) for u in table.uniques),
-        tuple(_moved_key(foreign, moved) for foreign in table.foreign_keys),
-        frozenset(i for i, c in enumerate(columns) if c.type.name == TOASTED),
-        {n: _converted(version, convert) for n, version in table.versions.items()},
+    return table.altered(
+        relation=relation,
+        uniques=tuple(Unique(moved(u.columns), u.primary) for u in table.uniques),
+        foreign_keys=tuple(_moved_key(foreign, moved) for foreign in table.foreign_keys),
+        toasted=frozenset(i for i, c in enumerate(columns) if c.type.name == TOASTED),
+        versions={n: _converted(version, convert) for n, version in table.versions.items()},
     )
 
 

@@ -15,7 +15,7 @@ from connectors.memory.cutting import Cutter
 from connectors.memory.database import MemoryDatabase, ServerSession, Slot
 from connectors.memory.events import Publication
 from connectors.memory.servers import server
-from connectors.memory.storage import Cells, Table, View, pick
+from connectors.memory.storage import Cells, Columns, Table, View, pick
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Clock, Random, Waiting
 from engine.errors import (
@@ -29,7 +29,7 @@ from engine.errors import (
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.position import LogPosition, Position
-from engine.model.relation import Relation, TableName
+from engine.model.relation import Column, Relation, TableName
 from engine.model.retained import Retained
 from engine.model.snapshot import Snapshot
 from engine.model.table import TableDefinition
@@ -321,11 +321,12 @@ class MemorySource:
     async def chunks(self, relation: Relation, rows_max: int) -> Sequence[Chunk]:
         await asyncio.sleep(0)
         self._live()
-        if not relation.key:
+        table = self._there(relation)
+        places = _places(table, relation)
+        if not relation.key or places is None:
             return [Chunk(relation, 0)]
-        view = self._database.view()
-        stored = _visible_rows(self._table(relation.table), view)
-        keys = sorted(_key_text(pick(row, relation.key)) for row in stored)
+        stored = _visible_rows(table, self._database.view())
+        keys = sorted(_key_text(pick(pick(row, places), relation.key)) for row in stored)
         bounds = [None, *keys[rows_max - 1 : -1 : rows_max], None]
         return [
             Chunk(relation, ordinal, "key", low, high, rows_max)
@@ -337,15 +338,38 @@ class MemorySource:
     ) -> AsyncGenerator[bytes, None]:
         if form != rows.FORM:
             raise SourceError(f"the memory source cannot give rows as {form}")
+        await self._still(chunk.relation.table)
         view = self._imported(snapshot)
-        table = self._table(chunk.relation.table)
-        if table.relation.columns != chunk.relation.columns:
-            raise SnapshotLostError(f"table {chunk.relation.qualified} has changed its columns")
-        chosen = [row for row in _visible_rows(table, view) if _within(chunk, row)]
+        found = self._as_described(chunk.relation, view)
+        chosen = [row for row in found if _within(chunk, row)]
         for start in range(0, len(chosen), self._rows_per_buffer):
             await asyncio.sleep(0)
             self._imported(snapshot)
             yield b"".join(map(rows.encode, chosen[start : start + self._rows_per_buffer]))
+
+    async def _still(self, table: TableName) -> None:
+        """Wait while a transaction that is open alters or empties the table."""
+        while self._database.locks.is_exclusive(table):
+            await self._database.changed.wait()
+
+    def _as_described(self, relation: Relation, view: View) -> list[Cells]:
+        """The table's rows in the relation's columns, as the view sees them through the table of
+        now. Refuses what PostgreSQL's connector refuses; see `postgres.chunk_check`."""
+        table = self._there(relation)
+        if not view.sees(table.rewritten):
+            raise _changed(relation, "was rewritten or emptied")
+        if _described(table.relation_at(view)) != _described(relation):
+            raise _changed(relation, "got other columns")
+        places = _places(table, relation)
+        if places is None:
+            raise _changed(relation, "lost a column, or gave its name to another one,")
+        return [pick(row, places) for row in _visible_rows(table, view)]
+
+    def _there(self, relation: Relation) -> Table:
+        table = self._database.tables.get(relation.table)
+        if table is None:
+            raise _changed(relation, "was renamed or dropped")
+        return table
 
     def _imported(self, snapshot: Snapshot) -> View:
         self._live()
@@ -371,6 +395,27 @@ def _is_users(name: TableName) -> bool:
 
 def _visible_rows(table: Table, view: View) -> list[Cells]:
     return [version.row for version in table.versions.values() if version.visible_in(view)]
+
+
+def _described(relation: Relation) -> list[tuple[Column, int]]:
+    return [(column, column.number) for column in relation.columns]
+
+
+def _places(table: Table, relation: Relation) -> Columns | None:
+    """Where the relation's columns stand in the table; None when one of their names does not mean
+    the same column any more."""
+    there = {(c.name, c.number): place for place, c in enumerate(table.relation.columns)}
+    places = [there.get((column.name, column.number)) for column in relation.columns]
+    found = tuple([place for place in places if place is not None])
+    return found if len(found) == len(places) else None
+
+
+def _changed(relation: Relation, what: str) -> SnapshotLostError:
+    return SnapshotLostError(
+        f"{relation.qualified} {what} while it was loaded",
+        hint="it is loaded again from its beginning",
+        context={"table": relation.table},
+    )
 
 
 def _key_text(key: Cells) -> tuple[str, ...]:

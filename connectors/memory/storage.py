@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from engine.model.relation import Relation, TableName
 
@@ -78,9 +78,21 @@ class ForeignKey:
     cascade: bool = False
 
 
+class Past(NamedTuple):
+    """A description that a table had until transaction `until` gave it another."""
+
+    relation: Relation
+    until: int
+
+
 @dataclass
 class Table:
-    """A table: its description, constraints and every row version there ever was."""
+    """A table: its description, constraints and every row version there ever was.
+
+    `attributes` is how many column numbers were given, to columns that are gone too: none is given
+    twice. `past` holds earlier descriptions, oldest first. `rewritten` is the transaction that last
+    gave the table a new file: to snapshots that do not see it PostgreSQL shows an empty table.
+    """
 
     relation: Relation
     uniques: tuple[Unique, ...] = ()
@@ -91,8 +103,13 @@ class Table:
     indexes: dict[Columns, dict[Cells, list[Version]]] = field(
         default_factory=dict[Columns, dict[Cells, list[Version]]]
     )
+    attributes: int = 0
+    past: tuple[Past, ...] = ()
+    rewritten: int = 0
 
     def __post_init__(self) -> None:
+        numbers = [column.number for column in self.relation.columns]
+        self.attributes = max(self.attributes, *numbers, 0)
         for unique in self.uniques:
             self.indexes.setdefault(unique.columns, {})
         for version in self.versions.values():
@@ -102,6 +119,14 @@ class Table:
     def cascaded(self) -> bool:
         """Whether rows may be deleted by a foreign key."""
         return any(foreign.cascade for foreign in self.foreign_keys)
+
+    def altered(self, **fields: Any) -> "Table":
+        """The same table with other fields; rows that are made or removed later are not shared."""
+        return replace(self, **{"versions": dict(self.versions), "indexes": {}, **fields})
+
+    def relation_at(self, view: View) -> Relation:
+        """Its description as the catalog has it in that view."""
+        return next((p.relation for p in self.past if not view.sees(p.until)), self.relation)
 
     @property
     def primary_key(self) -> Columns:

@@ -236,8 +236,7 @@ def _loosen(
     gone = [f for f in ours if definition.table in tables or f.parent in tables]
     kept = tuple(foreign for foreign in table.foreign_keys if foreign not in gone)
     if kept != table.foreign_keys:
-        loose = Table(table.relation, table.uniques, kept, table.toasted, dict(table.versions))
-        server.replace_table(definition.table, loose)
+        server.replace_table(definition.table, table.altered(foreign_keys=kept))
 
 
 def _constrain(definition: TableDefinition, server: ServerTransaction) -> None:
@@ -250,12 +249,8 @@ def _constrain(definition: TableDefinition, server: ServerTransaction) -> None:
     more_foreign = tuple(f for f in foreign if f not in table.foreign_keys)
     if not more_uniques and not more_foreign:
         return
-    constrained = Table(
-        relation,
-        table.uniques + more_uniques,
-        table.foreign_keys + more_foreign,
-        table.toasted,
-        dict(table.versions),
+    constrained = table.altered(
+        uniques=table.uniques + more_uniques, foreign_keys=table.foreign_keys + more_foreign
     )
     server.replace_table(definition.table, constrained)
     server.check_whole(definition.table)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from connectors.memory import events
-from connectors.memory.storage import Cells, Columns, ForeignKey, Table, Version, pick
+from connectors.memory.storage import Cells, Columns, ForeignKey, Past, Table, Version, pick
 from engine.errors import RowRejectedError, TargetError
 from engine.model.change import Event, SchemaChanged, Truncate
 from engine.model.relation import TableName
@@ -171,6 +171,7 @@ class ServerTransaction:
         for name in every:
             for version in list(self.scan(name)):
                 self._end(version)
+            self.rewrite(name)
         self._database.worked()
         published = tuple(self.table(name).relation for name in every)
         if self._database.logs(published):
@@ -195,11 +196,24 @@ class ServerTransaction:
         """Put another table under a name (None: drop it), rows and all; undone like a row."""
         self.lock_table(name)
         before = self._database.tables.get(name)
+        if before is not None and table is not None and before.relation is not table.relation:
+            table.past = (*before.past, Past(before.relation, self.xid))
         self._database.put_table(name, table)
         self._undo.append(lambda: self._database.put_table(name, before))
         self._database.worked()
         if event is not None:
             self.events.append(event)
+
+    def rewrite(self, name: TableName) -> None:
+        """Give a table a new file, with the same rows."""
+        self.lock_table(name)
+        table = self.table(name)
+        before, table.rewritten = table.rewritten, self.xid
+
+        def undo() -> None:
+            table.rewritten = before
+
+        self._undo.append(undo)
 
     def check_whole(self, name: TableName) -> None:
         """Check every row of a table against its constraints. Raises RowRejectedError."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from connectors.memory import rows
 from connectors.memory.control import ControlRows
-from connectors.memory.definitions import make_relation
+from connectors.memory.definitions import make_relation, numbered
 from connectors.memory.evolution import evolve, rename
 from connectors.memory.storage import Cells, Columns, Table, Unique, Version, pick
 from engine.errors import InvariantError, RowMissingError, SchemaMismatchError
@@ -193,7 +193,7 @@ def _existing(transaction: MemoryTransaction, relation: Relation) -> Table:
 def _new_table(relation: Relation) -> Table:
     key = [relation.columns[i].name for i in relation.key]
     made = make_relation(
-        relation.schema, relation.name, relation.columns, key, relation.replica_identity
+        relation.schema, relation.name, numbered(relation).columns, key, relation.replica_identity
     )
     uniques = (Unique(made.key, primary=True),) if made.key else ()
     return Table(made, uniques)

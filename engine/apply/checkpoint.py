@@ -4,7 +4,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from engine.model.change import DELETE, INSERT, Change, Event, Transaction, only_of, tables_of
+from engine.model.change import (
+    DELETE,
+    INSERT,
+    Change,
+    Event,
+    SchemaChanged,
+    Transaction,
+    only_of,
+    tables_of,
+)
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
@@ -125,7 +134,11 @@ class Buckets:
     def left_by(self, event: Event, covers: Covers) -> Event | None:
         """All of it, nothing, or one half of a key's move. Where a load had seen one half, the
         other was an ordinary change of its own bucket, and either may stand before it or past it.
+        A schema change moves them all at once, to a place before the next change of rows, which
+        does not tell whether it was applied; one that has come further since does.
         """
+        if isinstance(event, SchemaChanged):
+            return None if any(map(covers, self.every)) else event
         halves = self._halves(event)
         left = [half for half in halves if not all(map(covers, self.of(half)))]
         if len(left) == len(halves):

@@ -1,6 +1,8 @@
 """A target table made from an older version of its source table, brought to the one loaded now.
 
-Its rows are about to be replaced, so what existing rows get does not matter here.
+Its rows are about to be replaced, so what existing rows get does not matter here. But from that
+moment on they are of no moment of the source: the table is pending in the same transaction, so that
+whoever starts next loads it from its beginning.
 """
 
 from dataclasses import replace
@@ -10,7 +12,7 @@ from engine.errors import SchemaChangeError
 from engine.model import relation_text
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import Relation
-from engine.model.state import TableRecord
+from engine.model.state import TableRecord, TableState
 from engine.model.table import TypeDefinition
 from engine.plan import schema
 
@@ -28,9 +30,13 @@ def changed(
 
 
 async def reshape(
-    transaction: TargetTransaction, record: TableRecord, change: SchemaChanged, there: Relation
+    transaction: TargetTransaction,
+    record: TableRecord,
+    change: SchemaChanged,
+    there: Relation | None,
 ) -> TableRecord:
-    """Change the target's table, `there`, and the version in its record; returns the record.
+    """Change the target's table, `there` unless it is yet to be made, and the version in its
+    record; returns the record.
 
     Raises:
         SchemaChangeError: by hand only: a type that does not hold the old values.
@@ -38,10 +44,11 @@ async def reshape(
     """
     assert change.before is not None
     assert change.after is not None
-    steps = _steps(change.before, change, there)
+    steps = () if there is None else _steps(change.before, change, there)
     if steps:
         await transaction.evolve(replace(change, steps=steps))
-    record = replace(record, relation=relation_text.dump(change.after))
+    text = relation_text.dump(change.after)
+    record = replace(record, state=TableState.PENDING, position="", reason="", relation=text)
     await transaction.save_table(record)
     return record
 

@@ -123,6 +123,7 @@ _AT_HOME: Final = {
         " chunk-divided-move fault-source-down fault-full"
     ),
     "load-cleared": "load-began-anew",
+    "alter-load": "chunk-refused table-reshaped",
     "reload": "reloaded keys-put-off",
     "evolve": "schema-applied keepalive-moved-frontier fault-repeat fault-recut fault-source-cut",
     "zombie": "zombie-fenced",

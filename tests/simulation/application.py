@@ -39,7 +39,7 @@ class Application:
         server = self.database.begin()
         try:
             for step in (*steps, self._audit):
-                self._take(server, step)
+                self.take(server, step)
                 await self.pause()
             if commit is False or (commit is None and self.chance.random() < ROLLBACK):
                 return False
@@ -50,7 +50,7 @@ class Application:
             self.database.rollback(server)
         return True
 
-    def _take(self, server: ServerTransaction, step: Step) -> None:
+    def take(self, server: ServerTransaction, step: Step) -> None:
         server.savepoint()
         try:
             step(server)

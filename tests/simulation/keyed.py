@@ -11,6 +11,7 @@ from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ApplyMode
 from engine.model.relation import ReplicaIdentity
 from engine.model.state import TableState
+from tests.simulation.altering import ALTERING
 from tests.simulation.application import Application, Step, insert, mixed, truncate
 from tests.simulation.evolving import EVOLVING
 from tests.simulation.person import request_reload
@@ -155,6 +156,8 @@ _STOPPED: Final = replace(_HOT, stops=3, crashed=1)
 """The process that is crashed at every step is the second: it moves the positions of every table
 from one layout to the other."""
 
+_ALSO_BY_KEY: Final = ("evolve", "alter-load", "refuse")
+
 KEYED: Final = (
     *(
         _by_key(scenario)
@@ -163,7 +166,7 @@ KEYED: Final = (
             replace(_HOT, name="cut", events_per_block=7, batch_rows_max=9),
             replace(_HOT, name="rewind", acknowledge_delay_seconds=20.0, target_losses=3),
             replace(_STOPPED, name="left", then=ApplyMode.TABLE_PARALLEL),
-            *[s for s in (*EVOLVING, *REFUSALS) if s.name in ("evolve", "refuse")],
+            *[s for s in (*EVOLVING, *ALTERING, *REFUSALS) if s.name in _ALSO_BY_KEY],
         )
     ),
     replace(_STOPPED, name="keys-entered", then=ApplyMode.KEY_PARALLEL),

@@ -11,9 +11,10 @@ from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import OnRowError
 from engine.model.state import TableState
 from tests.simulation.application import Application, Step, mixed
+from tests.simulation.comparing import ViolationError
 from tests.simulation.person import look_after
 from tests.simulation.scenario import KEYS, Scenario, audit, public
-from tests.simulation.world import ViolationError, World
+from tests.simulation.world import World
 
 STRICT: Final = public("strict")
 

@@ -11,6 +11,7 @@ from connectors.memory.transaction import ServerTransaction
 from engine.model.position import LogPosition
 from engine.model.state import TableState
 from tests.simulation.application import Application
+from tests.simulation.comparing import ViolationError
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.scenario import KEYS, Scenario
 from tests.simulation.seams import SimulatedDisk
@@ -18,7 +19,7 @@ from tests.simulation.situations import attach
 from tests.simulation.spell import Spell
 from tests.simulation.troubles import troubles
 from tests.simulation.watching import Watch, watched
-from tests.simulation.world import PATIENCE_SECONDS, ViolationError, World
+from tests.simulation.world import PATIENCE_SECONDS, World
 
 POLL_SECONDS: Final = 0.5
 
@@ -76,7 +77,7 @@ def simulate(
         return Report(
             loop.steps,
             loop.time(),
-            world.checks,
+            world.tables.checks,
             world.crashes,
             world.restarts,
             world.decider.met,

@@ -8,15 +8,17 @@ from connectors.memory.storage import Table
 from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ApplyMode
 from engine.model.relation import ReplicaIdentity
+from tests.simulation.altering import ALTERING
 from tests.simulation.application import Application, insert, mixed, remove, truncate
 from tests.simulation.cascading import CASCADING
+from tests.simulation.comparing import ViolationError
 from tests.simulation.evolving import EVOLVING
 from tests.simulation.keyed import KEYED
 from tests.simulation.person import request_reload
 from tests.simulation.refusals import REFUSALS
 from tests.simulation.scenario import KEYS, Scenario, audit, public
 from tests.simulation.stuck import STICKING
-from tests.simulation.world import ViolationError, World
+from tests.simulation.world import World
 
 LONG: Final = b"long" * 30
 
@@ -264,6 +266,7 @@ SCENARIOS: Final = {
         Scenario("rewind", _mixed_tables, _mix, acknowledge_delay_seconds=20.0, target_losses=3),
         *REFUSALS,
         *EVOLVING,
+        *ALTERING,
         *STICKING,
         *KEYED,
         *CASCADING,

@@ -53,6 +53,8 @@ SITUATIONS: Final[Mapping[str, str]] = {
     # load and hand-over
     "load-resumed": "a load went on with the chunks that were not done",
     "load-began-anew": "chunks could not be joined with the log, and the table began anew",
+    "chunk-refused": "a chunk was not read, as its table had been altered or emptied since",
+    "table-reshaped": "a target's table was of an older version, and was loaded from its beginning",
     "chunk-dropped-change": "a change was in the snapshot of its chunk already",
     "chunk-admitted-change": "a change was not in the snapshot of its chunk",
     "chunk-divided-move": "a row moved between chunks of which only one had seen it",
@@ -84,9 +86,10 @@ BY_ACTION: Final[Mapping[str, str]] = {
 """Log lines that tell of a situation."""
 
 BY_ERROR: Final[Mapping[str, str]] = {
+    "while it was loaded": "chunk-refused",
     "SnapshotLostError": "load-began-anew",
 }
-"""Errors that an attempt may end with, as `pipeline.retry` names them."""
+"""Errors that an attempt may end with, as `pipeline.retry` names them; the first that fits."""
 
 
 def attach(world: World) -> None:

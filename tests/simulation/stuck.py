@@ -9,9 +9,10 @@ from connectors.memory.storage import Table
 from engine.model.state import TableState
 from engine.overflow import STOP_SECONDS
 from tests.simulation.application import AUDIT, Application, insert, mixed
+from tests.simulation.comparing import ViolationError
 from tests.simulation.person import look_after
 from tests.simulation.scenario import KEYS, Scenario, audit, public
-from tests.simulation.world import ViolationError, World
+from tests.simulation.world import World
 
 STUCK: Final = public("stuck")
 PLAIN: Final = public("plain")

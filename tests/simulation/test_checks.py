@@ -8,10 +8,10 @@ from connectors.memory.control import ControlRows
 from engine.apply.fold import arrange
 from engine.checkpoint.committer import Committer
 from engine.queue.bounded import Budget
+from tests.simulation.comparing import ViolationError
 from tests.simulation.scenarios import SCENARIOS
 from tests.simulation.spell import Spell
 from tests.simulation.swarm import run
-from tests.simulation.world import ViolationError
 
 
 def _expect(scenario: str, spell: Spell, match: str) -> None:

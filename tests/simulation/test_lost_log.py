@@ -4,10 +4,11 @@ import pytest
 
 from connectors.memory.definitions import table
 from tests.simulation.application import Application, mixed
+from tests.simulation.comparing import ViolationError
 from tests.simulation.scenario import KEYS, Scenario, audit, public
 from tests.simulation.spell import Spell
 from tests.simulation.swarm import run
-from tests.simulation.world import ViolationError, World
+from tests.simulation.world import World
 
 
 async def _lose_the_log(world: World, application: Application) -> None:

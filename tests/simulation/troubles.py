@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from tests.simulation.comparing import ViolationError
 from tests.simulation.spell import Spell
-from tests.simulation.world import Client, ViolationError, World
+from tests.simulation.world import Client, World
 
 MOMENT_SECONDS_MAX: Final = 8.0
 """Time between two troubles of one kind; a story takes about twice as long."""

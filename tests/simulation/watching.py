@@ -29,8 +29,9 @@ from engine.model.segment import Segment
 from engine.outcome import Outcome
 from engine.queue.bounded import Budget
 from engine.streaming import Streaming
+from tests.simulation.comparing import ViolationError
 from tests.simulation.loop import Process, current_process
-from tests.simulation.world import ViolationError, World
+from tests.simulation.world import World
 
 _WATCH: Final[ContextVar["Watch"]] = ContextVar("watch")
 

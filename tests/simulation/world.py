@@ -5,8 +5,6 @@ process, crashes it, starts the next, and looks at every commit and every acknow
 """
 
 import asyncio
-import base64
-import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +14,7 @@ from typing import Final, cast
 from connectors.memory.control import CHECKPOINT, CHUNKS, OWNER, QUARANTINE, TABLES
 from connectors.memory.database import MemoryDatabase
 from connectors.memory.source import MemorySource
-from connectors.memory.storage import Cells, Table, pick
+from connectors.memory.storage import Table
 from connectors.memory.target import MemoryTarget
 from connectors.memory.transaction import ServerTransaction, State
 from engine.config.replication import OnRowError, ReplicationConfig
@@ -24,13 +22,14 @@ from engine.errors import FencedError, PenstockError, Retry, TargetError
 from engine.loading import LATE_KEYS
 from engine.model.chunk import ChunkDone
 from engine.model.position import LogPosition
-from engine.model.relation import Relation, TableName
-from engine.model.state import FRONTIER, LaneRow, Owner, RejectedRow, TableRecord, TableState
+from engine.model.relation import TableName
+from engine.model.state import FRONTIER, LaneRow, Owner, TableRecord, TableState
 from engine.observe.log import Line, Log
 from engine.observe.metrics import Metrics
 from engine.pipeline import run_replication
 from engine.plan.buckets import StoredNames
 from engine.plan.lanes import WHOLE
+from tests.simulation.comparing import Comparison, ViolationError
 from tests.simulation.faults import (
     Decider,
     Faults,
@@ -38,7 +37,7 @@ from tests.simulation.faults import (
     FaultyTarget,
 )
 from tests.simulation.loop import Process, SimulatedLoop
-from tests.simulation.model import TableModel, by_bucket, without
+from tests.simulation.model import TableModel
 from tests.simulation.seams import SimulatedClock, SimulatedDisk, SimulatedRandom
 
 REPLICATION: Final = "simulated"
@@ -47,10 +46,6 @@ PATIENCE_SECONDS: Final = 3_600.0
 """Virtual time after which a healed replication that has not caught up never will."""
 
 RESTARTS_MAX: Final = 200
-
-
-class ViolationError(AssertionError):
-    """An invariant does not hold."""
 
 
 @dataclass
@@ -90,6 +85,8 @@ class World:
     target: MemoryDatabase = field(init=False)
     current: Client = field(init=False)
     """The process that carries the replication, as far as the world knows."""
+    tables: Comparison = field(init=False)
+    """The source's tables, as they must be on the target."""
     chance: random.Random = field(init=False)
     decider: Decider = field(init=False)
     clock: SimulatedClock = field(init=False)
@@ -100,14 +97,6 @@ class World:
     rivals: list[Client] = field(default_factory=list[Client])
     """Processes that were started while another was well."""
     clients: list[Client] = field(default_factory=list[Client])
-    models: dict[TableName, TableModel] = field(default_factory=dict[TableName, TableModel])
-    _splits: dict[tuple[TableName, int, int], tuple[Counter[Cells], Counter[Cells]]] = field(
-        default_factory=dict[tuple[TableName, int, int], tuple[Counter[Cells], Counter[Cells]]]
-    )
-    """By table, bucket and number of buckets: a table's rows, and those of them in the bucket."""
-    bucket_models: dict[tuple[TableName, int], TableModel] = field(
-        default_factory=dict[tuple[TableName, int], TableModel]
-    )
     lines: list[Line] = field(default_factory=list[Line])
     delivered: LogPosition = LogPosition(0)
     checked: dict[str, LaneRow] = field(default_factory=dict[str, LaneRow])
@@ -118,7 +107,6 @@ class World:
     seen_states: dict[TableName, TableState] = field(default_factory=dict[TableName, TableState])
     handed_over: set[TableName] = field(default_factory=set[TableName])
     """Tables that must equal the source at their position."""
-    checks: int = 0
     restarts: int = 0
     crashes: int = 0
     extra_check: Callable[["World"], None] | None = None
@@ -135,18 +123,25 @@ class World:
         self.source = MemoryDatabase("simulated source", wall=wall)
         self.target = MemoryDatabase("simulated target", logging=False, wall=wall)
         self.target.after_commit.append(self._committed)
+        quarantines = self.configs[0].on_row_error is OnRowError.QUARANTINE
+        self.tables = Comparison(self.source, self.target, self.reached, quarantines)
         self.chance = random.Random(self.seed)
         self.decider = Decider(self.seed ^ 0x5EED, self.faults, self.loop, self.reached)
         self.clock = SimulatedClock(self.loop)
         self.disk.refuses = self.decider.refuses_write
         self.disk.damages = self.decider.damages_read
 
+    @property
+    def models(self) -> Mapping[TableName, TableModel]:
+        """What each of the source's tables holds, by the log."""
+        return self.tables.models
+
     def create(self, tables: Sequence[Table]) -> None:
         """Tables of the source."""
         for table in tables:
             name = table.relation.table
             self.source.put_table(name, table)
-            self.models[name] = TableModel(name, self.source.log)
+            self.tables.add(table)
 
     # --- processes ----------------------------------------------------------------------------
 
@@ -447,6 +442,8 @@ class World:
             was = before.get(table)
             if was is TableState.SUSPENDED and state is TableState.NEEDS_RELOAD:
                 self.reached["waiting-lost"] += 1
+            if was not in (None, TableState.PENDING) and state is TableState.PENDING:
+                self.reached["table-reshaped"] += 1
 
     def _check_owner(self, before: Mapping[str, LaneRow], lanes: Mapping[str, LaneRow]) -> None:
         """Only the newest owner moves anything: I-20."""
@@ -472,7 +469,7 @@ class World:
                 stand = [max(position, frontier) for position in stand]
             if stand and min(stand) >= untils.get(table, LogPosition(0)):
                 self.handed_over.add(table)
-                self.check_table(table, *stand)
+                self.tables.check(table, *stand)
             else:
                 self.handed_over.discard(table)
 
@@ -486,68 +483,12 @@ class World:
                 untils[done.table] = max(until, untils.get(done.table, LogPosition(0)))
         return untils
 
-    def check_table(self, table: TableName, *positions: LogPosition) -> None:
-        """Raises ViolationError when the target's rows are not the source's at that position; of
-        several, each is that of one bucket of the table's keys."""
-        self.checks += 1
-        count = len(positions)
-        key = self.source.tables[table].primary_key
-        actual = by_bucket(rows_of(self.target, table), key, count)
-        for bucket, position in enumerate(positions):
-            expected = self._expected(table, bucket, count, position)
-            if dict.__eq__(expected, actual[bucket]):  # the Counter's own is many times slower
-                continue
-            missing, extra = expected - actual[bucket], actual[bucket] - expected
-            if not extra and self.target.tables[table].cascaded:
-                # A parent may stand in the midst of the transaction that comes next.
-                missing = without(missing, self._model(table, bucket).deleted_next(position))
-            if (missing or extra) and not self._kept_aside(table, position, missing + extra):
-                raise ViolationError(
-                    f"{table} at {position} ({bucket + 1} of {count}): "
-                    f"missing {dict(missing)}, extra {dict(extra)}"
-                )
-
-    def _model(self, table: TableName, bucket: int) -> TableModel:
-        """One for each bucket: they move forward side by side."""
-        if not bucket:
-            return self.models[table]
-        made = self.bucket_models.get((table, bucket))
-        if made is None:
-            made = self.bucket_models[table, bucket] = TableModel(table, self.source.log)
-        return made
-
-    def _expected(
-        self, table: TableName, bucket: int, count: int, position: LogPosition
-    ) -> Counter[Cells]:
-        """The rows of one bucket, split off once for as long as they stay the same."""
-        rows = self._model(table, bucket).at(position)
-        known = self._splits.get((table, bucket, count))
-        if known is None or known[0] is not rows:
-            key = self.source.tables[table].primary_key
-            known = self._splits[table, bucket, count] = (rows, by_bucket(rows, key, count)[bucket])
-        return known[1]
-
-    def _kept_aside(self, table: TableName, position: LogPosition, rows: Counter[Cells]) -> bool:
-        """Whether a change of each of these rows is in the quarantine: I-23 and I-24."""
-        key = self.source.tables[table].relation.key
-        if not key or self.configs[0].on_row_error is not OnRowError.QUARANTINE:
-            return False
-        kept = [cast(RejectedRow, row[1]) for row in self.target.visible_rows(QUARANTINE)]
-        named = {
-            keys
-            for row in kept
-            if row.table == table and position.reaches(LogPosition.parse(row.position))
-            for keys in keys_of(row, self.source.tables[table].relation)
-        }
-        self.reached["row-kept"] += 1
-        return all(pick(row, key) in named for row in rows)
-
     def check_end(self) -> None:
         """Every table whole and equal, nothing set aside."""
-        for table, model in self.models.items():
-            if rows_of(self.source, table) != model.at(LogPosition(self.source.offset)):
-                raise ViolationError(f"the model of {table} is wrong: mend the simulator")
-            self.check_table(table, LogPosition(self.source.offset))
+        end = LogPosition(self.source.offset)
+        self.tables.check_models(end)
+        for table in self.models:
+            self.tables.check(table, end)
         kept = self.target.visible_rows(QUARANTINE)
         if kept and not self.refuses:
             raise ViolationError(f"{len(kept)} rows in quarantine: {kept[0][1]}")
@@ -574,16 +515,3 @@ def _check_order(before: Mapping[str, LaneRow], lanes: Mapping[str, LaneRow]) ->
             raise ViolationError(f"{lane} went back from {was.position} to {row.position}")
         if row.position != was.position and row.seq <= was.seq:
             raise ViolationError(f"{lane} came to {row.position} with seq {was.seq} to {row.seq}")
-
-
-def keys_of(row: RejectedRow, relation: Relation) -> list[Cells]:
-    """The keys that a kept change names: of its new row, and of its old one."""
-    payload = json.loads(row.payload)
-    names = [relation.columns[index].name for index in relation.key]
-    images = [image for image in (payload["new"], payload["old"]) if image is not None]
-    return [tuple([base64.b64decode(image[name]) for name in names]) for image in images]
-
-
-def rows_of(database: MemoryDatabase, table: TableName) -> Counter[Cells]:
-    """Rows and how often each is there."""
-    return Counter(database.visible_rows(table))

@@ -20,11 +20,12 @@ from connectors.memory.definitions import table
 from connectors.memory.storage import Table
 from engine.model.state import TableState
 from tests.simulation.application import Application, mixed
+from tests.simulation.comparing import ViolationError
 from tests.simulation.person import request_reload
 from tests.simulation.run import Report, simulate
 from tests.simulation.scenario import KEYS, Scenario, audit, public
 from tests.simulation.spell import Spell
-from tests.simulation.world import ViolationError, World
+from tests.simulation.world import World
 from tests.soak.judge import rising
 from tests.soak.resting import Figures
 from tests.soak.worker import PREFIX

@@ -145,3 +145,15 @@ def test_a_lane_that_is_split_is_as_wide_as_its_buckets() -> None:
     lane.split = True
     assert lane.width == COUNT
     assert lane.buckets is lane.checkpoints[TABLE.table]
+
+
+def test_a_schema_change_was_applied_when_any_bucket_has_come_past_it() -> None:
+    """It stands before the first change of its transaction, and moved all of them to there."""
+    changed = SchemaChanged(TABLE.table, TABLE, TABLE, exact=True)
+    moved_to = LogPosition(100)
+    for ahead, expected in ((moved_to, True), (LogPosition(210), False)):
+        lane = Lane("t", {TABLE.table: buckets(moved_to, ahead, moved_to, moved_to)})
+        lane.offer(segment(1, changed, insert(key_of(0))))
+        batch = lane.take(100, 1 << 30)
+        assert batch is not None
+        assert (changed in batch.events) is expected
