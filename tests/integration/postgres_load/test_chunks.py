@@ -10,7 +10,7 @@ from connectors.postgres.chunk_lookup import ChunkLookup
 from connectors.postgres.chunk_sql import rows_query
 from connectors.postgres.chunks import CHUNKS_SCATTERED_MAX, cut
 from connectors.postgres.load_connection import Connection
-from engine.errors import SourceError
+from engine.errors import SnapshotLostError
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.relation import Column, ColumnType, Relation
 from tests.integration.postgres_load.conftest import Relations
@@ -226,8 +226,9 @@ async def test_an_empty_table_is_one_whole_chunk(
 
 async def test_a_table_that_is_not_there_is_named(source: Connection) -> None:
     gone = Relation(1, "public", "gone", (Column("a", ColumnType("integer", 23)),), (0,))
-    with pytest.raises(SourceError, match=r"no table public\.gone"):
+    with pytest.raises(SnapshotLostError, match=r"public\.gone was renamed or dropped") as raised:
         await cut(source, gone, 100)
+    assert raised.value.context["table"] == gone.table
 
 
 async def test_bounds_are_read_the_same_by_every_session(

@@ -77,6 +77,16 @@ async def test_what_was_written_before_a_column_lost_its_name_is_not_mistaken(
         await pipe.whole()
 
 
+@pytest.mark.parametrize("method", ["definitions", "chunks", "rows"])
+async def test_a_table_that_is_dropped_in_the_load_leaves_the_others_alone(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    action = once_before(PostgresSource, method, lambda: pipe.source.execute("DROP TABLE t"))
+    monkeypatch.setattr(PostgresSource, method, action)
+    async with pipe.running(capture=pipe.told):
+        await pipe.passed()
+
+
 @pytest.mark.parametrize("sql", CHANGES.values(), ids=CHANGES.keys())
 @pytest.mark.parametrize("method", ["publish", "definitions", "snapshot", "rows"])
 async def test_a_table_is_altered_while_it_is_loaded_again(
