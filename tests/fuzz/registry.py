@@ -13,6 +13,7 @@ MODULES: Final = (
     "tests.fuzz.postgres.told",
     "tests.fuzz.postgres.rows",
     "tests.fuzz.postgres.keys",
+    "tests.fuzz.postgres.keyed",
     "tests.fuzz.postgres.control",
     "tests.fuzz.engine.configuration",
     "tests.fuzz.engine.stored",
