@@ -229,7 +229,7 @@ async def _altered_while_loaded(world: World, application: Application) -> None:
 
 
 async def _altered_while_loaded_again(world: World, application: Application) -> None:
-    """The same around loads that somebody asks for; the process dies in the second."""
+    """The same around loads that somebody asks for, and one that no target can follow."""
     names = [ALTERED, FULL]
     altering = Altering(application, computes=True)
 
