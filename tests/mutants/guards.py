@@ -404,4 +404,17 @@ GUARDS: Final = (
         'f"UPDATE {plan.target.sql} AS t SET {_assignments(changed)} FROM ({found}) AS m"\n',
         ("tests/integration/postgres_target/test_runs.py",),
     ),
+    Guard(
+        "no-column-of-the-snapshot-is-missing",
+        "a table is loaded without a column that the log goes on with",
+        "connectors/postgres/chunk_check.py",
+        "    if [tuple(row)[:-1] for row in rows] != columns:\n",
+        "    if False:\n",
+        (
+            (
+                "tests/integration/postgres_schema_changes/test_during_load.py"
+                "::test_a_column_that_comes_before_the_snapshot_and_goes_after_it"
+            ),
+        ),
+    ),
 )

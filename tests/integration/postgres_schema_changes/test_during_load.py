@@ -1,6 +1,7 @@
 """Tables that are altered while they are loaded: at each step between choosing and reading them."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ CHANGES = {
     "UPDATE t SET d = 'b' WHERE id > 1",
     "rewritten": "ALTER TABLE t ALTER b TYPE bigint; UPDATE t SET b = 5 WHERE id > 1",
     "replaced": "ALTER TABLE t DROP b; ALTER TABLE t ADD b int DEFAULT 3; DELETE FROM t",
+    "renamed after a change": "UPDATE t SET b = 6; ALTER TABLE t RENAME b TO bb",
     "emptied": "TRUNCATE t; INSERT INTO t VALUES (8, 8, 8, '8')",
 }
 
@@ -96,6 +98,22 @@ async def test_a_table_is_altered_while_it_is_loaded_again(
         await pipe.equal()
         step = PostgresSource, method
         monkeypatch.setattr(*step, once_before(*step, lambda: pipe.source.execute(sql)))
+        await pipe.load_again()
+        await pipe.execute("UPDATE t SET a = 3")
+        await pipe.whole()
+
+
+async def test_a_column_that_comes_before_the_snapshot_and_goes_after_it(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table is then again as it was described, and the log has rows with one column more."""
+    added = "ALTER TABLE t ADD e int DEFAULT 7"
+    dropped = "UPDATE t SET e = 8; ALTER TABLE t DROP e"
+    async with pipe.running(capture=pipe.told):
+        await pipe.equal()
+        for method, sql in (("snapshot", added), ("rows", dropped)):
+            action = partial(pipe.source.execute, sql)
+            monkeypatch.setattr(PostgresSource, method, once_before(PostgresSource, method, action))
         await pipe.load_again()
         await pipe.execute("UPDATE t SET a = 3")
         await pipe.whole()
