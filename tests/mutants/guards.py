@@ -405,15 +405,28 @@ GUARDS: Final = (
         ("tests/integration/postgres_target/test_runs.py",),
     ),
     Guard(
-        "no-column-of-the-snapshot-is-missing",
-        "a table is loaded without a column that the log goes on with",
+        "described-as-the-snapshot-has-it",
+        "a table is loaded without a column whose values the log does not bring again",
         "connectors/postgres/chunk_check.py",
         "    if [tuple(row)[:-1] for row in rows] != columns:\n",
         "    if False:\n",
         (
             (
                 "tests/integration/postgres_schema_changes/test_during_load.py"
-                "::test_a_column_that_comes_before_the_snapshot_and_goes_after_it"
+                "::test_a_table_is_altered_while_it_is_loaded_again"
+            ),
+        ),
+    ),
+    Guard(
+        "names-of-the-snapshot-still-hold",
+        "another column's values are loaded under a name that has changed hands",
+        "connectors/postgres/chunk_check.py",
+        '    if any(row["now"] != row["name"] for row in rows):\n',
+        "    if False:\n",
+        (
+            (
+                "tests/integration/postgres_schema_changes/test_during_load.py"
+                "::test_what_was_written_before_a_column_lost_its_name_is_not_mistaken"
             ),
         ),
     ),
