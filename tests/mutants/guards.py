@@ -430,4 +430,28 @@ GUARDS: Final = (
             ),
         ),
     ),
+    Guard(
+        "reshaped-is-pending",
+        "rows of an old shape are left in a table of the new one",
+        "engine/load/reshape.py",
+        "replace(record, state=TableState.PENDING, position",
+        "replace(record, position",
+        ("tests/simulation/test_simulation.py::test_what_failed_once_holds",),
+    ),
+    Guard(
+        "recorded-before-it-is-made",
+        "a table that was made before a kill is taken for one of the version after it",
+        "engine/loading.py",
+        "            absent = [d for d in fresh if await self._schema.relation(d.table) is None]\n",
+        "            absent = []\n",
+        ("tests/simulation/test_simulation.py::test_what_failed_once_holds",),
+    ),
+    Guard(
+        "schema-change-of-all-buckets",
+        "a schema change is applied again, and sets back buckets that have gone on",
+        "engine/apply/checkpoint.py",
+        "            return None if any(map(covers, self.every)) else event\n",
+        "            return None if all(map(covers, self.every)) else event\n",
+        ("tests/unit/apply/test_buckets.py",),
+    ),
 )
