@@ -128,17 +128,19 @@ class ApplyStation:
 
 
 async def run_applier(station: ApplyStation, session: TargetSession) -> None:
-    """Serve lanes until cancelled."""
+    """Serve lanes until cancelled.
+
+    What fails is not given back. Another applier would take the lane at once and send its next
+    batch before it is cancelled, with a fence that holds where the failed one is not durable.
+    """
     scheduler = station.scheduler
     while True:
         work = await scheduler.take()
-        try:
-            if isinstance(work, Help):
-                await _apply_share(station, session, work.share, work.division)
-            else:
-                await _serve(station, session, work)
-        finally:
-            scheduler.give_back(work)
+        if isinstance(work, Help):
+            await _apply_share(station, session, work.share, work.division)
+        else:
+            await _serve(station, session, work)
+        scheduler.give_back(work)
 
 
 async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> None:

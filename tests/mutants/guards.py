@@ -454,4 +454,14 @@ GUARDS: Final = (
         "            return None if all(map(covers, self.every)) else event\n",
         ("tests/unit/apply/test_buckets.py",),
     ),
+    Guard(
+        "what-fails-is-not-given-back",
+        "a lane goes past a batch that was lost with its connection",
+        "engine/apply/applier.py",
+        "            await _serve(station, session, work)\n        scheduler.give_back(work)\n",
+        "            try:\n                await _serve(station, session, work)\n"
+        "            except BaseException:\n                scheduler.give_back(work)\n"
+        "                raise\n        scheduler.give_back(work)\n",
+        ("tests/unit/apply/test_applier.py",),
+    ),
 )

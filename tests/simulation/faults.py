@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import (
     AsyncGenerator,
     AsyncIterator,
-    Awaitable,
     Callable,
     Collection,
     Mapping,
@@ -19,33 +18,24 @@ from collections.abc import (
 )
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, fields
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from connectors.memory.database import MemoryDatabase, ServerSession
 from connectors.memory.source import MemorySource
-from connectors.memory.target import MemorySession, MemoryTarget
 from connectors.memory.transaction import ServerTransaction, State
-from connectors.memory.writing import MemoryTransaction
-from engine.contracts import Attached, TargetSession, TargetTransaction, Waiting
+from engine.contracts import Attached, Waiting
 from engine.errors import (
-    CommitUnknownError,
-    InvariantError,
     RowRejectedError,
     SourceConnectionError,
-    TargetBusyError,
-    TargetConnectionError,
-    TargetFullError,
 )
 from engine.model.batch import Run
 from engine.model.change import Block, SchemaChanged, Transaction
 from engine.model.chunk import Chunk, ChunkDone
-from engine.model.finding import Finding
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation, TableName
 from engine.model.retained import Retained
 from engine.model.snapshot import Snapshot
-from engine.model.state import Fence
-from engine.model.table import ForeignKey, TableDefinition
+from engine.model.table import TableDefinition
 from engine.model.value import Key, KeyHash
 from tests.simulation.halving import halves
 from tests.simulation.loop import SimulatedLoop
@@ -208,9 +198,6 @@ def commit_quietly(database: MemoryDatabase, transaction: ServerTransaction) -> 
         database.commit(transaction)
 
 
-# --- source ---------------------------------------------------------------------------------------
-
-
 class FaultySource:
     """A memory source behind a link that breaks. `delivered` is told of every position given."""
 
@@ -370,229 +357,3 @@ class FaultySource:
 
     def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
         return self._inner.chunk_of(done, relation, key)
-
-
-# --- target ---------------------------------------------------------------------------------------
-
-
-class FaultyTransaction:
-    """A transaction over a link that breaks. Every method of the contract but the end goes the
-    same way: a trip, perhaps a fault, then the server."""
-
-    def __init__(
-        self, inner: MemoryTransaction, database: MemoryDatabase, decider: Decider
-    ) -> None:
-        self._inner = inner
-        self._database = database
-        self._decider = decider
-
-    async def _call(self, name: str, *arguments: Any, **named: Any) -> Any:
-        decider = self._decider
-        await decider.trip()
-        self._strike()
-        if name == "write":
-            decider.note_write(arguments[0])
-            await decider.linger({run.relation.table for run in arguments[0]})
-        method: Callable[..., Awaitable[Any]] = getattr(self._inner, name)
-        result = await method(*arguments, **named)
-        await decider.trip()
-        return result
-
-    def _strike(self) -> None:
-        decider = self._decider
-        if decider.strikes("target_cut"):
-            self._drop()
-            raise TargetConnectionError("the connection to the target broke")
-        if decider.strikes("busy"):
-            self._inner.fail()
-            raise TargetBusyError("deadlock detected")
-        if decider.strikes("full"):
-            self._inner.fail()
-            raise TargetFullError("no room left")
-
-    def _drop(self) -> None:
-        self._database.drop_session(self._inner.session)
-
-    async def rollback(self) -> None:
-        await self._decider.trip()
-        await self._inner.rollback()
-
-    async def commit(self, positions: Mapping[str, str] | None = None) -> None:
-        decider, server = self._decider, self._inner.server
-        await decider.trip()
-        self._strike()
-        await self._inner.place(positions)
-        decider.committing[server] = self._inner.session
-        try:
-            await decider.trip()
-        except asyncio.CancelledError:
-            decider.decide_commit(self._database, server, self._inner.session)
-            self._drop()
-            raise
-        finally:
-            decider.committing.pop(server, None)
-        if decider.strikes("lost_commit"):
-            decider.unknown.append(server)
-            self._drop()
-            raise CommitUnknownError("the connection broke at COMMIT")
-        if decider.strikes("late_commit"):
-            decider.unknown.append(server)
-            decider.land_later(self._database, self._database.detach(self._inner.session))
-            self._drop()
-            raise CommitUnknownError("the connection broke after COMMIT was sent")
-        await self._inner.commit()
-        if decider.strikes("lost_reply"):
-            decider.unknown.append(server)
-            self._drop()
-            raise CommitUnknownError("the answer to COMMIT was lost")
-        await decider.trip()
-
-
-def _passed_on(name: str) -> Callable[..., Awaitable[Any]]:
-    async def method(self: FaultyTransaction, *arguments: Any, **named: Any) -> Any:
-        return await self._call(name, *arguments, **named)
-
-    return method
-
-
-for _name in [
-    "lock_owner",
-    "peek_owner",
-    "save_owner",
-    "raise_lanes",
-    "lanes",
-    "glance",
-    "save_lane",
-    "remove_lane",
-    "tables",
-    "save_table",
-    "request_reload",
-    "answer_reload",
-    "remove_table",
-    "chunks",
-    "save_chunk",
-    "remove_chunks",
-    "reject",
-    "remove_replication",
-    "write",
-    "truncate",
-    "evolve",
-    "load",
-    "savepoint",
-    "release_savepoint",
-    "rollback_to_savepoint",
-]:
-    setattr(FaultyTransaction, _name, _passed_on(_name))
-
-
-class FaultySession:
-    def __init__(
-        self,
-        inner: MemorySession,
-        database: MemoryDatabase,
-        decider: Decider,
-        in_use: dict[str, object],
-    ) -> None:
-        self._inner = inner
-        self._database = database
-        self._decider = decider
-        self._in_use = in_use
-
-    @property
-    def identity(self) -> tuple[int, str]:
-        return self._inner.identity
-
-    @property
-    def broken(self) -> bool:
-        return self._inner.broken
-
-    @asynccontextmanager
-    async def begin(self, fences: Sequence[Fence] = ()) -> AsyncIterator[TargetTransaction]:
-        await self._decider.trip()
-        for fence in fences:
-            if self._in_use.setdefault(fence.lane, self) is not self:
-                raise InvariantError(f"lane {fence.lane} is on two appliers")
-        try:
-            async with self._inner.begin(fences) as transaction:
-                faulty = FaultyTransaction(transaction, self._database, self._decider)
-                yield cast(TargetTransaction, faulty)
-        finally:
-            for fence in fences:
-                self._in_use.pop(fence.lane, None)
-
-
-class FaultyTarget:
-    """A memory target behind links that break."""
-
-    def __init__(self, inner: MemoryTarget, database: MemoryDatabase, decider: Decider) -> None:
-        self._inner = inner
-        self._database = database
-        self._decider = decider
-        self._in_use: dict[str, object] = {}
-
-    async def _query(self) -> None:
-        await self._decider.trip()
-        if self._decider.strikes("target_cut"):
-            raise TargetConnectionError("the target's server went away")
-
-    async def open(self) -> None:
-        await self._decider.trip()
-        await self._inner.open()
-
-    async def close(self) -> None:
-        await self._inner.close()
-
-    async def prepare_control(self) -> None:
-        await self._query()
-        await self._inner.prepare_control()
-
-    @asynccontextmanager
-    async def session(self) -> AsyncIterator[TargetSession]:
-        await self._query()
-        async with self._inner.session() as session:
-            yield FaultySession(session, self._database, self._decider, self._in_use)
-
-    async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None:
-        await self._query()
-        await self._inner.terminate(sessions)
-
-    async def relation(self, table: TableName) -> Relation | None:
-        await self._query()
-        return await self._inner.relation(table)
-
-    async def empty(self, table: TableName) -> bool:
-        await self._query()
-        return await self._inner.empty(table)
-
-    async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None:
-        await self._query()
-        await self._inner.ensure(definitions, prepare)
-        await self._query()
-
-    async def load_form(self, relation: Relation) -> str:
-        await self._query()
-        return await self._inner.load_form(relation)
-
-    def load_rows(self, relation: Relation, form: str) -> Any:
-        return self._inner.load_rows(relation, form)
-
-    async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
-        await self._query()
-        findings = await self._inner.finish(definitions)
-        await self._query()
-        return findings
-
-    async def loosen(
-        self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
-    ) -> None:
-        await self._query()
-        await self._inner.loosen(definitions, tables)
-        await self._query()
-
-    async def foreign_keys(self) -> Sequence[ForeignKey]:
-        await self._query()
-        return await self._inner.foreign_keys()
-
-    async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
-        await self._query()
-        return await self._inner.key_obstacles(relations)

@@ -30,12 +30,8 @@ from engine.pipeline import run_replication
 from engine.plan.buckets import StoredNames
 from engine.plan.lanes import WHOLE
 from tests.simulation.comparing import Comparison, ViolationError
-from tests.simulation.faults import (
-    Decider,
-    Faults,
-    FaultySource,
-    FaultyTarget,
-)
+from tests.simulation.faults import Decider, Faults, FaultySource
+from tests.simulation.faulty_target import FaultyTarget
 from tests.simulation.loop import Process, SimulatedLoop
 from tests.simulation.model import TableModel
 from tests.simulation.seams import SimulatedClock, SimulatedDisk, SimulatedRandom

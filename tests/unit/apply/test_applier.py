@@ -75,6 +75,26 @@ async def test_nothing_is_told_of_a_batch_whose_fence_fails() -> None:
     assert (bench.done, bench.released, bench.commits) == ([], 0, 0)
 
 
+async def test_what_an_applier_failed_with_is_taken_by_no_other() -> None:
+    """Whether the batch is durable is unknown: the next one of the lane would be sent, and its
+    fence would hold, before the others are told to stop."""
+    bench = Bench([accounts()], rows_max=1)
+    async with bench.session() as session:
+        for number in (1, 2):
+            bench.lane.offer(segment(number, insert(A, b"%d" % number, b"x")))
+        bench.lane.checkpoints[A.table].every[0].seq = 7
+        tasks = [asyncio.create_task(run_applier(bench.station, session)) for _ in range(2)]
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        await asyncio.sleep(0.05)
+        failed = [task for task in tasks if task.done()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    assert len(failed) == 1
+    assert isinstance(failed[0].exception(), FenceFailedError)
+    assert bench.lane.busy
+
+
 async def test_a_truncate_stands_between_the_rows_around_it() -> None:
     bench = Bench([accounts()])
     async with bench.session() as session:
