@@ -120,8 +120,9 @@ _AT_HOME: Final = {
     ),
     "load": (
         "crash-in-load stop-in-load load-resumed chunk-dropped-change chunk-admitted-change"
-        " chunk-divided-move fault-source-down fault-full"
+        " fault-source-down fault-full"
     ),
+    "keys-load": "chunk-divided-move",
     "load-cleared": "load-began-anew",
     "alter-load": "chunk-refused table-reshaped",
     "reload": "reloaded keys-put-off",
