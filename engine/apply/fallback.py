@@ -105,7 +105,8 @@ class RowByRow:
     ) -> None:
         """See `applier.Rejections.apply_within`."""
         batch.take_apart()
-        await _Replay(STOP, self._evolutions, transaction, lane, []).all(_items(batch))
+        replay = _Replay(STOP, self._evolutions, transaction, lane, [], checked=False)
+        await replay.all(_items(batch))
 
     async def _attempt(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
         items = _items(batch)
@@ -190,13 +191,16 @@ def _items(batch: LaneBatch) -> list[_Item]:
 
 @dataclass(slots=True)
 class _Replay:
-    """One pass over a batch inside one target transaction."""
+    """One pass over a batch inside one target transaction. `checked`: what deferred constraints
+    refuse is told of its row; not where later parts of the transaction may be what they wait for.
+    """
 
     policy: str
     evolutions: Evolutions
     transaction: TargetTransaction
     lane: Lane
     kept: list[RejectedRow]
+    checked: bool = True
 
     async def all(self, items: Sequence[_Item]) -> _Stopped | None:
         start = 0
@@ -215,7 +219,7 @@ class _Replay:
         self.evolutions.savepoint(self.lane.name)
         try:
             await write_special(self.evolutions, transaction, self.lane, item.event)
-            await transaction.release_savepoint()
+            await transaction.release_savepoint(checked=self.checked)
         except (RowRejectedError, SchemaMismatchError, SchemaChangeError) as error:
             await transaction.rollback_to_savepoint()
             self.evolutions.rolled_back(self.lane.name)
@@ -233,7 +237,7 @@ class _Replay:
         try:
             changes = [item.event for item in items if isinstance(item.event, Change)]
             await transaction.write(in_order(changes))
-            await transaction.release_savepoint()
+            await transaction.release_savepoint(checked=self.checked)
         except (RowRejectedError, SchemaMismatchError) as error:
             await transaction.rollback_to_savepoint()
             if len(items) == 1:

@@ -157,6 +157,28 @@ async def test_what_only_folding_makes_wrong_is_no_refusal_of_a_piece() -> None:
     assert (bench.released, len(bench.done)) == (30, 3)
 
 
+async def test_a_replayed_piece_waits_for_what_later_pieces_bring() -> None:
+    """A deferred key of an earlier piece leads to a row of a later one."""
+    boss = References(("boss",), "public.people", cascade=True)
+    people = table("public.people", ["id", "boss"], key=["id"], references=[boss])
+    parents = table("public.parents", ["id"], key=["id"])
+    late = References(("parent",), "public.parents", deferrable=True)
+    children = table("public.children", ["id", "parent"], key=["id"], references=[late])
+    bench = Bench([people, children, parents], whole=True, rows_max=2)
+    p, c = people.relation, children.relation
+    async with bench.session() as session:
+        await apply(
+            bench,
+            session,
+            segment(1, insert(p, b"1", None), insert(p, b"2", b"1")),
+            segment(2, insert(c, b"1", b"7"), insert(c, b"2", b"7"), ends=False),
+            segment(2, update(p, b"2", None), delete(p, b"1", None), first=3, ends=False),
+            segment(2, insert(parents.relation, b"7"), first=5),
+        )
+    assert bench.rows(people) == [(b"2", None)]
+    assert bench.rows(children) == [(b"1", b"7"), (b"2", b"7")]
+
+
 async def test_a_refused_row_of_a_piece_ends_the_replication_with_nothing_done() -> None:
     bench = Bench([accounts()], whole=True, rows_max=2)
     async with bench.session() as session:
