@@ -13,7 +13,7 @@ from zlib import crc32
 from connectors.postgres import keyorder
 from engine.errors import DecodeError
 from engine.model.relation import Column, Format, Relation
-from engine.model.value import UNCHANGED, KeyHash, Row
+from engine.model.value import KeyHash, Row
 
 NUMBER_BYTES: Final = 8
 
@@ -50,7 +50,7 @@ def key_hash(relation: Relation) -> KeyHash | None:
 def _plain(index: int) -> KeyHash:
     def hashed(row: Row) -> int | None:
         value = row[index]
-        return None if value is UNCHANGED or value is None else crc32(value)
+        return crc32(value) if isinstance(value, bytes) else None
 
     return hashed
 
@@ -60,7 +60,7 @@ def _general(parts: list[tuple[int, _Reader]]) -> KeyHash:
         number = 0
         for index, read in parts:
             value = row[index]
-            if value is UNCHANGED or value is None:
+            if not isinstance(value, bytes):
                 return None
             number = crc32(read(value), number)
         return number

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 from engine.apply.checkpoint import Buckets
 from engine.apply.fold import arrange
 from engine.apply.lane import Lane, LaneBatch
+from engine.apply.misfits import refuse_misfits
 from engine.apply.scheduler import Division, Help, Scheduler
 from engine.apply.shares import Share, pieces, refused
 from engine.apply.suspension import Suspension
@@ -275,6 +276,7 @@ async def _apply_share(
 
 async def _commit_share(session: TargetSession, share: Share) -> int:
     runs = arrange(cast(Sequence[Change], share.events), grouped=True)
+    refuse_misfits(runs)
     fences = [checkpoint.fence(share.position) for checkpoint in share.touched]
     async with session.begin(fences) as transaction:
         size = (await transaction.write(runs)).bytes
@@ -401,6 +403,7 @@ async def _write_changes(
     if not changes:
         return 0
     runs = arrange(cast(Sequence[Change], changes), grouped=lane.grouped)
+    refuse_misfits(runs)
     return (await transaction.write(runs)).bytes
 
 

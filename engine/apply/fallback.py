@@ -17,6 +17,7 @@ from typing import Final
 from engine.apply.applier import BUSY, Evolutions, write_special
 from engine.apply.fold import in_order
 from engine.apply.lane import Lane, LaneBatch
+from engine.apply.misfits import refuse_misfits
 from engine.apply.suspension import Suspension
 from engine.contracts import Clock, Random, TargetSession, TargetTransaction
 from engine.errors import (
@@ -236,7 +237,9 @@ class _Replay:
         await transaction.savepoint()
         try:
             changes = [item.event for item in items if isinstance(item.event, Change)]
-            await transaction.write(in_order(changes))
+            runs = in_order(changes)
+            refuse_misfits(runs)
+            await transaction.write(runs)
             await transaction.release_savepoint(checked=self.checked)
         except (RowRejectedError, SchemaMismatchError) as error:
             await transaction.rollback_to_savepoint()

@@ -8,12 +8,13 @@ from typing import Any, Final
 from engine.model.change import Change, Event, SchemaChanged, SchemaStep, Truncate
 from engine.model.relation import Relation, TableName
 from engine.model.table import TypeDefinition
-from engine.model.value import UNCHANGED, Row
+from engine.model.value import UNCHANGED, Misfit, Row, Value
 
 TRUNCATE: Final = "truncate"
 SCHEMA: Final = "schema"
 
 _UNCHANGED: Final = Ellipsis
+"""`UNCHANGED`, written down; a `Misfit` is a tuple of its two texts."""
 
 
 class PlainEvents:
@@ -31,7 +32,9 @@ class PlainEvents:
     def plain(self, event: Event) -> Any:
         """Numbers, texts, bytes, None and tuples, as `marshal` takes them."""
         if isinstance(event, Change):
-            return (event.kind, self._number(event.relation), _out(event.new), _out(event.old))
+            relation = event.relation
+            rows = _out(relation, event.new), _out(relation, event.old)
+            return (event.kind, self._number(relation), *rows)
         if isinstance(event, Truncate):
             numbers = tuple([self._number(relation) for relation in event.relations])
             return (TRUNCATE, numbers, event.cascade, event.restart_identity)
@@ -50,7 +53,8 @@ class PlainEvents:
             versions = [None if n is None else self._relations[n] for n in (before, after)]
             return SchemaChanged(TableName(*table), versions[0], versions[1], exact, made)
         number, new, old = rest
-        return Change(kind, self._relations[number], _in(new), _in(old))
+        relation = self._relations[number]
+        return Change(kind, relation, _in(relation, new), _in(relation, old))
 
     def _number(self, relation: Relation) -> int:
         number = self._numbers.get(id(relation))
@@ -71,13 +75,25 @@ def _step(item: Any) -> SchemaStep:
     return SchemaStep(kind, column, new_name, type_name, default, detail, made)
 
 
-def _out(row: Row | None) -> Any:
-    if row is None or UNCHANGED not in row:
+def _out(relation: Relation, row: Row | None) -> Any:
+    if row is None or not (relation.misfits or UNCHANGED in row):
         return row
-    return tuple([_UNCHANGED if value is UNCHANGED else value for value in row])
+    return tuple(map(_plain_value, row))
 
 
-def _in(row: Any) -> Row | None:
-    if row is None or _UNCHANGED not in row:
+def _plain_value(value: Value) -> Any:
+    if value is UNCHANGED:
+        return _UNCHANGED
+    return (value.reason, value.message) if isinstance(value, Misfit) else value
+
+
+def _in(relation: Relation, row: Any) -> Any:
+    if row is None or not (relation.misfits or _UNCHANGED in row):
         return row
-    return tuple([UNCHANGED if value is _UNCHANGED else value for value in row])
+    return tuple(map(_value, row))
+
+
+def _value(item: Any) -> Any:
+    if item is _UNCHANGED:
+        return UNCHANGED
+    return Misfit(*item) if isinstance(item, tuple) else item

@@ -6,7 +6,7 @@ from typing import Final
 import orjson
 
 from engine.model.relation import Relation
-from engine.model.value import UNCHANGED, Row
+from engine.model.value import Row
 
 MISSING: Final = "missing-row"
 REJECTED: Final = "rejected-row"
@@ -30,11 +30,12 @@ def payload(operation: str, relation: Relation, new: Row | None, old: Row | None
 
 
 def _encoded(relation: Relation, row: Row | None) -> dict[str, str | None] | None:
-    """Column name -> base64 or null; columns that were not sent are left out."""
+    """Column name -> base64 or null; columns that were not sent, and values that could not be taken
+    over, are left out."""
     if row is None:
         return None
     return {
         column.name: None if value is None else base64.b64encode(value).decode()
         for column, value in zip(relation.columns, row, strict=True)
-        if value is not UNCHANGED
+        if value is None or isinstance(value, bytes)
     }

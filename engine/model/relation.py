@@ -70,6 +70,8 @@ class Relation:
     wire: str = "memory"
     """The wire form of its values: `postgres`, `memory`. A target that speaks the same form passes
     values through."""
+    misfits: tuple[int, ...] = field(default=(), compare=False)
+    """Places of columns that may hold a `Misfit`."""
     published: bool = field(default=True, compare=False)
     """Whether the source may send its changes, where somebody else decides that."""
 

@@ -62,6 +62,7 @@ def _value(value: Value, kind: bytes) -> bytes:
         return b"n"
     if value is UNCHANGED:
         return b"u"
+    assert isinstance(value, bytes)
     return kind + struct.pack(">I", len(value)) + value
 
 
