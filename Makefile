@@ -30,8 +30,8 @@ help: ## What can be made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch $@
 
-.venv/.accelerated: .venv/.installed connectors/postgres/_accelerated.c
-	$(BIN)/python -m connectors.postgres.build_compiled
+.venv/.accelerated: .venv/.installed connectors/_interchange/_accelerated.c
+	$(BIN)/python -m connectors._interchange.build_compiled
 	touch $@
 
 .PHONY: accelerate

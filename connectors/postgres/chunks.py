@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+from connectors._interchange.keyorder import COLLATED, orderable
 from connectors._sql.quoting import identifier, qualified
 from connectors.postgres.chunk_check import changed
 from connectors.postgres.chunk_sql import from_item
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
-from connectors.postgres.keyorder import COLLATED, orderable
 from connectors.postgres.load_connection import Connection
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation

@@ -8,8 +8,8 @@ from typing import Final
 
 import asyncpg
 
+from connectors._interchange import keyorder
 from connectors._sql.quoting import qualified
-from connectors.postgres import keyorder
 from connectors.postgres.sql import Sql
 from engine.model.relation import Relation, TableName
 

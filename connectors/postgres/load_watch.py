@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 
-from connectors.postgres.load_rows import TextRows
+from connectors._interchange.load_rows import TextRows
 from connectors.postgres.newer_values import Misread, refuse_misread_row
 from engine.errors import RowRejectedError
 from engine.model.relation import Relation

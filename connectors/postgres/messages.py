@@ -14,7 +14,7 @@ import psycopg
 from psycopg import pq
 from psycopg.pq.abc import PGconn
 
-from connectors.postgres import compiled
+from connectors._interchange import compiled
 
 EXTENSIONS: Final = ("binary", "c")
 """psycopg's implementations whose `pgconn_ptr` is an address."""

@@ -18,8 +18,8 @@ import struct
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from connectors.postgres import compiled
-from connectors.postgres.compiled import Loops
+from connectors._interchange import compiled
+from connectors._interchange.compiled import Loops
 from engine.errors import DecodeError
 from engine.model.change import DELETE, INSERT, UPDATE, Change, Event
 from engine.model.relation import Column, Format, Relation

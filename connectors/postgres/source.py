@@ -9,9 +9,10 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Final
 
+from connectors._interchange.chunk_lookup import ChunkLookups
+from connectors._interchange.keyhash import key_hash
 from connectors.postgres.address import conninfo
 from connectors.postgres.catalog import Catalog
-from connectors.postgres.chunk_lookup import ChunkLookups
 from connectors.postgres.chunks import cut
 from connectors.postgres.config import PostgresSourceConfig, TextMode
 from connectors.postgres.ddl_capture import MESSAGES_FROM, DdlCapture
@@ -26,7 +27,6 @@ from connectors.postgres.errors import (
 from connectors.postgres.heartbeat import Heartbeat
 from connectors.postgres.held_snapshot import HeldSnapshot
 from connectors.postgres.key_obstacles import key_obstacles
-from connectors.postgres.keyhash import key_hash
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.lsn import parse_lsn
 from connectors.postgres.opening import StreamOpener

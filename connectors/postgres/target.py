@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from dataclasses import replace
 from typing import Final, TypeVar
 
+from connectors._interchange.load_rows import BinaryRows, TextRows
 from connectors._sql.quoting import literal, qualified
 from connectors.postgres import control_schema, load_form, target_preflight, target_state
 from connectors.postgres.address import conninfo
@@ -15,7 +16,6 @@ from connectors.postgres.finish import finish
 from connectors.postgres.key_obstacles import key_obstacles
 from connectors.postgres.link import LinkLostError, ServerError, cells
 from connectors.postgres.load_connection import Connection, close, prepare
-from connectors.postgres.load_rows import BinaryRows, TextRows
 from connectors.postgres.loosen import loosen
 from connectors.postgres.origins import Origins
 from connectors.postgres.session import PostgresSession, connect

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Final
 
 from psycopg.pq.abc import PGresult
 
+from connectors._interchange.copy_rows import compile_encoder, encode
 from connectors._sql.quoting import identifier
 from connectors.postgres import control_sql, dialect, evolution, target_errors
 from connectors.postgres.control import ControlRows
-from connectors.postgres.copy_rows import compile_encoder, encode
 from connectors.postgres.link import LinkLostError, ServerError
 from connectors.postgres.load_watch import LoadWatch
 from connectors.postgres.newer_values import misread_in_text

@@ -31,7 +31,7 @@ remembered of relations a few 10 MB."""
 FINDINGS_MAX: Final = 5
 """Findings after which a job ends: more say nothing new."""
 
-COMPILED_NAME: Final = "connectors.postgres._accelerated"
+COMPILED_NAME: Final = "connectors._interchange._accelerated"
 
 
 @dataclass

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from connectors.postgres.build_compiled import FLAGS, SOURCE
+from connectors._interchange.build_compiled import FLAGS, SOURCE
 
 CACHE: Final = Path(__file__).parents[2] / ".cache" / "fuzz"
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from connectors.postgres import compiled
+from connectors._interchange import compiled
 from tests.fuzz import run
 from tests.fuzz.campaign import Result, plan
 from tests.fuzz.registry import targets

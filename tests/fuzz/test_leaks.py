@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from connectors.postgres import compiled
+from connectors._interchange import compiled
 from tests.fuzz.registry import targets
 
 MESSAGES = 400

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from connectors.postgres import compiled
-from connectors.postgres.build_compiled import SOURCE
+from connectors._interchange import compiled
+from connectors._interchange.build_compiled import SOURCE
 from tests.fuzz import campaign
 from tests.fuzz.campaign import Result, run
 from tests.fuzz.child import decode, measured
@@ -116,4 +116,4 @@ def test_the_built_loops_are_the_ones_that_are_fuzzed() -> None:
     """A differential between Python and itself would prove nothing."""
     if compiled.LOOPS is None:
         pytest.skip("the compiled loops are not built or turned off")
-    assert compiled.LOOPS.__name__ == "connectors.postgres._accelerated"  # type: ignore[attr-defined]
+    assert compiled.LOOPS.__name__ == "connectors._interchange._accelerated"  # type: ignore[attr-defined]

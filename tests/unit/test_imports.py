@@ -27,7 +27,7 @@ PIPELINE: Final = 5
 PEERS: Final = (2, PIPELINE)
 """Layers whose parts may import each other; the cycle test below keeps them in order."""
 
-SHARED_CONNECTORS: Final = {"_sql", "_aws"}
+SHARED_CONNECTORS: Final = {"_interchange", "_sql", "_aws"}
 
 IMPURE: Final = {
     "asyncio",

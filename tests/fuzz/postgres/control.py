@@ -7,8 +7,9 @@ from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
-from connectors.postgres import control_rows, keyorder
-from connectors.postgres.chunk_lookup import ChunkLookup
+from connectors._interchange import keyorder
+from connectors._interchange.chunk_lookup import ChunkLookup
+from connectors.postgres import control_rows
 from connectors.postgres.control_rows import Cells
 from engine.errors import SchemaChangeError, StateError
 from engine.model.chunk import ChunkDone

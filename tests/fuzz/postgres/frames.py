@@ -12,7 +12,8 @@ from typing import Final, NamedTuple, cast
 
 import psycopg
 
-from connectors.postgres import compiled, messages
+from connectors._interchange import compiled
+from connectors.postgres import messages
 from connectors.postgres.replication import Drained, ReplicationConnection
 from engine.errors import DecodeError
 from tests.fuzz.mutation import mutated

@@ -14,9 +14,9 @@ from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 from zlib import crc32
 
-from connectors.postgres import keyorder
-from connectors.postgres.chunk_lookup import ChunkLookup
-from connectors.postgres.keyhash import key_hash
+from connectors._interchange import keyorder
+from connectors._interchange.chunk_lookup import ChunkLookup
+from connectors._interchange.keyhash import key_hash
 from engine.model.chunk import ChunkDone
 from engine.model.relation import Column, ColumnType, Format, Relation, TableName
 from tests.fuzz.target import Decoded, Fuzzed

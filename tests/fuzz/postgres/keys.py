@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final, NamedTuple
 
+from connectors._interchange import keyorder
 from connectors.memory.storage import View
-from connectors.postgres import keyorder
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.visibility import parse_snapshot
 from engine.model.relation import Column, ColumnType, Format

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import Final, NamedTuple, TypeAlias
 
-from connectors.postgres import compiled, rowcode
+from connectors._interchange import compiled
+from connectors.postgres import rowcode
 from connectors.postgres.pgoutput import MESSAGE_PREFIX, PgOutputDecoder
 from connectors.postgres.relation_message import RelationMessage, parse_relation
 from connectors.postgres.rowcode import Action

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Any, Final, NamedTuple
 
-from connectors.postgres import compiled
-from connectors.postgres.copy_rows import HEADER, TRAILER, compile_encoder, encode
+from connectors._interchange import compiled
+from connectors._interchange.copy_rows import HEADER, TRAILER, compile_encoder, encode
 from engine.model.value import UNCHANGED
 from tests.fuzz.target import Decoded, Fuzzed
 

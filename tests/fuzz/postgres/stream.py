@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, NamedTuple
 
-from connectors.postgres import compiled, pgoutput, rowcode
+from connectors._interchange import compiled
+from connectors.postgres import pgoutput, rowcode
 from connectors.postgres.catalog import Catalog
 from connectors.postgres.pgoutput import PgOutputDecoder
 from connectors.postgres.relation_message import RelationMessage

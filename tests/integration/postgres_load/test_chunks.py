@@ -6,7 +6,7 @@ from typing import Final
 
 import pytest
 
-from connectors.postgres.chunk_lookup import ChunkLookup
+from connectors._interchange.chunk_lookup import ChunkLookup
 from connectors.postgres.chunk_sql import rows_query
 from connectors.postgres.chunks import CHUNKS_SCATTERED_MAX, cut
 from connectors.postgres.load_connection import Connection

@@ -5,8 +5,8 @@ from typing import Final
 
 import pytest
 
-from connectors.postgres import keyorder
-from connectors.postgres.keyorder import decoder
+from connectors._interchange import keyorder
+from connectors._interchange.keyorder import decoder
 from connectors.postgres.load_connection import Connection
 from engine.model.relation import Column, ColumnType, Format
 

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Final, TypeAlias
 
-from connectors.postgres.keyorder import Comparable, Decoder, decoder, orderable, text_decoder
+from connectors._interchange.keyorder import Comparable, Decoder, decoder, orderable, text_decoder
 from engine.errors import InvariantError, SchemaChangeError
 from engine.model.chunk import ChunkDone
 from engine.model.relation import Relation, TableName

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from struct import Struct
 from typing import Final, TypeAlias
 
-from connectors.postgres import compiled
+from connectors._interchange import compiled
 from engine.model.value import Row
 
 HEADER: Final = b"PGCOPY\n\xff\r\n\0" + b"\0" * 8

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connectors.postgres import compiled
+from connectors._interchange import compiled
 
 
 @pytest.fixture(scope="module", params=["python", "compiled"])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.postgres.copy_rows import (
+from connectors._interchange.copy_rows import (
     HEADER,
     LENGTHS_KEPT,
     PIECE_BYTES,

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.postgres import keyorder
-from connectors.postgres.keyhash import key_hash
+from connectors._interchange import keyorder
+from connectors._interchange.keyhash import key_hash
 from engine.errors import DecodeError
 from engine.model.relation import Column, ColumnType, Format, Relation
 from engine.model.value import UNCHANGED, Value

@@ -207,7 +207,7 @@ reader_call(RowReader *self, PyObject *args, PyObject *kwargs)
 
 static PyTypeObject RowReaderType = {
     PyVarObject_HEAD_INIT(NULL, 0)
-    .tp_name = "connectors.postgres._accelerated.RowReader",
+    .tp_name = "connectors._interchange._accelerated.RowReader",
     .tp_doc = "RowReader(relation, plain, Change, UNCHANGED, kinds, identity, operation, at, "
               "has_old, has_new, full): from a whole message to its change.",
     .tp_basicsize = sizeof(RowReader),
@@ -445,7 +445,7 @@ static PyMethodDef methods[] = {
 
 static struct PyModuleDef definition = {
     PyModuleDef_HEAD_INIT,
-    .m_name = "connectors.postgres._accelerated",
+    .m_name = "connectors._interchange._accelerated",
     .m_doc = "The loops that run once per row, compiled.",
     .m_size = -1,
     .m_methods = methods,

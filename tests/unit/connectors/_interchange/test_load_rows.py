@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.postgres.copy_rows import HEADER, TRAILER, compile_encoder, encode
-from connectors.postgres.load_rows import BinaryRows, TextRows
+from connectors._interchange.copy_rows import HEADER, TRAILER, compile_encoder, encode
+from connectors._interchange.load_rows import BinaryRows, TextRows
 from engine.model.load_rows import LoadRows
 
 ROWS = st.lists(st.tuples(st.none() | st.binary(max_size=9), st.binary(max_size=3)), max_size=9)

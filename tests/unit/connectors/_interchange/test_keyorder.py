@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.postgres import keyorder
-from connectors.postgres.keyorder import decoder, orderable, text_decoder
+from connectors._interchange import keyorder
+from connectors._interchange.keyorder import decoder, orderable, text_decoder
 from engine.model.relation import Column, ColumnType, Format
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)

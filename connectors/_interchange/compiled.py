@@ -74,7 +74,7 @@ def load() -> Loops | None:
     if os.environ.get(PURE_PYTHON, "0") not in ("", "0"):
         return None
     try:
-        loops = cast(Loops, import_module("connectors.postgres._accelerated"))
+        loops = cast(Loops, import_module("connectors._interchange._accelerated"))
     except ImportError:
         return None
     return loops if loops.REVISION == REVISION else None

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 from zlib import crc32
 
-from connectors.postgres import keyorder
+from connectors._interchange import keyorder
 from engine.errors import DecodeError
 from engine.model.relation import Column, Format, Relation
 from engine.model.value import KeyHash, Row

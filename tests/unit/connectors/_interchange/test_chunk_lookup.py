@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.postgres.chunk_lookup import ChunkLookup, ChunkLookups
+from connectors._interchange.chunk_lookup import ChunkLookup, ChunkLookups
 from engine.errors import InvariantError, SchemaChangeError
 from engine.model.chunk import ChunkDone
 from engine.model.relation import Column, ColumnType, Format, Relation, TableName

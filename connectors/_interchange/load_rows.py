@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from struct import Struct
 from typing import Final
 
-from connectors.postgres.copy_rows import HEADER, TRAILER
+from connectors._interchange.copy_rows import HEADER, TRAILER
 from engine.model.relation import Format
 from engine.model.value import Row
 

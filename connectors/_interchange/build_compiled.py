@@ -1,4 +1,4 @@
-"""Builds the compiled loops beside their source: `python -m connectors.postgres.build_compiled`.
+"""Builds the compiled loops beside their source: `python -m connectors._interchange.build_compiled`
 
 Never fails an installation: without a C compiler or Python's headers it says so and ends well, and
 the loops in Python are used.
