@@ -123,7 +123,7 @@ def test_a_text_that_is_not_in_the_servers_form_stops() -> None:
 
 def test_another_process_with_another_hash_seed_gives_the_same() -> None:
     code = (
-        "from tests.unit.connectors.postgres.test_keyhash import *;"
+        "from tests.unit.connectors._interchange.test_keyhash import *;"
         "print(number(relation(keyorder.TEXT), b'a key'))"
     )
     told = {
