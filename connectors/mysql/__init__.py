@@ -1,0 +1,1 @@
+"""MySQL and MariaDB, as source and as target."""

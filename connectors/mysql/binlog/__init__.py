@@ -1,0 +1,1 @@
+"""(pure) The binary log: bytes in, events and rows out."""
