@@ -22,7 +22,6 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from engine.model.batch import Run, Written
 from engine.model.change import Block, SchemaChanged, Transaction, Truncate
 from engine.model.chunk import Chunk, ChunkDone
-from engine.model.compared import Digest, Part, Reading, RowKey, Span, TableShape
 from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows
 from engine.model.position import Position
@@ -189,6 +188,19 @@ class Source(Protocol):
 
     async def retained(self) -> Retained:
         """What the source keeps for us now."""
+        ...
+
+
+@runtime_checkable
+class SpeakingSource(Source, Protocol):
+    """Optional: it can give values in more than one form."""
+
+    def speak(self, forms: Sequence[str]) -> None:
+        """Choose among the forms that the target takes; comes before `open`.
+
+        Raises:
+            ConfigError: it knows none of them.
+        """
         ...
 
 
@@ -441,6 +453,15 @@ class Target(Protocol):
 
 
 @runtime_checkable
+class ListeningTarget(Target, Protocol):
+    """Optional: it says in which forms it takes values (`Relation.wire`)."""
+
+    forms: Sequence[str]
+    """Names of wire forms, the dearest first. `postgres-text`: the form `postgres`, but no column
+    of `Format.BINARY`."""
+
+
+@runtime_checkable
 class TransactionalTarget(Target, Protocol):
     """A target that can commit rows and their position together: exactly once."""
 
@@ -541,60 +562,3 @@ class Checked(Protocol):
     """Optional: preflight. Reads only."""
 
     async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]: ...
-
-
-# --- comparison -----------------------------------------------------------------------------------
-
-
-@runtime_checkable
-class Comparable(Protocol):
-    """Optional: one side of a comparison, in sessions of its own. Reads only, takes no lock that a
-    writer waits for. Every method may be called by several tasks at once.
-
-    Raises, from any method:
-        ComparisonError: the side or the table cannot be read.
-    """
-
-    async def open(self) -> None: ...
-
-    async def close(self) -> None:
-        """Release every connection. Idempotent."""
-        ...
-
-    async def hash_methods(self) -> Mapping[str, str]:
-        """Names of the row hashes this side can compute, fastest first, each with what it gives for
-        a fixed text: two sides hash alike by a method when that is the same."""
-        ...
-
-    async def shape(self, table: TableName) -> TableShape | None:
-        """What the table looks like now; None when absent. Comes before the table is read."""
-        ...
-
-    async def boundary(self, reading: Reading, span: Span, rows: int) -> RowKey | None:
-        """The key of the `rows`-th row of a key range, in key order; None when it has fewer."""
-        ...
-
-    async def digest(self, reading: Reading, span: Span) -> Digest: ...
-
-    async def bucket_digests(self, reading: Reading) -> Mapping[int, Digest]:
-        """Every hash bucket that has rows."""
-        ...
-
-    async def rows(self, reading: Reading, part: Part) -> Mapping[RowKey, Digest]:
-        """The part's keys; rows of one key, as a table without key may have, are added up."""
-        ...
-
-    async def find(self, reading: Reading, keys: Sequence[RowKey]) -> Mapping[RowKey, Digest]:
-        """The rows with these keys, as `rows` gives them."""
-        ...
-
-    async def head(self) -> Position:
-        """A position of this side's log that covers everything that was visible at the call."""
-        ...
-
-    async def applied(
-        self, replication: str, head: Position, checkpoints: Sequence[str]
-    ) -> bool | None:
-        """Whether everything up to the other side's `head` is durable here by one of these
-        checkpoint rows; None when no replication of that id has stored any of them."""
-        ...

@@ -11,7 +11,6 @@ from engine.contracts import NoticingSource, Source
 from engine.errors import SourceConnectionError
 from engine.lane_table import LaneTable
 from engine.model.change import Block
-from engine.model.position import LogPosition
 from engine.model.retained import Retained
 from engine.queue.bounded import Budget
 from engine.retention import SOURCE_SECONDS
@@ -96,9 +95,7 @@ class Gauges:
 
     async def _look(self) -> None:
         head = await self._source.head()
-        stored = self._frontier.position
-        if isinstance(head, LogPosition) and isinstance(stored, LogPosition):
-            self._lag_bytes = max(0, head.offset - stored.offset)
+        self._lag_bytes = self._frontier.position.distance(head)
         self._retained = await self._source.retained()
         self._judge(self._retained)
         if isinstance(self._source, NoticingSource):

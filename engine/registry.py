@@ -11,9 +11,17 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Final, Literal, TypeAlias, cast
 
+from engine.comparable import Comparable
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Comparable, Random, Source, Target
+from engine.contracts import (
+    Clock,
+    ListeningTarget,
+    Random,
+    Source,
+    SpeakingSource,
+    Target,
+)
 from engine.errors import ComparisonError, ConfigError
 
 SourceFactory: TypeAlias = Callable[[ReplicationConfig, Clock, Random], Source]
@@ -87,10 +95,21 @@ def comparable(config: ReplicationConfig, side: Side) -> Comparable:
 
 def connect(config: ReplicationConfig, clock: Clock, random: Random) -> tuple[Source, Target]:
     """Both ends of a replication, not opened yet. Raises ConfigError."""
-    return (
-        source(config.source.engine)(config, clock, random),
-        target(config.target.engine)(config, clock, random),
-    )
+    origin = source(config.source.engine)(config, clock, random)
+    destination = target(config.target.engine)(config, clock, random)
+    if isinstance(origin, SpeakingSource) and isinstance(destination, ListeningTarget):
+        origin.speak(destination.forms)
+    if config.start_position:
+        check_position(origin, "replication.start_position", config.start_position)
+    return origin, destination
+
+
+def check_position(source: Source, field: str, text: str) -> None:
+    """Raises ConfigError for a text that is no position of this source's log."""
+    try:
+        source.position(text)
+    except ValueError as error:
+        raise ConfigError(field, f"must be a position of the source's log: {error}") from None
 
 
 def names(side: Side) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ a stretch hold its first transaction, which nothing behind it can pass.
 import marshal
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any, Final
 
 from cryptography.exceptions import InvalidTag
@@ -127,7 +127,7 @@ class Spool:
         Raises SpoolFullError (nothing was written), StateError for a failing disk.
         """
         plain = [self._events.plain(event) for event in events]
-        head: Any = astuple(transaction)
+        head = _plain(transaction)
         text = marshal.dumps((head, plain, list(ordinals), None if end is None else str(end)))
         sealed = self._cipher.encrypt(_nonce(self._written), text, None)
         record = len(sealed).to_bytes(LENGTH_BYTES, "big") + sealed
@@ -163,13 +163,18 @@ class Spool:
             raise self._damaged() from error
         head, plain, ordinals, end = marshal.loads(text)  # noqa: S302 - our own, see above
         return Spooled(
-            Transaction(*head),
+            self._transaction(head),
             [self._events.event(item) for item in plain],
             ordinals,
             None if end is None else self._parse(end),
             self._stretches[0].mark,
             size + LENGTH_BYTES,
         )
+
+    def _transaction(self, head: Sequence[Any]) -> Transaction:
+        place, *numbers = head
+        coordinate = place if isinstance(place, int) else self._parse(place).coordinate
+        return Transaction(coordinate, *numbers)
 
     def _oldest_size(self) -> int:
         if not self._size:
@@ -202,6 +207,12 @@ class Spool:
         self._bytes = self._records = self._read_at = self._size = 0
         self._stretches.clear()
         self._events.forget()
+
+
+def _plain(transaction: Transaction) -> tuple[Any, ...]:
+    coordinate = transaction.coordinate
+    place = coordinate if isinstance(coordinate, int) else str(transaction.at(0))
+    return place, transaction.xid, transaction.committed_at_us, transaction.number
 
 
 def _nonce(number: int) -> bytes:

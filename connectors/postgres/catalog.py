@@ -19,6 +19,9 @@ from engine.model.relation import Column, ColumnType, Format, Relation, ReplicaI
 WIRE: Final = "postgres"
 """`Relation.wire` of everything that comes from here."""
 
+WIRE_TEXT: Final = "postgres-text"
+"""The same for a target that takes no binary values."""
+
 CONTROL_SCHEMA: Final = "penstock"
 """Our own schema on a target, never part of a selection: a target may be a source too."""
 

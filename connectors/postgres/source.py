@@ -12,7 +12,7 @@ from typing import Final
 from connectors._interchange.chunk_lookup import ChunkLookups
 from connectors._interchange.keyhash import key_hash
 from connectors.postgres.address import conninfo
-from connectors.postgres.catalog import Catalog
+from connectors.postgres.catalog import WIRE, WIRE_TEXT, Catalog
 from connectors.postgres.chunks import cut
 from connectors.postgres.config import PostgresSourceConfig, TextMode
 from connectors.postgres.ddl_capture import MESSAGES_FROM, DdlCapture
@@ -127,6 +127,15 @@ class PostgresSource:
         self._partitions = PartitionWatch(self._sql)
 
     # --- life ------------------------------------------------------------------------------------
+
+    def speak(self, forms: Sequence[str]) -> None:
+        """See `contracts.SpeakingSource`: binary form, or text where the target takes only that."""
+        if not {WIRE, WIRE_TEXT}.intersection(forms):
+            raise ConfigError(
+                "target.engine", f"takes rows as {', '.join(forms)}, not as PostgreSQL gives them"
+            )
+        if WIRE not in forms:
+            self._form.force_text()
 
     async def open(self) -> str:
         self._sql.reopen()

@@ -9,7 +9,7 @@ from connectors._interchange.load_rows import BinaryRows, TextRows
 from connectors._sql.quoting import literal, qualified
 from connectors.postgres import control_schema, load_form, target_preflight, target_state
 from connectors.postgres.address import conninfo
-from connectors.postgres.catalog import Catalog
+from connectors.postgres.catalog import WIRE, Catalog
 from connectors.postgres.ensure import ensure, target_error
 from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.finish import finish
@@ -87,6 +87,8 @@ _IDENTITY: Final = (
 
 class PostgresTarget:
     """See `contracts.TransactionalTarget`, `SchemaTarget` and `Checked`."""
+
+    forms = (WIRE,)
 
     def __init__(self, config: PostgresTargetConfig) -> None:
         config.validate()

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import ClassVar, Final
 
 from engine.config.capacity import APPLIERS_MAX, Budget, CapacityConfig
-from engine.config.endpoint import POSTGRES, SourceConfig, TargetConfig
+from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.intervals import IntervalsConfig
 from engine.config.kind import Duration, Flag, Integer, Size
 from engine.config.kind_text import Choice, Text
@@ -14,7 +14,6 @@ from engine.config.mapping import EVERYTHING, TableMapping
 from engine.config.section import Section, key
 from engine.config.settings import ReplicationSettings
 from engine.errors import ConfigError
-from engine.model.position import LogPosition
 
 RESERVED_IDS: Final = frozenset({"all", "control", "default", "none", "penstock"})
 """Words with a meaning of their own: `all` and `none` for commands, the others for what is
@@ -310,9 +309,3 @@ class ReplicationConfig(Section):
             return
         if self.type is not ReplicationType.CDC:
             raise ConfigError("replication.start_position", "is only allowed with type = cdc")
-        if self.source.engine == POSTGRES:
-            try:
-                LogPosition.parse(self.start_position)
-            except ValueError:
-                constraint = "must be an LSN such as 16/B374D848"
-                raise ConfigError("replication.start_position", constraint) from None

@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import engine.registry as connectors
+from engine.comparable import Comparable
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Comparable, ExclusiveSource, Random
+from engine.contracts import Clock, ExclusiveSource, Random
 from engine.errors import ComparisonError, ConfigError, PenstockError
 from engine.model.relation import TableName
 from engine.plan.tables import select

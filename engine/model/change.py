@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from engine.model.position import Coordinate, LogPosition, Position
+from engine.model.position import Coordinate, Position, position_at
 from engine.model.relation import Relation, TableName
 from engine.model.table import TypeDefinition
 from engine.model.value import Row
@@ -115,8 +115,7 @@ class Transaction:
 
     def at(self, ordinal: int) -> Position:
         """The position after the `ordinal`-th event of this transaction, before its end."""
-        assert isinstance(self.coordinate, int)
-        return LogPosition(self.coordinate, ordinal)
+        return position_at(self.coordinate, ordinal)
 
 
 @dataclass(slots=True)

@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
-from engine.contracts import Clock, Comparable
+from engine.comparable import Comparable
+from engine.contracts import Clock
 from engine.errors import ComparisonError
 from engine.model.compared import Digest, Part, Reading, RowKey, Span
 from engine.model.relation import TableName

@@ -15,7 +15,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from engine.contracts import Clock, Comparable
+from engine.comparable import Comparable
+from engine.contracts import Clock
 from engine.model.compared import RowKey
 from engine.model.position import Position
 from engine.model.state import FRONTIER

@@ -1,12 +1,19 @@
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from importlib.metadata import EntryPoint
 from types import ModuleType
 
 import pytest
 
+from connectors.postgres.source import PostgresSource
 from engine import registry
+from engine.config.endpoint import SourceConfig, TargetConfig
+from engine.config.replication import ReplicationConfig
+from engine.config.url import parse_url
+from engine.contracts import SpeakingSource
 from engine.errors import ConfigError
+from engine.seams import SystemClock, SystemRandom
 
 
 def test_an_unknown_engine_suggests_the_nearest() -> None:
@@ -69,3 +76,30 @@ def test_outside_connectors_come_by_entry_point(monkeypatch: pytest.MonkeyPatch)
     )
     assert registry.source("theirs") is vars(module)["create"]
     assert "theirs" in registry.names("source")
+
+
+def _postgres(start: str = "") -> ReplicationConfig:
+    url = parse_url("postgresql://u@localhost/d")
+    source = SourceConfig(engine="postgres", url=url)
+    target = TargetConfig(engine="postgres", url=url)
+    return ReplicationConfig(id="x", source=source, target=target, start_position=start)
+
+
+def test_a_source_is_told_which_forms_the_target_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Sequence[str]] = []
+    monkeypatch.setattr(PostgresSource, "speak", lambda _, forms: told.append(forms))
+    registry.connect(_postgres(), SystemClock(), SystemRandom())
+    assert told == [("postgres",)]
+
+
+def test_a_source_refuses_a_target_that_takes_nothing_it_has() -> None:
+    source, _ = registry.connect(_postgres(), SystemClock(), SystemRandom())
+    assert isinstance(source, SpeakingSource)
+    source.speak(["other", "postgres-text"])
+    with pytest.raises(ConfigError, match=r"target\.engine: takes rows as other"):
+        source.speak(["other"])
+
+
+def test_a_start_that_is_no_position_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"start_position: .*such as 16/B374D848"):
+        registry.connect(_postgres("yesterday"), SystemClock(), SystemRandom())

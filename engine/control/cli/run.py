@@ -10,16 +10,14 @@ from typing import Annotated, TypeAlias
 import typer
 from rich.console import Console
 
-from engine.config.endpoint import POSTGRES
 from engine.config.replication import ReplicationConfig
 from engine.control.cli.arguments import File, load
 from engine.control.cli.ending import end_with, say_error, say_warning
 from engine.control.supervisor import Supervisor, WorkerArguments
-from engine.errors import ConfigError
-from engine.model.position import LogPosition
 from engine.observe.http import Address
 from engine.observe.progress import Bars, JsonLines
 from engine.observe.report import Outcome
+from engine.registry import check_position, source
 from engine.seams import SystemClock, SystemRandom
 
 CAUGHT_UP = "caught-up"
@@ -121,11 +119,6 @@ def _check(arguments: WorkerArguments, config: ReplicationConfig) -> None:
     if arguments.metrics is not None:
         Address.parse(arguments.metrics)
     stop_at = arguments.stop_at
-    if stop_at is None or stop_at == CAUGHT_UP or config.source.engine != POSTGRES:
-        return
-    try:
-        LogPosition.parse(stop_at)
-    except ValueError:
-        raise ConfigError(
-            "--stop-at", "must be caught-up or a position such as 16/B374D848"
-        ) from None
+    if stop_at is not None and stop_at != CAUGHT_UP:
+        reader = source(config.source.engine)(config, SystemClock(), SystemRandom())
+        check_position(reader, "--stop-at (caught-up, or a position)", stop_at)

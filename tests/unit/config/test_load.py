@@ -485,10 +485,6 @@ def test_a_wrong_aws_setting_names_its_file_and_key(
             "only allowed with type = cdc",
         ),
         (
-            REPLICATION + 'type = "cdc"\nstart_position = "yesterday"\n' + SOURCE + TARGET,
-            "must be an LSN such as",
-        ),
-        (
             WHOLE + '[mapping]\nfile = "m.json"\ninclude = ["a.b"]\n',
             "mapping.include: cannot stand beside file",
         ),

@@ -355,4 +355,5 @@ def test_a_malformed_stop_position_is_found_before_anything_starts(
     file.write_text(FILE.replace('engine = "memory"', postgres))
     result = penstock("run", "--stop-at", "soon")
     assert result.exit_code == 2
-    assert "caught-up or a position" in result.stderr
+    assert "--stop-at (caught-up, or a position): must be a position of" in result.stderr
+    assert "such as 16/B374D848" in result.stderr
