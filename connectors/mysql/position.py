@@ -50,6 +50,10 @@ class LogPlace:
     def __str__(self) -> str:
         return f"{self.file}:{self.offset}"
 
+    def distance(self, head: "LogPlace") -> int | None:
+        """Bytes from here to a later place; None across files, whose lengths are not known here."""
+        return max(0, head.offset - self.offset) if self.file == head.file else None
+
     @classmethod
     def parse(cls, text: str) -> "LogPlace":
         """Read `file:offset`. Raises ValueError."""
@@ -77,6 +81,19 @@ class GtidCoordinate:
     def end(self, log: LogPlace | None = None) -> "GtidPosition":
         """The position after the whole transaction; `log` is where it ends."""
         return GtidPosition(with_gtid(self.before, self.gtid), log=log)
+
+
+@dataclass(frozen=True, slots=True)
+class Boundary:
+    """A place between transactions, behind those in `done`."""
+
+    done: AnyGtids
+    log: LogPlace | None = field(default=None, compare=False)
+
+    def at(self, ordinal: int) -> "GtidPosition":
+        """The position here; there is no other ordinal than 0 outside of transactions."""
+        assert not ordinal
+        return GtidPosition(self.done, log=self.log)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +134,16 @@ class GtidPosition:
             return True
         return self.within == goal.within and self.ordinal >= goal.ordinal
 
+    @property
+    def coordinate(self) -> GtidCoordinate | Boundary:
+        if self.within is None:
+            return Boundary(self.done, self.log)
+        return GtidCoordinate(self.within, self.done, self.log)
+
+    def distance(self, head: Position) -> int | None:
+        there = head.log if isinstance(head, GtidPosition) else None
+        return None if self.log is None or there is None else self.log.distance(there)
+
     def __str__(self) -> str:
         kind = _GTID if isinstance(self.done, GtidSet) else _MARIA
         within = "" if self.within is None else f";at={self.within}+{self.ordinal}"
@@ -147,6 +174,13 @@ class FilePosition:
         return goal.place < self.place or (
             goal.place == self.place and goal.ordinal <= self.ordinal
         )
+
+    @property
+    def coordinate(self) -> FileCoordinate:
+        return FileCoordinate(self.place)
+
+    def distance(self, head: Position) -> int | None:
+        return self.place.distance(head.place) if isinstance(head, FilePosition) else None
 
     def __str__(self) -> str:
         within = f";at={self.place}+{self.ordinal}" if self.ordinal else ""

@@ -14,7 +14,7 @@ from connectors.mysql.position import (
     LogPlace,
     parse_position,
 )
-from engine.model.position import Position
+from engine.model.position import Place, Position
 
 A: Final = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 GTIDS: Final = st.builds(
@@ -44,6 +44,10 @@ def test_inside_a_transaction_of_mysql(before: list[Gtid], gtid: Gtid, ordinal: 
     for position in (inside, end, coordinate.end(LogPlace("binlog.000007", 99))):
         assert parse_position(str(position)) == position
         assert isinstance(position, Position)
+        assert isinstance(position.coordinate, Place)
+        assert position.coordinate.at(position.ordinal) == position
+    assert hash(inside.coordinate) == hash(coordinate)
+    assert inside.coordinate == coordinate
 
 
 def test_a_gap_stays_a_gap() -> None:
@@ -106,6 +110,19 @@ def test_a_transaction_begins_where_the_one_before_ends() -> None:
     assert inside.covers(first, 9)
     assert inside.reaches(between)
     assert not between.reaches(inside)
+    assert inside.coordinate == second
+    assert between.coordinate.at(0) == between
+
+
+def test_bytes_between_two_positions_are_told_within_a_file_only() -> None:
+    early = parse_position("maria=0-1-7;log=binlog.000002:400")
+    assert early.distance(parse_position("maria=0-1-9;log=binlog.000002:1000")) == 600
+    assert early.distance(parse_position("maria=0-1-9;log=binlog.000003:1000")) is None
+    assert early.distance(parse_position("maria=0-1-9")) is None
+    by_file = parse_position("file=binlog.000002:400")
+    assert by_file.distance(parse_position("file=binlog.000002:500")) == 100
+    assert by_file.distance(parse_position("file=binlog.000002:300")) == 0
+    assert by_file.distance(early) is None
 
 
 @pytest.mark.parametrize(
