@@ -49,9 +49,11 @@ test: servers ## Run the tests (TESTS=path, PYTEST_ARGS="-x -k name", JOBS=n)
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: test-nightly
-test-nightly: install ## Run every test on every PostgreSQL from 13 to 18
-	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m tests.servers
-	PENSTOCK_TEST_POSTGRES=13,14,15,16,17,18 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "" $(PYTEST_ARGS) $(TESTS)
+test-nightly: export PENSTOCK_TEST_POSTGRES := 13,14,15,16,17,18
+test-nightly: export PENSTOCK_TEST_MYSQL := mariadb-10.11,mariadb-11.8,mysql-9,mysql-8.0
+test-nightly: install ## Run every test on every version of every server
+	$(BIN)/python -m tests.servers
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "" $(PYTEST_ARGS) $(TESTS)
 
 .PHONY: chaos
 chaos: servers ## Try to break it (TIER=smoke|nightly|release, SUITES="simulator kills")

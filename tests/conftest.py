@@ -1,19 +1,24 @@
 """Fixtures every tier may use: real servers and fresh databases in them.
 
-Versions: 15 and 18; PENSTOCK_TEST_POSTGRES=13,14,... chooses others. A server that cannot be had is
-a skip with its reason, unless PENSTOCK_REQUIRE_SERVERS=15,18 names it or CI is set.
+Versions: see `tests.servers.versions`; PENSTOCK_TEST_POSTGRES=13,14,... and PENSTOCK_TEST_MYSQL
+choose others. A server that cannot be had is a skip with its reason, unless
+PENSTOCK_REQUIRE_SERVERS=15,mariadb-10.11 names it or CI is set.
 """
 
 import itertools
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
 from hypothesis.database import DirectoryBasedExampleDatabase
 
+from tests.servers.mysql import MysqlDatabase, MysqlServer
 from tests.servers.postgres import Cluster, Database
 from tests.servers.programs import CACHE, ServerUnavailableError
-from tests.servers.versions import REQUIRED, VERSIONS
+from tests.servers.versions import MYSQL_VERSIONS, REQUIRED, VERSIONS
+
+Server = TypeVar("Server")
 
 settings.register_profile(
     "penstock",
@@ -74,14 +79,37 @@ class Clusters:
             cluster.destroy()
 
 
-def need(major: str, make: Callable[[], Cluster]) -> Cluster:
+def need(version: str, make: Callable[[], Server]) -> Server:
     """What `make` gives; an absent server skips the test, or fails it where required."""
     try:
         return make()
     except ServerUnavailableError as reason:
-        if major in REQUIRED:
+        if version in REQUIRED:
             pytest.fail(f"required, but {reason}")
         pytest.skip(str(reason))
+
+
+class MysqlServers:
+    """The running MariaDB and MySQL servers of a test session, started when first asked."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, MysqlServer] = {}
+
+    def get(self, name: str) -> MysqlServer:
+        """Raises ServerUnavailableError."""
+        if name not in self._running:
+            self._running[name] = MysqlServer(name)
+        server = self._running[name]
+        server.start()
+        return server
+
+    def need(self, name: str) -> MysqlServer:
+        """Like `get`; skips the test, or fails it where the server is required."""
+        return need(name, lambda: self.get(name))
+
+    def destroy(self) -> None:
+        for server in self._running.values():
+            server.destroy()
 
 
 @pytest.fixture(scope="session")
@@ -138,5 +166,50 @@ def source_database(postgres: Cluster) -> Iterator[Database]:
 def target_database(postgres: Cluster, clusters: Clusters) -> Iterator[Database]:
     """An empty database on another server than `source_database`, where there is one."""
     database = Database.create(clusters.other(postgres), f"target_{next(_numbers)}")
+    yield database
+    database.drop()
+
+
+@pytest.fixture(scope="session")
+def mysql_servers() -> Iterator[MysqlServers]:
+    servers = MysqlServers()
+    yield servers
+    servers.destroy()
+
+
+@pytest.fixture(scope="session", params=MYSQL_VERSIONS)
+def mysql(request: pytest.FixtureRequest, mysql_servers: MysqlServers) -> MysqlServer:
+    """A shared server of each version. Leave it running and configured as found."""
+    return mysql_servers.need(request.param)
+
+
+@pytest.fixture(params=MYSQL_VERSIONS)
+def mysql_version(request: pytest.FixtureRequest) -> str:
+    """The test once per version, for servers of its own."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+def private_mysql() -> Iterator[Callable[..., MysqlServer]]:
+    """Makes servers of the test's own, to kill, freeze and reconfigure: `MysqlServer`'s
+    arguments."""
+    made: list[MysqlServer] = []
+
+    def make(name: str, **arguments: object) -> MysqlServer:
+        server = need(name, lambda: MysqlServer(name, **arguments))  # type: ignore[arg-type]
+        made.append(server)
+        server.start()
+        return server
+
+    yield make
+    for server in made:
+        server.destroy()
+
+
+@pytest.fixture
+def mysql_database(mysql: MysqlServer) -> Iterator[MysqlDatabase]:
+    """An empty database on each version of MariaDB and MySQL, dropped afterwards."""
+    database = MysqlDatabase.create(mysql, f"source_{next(_numbers)}")
     yield database
     database.drop()

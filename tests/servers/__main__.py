@@ -6,21 +6,28 @@ where PENSTOCK_REQUIRE_SERVERS or CI asks for one that is missing.
 
 import sys
 
+from tests.servers.mysql_programs import find_mysql
 from tests.servers.programs import ServerUnavailableError, find
-from tests.servers.versions import REQUIRED, VERSIONS
+from tests.servers.versions import MYSQL_VERSIONS, REQUIRED, VERSIONS
 
 
 def main() -> int:
     missing = set()
-    for major in VERSIONS:
+    for name in (*VERSIONS, *MYSQL_VERSIONS):
         try:
-            programs = find(major)
+            sys.stdout.write(f"{_found(name)}\n")
         except ServerUnavailableError as reason:
-            missing.add(major)
+            missing.add(name)
             sys.stderr.write(f"missing: {reason}\n")
-        else:
-            sys.stdout.write(f"PostgreSQL {programs.release} ({programs.origin})\n")
     return 1 if missing & REQUIRED else 0
+
+
+def _found(name: str) -> str:
+    if name in MYSQL_VERSIONS:
+        got = find_mysql(name)
+        return f"{'MariaDB' if got.mariadb else 'MySQL'} {got.release} ({got.origin})"
+    programs = find(name)
+    return f"PostgreSQL {programs.release} ({programs.origin})"
 
 
 if __name__ == "__main__":

@@ -9,13 +9,12 @@ trusts every local connection, is set up for logical replication, and is stopped
 latest when the test process ends: a watchdog shell sees its pipe close even after a SIGKILL.
 """
 
-import os
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +25,7 @@ import psycopg
 
 from tests.servers.account import server_account
 from tests.servers.ports import LOOPBACK, free_port
+from tests.servers.processes import POLL_SECONDS, Watchdog, await_gone, children, kill
 from tests.servers.programs import Programs, find
 from tests.servers.template import copy_template
 
@@ -51,8 +51,6 @@ START_TIMEOUT_SECONDS: Final = 60.0
 
 STOP_TIMEOUT_SECONDS: Final = 60.0
 
-POLL_SECONDS: Final = 0.01
-
 START_ATTEMPTS: Final = 3
 """Another process may take the port between choosing and listening; thrice is not chance."""
 
@@ -61,18 +59,6 @@ STATUS_LINE: Final = 7
 
 SHARED_MEMORY_LINE: Final = 6
 """Line of postmaster.pid with the key and id of the System V shared memory segment."""
-
-WATCHDOG: Final = """
-read -r _ && exit 0
-pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
-if [ -n "$pid" ]; then
-  kill -QUIT "$pid"; kill -CONT "$pid"
-  for _ in 1 2 3 4 5 6 7 8 9 10; do kill -0 "$pid" || break; sleep 1; done
-  kill -KILL "$pid"
-fi 2>/dev/null
-rm -rf "$1"
-"""
-"""Ends the server when its pipe closes without a line, that is: when the test process is gone."""
 
 
 class Cluster:
@@ -108,7 +94,7 @@ class Cluster:
         self.data = self.directory / "data"
         self.sockets = self.directory / "s"
         self.log = self.directory / "log"
-        self._watchdog = self._watch()
+        self._watchdog = Watchdog(self.directory, "data/postmaster.pid")
         self.programs: Programs = self._account.reachable(programs, self.directory)
 
     # --- life ---------------------------------------------------------------------------------
@@ -143,12 +129,12 @@ class Cluster:
         """Kill every process of the server at once, as a power cut that spares the disk would."""
         if self._process is None:
             return
-        pids = [self._process.pid, *_children(self._process.pid)]
+        pids = [self._process.pid, *children(self._process.pid)]
         for pid in pids:
-            _kill(pid, signal.SIGKILL)
+            kill(pid, signal.SIGKILL)
         self._process.wait(STOP_TIMEOUT_SECONDS)
         self._process = None
-        _await_gone(pids)
+        await_gone(pids)
 
     def restart(self, mode: str = "fast") -> None:
         """`stop(mode)` and `start`; new settings take effect."""
@@ -189,23 +175,23 @@ class Cluster:
     def sigstop(self) -> None:
         """Freeze every process of the server: connections stay open and nobody answers."""
         for pid in self._pids():
-            _kill(pid, signal.SIGSTOP)
+            kill(pid, signal.SIGSTOP)
 
     def sigcont(self) -> None:
         """Undo `sigstop`."""
         for pid in self._pids():
-            _kill(pid, signal.SIGCONT)
+            kill(pid, signal.SIGCONT)
 
     def destroy(self) -> None:
         """Stop and remove everything. Idempotent."""
-        if self._watchdog.stdin is None or self._watchdog.stdin.closed:
+        if not self._watchdog.watching:
             return
         if self.running:
             self.sigcont()
             self.stop("immediate")
         self._release_shared_memory()
         shutil.rmtree(self.directory, ignore_errors=True)
-        self._watchdog.communicate(b"done\n")
+        self._watchdog.dismiss()
 
     @property
     def running(self) -> bool:
@@ -364,16 +350,7 @@ class Cluster:
         return self._process
 
     def _pids(self) -> Sequence[int]:
-        return [self.pid, *_children(self.pid)]
-
-    def _watch(self) -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            ["/bin/sh", "-c", WATCHDOG, "watchdog", str(self.directory)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        return [self.pid, *children(self.pid)]
 
     def _release_shared_memory(self) -> None:
         """Free what a killed server left: a segment outlives its processes."""
@@ -426,39 +403,3 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "on" if value else "off"
     return str(value).replace("'", "''")
-
-
-def _children(parent: int) -> Sequence[int]:
-    return [pid for pid, ppid in _processes() if ppid == parent]
-
-
-def _processes() -> Iterator[tuple[int, int]]:
-    """(process id, parent's id) of every process, from Linux's /proc."""
-    for entry in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = entry.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it ended while we were looking
-        yield int(entry.parent.name), int(fields[1])
-
-
-def _kill(pid: int, what: signal.Signals) -> None:
-    try:
-        os.kill(pid, what)
-    except ProcessLookupError:
-        return  # it ended by itself, which is what every caller wants or can bear
-
-
-def _await_gone(pids: Sequence[int]) -> None:
-    """Wait for orphans that init has to reap; a zombie holds nothing any more."""
-    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
-    while any(_alive(pid) for pid in pids) and time.monotonic() < deadline:
-        time.sleep(POLL_SECONDS)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
