@@ -11,8 +11,8 @@ from connectors.memory.storage import Table
 from connectors.memory.transaction import ServerTransaction
 from engine.config.replication import ApplyMode
 from engine.model.change import SchemaChanged, SchemaStep
-from engine.model.state import TableState
 from tests.simulation.application import Application, mixed
+from tests.simulation.lull import until_streaming
 from tests.simulation.scenario import KEYS, Scenario, audit, public
 from tests.simulation.world import World
 
@@ -45,8 +45,7 @@ async def _evolve(world: World, application: Application) -> None:
     async def altering() -> None:
         for step in STEPS:
             await application.pause(6.0)
-            while world.states().get(ALTERED) is not TableState.STREAMING:
-                await asyncio.sleep(0.5)
+            await until_streaming(world, ALTERED)
             while not _alter(world, step):
                 await application.pause(0.2)
 

@@ -105,7 +105,7 @@ WRITES_REFUSED_MAX: Final = 20
 
 
 class Decider:
-    """Chance, of one seed. `healed`: only delays are left."""
+    """Chance, of one seed. `healed`: only delays are left, for good; `lulled`, for a while."""
 
     def __init__(
         self, seed: int, faults: Faults, loop: SimulatedLoop, reached: Counter[str]
@@ -113,6 +113,7 @@ class Decider:
         self.random = random.Random(seed)
         self.faults = faults
         self.healed = False
+        self.lulled = False
         self.loop = loop
         self.met: dict[str, int] = {}
         """How often each fault struck: a fault that never strikes tests nothing."""
@@ -134,7 +135,7 @@ class Decider:
 
     def strikes(self, fault: str) -> bool:
         likely: float = getattr(self.faults, fault)
-        if self.healed or not likely or self.random.random() >= likely:
+        if self.healed or self.lulled or not likely or self.random.random() >= likely:
             return False
         self.met[fault] = self.met.get(fault, 0) + 1
         self.loop.note(fault)

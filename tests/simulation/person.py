@@ -6,6 +6,7 @@ from collections.abc import Callable
 from connectors.memory.target import MemoryTarget
 from engine.model.relation import TableName
 from engine.model.state import TableState
+from tests.simulation.lull import until_streaming
 from tests.simulation.world import REPLICATION, World
 
 LOOK_SECONDS = 5.0
@@ -13,8 +14,7 @@ LOOK_SECONDS = 5.0
 
 async def request_reload(world: World, name: TableName) -> None:
     """Ask for a streaming table to be copied again, from a process of its own."""
-    while world.states().get(name) is not TableState.STREAMING:
-        await asyncio.sleep(0.5)
+    await until_streaming(world, name)
     await _ask(world, name)
 
 

@@ -12,6 +12,7 @@ from engine.config.replication import OnRowError
 from engine.model.state import TableState
 from tests.simulation.application import Application, Step, mixed
 from tests.simulation.comparing import ViolationError
+from tests.simulation.lull import until_streaming
 from tests.simulation.person import look_after
 from tests.simulation.scenario import KEYS, Scenario, audit, public
 from tests.simulation.world import World
@@ -142,8 +143,7 @@ def _no_key_leads_out_of_the_stream(world: World) -> None:
 
 async def _streaming(world: World) -> None:
     """A row refused in the load is another story, below."""
-    while world.states().get(STRICT) is not TableState.STREAMING:
-        await asyncio.sleep(0.5)
+    await until_streaming(world, STRICT)
 
 
 async def _mend_and_load(world: World, over: asyncio.Event) -> None:

@@ -6,10 +6,10 @@ from typing import Final
 
 from connectors.memory.definitions import table
 from connectors.memory.storage import Table
-from engine.model.state import TableState
 from engine.overflow import STOP_SECONDS
 from tests.simulation.application import AUDIT, Application, insert, mixed
 from tests.simulation.comparing import ViolationError
+from tests.simulation.lull import until_streaming
 from tests.simulation.person import look_after
 from tests.simulation.scenario import KEYS, Scenario, audit, public
 from tests.simulation.world import World
@@ -68,8 +68,7 @@ async def _stick(world: World, application: Application, *, hopeless: bool = Fal
 
     async def sticking() -> None:
         await application.pause(4.0)
-        while world.states().get(STUCK) is not TableState.STREAMING:
-            await asyncio.sleep(0.5)
+        await until_streaming(world, STUCK)
         world.decider.slow_tables[STUCK] = write
         if application.chance.random() < STOPPED:
             await asyncio.sleep(STUCK_SECONDS / 4)
