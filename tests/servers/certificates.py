@@ -4,15 +4,20 @@ import datetime as dt
 import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 BEGIN: Final = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 END: Final = dt.datetime(2100, 1, 1, tzinfo=dt.UTC)
+
+RSA_BITS: Final = 2048
+"""The least that today's clients take."""
+
+PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
 @dataclass(frozen=True)
@@ -35,9 +40,18 @@ class Authority:
         file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return cls(key, certificate, file)
 
-    def sign(self, folder: Path, *hosts: str, until: dt.datetime = END) -> tuple[Path, Path]:
-        """A server's certificate and key for these names and addresses."""
-        key = ec.generate_private_key(ec.SECP256R1())
+    def sign(
+        self, folder: Path, *hosts: str, until: dt.datetime = END, old: bool = False
+    ) -> tuple[Path, Path]:
+        """A server's certificate and key for these names and addresses.
+
+        `old`: by RSA, for servers with an OpenSSL that chooses no elliptic curve by itself.
+        """
+        key: PrivateKey = (
+            rsa.generate_private_key(65537, RSA_BITS)
+            if old
+            else ec.generate_private_key(ec.SECP256R1())
+        )
         names = x509.SubjectAlternativeName([_host(host) for host in hosts])
         certificate = (
             _builder(_name(hosts[0]), self.certificate.subject, key.public_key(), until)
@@ -60,7 +74,7 @@ class Authority:
 def _builder(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePublicKey,
+    key: ec.EllipticCurvePublicKey | rsa.RSAPublicKey,
     until: dt.datetime,
 ) -> x509.CertificateBuilder:
     return (

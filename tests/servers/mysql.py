@@ -118,7 +118,7 @@ class MysqlServer:
         self.log = self.directory / "log"
         self._settings = {**self._defaults(), **(settings or {})}
         if authority is not None:
-            certificate, key = authority.sign(self.directory, LOOPBACK, "localhost")
+            certificate, key = authority.sign(self.directory, LOOPBACK, "localhost", old=True)
             self._settings |= {"ssl_ca": authority.file, "ssl_cert": certificate, "ssl_key": key}
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog = Watchdog(self.directory, "pid")
@@ -241,6 +241,7 @@ class MysqlServer:
             charset="utf8mb4",
             autocommit=True,
             client_flag=CLIENT.MULTI_STATEMENTS,
+            ssl_disabled=True,
         )
 
     def execute(self, sql: str, *parameters: object, database: str | None = None) -> Rows:
@@ -294,21 +295,24 @@ class MysqlServer:
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_SECONDS
-        while not self._answers():
+        while (silence := self._silence()) is not None:
             if not self.running or time.monotonic() > deadline:
                 end = self.log.read_text(errors="replace")[-2000:]
                 self.kill9()
-                raise RuntimeError(f"{self.name} {self.programs.release} did not start: {end}")
+                raise RuntimeError(
+                    f"{self.name} {self.programs.release} did not start: {silence}; {end}"
+                )
             time.sleep(POLL_SECONDS)
 
-    def _answers(self) -> bool:
+    def _silence(self) -> str | None:
+        """Why it does not answer yet."""
         if not self.socket.exists():
-            return False
+            return "no socket"
         try:
             self.connect().close()
-        except pymysql.OperationalError:
-            return False
-        return True
+        except pymysql.OperationalError as error:
+            return str(error)
+        return None
 
     def _signal(self, which: signal.Signals) -> None:
         if self._process is None:

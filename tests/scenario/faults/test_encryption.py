@@ -14,7 +14,7 @@ from tests.scenario.conftest import Majors
 from tests.scenario.faults.conftest import Replicate
 from tests.scenario.faults.watched import ROW
 from tests.scenario.running import until
-from tests.servers.certificates import Authority
+from tests.servers.certificates import END, Authority
 from tests.servers.postgres import Cluster, Database
 
 TABLE: Final = f"""
@@ -31,9 +31,9 @@ class Encrypted:
     cluster: Cluster
     authority: Authority
 
-    def present(self, *hosts: str, **options: dt.datetime) -> None:
+    def present(self, *hosts: str, until: dt.datetime = END) -> None:
         """Show a certificate for these names from now on."""
-        for file in self.authority.sign(self.cluster.data, *hosts, **options):
+        for file in self.authority.sign(self.cluster.data, *hosts, until=until):
             self.cluster.give(file)
         self.cluster.configure(ssl="on")
         self.cluster.restart()
