@@ -1,0 +1,176 @@
+"""The server's binary log as it sends it to a replica, event by event. Nothing is decoded here.
+
+A session names itself a replica, says where to begin, and from then on only reads. The two dialects
+differ in how they are told: MySQL takes a GTID set with the command itself, MariaDB a GTID list in
+a session variable; both take a file and an offset.
+
+Reading is paced: a server that catches up sends every event by itself, and a reader that takes each
+at once makes each a wake-up of its own.
+
+See: MySQL, "Replication Protocol" (COM_REGISTER_SLAVE, COM_BINLOG_DUMP, COM_BINLOG_DUMP_GTID);
+MariaDB Knowledge Base, "COM_BINLOG_DUMP" and "Replica registration".
+"""
+
+import asyncio
+import struct
+from collections.abc import Sequence
+from typing import Final
+
+from pymysql.err import raise_mysql_exception
+
+from connectors.mysql.connecting import READ_BYTES_MAX, Link, close
+from connectors.mysql.errors import DRIVER_ERRORS, source_error
+from connectors.mysql.gtid import GtidSet
+from connectors.mysql.packets import PacketSplitter
+from connectors.mysql.position import AnyPosition, FilePosition
+from engine.errors import DecodeError, SourceConnectionError
+
+COM_BINLOG_DUMP: Final = 0x12
+COM_REGISTER_SLAVE: Final = 0x15
+COM_BINLOG_DUMP_GTID: Final = 0x1E
+
+THROUGH_GTID: Final = 0x04
+"""Flag of COM_BINLOG_DUMP_GTID: the set follows."""
+
+FILE_BEGINNING: Final = 4
+"""Offset behind a file's magic number."""
+
+MARIADB_CAPABILITY: Final = 4
+"""MARIA_SLAVE_CAPABILITY_GTID: without it events that we could not know come as dummies."""
+
+OK: Final = 0x00
+END: Final = 0xFE
+ERROR: Final = 0xFF
+
+PACE_SECONDS: Final = 0.001
+"""Wait between two reads while behind and reads come back small."""
+
+SMALL_READ_BYTES: Final = 65_536
+"""A read below this was mostly wake-up."""
+
+
+class Dump:
+    """One run of the log over one connection, which it closes."""
+
+    def __init__(self, link: Link, heartbeat_seconds: float) -> None:
+        self._link = link
+        self._silence_max = 2 * heartbeat_seconds + 1
+        self._splitter = PacketSplitter()
+        self._small = False
+
+    async def close(self) -> None:
+        await close(self._link)
+
+    async def events(self, *, behind: bool) -> Sequence[bytes]:
+        """What arrives next, at least one event. `behind`: what came before was written a while
+        ago, so more is on its way.
+
+        Raises:
+            SourceConnectionError: the link broke or was silent for too long.
+            PositionLostError: the server cannot send from there.
+            SourceError, DecodeError.
+        """
+        if behind and self._small:
+            await asyncio.sleep(PACE_SECONDS)
+        try:
+            while True:
+                data = await self._read()
+                self._small = len(data) < SMALL_READ_BYTES
+                payloads = self._splitter.feed(data)
+                if payloads:
+                    return [_event(payload) for payload in payloads]
+        except DRIVER_ERRORS as error:
+            raise source_error(error, "reading the source's binary log") from error
+
+    async def _read(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._silence_max):
+                data = await self._link.reader.read(READ_BYTES_MAX)
+        except TimeoutError:
+            silence = f"the source has been silent for {self._silence_max:.0f} s"
+            raise SourceConnectionError(silence) from None
+        if not data:
+            raise SourceConnectionError("the source closed the connection that read its binary log")
+        return data
+
+
+def _event(payload: bytes) -> bytes:
+    """The event in a packet. Raises the driver's errors, SourceConnectionError, DecodeError."""
+    if not payload:
+        raise DecodeError("an empty packet among binary log events")
+    kind = payload[0]
+    if kind == OK:
+        return payload[1:]
+    if kind == ERROR:
+        raise_mysql_exception(payload)
+    if kind == END and len(payload) < FILE_BEGINNING + 5:
+        raise SourceConnectionError("the source ended the stream of its binary log")
+    raise DecodeError(f"a packet of unknown kind {kind} among binary log events")
+
+
+async def open_dump(
+    link: Link,
+    start: AnyPosition,
+    *,
+    mariadb: bool,
+    server_id: int,
+    uuid: str,
+    heartbeat_seconds: float,
+) -> Dump:
+    """Begin to read after `start`. `server_id` and `uuid` name us among the server's replicas: it
+    ends an older session of the same name. Takes the link over.
+
+    Raises:
+        SourceConnectionError, PositionLostError, SourceError.
+    """
+    try:
+        for statement in _settings(start, mariadb, uuid, heartbeat_seconds):
+            await link.run(statement)
+        link.send(COM_REGISTER_SLAVE, _registration(server_id))
+        await link.packet()
+        link.send(*_command(start, server_id))
+    except DRIVER_ERRORS as error:
+        await close(link)
+        raise source_error(error, "asking the source for its binary log") from error
+    except BaseException:
+        await close(link)
+        raise
+    return Dump(link, heartbeat_seconds)
+
+
+def _settings(
+    start: AnyPosition, mariadb: bool, uuid: str, heartbeat_seconds: float
+) -> Sequence[str]:
+    period = round(heartbeat_seconds * 1_000_000_000)
+    settings = {
+        # Events come as they stand in the file, with the checksum they have there.
+        "@master_binlog_checksum": "@@global.binlog_checksum",
+        "@master_heartbeat_period": str(period),
+    }
+    if mariadb:
+        settings["@mariadb_slave_capability"] = str(MARIADB_CAPABILITY)
+        if not isinstance(start, FilePosition):
+            settings["@slave_connect_state"] = f"'{start.done}'"
+            settings["@slave_gtid_strict_mode"] = "0"
+            settings["@slave_gtid_ignore_duplicates"] = "0"
+    else:
+        settings["@source_binlog_checksum"] = "@@global.binlog_checksum"
+        settings["@source_heartbeat_period"] = str(period)
+        settings["@slave_uuid"] = settings["@replica_uuid"] = f"'{uuid}'"
+    return ["SET " + ", ".join(f"{name} = {value}" for name, value in settings.items())]
+
+
+def _registration(server_id: int) -> bytes:
+    """Without host, user and password: they are for people who ask the server for its replicas."""
+    return struct.pack("<IBBBHII", server_id, 0, 0, 0, 0, 0, 0)
+
+
+def _command(start: AnyPosition, server_id: int) -> tuple[int, bytes]:
+    if isinstance(start, FilePosition):
+        name = start.place.file.encode()
+        return COM_BINLOG_DUMP, struct.pack("<IHI", start.place.offset, 0, server_id) + name
+    if isinstance(start.done, GtidSet):
+        encoded = start.done.encode()
+        head = struct.pack("<HIIQI", THROUGH_GTID, server_id, 0, FILE_BEGINNING, len(encoded))
+        return COM_BINLOG_DUMP_GTID, head + encoded
+    return COM_BINLOG_DUMP, struct.pack("<IHI", FILE_BEGINNING, 0, server_id)
