@@ -8,11 +8,10 @@ from typing import ClassVar, Final
 from engine.config.endpoint_settings import PostgresSourceSettings, PostgresTargetSettings
 from engine.config.kind import Duration, Flag, Integer, Size
 from engine.config.kind_text import Choice, Text
+from engine.config.mysql_settings import MysqlSourceSettings, MysqlTargetSettings
 from engine.config.section import Section, key
 from engine.config.url import ConnectionUrl, Url
 from engine.errors import ConfigError
-
-POSTGRES: Final = "postgres"
 
 WAL_RETAINED_WARN_BYTES: Final = 10 << 30
 """Log kept on the source that is worth an alarm: a common data disk has 100 GiB, a tenth of it
@@ -27,6 +26,9 @@ PUBLICATION_BYTES_MAX: Final = 63
 """Of a PostgreSQL name: NAMEDATALEN - 1."""
 
 HEARTBEAT_OFF: Final = 0.0
+
+SERVER_ID_MAX: Final = 2**32 - 1
+"""MySQL's `server_id` has 32 bits; 0 is nobody."""
 
 _ENGINE: Final = Text("a connector's name", re.compile(r"[a-z][a-z0-9_-]{0,39}"))
 _FILE: Final = Text("a path", empty=True)
@@ -66,6 +68,14 @@ class Origin(StrEnum):
     EXCEPT_PENSTOCK = "except-penstock"
 
 
+class ZeroDates(StrEnum):
+    """What becomes of a date that no calendar has."""
+
+    ERROR = "error"
+    NULL = "null"
+    EARLIEST = "earliest"
+
+
 class StreamForm(StrEnum):
     """In which form the stream carries values."""
 
@@ -101,7 +111,7 @@ class SourceConfig(Section):
 
     TABLE: ClassVar[str] = "source"
 
-    engine: str = key(_ENGINE, "Connector: postgres, or memory.")
+    engine: str = key(_ENGINE, "Connector: postgres, mysql, mariadb, aurora, or memory.")
     url: ConnectionUrl | None = key(Url(), _URL_MEANING, default=None)
     password_file: str = key(_FILE, _PASSWORD_FILE_MEANING, default="")
     password_env: str = key(_VARIABLE, "Environment variable that holds the password.", default="")
@@ -182,7 +192,21 @@ class SourceConfig(Section):
         default=HEARTBEAT_OFF,
         name="heartbeat",
     )
+    zero_dates: ZeroDates = key(
+        Choice(ZeroDates),
+        "MySQL's dates that no calendar has (0000-00-00, a month or day of zero), for a target that"
+        " cannot hold them. error: the row is one that cannot be applied, see `on_row_error`; the"
+        " default, since anything else changes data. null: NULL. earliest: 0001-01-01.",
+        default=ZeroDates.ERROR,
+    )
+    server_id: int = key(
+        Integer(0, SERVER_ID_MAX),
+        "The `server_id` under which a MySQL source's log is read; no other replica of that server"
+        " may have it. 0: made from the replication's id.",
+        default=0,
+    )
     settings: PostgresSourceSettings = field(default_factory=PostgresSourceSettings)
+    mysql: MysqlSourceSettings = field(default_factory=MysqlSourceSettings)
 
     def validate(self) -> None:
         super().validate()
@@ -200,6 +224,7 @@ class SourceConfig(Section):
             )
         self._validate_publications()
         self.settings.validate()
+        self.mysql.validate()
 
     def _validate_publications(self) -> None:
         names = {"publication": self.publication, "publication_inserts": self.publication_inserts}
@@ -217,7 +242,10 @@ class TargetConfig(Section):
 
     TABLE: ClassVar[str] = "target"
 
-    engine: str = key(_ENGINE, "Connector: postgres, memory, or blackhole (discards, to measure).")
+    engine: str = key(
+        _ENGINE,
+        "Connector: postgres, mysql, mariadb, aurora, memory, or blackhole (discards, to measure).",
+    )
     url: ConnectionUrl | None = key(Url(), _URL_MEANING, default=None)
     password_file: str = key(_FILE, _PASSWORD_FILE_MEANING, default="")
     password_env: str = key(_VARIABLE, "Environment variable that holds the password.", default="")
@@ -237,7 +265,8 @@ class TargetConfig(Section):
     session_replication_role: SessionReplicationRole = key(
         Choice(SessionReplicationRole),
         "origin: foreign keys and triggers fire as for any session. replica: they do not, and"
-        " deferrable unique constraints are not checked at all.",
+        " deferrable unique constraints are not checked at all. For MySQL, replica is"
+        " `foreign_key_checks = 0`; triggers fire all the same.",
         default=SessionReplicationRole.ORIGIN,
     )
     replication_origin: ReplicationOrigin = key(
@@ -248,7 +277,9 @@ class TargetConfig(Section):
         default=ReplicationOrigin.AUTO,
     )
     settings: PostgresTargetSettings = field(default_factory=PostgresTargetSettings)
+    mysql: MysqlTargetSettings = field(default_factory=MysqlTargetSettings)
 
     def validate(self) -> None:
         super().validate()
         self.settings.validate()
+        self.mysql.validate()

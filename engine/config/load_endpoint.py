@@ -6,23 +6,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.config.document import Document
-from engine.config.endpoint import POSTGRES, SessionReplicationRole, SourceConfig, TargetConfig
-from engine.config.endpoint_settings import (
-    POSTGRES_NO_EFFECT,
-    REPLICA_SCRIPT,
-    AddressSettings,
-    PostgresSourceSettings,
-    PostgresTargetSettings,
-)
+from engine.config.endpoint import SessionReplicationRole, SourceConfig, TargetConfig
+from engine.config.endpoint_settings import AddressSettings, PostgresSourceSettings
+from engine.config.family import FAMILIES, Family, foreign_keys
 from engine.config.problems import Problems, shown
 from engine.config.secret import Secret
-from engine.config.section import declared_keys, read_section, read_value, type_name
-from engine.config.url import FORM, PATH_OPTIONS, SYSTEM_AUTHORITIES, ConnectionUrl, as_postgres
+from engine.config.section import Section, declared_keys, read_section, read_value, type_name
+from engine.config.url import FORM, PATH_OPTIONS, SYSTEM_AUTHORITIES, ConnectionUrl
 
 URLLESS_ENGINES: Final = frozenset({"memory", "blackhole"})
 """Penstock's own engines that connect to nothing."""
 
 _ADDRESS_KEYS: Final = declared_keys(AddressSettings)
+"""The same names in every family."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +35,7 @@ class Reading:
 
 def read_source(table: Document, raw: Document, reading: Reading) -> dict[str, Any]:
     """Constructor arguments of `SourceConfig`; `raw` is the table before `${}` was expanded."""
-    side = _Side(SourceConfig, PostgresSourceSettings, table, raw, reading)
+    side = _Side(SourceConfig, table, raw, reading)
     arguments = side.read()
     settings = side.settings
     for aws in ("heartbeat_enable", "heartbeat_frequency_minutes"):
@@ -66,12 +62,12 @@ def _lower_warning(arguments: dict[str, Any]) -> None:
 
 def read_target(table: Document, raw: Document, reading: Reading) -> dict[str, Any]:
     """Constructor arguments of `TargetConfig`."""
-    side = _Side(TargetConfig, PostgresTargetSettings, table, raw, reading)
+    side = _Side(TargetConfig, table, raw, reading)
     arguments = side.read()
     script = side.settings.get("after_connect_script")
-    if not script:
+    if not script or side.family is None:
         return arguments
-    if REPLICA_SCRIPT.fullmatch(script) is None:
+    if side.family.keys_off_script.fullmatch(script) is None:
         reading.no_effect.append("target.settings.AfterConnectScript")
     elif "session_replication_role" in arguments:
         reading.problems.add(
@@ -89,14 +85,12 @@ class _Side:
     def __init__(
         self,
         section: type[SourceConfig] | type[TargetConfig],
-        settings_section: type[PostgresSourceSettings] | type[PostgresTargetSettings],
         table: Document,
         raw: Document,
         reading: Reading,
     ) -> None:
         self.settings: dict[str, Any] = {}
         self._section = section
-        self._settings_section = settings_section
         self._name = section.TABLE
         self._table = table
         self._raw = raw
@@ -104,36 +98,47 @@ class _Side:
         self._problems = reading.problems
         self._address: dict[str, Any] = {}
         self._engine: object = table.get("engine")
+        engine = self._engine if isinstance(self._engine, str) else ""
+        self._foreign = foreign_keys(engine)
+        self.family: Family | None = FAMILIES.get(engine)
 
     def read(self) -> dict[str, Any]:
         before = self._problems.count
         arguments = read_section(self._section, self._table, self._problems, beside=("settings",))
+        for name in sorted(self._foreign & self._table.keys()):
+            self._reading.no_effect.append(f"{self._name}.{name}")
         self._read_settings()
         if self._problems.count > before:
             return arguments
-        arguments["settings"] = self._settings_section(**self.settings)
+        if self.family is not None:
+            made = self._settings_section(self.family)(**self.settings)
+            arguments[self.family.settings_field] = made
         url = self._url(arguments.get("url"))
         if url is not None:
             arguments["url"] = self._finish_url(url, arguments)
         return arguments
+
+    def _settings_section(self, family: Family) -> type[Section]:
+        return family.source_settings if self._section is SourceConfig else family.target_settings
 
     def _read_settings(self) -> None:
         settings = self._table.get("settings", {})
         where = f"{self._name}.settings"
         if not isinstance(settings, dict):
             self._problems.add(where, f"expected a table, found {type_name(settings)}")
-        elif self._engine == POSTGRES:
-            self._read_postgres_settings(settings, where)
+        elif self.family is not None:
+            self._read_family_settings(self.family, settings, where)
         elif settings and isinstance(self._engine, str):
             self._problems.add(where, "this engine takes no settings")
 
-    def _read_postgres_settings(self, settings: Document, where: str) -> None:
-        declared = declared_keys(self._settings_section)
-        known = {*declared, *_ADDRESS_KEYS, *POSTGRES_NO_EFFECT}
+    def _read_family_settings(self, family: Family, settings: Document, where: str) -> None:
+        section = self._settings_section(family)
+        declared = declared_keys(section)
+        known = {*declared, *_ADDRESS_KEYS, *family.no_effect}
         address = {name: value for name, value in settings.items() if name in _ADDRESS_KEYS}
-        self._address = read_section(AddressSettings, address, self._problems, where=where)
+        self._address = read_section(family.address, address, self._problems, where=where)
         self.settings = read_section(
-            self._settings_section,
+            section,
             {name: value for name, value in settings.items() if name not in address},
             self._problems,
             beside=known,
@@ -141,8 +146,8 @@ class _Side:
         )
         for name in settings.keys() - declared.keys() - _ADDRESS_KEYS.keys():
             path = f"{where}.{shown(name)}"
-            if name in POSTGRES_NO_EFFECT:
-                read_value(POSTGRES_NO_EFFECT[name], settings[name], path, self._problems)
+            if name in family.no_effect:
+                read_value(family.no_effect[name], settings[name], path, self._problems)
                 self._reading.no_effect.append(path)
 
     def _url(self, url: ConnectionUrl | None) -> ConnectionUrl | None:
@@ -152,10 +157,11 @@ class _Side:
                 f"{', '.join(self._written_address())} in {self._name}.settings say the same;"
                 " keep one of the two",
             )
-        elif self._address:
-            return self._from_address()
+        elif self._address and self.family is not None:
+            return self._from_address(self.family)
         elif url is None and self._engine not in URLLESS_ENGINES:
-            self._problems.add(f"{self._name}.url", f"is missing; expected {FORM}")
+            form = FORM if self.family is None else self.family.form
+            self._problems.add(f"{self._name}.url", f"is missing; expected {form}")
         return url
 
     def _written_address(self) -> list[str]:
@@ -163,9 +169,9 @@ class _Side:
             name for name, (field_name, _) in _ADDRESS_KEYS.items() if field_name in self._address
         ]
 
-    def _from_address(self) -> ConnectionUrl | None:
-        address = AddressSettings(**self._address)
-        if not address.server_name or not address.database_name:
+    def _from_address(self, family: Family) -> ConnectionUrl | None:
+        address = family.address(**self._address)
+        if family.names_database and not (address.server_name and address.database_name):
             self._problems.add(
                 f"{self._name}.settings", "ServerName and DatabaseName are both needed without url"
             )
@@ -175,7 +181,7 @@ class _Side:
             written = settings.get("Password") if isinstance(settings, dict) else ""
             self._warn_written(f"{self._name}.settings.Password", str(written))
         return ConnectionUrl(
-            scheme="postgresql",
+            scheme=family.scheme,
             host=address.server_name,
             port=address.port,
             database=address.database_name,
@@ -185,9 +191,9 @@ class _Side:
 
     def _finish_url(self, url: ConnectionUrl, arguments: dict[str, Any]) -> ConnectionUrl:
         where = f"{self._name}.url"
-        if self._engine == POSTGRES:
+        if self.family is not None:
             try:
-                url = as_postgres(url)
+                url = self.family.narrow(url, str(self._engine))
             except ValueError as error:
                 self._problems.add(where, str(error))
                 return url

@@ -12,12 +12,7 @@ from typing import Final
 
 from engine.config.capacity import CapacityConfig
 from engine.config.endpoint import SourceConfig, TargetConfig
-from engine.config.endpoint_settings import (
-    POSTGRES_NO_EFFECT,
-    AddressSettings,
-    PostgresSourceSettings,
-    PostgresTargetSettings,
-)
+from engine.config.family import FAMILIES
 from engine.config.intervals import IntervalsConfig
 from engine.config.mapping import MappingConfig
 from engine.config.reconcile import PAIRS, REFUSED
@@ -41,22 +36,18 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     SettingsFile,
 )
 
-ENDPOINTS: Final[tuple[type[PostgresSourceSettings] | type[PostgresTargetSettings], ...]] = (
-    PostgresSourceSettings,
-    PostgresTargetSettings,
-)
-
 
 def reference() -> str:
     """The generated part, in Markdown."""
     parts: list[str] = []
     for section in SECTIONS:
         parts += [f"### `[{section.TABLE}]`", "", *_table(declared_keys(section)), ""]
-    for settings in ENDPOINTS:
-        keys = {**declared_keys(settings), **declared_keys(AddressSettings)}
-        others = sorted(POSTGRES_NO_EFFECT.keys() - keys.keys())
-        parts += [f"### `[{settings.TABLE}]`, engine postgres", "", *_table(keys), ""]
-        parts += [f"Accepted, no effect yet: {', '.join(f'`{name}`' for name in others)}.", ""]
+    for family in dict.fromkeys(FAMILIES.values()):
+        for settings in (family.source_settings, family.target_settings):
+            keys = {**declared_keys(settings), **declared_keys(family.address)}
+            others = sorted(family.no_effect.keys() - keys.keys())
+            parts += [f"### `[{settings.TABLE}]`, {family.title}", "", *_table(keys), ""]
+            parts += [f"Accepted, no effect yet: {', '.join(f'`{name}`' for name in others)}.", ""]
     parts += ["### AWS replication settings", "", *_aws_table(), ""]
     return "\n".join(parts)
 

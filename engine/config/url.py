@@ -7,6 +7,7 @@ plain, every other host is verified.
 
 import ipaddress
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
@@ -273,8 +274,7 @@ def as_postgres(url: ConnectionUrl) -> ConnectionUrl:
         raise ValueError("must name the host, or a socket directory as ?host=/run/postgresql")
     if "," in url.host:
         raise ValueError("must name one host; several hosts are not supported yet")
-    for name, _ in url.options:
-        _check_option(name)
+    check_options(url, POSTGRES_OPTIONS)
     if url.option("sslmode") and url.option("sslmode") not in SSLMODES:
         raise ValueError(f"sslmode must be one of {', '.join(SSLMODES)}")
     _check_authorities(url)
@@ -289,10 +289,12 @@ def _check_authorities(url: ConnectionUrl) -> None:
     raise ValueError("with sslrootcert=system, sslmode can only be verify-full: leave it out")
 
 
-def _check_option(name: str) -> None:
-    if name not in POSTGRES_OPTIONS:
-        suggestion = nearest(name, POSTGRES_OPTIONS | _PARTS)
-        raise ValueError(
-            "holds an unknown option after the ?"
-            + (f"; did you mean {suggestion}?" if suggestion else "")
-        )
+def check_options(url: ConnectionUrl, known: Collection[str]) -> None:
+    """Raises ValueError for an option that is not `known`."""
+    for name, _ in url.options:
+        if name not in known:
+            suggestion = nearest(name, [*known, *_PARTS])
+            raise ValueError(
+                "holds an unknown option after the ?"
+                + (f"; did you mean {suggestion}?" if suggestion else "")
+            )

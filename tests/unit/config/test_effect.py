@@ -12,12 +12,13 @@ import pytest
 from engine.config.capacity import CapacityConfig
 from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.endpoint_settings import (
-    POSTGRES_NO_EFFECT,
     AddressSettings,
     PostgresSourceSettings,
     PostgresTargetSettings,
 )
+from engine.config.family import FAMILIES, Family
 from engine.config.load import parse_replication
+from engine.config.mysql_settings import MysqlSourceSettings, MysqlTargetSettings
 from engine.config.reconcile import PAIRS, REFUSED
 from engine.config.replication import ApplyConfig, LoadConfig, ReplicationConfig
 from engine.config.section import Section, declared_keys
@@ -45,6 +46,8 @@ READERS: Final[dict[type[Section], tuple[str, ...]]] = {
     CapacityConfig: ("capacity",),
     PostgresSourceSettings: ("settings",),
     PostgresTargetSettings: ("settings",),
+    MysqlSourceSettings: ("mysql",),
+    MysqlTargetSettings: ("mysql",),
 }
 """What a section is called where its fields are read: `config.load.prepare`, `source.origin`."""
 
@@ -75,6 +78,7 @@ BECOMES: Final[dict[tuple[type[Section], str], tuple[str, str]]] = {
         "heartbeat_interval_seconds",
     ),
     (PostgresTargetSettings, "after_connect_script"): ("target", "session_replication_role"),
+    (MysqlTargetSettings, "after_connect_script"): ("target", "session_replication_role"),
 }
 """Keys that the configuration itself turns into something else, which is then read. That they do is
 tested in `test_load.py` and `test_capacity.py`."""
@@ -160,14 +164,34 @@ def test_a_replication_setting_has_effect_or_is_named(
     assert found == (() if effective else (name,))
 
 
-@pytest.mark.parametrize("side", ["source", "target"])
-@pytest.mark.parametrize("name", sorted(POSTGRES_NO_EFFECT))
-def test_an_endpoint_setting_has_effect_or_is_named(side: str, name: str) -> None:
-    kind = POSTGRES_NO_EFFECT[name]
-    values = ("text", True, 7, "password", "default", "wstring", "no-preference")
+TEXTS: Final = (
+    "text",
+    "password",
+    "default",
+    "wstring",
+    "no-preference",
+    "multiple-databases",
+)
+"""One of them is a word that a setting takes."""
+
+
+def _aws_settings() -> Iterator[object]:
+    for engine, family in FAMILIES.items():
+        for side in ("source", "target"):
+            for name in sorted(family.no_effect):
+                yield pytest.param(engine, family, side, name, id=f"{engine}-{side}-{name}")
+
+
+@pytest.mark.parametrize(("engine", "family", "side", "name"), list(_aws_settings()))
+def test_an_endpoint_setting_has_effect_or_is_named(
+    engine: str, family: Family, side: str, name: str
+) -> None:
+    kind = family.no_effect[name]
+    values = (*TEXTS, True, 7)
     value = next(value for value in values if _takes(kind, value))
-    text = BASE + f"[{side}.settings]\n{name} = {json.dumps(value)}\n"
-    declared = declared_keys(PostgresSourceSettings if side == "source" else PostgresTargetSettings)
+    text = BASE.replace('"postgres"', f'"{engine}"').replace("postgresql:", f"{family.scheme}:")
+    text += f"[{side}.settings]\n{name} = {json.dumps(value)}\n"
+    declared = declared_keys(family.source_settings if side == "source" else family.target_settings)
     expected = () if name in declared else (f"{side}.settings.{name}",)
     if name in ("AfterConnectScript", "HeartbeatFrequency"):
         expected = (f"{side}.settings.{name}",)

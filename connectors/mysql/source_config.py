@@ -1,0 +1,57 @@
+"""What a MySQL or MariaDB source is told. (pure)"""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Final, Self
+
+from engine.config.endpoint import ZeroDates
+from engine.config.replication import ReplicationConfig
+from engine.config.url import ConnectionUrl
+from engine.errors import ConfigError
+
+SERVER_ID_FIRST: Final = 2**31
+"""Servers are numbered by people, from below; what is made from an id stays out of their way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MysqlSourceConfig:
+    """`replication` is the id. `engine` is as the user named it: mysql, mariadb or aurora.
+
+    `server_id`: under which the log is asked for. `zero_dates`: what becomes of a date that no
+    calendar has, where the target cannot hold it. `execute_timeout_seconds`: longest time of one
+    catalog question. `streams`: the log is read; else only rows are.
+    """
+
+    replication: str
+    engine: str
+    url: ConnectionUrl = field(repr=False)
+    server_id: int
+    zero_dates: ZeroDates = ZeroDates.ERROR
+    streams: bool = True
+    execute_timeout_seconds: float
+
+    @classmethod
+    def of(cls, config: ReplicationConfig) -> Self:
+        """Raises ConfigError when the source has no URL."""
+        source = config.source
+        if source.url is None:
+            raise ConfigError("source.url", "is missing")
+        return cls(
+            replication=config.id,
+            engine=source.engine,
+            url=source.url,
+            server_id=source.server_id or derived_server_id(config.id),
+            zero_dates=source.zero_dates,
+            streams=config.streams,
+            execute_timeout_seconds=source.mysql.execute_timeout_seconds,
+        )
+
+
+def derived_server_id(replication: str) -> int:
+    """A `server_id` from a replication's id, the same at every start.
+
+    So a server that has not noticed the end of our last connection ends it when the next one comes,
+    and two replications from one server hardly ever take each other for themselves.
+    """
+    digest = hashlib.sha256(f"penstock {replication}".encode()).digest()
+    return SERVER_ID_FIRST | int.from_bytes(digest[:4])
