@@ -1,0 +1,66 @@
+"""Which server answers, and what of its settings decides how its log is read."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from connectors.mysql.flavour import Flavour
+from connectors.mysql.gtid import GtidSet
+from connectors.mysql.maria_gtid import MariaGtids
+from connectors.mysql.position import AnyPosition, FilePosition, GtidPosition, LogPlace
+from engine.errors import SourceError
+
+Ask: TypeAlias = Callable[[str, str], Awaitable[Sequence[Sequence[str | None]]]]
+"""Rows of a query as texts; the first argument words the error."""
+
+STATUS_FROM: Final = (8, 2, 0)
+"""MySQL version that has SHOW BINARY LOG STATUS; 8.4 has lost the older word."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server as it was when it was asked.
+
+    `gtid`: transactions are named by GTIDs, always in MariaDB, in MySQL with `gtid_mode = ON`.
+    `uuid` names its data: of MySQL `server_uuid`; MariaDB has none, there it is the server id.
+    """
+
+    flavour: Flavour
+    uuid: str
+    server_id: int
+    gtid: bool
+    log_bin: bool
+
+    @property
+    def mariadb(self) -> bool:
+        return self.flavour.mariadb
+
+
+async def read_server(ask: Ask) -> Server:
+    """Raises what `ask` raises."""
+    doing = "asking the source what it is"
+    ((text, server_id, log_bin),) = await ask(doing, "SELECT @@version, @@server_id, @@log_bin")
+    flavour = Flavour.of(text or "")
+    gtid, uuid = True, f"server {server_id}"
+    if not flavour.mariadb:
+        ((mode, uuid_text),) = await ask(doing, "SELECT @@gtid_mode, @@server_uuid")
+        gtid, uuid = mode == "ON", uuid_text or ""
+    return Server(flavour, uuid, int(server_id or 0), gtid, log_bin == "1")
+
+
+async def read_head(ask: Ask, server: Server) -> AnyPosition:
+    """The newest position of the log. Raises what `ask` raises, SourceError without a log."""
+    doing = "asking the source for the end of its binary log"
+    old = server.mariadb or server.flavour.version < STATUS_FROM
+    rows = await ask(doing, "SHOW MASTER STATUS" if old else "SHOW BINARY LOG STATUS")
+    if not rows:
+        raise SourceError(
+            f"{doing}: it writes none", hint="turn it on: log_bin, and restart the server"
+        )
+    place = LogPlace(rows[0][0] or "", int(rows[0][1] or 0))
+    if server.mariadb:
+        ((gtids,),) = await ask(doing, "SELECT @@global.gtid_binlog_pos")
+        return GtidPosition(MariaGtids.parse(gtids or ""), log=place)
+    if server.gtid:
+        return GtidPosition(GtidSet.parse((rows[0][4] or "").replace("\n", "")), log=place)
+    return FilePosition(place)
