@@ -296,6 +296,15 @@ class SnapshotSource(Source, Protocol):
         ...
 
 
+@runtime_checkable
+class ReaderSnapshots(SnapshotSource, Protocol):
+    """Optional: its readers have snapshots of their own, later than the one of the load."""
+
+    def read_at(self, chunk: Chunk, snapshot: Snapshot) -> Snapshot:
+        """The one that the chunk was read at last, after `rows` has given all of it."""
+        ...
+
+
 # --- target ---------------------------------------------------------------------------------------
 
 

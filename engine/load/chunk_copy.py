@@ -18,6 +18,7 @@ from engine.config.replication import OnRowError
 from engine.contracts import (
     Clock,
     Random,
+    ReaderSnapshots,
     SchemaTarget,
     SnapshotSource,
     TargetSession,
@@ -202,7 +203,7 @@ class ChunkCopy:
             nonlocal written
             async with aclosing(self.source.rows(chunk, snapshot, form)) as data:
                 written = await transaction.load(chunk.relation, form, data)
-            await transaction.save_chunk(_done(chunk, snapshot, written.rows))
+            await transaction.save_chunk(self._done(chunk, snapshot, written.rows))
             hit(CHUNK_BEFORE_COMMIT)
 
         try:
@@ -213,6 +214,12 @@ class ChunkCopy:
             await self._copy_row_by_row(chunk, form, snapshot, loader)
             return
         self._chunk_done(chunk, written)
+
+    def _done(self, chunk: Chunk, snapshot: Snapshot, rows: int) -> ChunkDone:
+        source = self.source
+        if isinstance(source, ReaderSnapshots):
+            snapshot = source.read_at(chunk, snapshot)
+        return _done(chunk, snapshot, rows)
 
     def _chunk_done(self, chunk: Chunk, written: Written) -> None:
         self.progress.chunk(chunk.relation.table, written.rows, written.bytes)
@@ -237,7 +244,7 @@ class ChunkCopy:
             load = RowByRow(transaction, relation, form, rows, loader[1].name, place, leave_out)
             async with aclosing(self.source.rows(chunk, snapshot, form)) as data:
                 written = await load.load(data)
-            await transaction.save_chunk(_done(chunk, snapshot, written.rows))
+            await transaction.save_chunk(self._done(chunk, snapshot, written.rows))
             kept = load.kept
             hit(CHUNK_BEFORE_COMMIT)
 

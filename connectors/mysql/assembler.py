@@ -1,0 +1,271 @@
+"""(pure) Events of the binary log to parts of transactions.
+
+A group of events begins with a GTID (anonymous where the server has none) and holds one statement,
+or rows up to its XID or COMMIT. What a group means for tables is `LogTables`' to say; here is where
+it begins, what its rows are numbered, where it ends, and how the position grows by it.
+
+Every row of the log is counted, also of tables that nobody asked for: a position inside a
+transaction means the same whatever is selected.
+
+See: MySQL internals, "Binlog Event"; `connectors/mysql/position.py` for positions.
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from connectors.mysql.binlog.decoder import EventDecoder
+from connectors.mysql.binlog.events import (
+    Event,
+    Header,
+    MariaGtidEvent,
+    MysqlGtid,
+    Query,
+    Rotate,
+    RowsEvent,
+    Statement,
+    TransactionPayload,
+    XaPrepare,
+    Xid,
+)
+from connectors.mysql.position import (
+    AnyPosition,
+    FileCoordinate,
+    FilePosition,
+    GtidCoordinate,
+    GtidPosition,
+    LogPlace,
+)
+from engine.errors import DecodeError, SourceError
+from engine.model.change import Event as Told
+from engine.model.change import Part, Transaction
+
+_OFFSET_BITS: Final = 32
+_LOW: Final = (1 << _OFFSET_BITS) - 1
+
+_WORDS: Final = re.compile(r"(?:\s|/\*(?!M?!).*?\*/)*([A-Za-z]+)(?:\s+([A-Za-z]+))?", re.DOTALL)
+"""The first two words of a statement, behind comments."""
+
+_ATOMIC_CREATE: Final = re.compile(r"\bSTART\s+TRANSACTION\s*\Z", re.IGNORECASE)
+"""Ends CREATE TABLE ... SELECT in MySQL's log: the rows follow as a transaction."""
+
+
+class LogTables(Protocol):
+    """What statements and rows of the log are for the tables that are read."""
+
+    def rows(self, event: RowsEvent, coordinate: object) -> tuple[int, Sequence[Told] | None]:
+        """How many rows an event has, and their changes; None for a table nobody wants. Schema
+        changes that come to light stand before them."""
+        ...
+
+    def statement(self, query: Query, coordinate: object) -> Sequence[Told]:
+        """What a statement does to tables. Raises SourceError for one whose rows are not known."""
+        ...
+
+    def undone(self, tables: Sequence[str], coordinate: object) -> Sequence[Told]:
+        """Rows of these tables were told and then rolled back."""
+        ...
+
+
+class Assembler:
+    """Takes events in the log's order; `take` gives what they came to."""
+
+    def __init__(self, tables: LogTables, start: AnyPosition) -> None:
+        self._decoder = EventDecoder()
+        self._tables = tables
+        self._file = ""
+        self._offset = 0
+        self._done = start.done if isinstance(start, GtidPosition) else None
+        self._parts: list[Part] = []
+        self._transaction: Transaction | None = None
+        self._part: Part | None = None
+        self._told = False
+        self._in_rows = False
+        self._touched: set[str] = set()
+        self._ordinal = 0
+        self._idle: AnyPosition | None = None
+        self.committed_at_us = 0
+        """When the newest transaction was committed, by the server's clock."""
+
+    @property
+    def open(self) -> bool:
+        """Whether a transaction has begun whose end has not come."""
+        return self._transaction is not None
+
+    def feed(self, events: Sequence[bytes]) -> None:
+        """Take events. Raises DecodeError, SourceError."""
+        decode, handle = self._decoder.decode, self._handle
+        for data in events:
+            header, event = decode(data)
+            handle(header, event)
+            if header.end:
+                self._advance(header)
+
+    def take(self) -> tuple[list[Part], AnyPosition | None]:
+        """The parts so far, and the position behind everything when it is beyond the last part and
+        no transaction is open."""
+        parts, self._parts = self._parts, []
+        idle, self._idle = self._idle, None
+        self._part = None
+        return parts, (None if self.open else idle)
+
+    # --- places -----------------------------------------------------------------------------------
+
+    def _advance(self, header: Header) -> None:
+        """Offsets in headers have 32 bits; files may be longer."""
+        end = self._offset & ~_LOW | header.end
+        self._offset = end if end >= self._offset else end + (1 << _OFFSET_BITS)
+
+    def _end_of(self, header: Header) -> LogPlace:
+        if header.end:
+            self._advance(header)
+        return LogPlace(self._file, self._offset)
+
+    def _start_of(self, header: Header) -> LogPlace:
+        end = self._end_of(header)
+        return LogPlace(end.file, end.offset - header.size)
+
+    # --- events -----------------------------------------------------------------------------------
+
+    def _handle(self, header: Header, event: Event) -> None:
+        kind = event.__class__
+        if kind is RowsEvent:
+            assert isinstance(event, RowsEvent)
+            self._rows(event)
+        elif isinstance(event, MysqlGtid | MariaGtidEvent):
+            self._begin(header, event)
+        elif kind is Xid:
+            self._end(header)
+        elif isinstance(event, Query):
+            self._query(header, event)
+        elif isinstance(event, Rotate):
+            self._file, self._offset = event.file, event.offset
+        elif isinstance(event, TransactionPayload):
+            for inner, unpacked in self._decoder.unpacked(event):
+                self._handle(inner, unpacked)
+        elif isinstance(event, XaPrepare):
+            raise _distributed()
+        elif isinstance(event, Statement):
+            raise _in_statement_form(event.what)
+
+    def _begin(self, header: Header, event: MysqlGtid | MariaGtidEvent) -> None:
+        if self._transaction is not None:
+            raise DecodeError(
+                f"a transaction of the binary log has no end before {self._start_of(header)}"
+            )
+        if isinstance(event, MariaGtidEvent) and (event.prepared or event.completed):
+            raise _distributed()
+        start = self._start_of(header)
+        gtid = event.gtid
+        if gtid is None or self._done is None:
+            coordinate: object = FileCoordinate(start)
+        else:
+            coordinate = GtidCoordinate(gtid, self._done, start)
+        committed = event.committed_at_us if isinstance(event, MysqlGtid) else 0
+        committed = committed or header.timestamp * 1_000_000
+        self.committed_at_us = committed
+        self._transaction = Transaction(coordinate, committed_at_us=committed)
+        self._ordinal = 0
+        self._told = False
+        self._touched.clear()
+        self._in_rows = isinstance(event, MariaGtidEvent) and not event.standalone
+
+    def _rows(self, event: RowsEvent) -> None:
+        if event.table is None:
+            return
+        transaction = self._opened()
+        count, changes = self._tables.rows(event, transaction.coordinate)
+        if changes is None:
+            self._ordinal += count
+            self._part = None  # what follows is numbered anew
+            return
+        self._touched.add(event.table.qualified)
+        self._tell(changes)
+        self._ordinal += count
+
+    def _tell(self, events: Sequence[Told]) -> None:
+        part = self._part
+        if part is None:
+            part = self._part = Part(self._opened(), self._ordinal + 1)
+            self._parts.append(part)
+            self._told = True
+        part.events += events
+
+    def _opened(self) -> Transaction:
+        if self._transaction is None:
+            raise DecodeError("the binary log has rows outside of any transaction")
+        return self._transaction
+
+    def _query(self, header: Header, query: Query) -> None:
+        match = _WORDS.match(query.sql)
+        first, second = (
+            (word.upper() if word else "" for word in match.groups()) if match else ("", "")
+        )
+        if first == "BEGIN":
+            self._in_rows = True
+        elif first == "XA":
+            raise _distributed()
+        elif not self._in_rows:
+            self._alone(header, query)
+        elif first == "COMMIT":
+            self._end(header)
+        elif first == "ROLLBACK":
+            self._rolled_back()
+            if second != "TO":
+                self._end(header)
+        elif first != "SAVEPOINT":
+            self._tell_if_any(self._tables.statement(query, self._opened().coordinate))
+
+    def _alone(self, header: Header, query: Query) -> None:
+        """A statement that is a transaction by itself."""
+        transaction = self._opened()
+        self._tell_if_any(self._tables.statement(query, transaction.coordinate))
+        if _ATOMIC_CREATE.search(query.sql):
+            self._in_rows = True
+        else:
+            self._end(header)
+
+    def _tell_if_any(self, events: Sequence[Told]) -> None:
+        if events:
+            self._tell(events)
+
+    def _rolled_back(self) -> None:
+        """Rows stand in the log before a ROLLBACK where a table without transactions has some of
+        them: which of the others are void, nothing tells."""
+        tables = sorted(self._touched)
+        self._tell_if_any(self._tables.undone(tables, self._opened().coordinate))
+
+    def _end(self, header: Header) -> None:
+        transaction = self._opened()
+        end = self._end_position(transaction.coordinate, self._end_of(header))
+        self._transaction = None
+        self._in_rows = False
+        if not self._told:
+            self._idle = end
+            return
+        self._idle = None
+        if self._part is None and not (self._parts and self._parts[-1].transaction is transaction):
+            self._parts.append(Part(transaction, self._ordinal + 1))
+        self._parts[-1].end = end
+        self._part = None
+
+    def _end_position(self, coordinate: object, place: LogPlace) -> AnyPosition:
+        if isinstance(coordinate, GtidCoordinate):
+            end = coordinate.end(place)
+            self._done = end.done
+            return end
+        return FilePosition(place)
+
+
+def _distributed() -> SourceError:
+    return SourceError(
+        "the source has prepared a distributed transaction (XA), which cannot be followed yet",
+        hint="leave the replication stopped, or load again after the last of them",
+    )
+
+
+def _in_statement_form(what: str) -> SourceError:
+    return SourceError(
+        f"the source's binary log has a change in statement form ({what}): its rows are not known",
+        hint="set binlog_format = ROW on the source, for every session; then load again",
+    )
