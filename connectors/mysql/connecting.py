@@ -36,7 +36,9 @@ CIPHERED: Final = frozenset({"require", "verify-ca", "verify-full"})
 class Link(aiomysql.Connection):  # type: ignore[misc]
     """One connection. `packets()` and `send()` are the packet layer, for what is no SQL."""
 
-    def __init__(self, url: ConnectionUrl, program: str, *, multi: bool, database: str) -> None:
+    def __init__(
+        self, url: ConnectionUrl, program: str, *, multi: bool, database: str, data: bool = False
+    ) -> None:
         password = "" if url.password is None else url.password.reveal()
         timeout = float(url.option("connect_timeout") or 0) or CONNECT_SECONDS
         self._sslmode = url.sslmode
@@ -59,6 +61,8 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
         )
         if not multi:
             self.client_flag &= ~CLIENT.MULTI_STATEMENTS
+        if data:
+            self.client_flag |= CLIENT.LOCAL_FILES
 
     async def open(self) -> "Link":
         """Connect and log in. Raises the driver's errors, OSError, TransportRefusedError."""
@@ -115,6 +119,14 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
         self.write_packet(bytes([command]) + payload)
 
     @property
+    def writer(self) -> asyncio.StreamWriter:
+        """The stream below, for who writes packets by itself."""
+        if self._writer is None:
+            raise OperationalError(2006, "the connection is closed")
+        writer: asyncio.StreamWriter = self._writer
+        return writer
+
+    @property
     def reader(self) -> asyncio.StreamReader:
         """The stream below, for who takes packets apart by itself."""
         if self._reader is None:
@@ -124,18 +136,24 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
 
 
 async def connect(
-    url: ConnectionUrl, program: str, *, multi: bool = False, database: str = ""
+    url: ConnectionUrl,
+    program: str,
+    *,
+    multi: bool = False,
+    database: str = "",
+    data: bool = False,
 ) -> Link:
     """A connection that is logged in.
 
     `program` names us in the server's list of sessions. `multi`: several statements may go in one
-    packet. Rows found count as changed, also where they were so before. No request for a local file
-    is ever answered.
+    packet. Rows found count as changed, also where they were so before. `data`: the caller reads
+    packets by itself and answers LOAD DATA from memory; the driver never answers a request for a
+    local file.
 
     Raises:
         pymysql's errors, OSError, TransportRefusedError; see `errors`.
     """
-    return await Link(url, program, multi=multi, database=database).open()
+    return await Link(url, program, multi=multi, database=database, data=data).open()
 
 
 def _context(url: ConnectionUrl) -> ssl.SSLContext | None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 from psycopg.pq.abc import PGresult
 
-from connectors.postgres import control_rows, control_sql
+from connectors._sql import control_rows
+from connectors.postgres import control_sql
 from connectors.postgres.link import cells
 from connectors.postgres.prepared import Call
 from engine.model.chunk import ChunkDone

@@ -18,7 +18,7 @@ same text in UTF-8 everywhere. A bench is one server, made for one test, with th
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
 from engine.contracts import SchemaTarget, SnapshotSource, TransactionalTarget
@@ -79,6 +79,8 @@ class TargetFeatures:
     foreign_keys: bool = True
     immediate_fence: bool = False
     """The fence is judged when the transaction begins, not only at the latest by `commit`."""
+    sqlstates: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Its own code for a refusal that PostgreSQL gives another one."""
 
 
 class Writer(Protocol):

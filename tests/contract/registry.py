@@ -22,7 +22,9 @@ SOURCES: Final = {
 
 TARGETS: Final = {
     "blackhole": "tests.contract.blackhole:target_bench",
+    "mariadb": "tests.contract.mysql_target:mariadb_bench",
     "memory": "tests.contract.memory:target_bench",
+    "mysql": "tests.contract.mysql_target:mysql_bench",
     "postgres": "tests.contract.postgres_target:target_bench",
 }
 

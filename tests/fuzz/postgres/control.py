@@ -9,8 +9,8 @@ from typing import Final, NamedTuple
 
 from connectors._interchange import keyorder
 from connectors._interchange.chunk_lookup import ChunkLookup
-from connectors.postgres import control_rows
-from connectors.postgres.control_rows import Cells
+from connectors._sql import control_rows
+from connectors._sql.control_rows import Cells
 from engine.errors import SchemaChangeError, StateError
 from engine.model.chunk import ChunkDone
 from engine.model.relation import Column, ColumnType, Relation, TableName

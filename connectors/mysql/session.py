@@ -1,0 +1,247 @@
+"""One applier's connection to the target, with what it has learned about its tables.
+
+What a session remembers (table descriptions, compiled plans, staging tables) may be made wrong by
+somebody who alters the target: a statement refused for what a changed table would explain makes the
+session forget everything and report the target busy, once.
+
+The server knows sessions by a number that it gives again after a restart. So each holds a
+user-level lock with a name nobody can guess: whoever has the name can ask which session that is.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from connectors.mysql import target_table
+from connectors.mysql.flavour import Flavour
+from connectors.mysql.plan import TablePlan, compile_plan
+from connectors.mysql.quoting import literal
+from connectors.mysql.result import Result
+from connectors.mysql.target_config import MysqlTargetConfig
+from connectors.mysql.target_errors import lost, may_be_stale, refusal
+from connectors.mysql.target_link import LinkLostError, ServerError, TargetLink
+from connectors.mysql.target_rows import RowStatements
+from connectors.mysql.target_session_settings import settings
+from connectors.mysql.target_table import TargetTable
+from connectors.mysql.transaction import MysqlTransaction
+from engine.errors import RowMissingError, TargetBusyError, TargetConnectionError, TargetError
+from engine.model.relation import Relation, TableName
+from engine.model.state import Fence
+
+PLANS_MAX: Final = 2000
+"""Relation versions a session remembers; beyond, it starts anew."""
+
+STAGES_MAX: Final = 200
+"""Staging tables a session keeps."""
+
+PACKET_MARGIN_BYTES: Final = 4096
+"""What a packet holds beside its longest statement: the checks behind it."""
+
+
+def lock_name(token: str) -> str:
+    """The user-level lock of the session with this token."""
+    return f"penstock:{token}"
+
+
+async def prepare(link: TargetLink, config: MysqlTargetConfig, token: str) -> "MysqlSession":
+    """A session with every setting pinned that a value's meaning depends on.
+
+    Raises:
+        TargetConnectionError, TargetError.
+    """
+    flavour = Flavour.of(link.version)
+    script = [b"SET " + setting.encode() for setting in settings(config, flavour)]
+    script.append(
+        f"SELECT CONNECTION_ID(), GET_LOCK({literal(lock_name(token))}, 0),"
+        " @@max_allowed_packet, @@local_infile".encode()
+    )
+    try:
+        (*_, result) = await link.script(script)
+    except ServerError as error:
+        raise refusal(error) from error
+    except LinkLostError as error:
+        raise lost(error) from error
+    number, _, packet_bytes, infile = [int(cell or 0) for cell in result.rows[0]]
+    return MysqlSession(
+        link,
+        config,
+        (number, token),
+        flavour,
+        packet_bytes - PACKET_MARGIN_BYTES,
+        loads=config.local_infile and bool(infile),
+    )
+
+
+class MysqlSession:
+    """See `contracts.TargetSession`. `loads`: LOAD DATA LOCAL is allowed on both sides.
+    `packet_bytes_max`: largest statement that the server takes, in bytes."""
+
+    def __init__(
+        self,
+        link: TargetLink,
+        config: MysqlTargetConfig,
+        identity: tuple[int, str],
+        flavour: Flavour,
+        packet_bytes_max: int,
+        *,
+        loads: bool,
+    ) -> None:
+        self.link = link
+        self.config = config
+        self.flavour = flavour
+        self.packet_bytes_max = packet_bytes_max
+        self.loads = loads
+        self.in_transaction = False
+        """Whether a BEGIN was sent that nothing has ended yet."""
+        self._identity = identity
+        self._tables: dict[TableName, TargetTable | None] = {}
+        self._plans: dict[int, tuple[Relation, RowStatements]] = {}
+        self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._number = 0
+        self._fresh = True
+
+    @property
+    def identity(self) -> tuple[int, str]:
+        return self._identity
+
+    @property
+    def broken(self) -> bool:
+        return self.link.broken
+
+    @asynccontextmanager
+    async def begin(self, fences: Sequence[Fence] = ()) -> AsyncIterator[MysqlTransaction]:
+        """See `contracts.TargetSession.begin`. Nothing is sent before it must be."""
+        if self.broken:
+            raise TargetConnectionError("the connection to the target is closed")
+        if len(self._plans) > PLANS_MAX or len(self._stages) > STAGES_MAX:
+            await self._start_anew()
+        transaction = MysqlTransaction(self, fences)
+        try:
+            yield transaction
+        finally:
+            if not transaction.committed:
+                self.forget_stages(transaction.stages_before)
+            await self.leave()
+
+    async def close(self) -> None:
+        await self.link.close()
+
+    # --- what it knows ------------------------------------------------------------------------
+
+    async def statements(self, relation: Relation) -> RowStatements:
+        """The compiled plan of a relation version, with its statements.
+
+        Raises:
+            SchemaMismatchError: the rows do not fit the target's table.
+        """
+        known = self._plans.get(id(relation))
+        if known is not None:
+            return known[1]
+        # A new version of the relation may come with a table that another session has altered.
+        plan = compile_plan(relation, await self.table_now(relation.table))
+        made = RowStatements(plan, self.stage, self.packet_bytes_max)
+        self._plans[id(relation)] = (relation, made)
+        return made
+
+    async def table(self, name: TableName) -> TargetTable | None:
+        """The target's table as it is now, or was when last read."""
+        return self._tables[name] if name in self._tables else await self.table_now(name)
+
+    async def table_now(self, name: TableName) -> TargetTable | None:
+        """The target's table as it is now: another session may have altered it."""
+        found, columns, keys, actions = await self.run(
+            *[sql.encode() for sql in target_table.describe(name)]
+        )
+        table = self._tables[name] = target_table.read_table(
+            name,
+            found.rows,
+            columns.rows,
+            keys.rows,
+            actions.rows,
+            checked=self.config.checks_keys,
+        )
+        return table
+
+    def stage(self, plan: TablePlan, columns: tuple[int, ...]) -> tuple[int, bool]:
+        """The number of the staging table for these columns, and whether it must be made."""
+        key = (id(plan), columns)
+        number = self._stages.get(key)
+        if number is not None:
+            return number, False
+        self._number += 1
+        self._stages[key] = self._number
+        return self._number, True
+
+    def forget_stages(self, after: int) -> None:
+        """Staging tables with a higher number may not have been made."""
+        self._stages = {key: number for key, number in self._stages.items() if number <= after}
+
+    @property
+    def last_stage(self) -> int:
+        return self._number
+
+    def forget(self) -> None:
+        """Drop everything remembered. Staging tables stay on the server, unused."""
+        self._tables.clear()
+        self._plans.clear()
+        self._stages.clear()
+        self._fresh = True
+
+    def committed(self) -> None:
+        """What was remembered has proved right."""
+        self._fresh = False
+
+    async def _start_anew(self) -> None:
+        numbers = range(1, self._number + 1)
+        names = ", ".join([f"penstock.stage_{number}" for number in numbers])
+        self.forget()
+        self._number = 0
+        if names:
+            await self.run(f"DROP TEMPORARY TABLE IF EXISTS {names}".encode())
+
+    # --- talking ------------------------------------------------------------------------------
+
+    async def run(self, *statements: bytes, subject: str = "") -> list[Result]:
+        """Run plain statements. Raises TargetError's classes."""
+        try:
+            return await self.link.script(statements)
+        except ServerError as error:
+            raise refusal(error, subject) from error
+        except LinkLostError as error:
+            raise lost(error) from error
+
+    def refused(self, error: ServerError, found: TargetError, subject: str) -> TargetError:
+        """The engine's error; forgets what the refusal proves wrong."""
+        if may_be_stale(error) and not self._fresh:
+            self.forget()
+            return TargetBusyError(
+                f"{subject or 'a table'}: refused by the target, its tables are read again",
+                context=found.context,
+            )
+        if isinstance(found, RowMissingError) and not self._fresh:
+            # A foreign key that is new may have deleted it. The row is tried again by itself.
+            self.forget()
+        return found
+
+    async def leave(self) -> None:
+        """End what is open. A session that cannot is broken."""
+        if self.broken or not self.in_transaction:
+            return
+        self.in_transaction = False
+        try:
+            checks = b"SET SESSION foreign_key_checks = %d" % self.config.checks_keys
+            await self.link.script([b"ROLLBACK", checks, *self.patience(waits=True)])
+        except (ServerError, LinkLostError):
+            self.link.broken = True
+
+    def patience(self, *, waits: bool) -> Sequence[bytes]:
+        """What sets how long the server keeps a session that says nothing: long between
+        transactions, short inside one that stays open. MariaDB has a setting for the latter."""
+        if self.flavour.mariadb:
+            return ()
+        seconds = IDLE_SECONDS if waits else self.config.idle_in_transaction_seconds
+        return (f"SET SESSION wait_timeout = {seconds}".encode(),)
+
+
+IDLE_SECONDS: Final = 31_536_000
+"""The longest wait_timeout there is: an applier may have nothing to do for weeks."""

@@ -1,0 +1,206 @@
+"""A MySQL or MariaDB server as the target of one replication."""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Final
+
+from connectors.mysql import (
+    control_schema,
+    load_data,
+    target_keys,
+    target_relation,
+    target_state,
+)
+from connectors.mysql.column_plan import NATIVE
+from connectors.mysql.connecting import connect
+from connectors.mysql.errors import DRIVER_ERRORS
+from connectors.mysql.quoting import literal
+from connectors.mysql.session import MysqlSession, lock_name, prepare
+from connectors.mysql.target_config import MysqlTargetConfig
+from connectors.mysql.target_errors import not_connected
+from connectors.mysql.target_link import TargetLink
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Clock, Random
+from engine.errors import ConfigError, SchemaMismatchError, TargetBusyError, TargetError
+from engine.model.finding import Finding
+from engine.model.load_rows import LoadRows
+from engine.model.relation import Relation, TableName
+from engine.model.table import ForeignKey, TableDefinition
+
+TOKEN_BYTES: Final = 16
+"""Of a session's token; nobody guesses one of these."""
+
+TERMINATE_SECONDS: Final = 5
+"""How long `terminate` waits for each session to be gone."""
+
+NO_SUCH_SESSION: Final = 1094
+NOT_ALLOWED: Final = 1095
+
+
+def create(config: ReplicationConfig, _clock: Clock, random: Random) -> "MysqlTarget":
+    """The target that a replication file names; connects to nothing yet. Raises ConfigError."""
+    target = config.target
+    if target.url is None:
+        raise ConfigError("target.url", "is needed for a MySQL or MariaDB target")
+    return MysqlTarget(
+        MysqlTargetConfig(
+            replication=config.id,
+            url=target.url,
+            session_replication_role=target.session_replication_role.value,
+            drop_columns=config.apply.drop_columns,
+        ),
+        random,
+    )
+
+
+class MysqlTarget:
+    """See `contracts.TransactionalTarget`, `SchemaTarget`, `KeyedTables` and `Checked`."""
+
+    forms = (NATIVE, "postgres-text")
+
+    def __init__(self, config: MysqlTargetConfig, random: Random) -> None:
+        config.validate()
+        self._config = config
+        self._random = random
+
+    async def open(self) -> None:
+        """Find out that the server answers and takes this user.
+
+        Raises:
+            TargetConnectionError, TargetError.
+        """
+        async with self.session():
+            pass
+
+    async def close(self) -> None:
+        """Every connection belongs to a context of its own. Idempotent."""
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[MysqlSession]:
+        """See `contracts.TransactionalTarget.session`.
+
+        Raises:
+            TargetConnectionError, TargetError.
+        """
+        try:
+            connection = await connect(
+                self._config.url, self._config.program, multi=True, data=True
+            )
+        except DRIVER_ERRORS as error:
+            raise not_connected(error) from error
+        link = TargetLink(connection)
+        try:
+            token = self._random.key(TOKEN_BYTES).hex()
+            yield await prepare(link, self._config, token)
+        finally:
+            await link.close()
+
+    async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None:
+        """See `contracts.TransactionalTarget.terminate`. Sessions of other users are left alone
+        where this one may not end them."""
+        async with self.session() as session:
+            alive: list[str] = []
+            for number, token in sessions:
+                name = literal(lock_name(token))
+                (found,) = await session.run(f"SELECT IS_USED_LOCK({name})".encode())
+                if found.rows[0][0] == b"%d" % number and await _kill(session, number):
+                    alive.append(name)
+            for name in alive:  # all are told before the first is waited for
+                await session.run(
+                    f"SELECT GET_LOCK({name}, {TERMINATE_SECONDS})".encode(),
+                    f"DO RELEASE_LOCK({name})".encode(),
+                )
+
+    # --- control tables -----------------------------------------------------------------------
+
+    async def prepare_control(self) -> None:
+        """See `contracts.TransactionalTarget.prepare_control`. Safe in two processes at once."""
+        async with self.session() as session:
+            if await _control_version(session) == control_schema.VERSION:
+                return
+            lock = literal(control_schema.LOCK)
+            (had,) = await session.run(
+                f"SELECT GET_LOCK({lock}, {control_schema.LOCK_SECONDS})".encode()
+            )
+            if had.rows[0][0] != b"1":
+                raise TargetBusyError("another process is making database penstock on the target")
+            found = await _control_version(session)
+            if found < control_schema.VERSION:
+                await session.run(*control_schema.migration(found), subject="database penstock")
+            await session.run(f"DO RELEASE_LOCK({lock})".encode())
+
+    # --- tables -------------------------------------------------------------------------------
+
+    async def relation(self, table: TableName) -> Relation | None:
+        """See `contracts.SchemaTarget.relation`."""
+        async with self.session() as session:
+            return target_relation.of_table(await session.table_now(table))
+
+    async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
+        """See `contracts.KeyedTables.key_obstacles`."""
+        async with self.session() as session:
+            return await target_keys.obstacles(session, relations)
+
+    async def empty(self, table: TableName) -> bool:
+        """See `contracts.SchemaTarget.empty`."""
+        async with self.session() as session:
+            (found,) = await session.run(target_state.exists(table))
+            if not found.rows:
+                return True
+            (rows,) = await session.run(target_state.any_row(table), subject=str(table))
+            return not rows.rows
+
+    async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None:
+        """See `contracts.SchemaTarget.ensure`."""
+        raise NotImplementedError
+
+    async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
+        """See `contracts.SchemaTarget.finish`."""
+        raise NotImplementedError
+
+    async def loosen(
+        self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
+    ) -> None:
+        """See `contracts.SchemaTarget.loosen`."""
+        raise NotImplementedError
+
+    async def foreign_keys(self) -> Sequence[ForeignKey]:
+        """See `contracts.SchemaTarget.foreign_keys`."""
+        async with self.session() as session:
+            results = await session.run(target_state.FOREIGN_KEYS)
+        return target_state.pairs(results, checked=self._config.checks_keys)
+
+    async def load_form(self, relation: Relation) -> str:
+        """See `contracts.SchemaTarget.load_form`."""
+        return load_data.load_form(relation)
+
+    def load_rows(self, relation: Relation, form: str) -> LoadRows:
+        """See `contracts.SchemaTarget.load_rows`."""
+        return load_data.load_rows(relation, form)
+
+
+async def _kill(session: MysqlSession, number: int) -> bool:
+    """Whether it was allowed; a session that is gone already is."""
+    try:
+        await session.run(b"KILL %d" % number)
+    except TargetError as error:
+        if error.context.get("errno") not in (NO_SUCH_SESSION, NOT_ALLOWED):
+            raise
+        return error.context.get("errno") == NO_SUCH_SESSION
+    return True
+
+
+async def _control_version(session: MysqlSession) -> int:
+    """The version there, 0 for none. Raises SchemaMismatchError for a newer one."""
+    (exists,) = await session.run(control_schema.EXISTS)
+    if exists.rows[0][0] != b"1":
+        return 0
+    (result,) = await session.run(control_schema.CURRENT)
+    found = int(result.rows[0][0] or 0)
+    if found > control_schema.VERSION:
+        raise SchemaMismatchError(
+            f"database penstock on the target is of version {found};"
+            f" this Penstock knows version {control_schema.VERSION}",
+            hint="run the newer Penstock that made it",
+        )
+    return found
