@@ -265,6 +265,16 @@ class BranchingSource(Source, Protocol):
 
 
 @runtime_checkable
+class RememberingSource(Source, Protocol):
+    """Optional: its log does not describe rows whole, so it must know what tables were like."""
+
+    def remember(self, known: Mapping[TableName, Relation]) -> None:
+        """The versions that the target was told of, before `blocks` at every start. What the log
+        has of a table up to `Relation.since` of its version is not wanted again."""
+        ...
+
+
+@runtime_checkable
 class SnapshotSource(Source, Protocol):
     """Optional: existing rows can be read (full load)."""
 

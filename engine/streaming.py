@@ -19,7 +19,12 @@ from engine.checkpoint.ownership import SeqSum
 from engine.checkpoint.sessions import Sessions
 from engine.config.endpoint import Origin
 from engine.config.replication import OnSchemaChange, ReplicationConfig
-from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
+from engine.contracts import (
+    RememberingSource,
+    SnapshotSource,
+    TargetSession,
+    TransactionalTarget,
+)
 from engine.errors import PenstockError, StateError
 from engine.gauges import Gauges
 from engine.lane_table import LaneTable
@@ -137,6 +142,8 @@ class Streaming:
     async def _flow(
         self, control: TargetSession, desk: TargetSession, sessions: Sequence[TargetSession]
     ) -> Outcome:
+        if isinstance(self._source, RememberingSource):
+            self._source.remember(self._loading.known)
         evolution = self._evolution()
         station = self._station(evolution)
         reader = self._reader()

@@ -52,6 +52,8 @@ class Column:
     number: int = field(default=0, compare=False)
     """The column's number in the source's catalog, which it keeps when it is renamed and which no
     other column of the table ever gets; 0 when unknown. Versions are equal without it."""
+    native: str = ""
+    """Its type in the source's own language, where `type` is a translation of it."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Relation:
     wire: str = "memory"
     """The wire form of its values: `postgres`, `memory`. A target that speaks the same form passes
     values through."""
+    since: str = field(default="", compare=False)
+    """The position of the log from which on it is the table's description, where the source needs
+    that told again: see `contracts.RememberingSource`."""
     misfits: tuple[int, ...] = field(default=(), compare=False)
     """Places of columns that may hold a `Misfit`."""
     published: bool = field(default=True, compare=False)

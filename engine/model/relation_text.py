@@ -18,6 +18,8 @@ def dump(relation: Relation) -> str:
             "key": relation.key,
             "replica_identity": relation.replica_identity.value,
             "wire": relation.wire,
+            "since": relation.since,
+            "misfits": relation.misfits,
             "columns": [_column(column) for column in relation.columns],
         }
     ).decode()
@@ -33,6 +35,7 @@ def _column(column: Column) -> dict[str, object]:
         "format": column.format.value,
         "nullable": column.nullable,
         "identity": column.identity,
+        "native": column.native,
         "number": column.number,
     }
 
@@ -56,6 +59,8 @@ def _parse(raw: Any) -> Relation:
         key=tuple(map(int, raw["key"])),
         replica_identity=ReplicaIdentity(raw["replica_identity"]),
         wire=raw["wire"],
+        since=raw.get("since", ""),
+        misfits=tuple(map(int, raw.get("misfits", ()))),
         columns=tuple(map(_parse_column, raw["columns"])),
     )
 
@@ -67,5 +72,6 @@ def _parse_column(raw: Any) -> Column:
         format=Format(raw["format"]),
         nullable=raw["nullable"],
         identity=raw["identity"],
+        native=raw.get("native", ""),
         number=raw.get("number", 0),
     )
