@@ -29,11 +29,11 @@ from connectors.mysql.ddl_steps import (
     NotUnderstood,
     RenameTable,
     Step,
-    TableName,
     TruncateTable,
     Understood,
 )
 from connectors.mysql.ddl_tokens import Speech, UnreadableError
+from engine.model.relation import TableName
 
 OTHER_OBJECTS: Final = frozenset(
     {

@@ -2,8 +2,9 @@
 
 from typing import Final
 
-from connectors.mysql.ddl_steps import Place, TableName
+from connectors.mysql.ddl_steps import Place
 from connectors.mysql.ddl_tokens import Speech, Token, TokenKind, tokens
+from engine.model.relation import TableName
 
 DEFAULT_WORD: Final = "DEFAULT"
 

@@ -1,19 +1,14 @@
 """What a statement of the log does to tables: the steps that a schema history takes. (pure)
 
 Names are as the server stores them in its catalog, but for `lower_case_table_names`, which whoever
-keeps the history applies. What a step does not say stays as it was.
+keeps the history applies; the schema is empty where the session had no database. What a step does
+not say stays as it was.
 """
 
 from dataclasses import dataclass
 from typing import TypeAlias
 
-
-@dataclass(frozen=True, slots=True)
-class TableName:
-    """A table with its database. `schema` is empty where the session had none."""
-
-    schema: str
-    name: str
+from engine.model.relation import TableName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from connectors.mysql.flavour import Flavour
+
 REAL_AS_FLOAT: Final = 1 << 0
 ANSI_QUOTES: Final = 1 << 2
 NO_BACKSLASH_ESCAPES: Final = 1 << 20
@@ -21,11 +23,14 @@ FOREIGN_VERSIONS: Final = range(50700, 100000)
 
 @dataclass(frozen=True, slots=True)
 class Speech:
-    """How a statement is read. `version` is 100 x 100 x major + 100 x minor + patch."""
+    """How a statement is read: by which server, and in which `sql_mode` (as its event has it)."""
 
-    mariadb: bool = False
-    version: int = 80000
+    flavour: Flavour
     sql_mode: int = 0
+
+    @property
+    def mariadb(self) -> bool:
+        return self.flavour.mariadb
 
     @property
     def ansi_quotes(self) -> bool:
@@ -46,7 +51,8 @@ class Speech:
             return False
         if self.mariadb and not maria_only and version in FOREIGN_VERSIONS:
             return False
-        return version <= self.version
+        major, minor, patch = self.flavour.version
+        return version <= 10_000 * major + 100 * minor + patch
 
 
 class TokenKind(Enum):

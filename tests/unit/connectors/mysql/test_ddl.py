@@ -35,7 +35,6 @@ from connectors.mysql.ddl_steps import (
     SetDefault,
     SetVisible,
     Step,
-    TableName,
     TruncateTable,
     Understood,
 )
@@ -45,10 +44,12 @@ from connectors.mysql.ddl_tokens import (
     REAL_AS_FLOAT,
     Speech,
 )
+from connectors.mysql.flavour import Flavour
+from engine.model.relation import TableName
 
-MYSQL: Final = Speech(mariadb=False, version=90704)
-OLD_MYSQL: Final = Speech(mariadb=False, version=80015)
-MARIADB: Final = Speech(mariadb=True, version=101118)
+MYSQL: Final = Speech(Flavour(False, (9, 7, 4)))
+OLD_MYSQL: Final = Speech(Flavour(False, (8, 0, 15)))
+MARIADB: Final = Speech(Flavour(True, (10, 11, 18)))
 T: Final = TableName("shop", "t")
 
 
@@ -132,7 +133,7 @@ def test_what_mariadb_has_of_its_own() -> None:
 
 
 def test_sql_mode_decides_what_real_is() -> None:
-    assert column("real", Speech(sql_mode=REAL_AS_FLOAT)).type == "float"
+    assert column("real", Speech(MYSQL.flavour, REAL_AS_FLOAT)).type == "float"
 
 
 @pytest.mark.parametrize(
@@ -454,7 +455,7 @@ def test_a_name_without_a_database_is_the_session_s() -> None:
 
 
 def test_double_quotes_are_names_or_texts_by_sql_mode() -> None:
-    ansi = Speech(sql_mode=ANSI_QUOTES)
+    ansi = Speech(MYSQL.flavour, ANSI_QUOTES)
     (step,) = steps('ALTER TABLE "t" ADD "a ""b" char(1) DEFAULT \'x\'', ansi)
     assert isinstance(step, AlterTable)
     assert step.actions == (AddColumn(ColumnDef(name='a "b', type="char(1)", default="'x'")),)
@@ -464,7 +465,7 @@ def test_double_quotes_are_names_or_texts_by_sql_mode() -> None:
 
 def test_a_backslash_escapes_or_not_by_sql_mode() -> None:
     assert column(r"enum('a\'b')").type == "enum('a''b')"
-    plain = Speech(sql_mode=NO_BACKSLASH_ESCAPES)
+    plain = Speech(MYSQL.flavour, NO_BACKSLASH_ESCAPES)
     assert column(r"enum('a\','b')", plain).type == r"enum('a\','b')"
     assert column(r"enum('a\\b', 'x\_y', 'line\n')").type == "enum('a\\b','x\\_y','line\n')"
 

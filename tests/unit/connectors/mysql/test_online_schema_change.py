@@ -10,16 +10,17 @@ from connectors.mysql.ddl_steps import (
     AlterTable,
     RenameTable,
     Step,
-    TableName,
     Understood,
 )
 from connectors.mysql.ddl_tokens import Speech
+from connectors.mysql.flavour import Flavour
+from engine.model.relation import TableName
 
 T: Final = TableName("shop", "t")
 
 
 def steps(sql: str) -> tuple[Step, ...]:
-    found = parse(sql, "shop", Speech())
+    found = parse(sql, "shop", Speech(Flavour(False, (8, 0, 36))))
     assert isinstance(found, Understood), found
     return found.steps
 
