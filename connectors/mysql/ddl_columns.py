@@ -42,6 +42,11 @@ SIZES: Final[Mapping[str, str]] = {
 }
 """What the catalog says of a type without a length."""
 
+LABEL_ESCAPES: Final = str.maketrans(
+    {"'": "''", "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\0": "\\0"}
+)
+"""How the catalog writes labels, whatever `sql_mode` is."""
+
 BYTES: Final = {"char": "binary", "varchar": "varbinary"}
 """What CHAR(n) BYTE is."""
 
@@ -122,6 +127,8 @@ class _Column:
             base = "longtext"
             self._values |= {"charset": "utf8mb4", "collation": "utf8mb4_bin"}
         arguments = self._arguments() if self._cursor.at_symbol("(") else SIZES.get(base, "")
+        if base == "decimal" and "," not in arguments:
+            arguments = f"{arguments.removesuffix(')')},0)"
         if base in BYTES and self._cursor.take("BYTE"):
             base = BYTES[base]
         self._type = base + arguments
@@ -169,7 +176,7 @@ class _Column:
             if cursor.token.kind is TokenKind.NUMBER:
                 found.append(str(cursor.number()))
             else:
-                found.append("'" + cursor.text().rstrip(" ").replace("'", "''") + "'")
+                found.append(f"'{cursor.text().rstrip(' ').translate(LABEL_ESCAPES)}'")
             if cursor.take_symbol(")"):
                 return f"({','.join(found)})"
             cursor.expect_symbol(",")

@@ -23,7 +23,7 @@ from typing import Any, Final, Self, TypeAlias
 from urllib.parse import quote, urlencode
 
 import pymysql
-from pymysql.constants import CLIENT
+from pymysql.constants import CLIENT, ER
 
 from tests.servers.certificates import Authority
 from tests.servers.mysql_programs import MysqlPrograms, find_mysql
@@ -136,6 +136,7 @@ class MysqlServer:
             self._launch()
             return
         copy_mysql_template(self.name, self.programs, self.data)
+        (self.directory / "tmp").mkdir()
         for attempt in range(START_ATTEMPTS):
             self.port = free_port()
             try:
@@ -265,7 +266,11 @@ class MysqlServer:
         """Drop a database, whoever still uses it."""
         sessions = "SELECT id FROM information_schema.processlist WHERE db = %s"
         for (session,) in self.execute(sessions, name):
-            self.execute(f"KILL {session}")
+            try:
+                self.execute(f"KILL {session}")
+            except pymysql.OperationalError as error:
+                if error.args[0] != ER.NO_SUCH_THREAD:  # it has ended by itself
+                    raise
         self.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
 
     # --- inside -------------------------------------------------------------------------------
@@ -276,7 +281,13 @@ class MysqlServer:
         return {**SETTINGS, **dialect, "server_id": server_id}
 
     def _options(self) -> Sequence[str]:
-        places = {"port": self.port, "socket": self.socket, "pid_file": self.directory / "ready"}
+        places = {
+            "port": self.port,
+            "socket": self.socket,
+            "pid_file": self.directory / "ready",
+            # A server that starts removes temporary files of every other one in the same place.
+            "tmpdir": self.directory / "tmp",
+        }
         return [_option(name, value) for name, value in {**self._settings, **places}.items()]
 
     def _launch(self) -> None:

@@ -93,7 +93,7 @@ def table(sql: str, speech: Speech = MYSQL) -> CreateTable:
         ("SERIAL", "bigint unsigned"),
         ("decimal", "decimal(10,0)"),
         ("NUMERIC( 65 , 30 ) unsigned", "decimal(65,30) unsigned"),
-        ("dec(5)", "decimal(5)"),
+        ("dec(5)", "decimal(5,0)"),
         ("double precision", "double"),
         ("float(7,3)", "float(7,3)"),
         ("real", "double"),
@@ -466,8 +466,10 @@ def test_double_quotes_are_names_or_texts_by_sql_mode() -> None:
 def test_a_backslash_escapes_or_not_by_sql_mode() -> None:
     assert column(r"enum('a\'b')").type == "enum('a''b')"
     plain = Speech(MYSQL.flavour, NO_BACKSLASH_ESCAPES)
-    assert column(r"enum('a\','b')", plain).type == r"enum('a\','b')"
-    assert column(r"enum('a\\b', 'x\_y', 'line\n')").type == "enum('a\\b','x\\_y','line\n')"
+    assert column(r"enum('a\','b')", plain).type == r"enum('a\\','b')"
+    assert column(r"enum('a\\b', 'x\_y', 'line\n', '\t')").type == (
+        "enum('a\\\\b','x\\\\_y','line\\n','\t')"
+    )
 
 
 @pytest.mark.parametrize(
