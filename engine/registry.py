@@ -42,6 +42,8 @@ class Connector:
     install: str = "penstock"
 
 
+_MYSQL: Final = Connector(target="connectors.mysql.target:create", install="penstock[mysql]")
+
 CONNECTORS: Final[Mapping[str, Connector]] = {
     "postgres": Connector(
         source="connectors.postgres.source:create",
@@ -49,6 +51,9 @@ CONNECTORS: Final[Mapping[str, Connector]] = {
         comparable="connectors.postgres.compare:create",
         install="penstock[postgres]",
     ),
+    "mysql": _MYSQL,
+    "mariadb": _MYSQL,
+    "aurora": _MYSQL,
     "memory": Connector(
         source="connectors.memory.source:create", target="connectors.memory.target:create"
     ),
