@@ -315,6 +315,15 @@ class ReaderSnapshots(SnapshotSource, Protocol):
         ...
 
 
+@runtime_checkable
+class LoadForms(SnapshotSource, Protocol):
+    """Optional: it does not give every form that a target may ask for."""
+
+    def load_form(self, asked: str) -> str:
+        """The form in which it gives rows to a target that asked for this one and takes both."""
+        ...
+
+
 # --- target ---------------------------------------------------------------------------------------
 
 

@@ -42,7 +42,11 @@ class Connector:
     install: str = "penstock"
 
 
-_MYSQL: Final = Connector(target="connectors.mysql.target:create", install="penstock[mysql]")
+_MYSQL: Final = Connector(
+    source="connectors.mysql.source:create",
+    target="connectors.mysql.target:create",
+    install="penstock[mysql]",
+)
 
 CONNECTORS: Final[Mapping[str, Connector]] = {
     "postgres": Connector(

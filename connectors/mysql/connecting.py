@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import aiomysql
 from pymysql.constants import CLIENT
-from pymysql.err import OperationalError
+from pymysql.err import OperationalError, raise_mysql_exception
 
 from connectors.mysql.errors import TransportRefusedError
 from engine.config.url import SYSTEM_AUTHORITIES, ConnectionUrl
@@ -117,6 +117,16 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
         self._ensure_alive()
         self._next_seq_id = 0
         self.write_packet(bytes([command]) + payload)
+
+    async def head_of_rows(self) -> None:
+        """Read what stands before an answer's rows: the columns. Raises the driver's errors."""
+        count = (await self._read_packet()).read_length_encoded_integer()
+        for _ in range(count + 1):
+            await self._read_packet()
+
+    def refused(self, payload: bytes) -> None:
+        """Raise the error in a packet."""
+        raise_mysql_exception(payload)
 
     @property
     def writer(self) -> asyncio.StreamWriter:

@@ -19,7 +19,7 @@ from connectors.mysql.connecting import Link, close
 from connectors.mysql.errors import DRIVER_ERRORS, error_number, source_error
 from connectors.mysql.maria_gtid import MariaGtids
 from connectors.mysql.position import AnyPosition, GtidPosition, LogPlace
-from connectors.mysql.server import Server, read_head
+from connectors.mysql.server import Ask, Server, read_head
 from engine.errors import SnapshotLostError, SourceConnectionError, SourceError
 from engine.model.snapshot import Snapshot
 
@@ -56,7 +56,7 @@ class Snapshots:
         self, open_link: Callable[[], Awaitable[Link]], server: Server, readers_max: int
     ) -> None:
         self._open_link = open_link
-        self._server = server
+        self.server = server
         self._readers_max = readers_max
         self._shared: asyncio.Queue[Reader] | None = None
         self._number = 0
@@ -70,7 +70,7 @@ class Snapshots:
             SourceConnectionError, SourceError.
         """
         async with AsyncExitStack() as stack:
-            if self._server.mariadb:
+            if self.server.mariadb:
                 link = await self._opened(stack)
                 yield await _begin_maria(link)
                 return
@@ -92,7 +92,7 @@ class Snapshots:
             SourceConnectionError, SourceError.
         """
         try:
-            if self._server.mariadb:
+            if self.server.mariadb:
                 async with AsyncExitStack() as stack:
                     link = await self._opened(stack)
                     yield Reader(link, await _begin_maria(link))
@@ -142,7 +142,7 @@ class Snapshots:
         await lock.run("FLUSH TABLES WITH READ LOCK")
         try:
             await asyncio.gather(*(_begin(link) for link in links))
-            at = await read_head(_asker(lock), self._server)
+            at = await read_head(asker(lock), self.server)
         finally:
             await lock.run("UNLOCK TABLES")
         snapshot = _described(at)
@@ -175,7 +175,9 @@ def _described(at: AnyPosition) -> Snapshot:
     return Snapshot(text=str(at), until=at, token=str(at))
 
 
-def _asker(link: Link) -> Callable[[str, str], Awaitable[Sequence[Sequence[str | None]]]]:
+def asker(link: Link) -> Ask:
+    """Questions over one session. They raise the driver's errors."""
+
     async def ask(_doing: str, query: str) -> Sequence[Sequence[str | None]]:
         rows = await link.run(query)
         return [[None if v is None else v.decode("utf-8", "replace") for v in row] for row in rows]

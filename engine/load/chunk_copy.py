@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from engine.config.replication import OnRowError
 from engine.contracts import (
     Clock,
+    LoadForms,
     Random,
     ReaderSnapshots,
     SchemaTarget,
@@ -123,6 +124,8 @@ class ChunkCopy:
                 plan = stored.get(relation.table, ())
                 chunks = await self._plan(relation, plan, loaders[0], again=again)
                 form = await self.target.load_form(relation)
+                if isinstance(self.source, LoadForms):
+                    form = self.source.load_form(form)
                 tables[relation.table] = _Table(relation, form, len(chunks))
                 waiting += chunks
                 if not chunks:

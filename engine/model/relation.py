@@ -75,6 +75,8 @@ class Relation:
     since: str = field(default="", compare=False)
     """The position of the log from which on it is the table's description, where the source needs
     that told again: see `contracts.RememberingSource`."""
+    native: str = field(default="", compare=False)
+    """What else the source must know of the version to go on with it, in its own language."""
     misfits: tuple[int, ...] = field(default=(), compare=False)
     """Places of columns that may hold a `Misfit`."""
     published: bool = field(default=True, compare=False)

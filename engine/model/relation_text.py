@@ -19,6 +19,7 @@ def dump(relation: Relation) -> str:
             "replica_identity": relation.replica_identity.value,
             "wire": relation.wire,
             "since": relation.since,
+            "native": relation.native,
             "misfits": relation.misfits,
             "columns": [_column(column) for column in relation.columns],
         }
@@ -60,6 +61,7 @@ def _parse(raw: Any) -> Relation:
         replica_identity=ReplicaIdentity(raw["replica_identity"]),
         wire=raw["wire"],
         since=raw.get("since", ""),
+        native=raw.get("native", ""),
         misfits=tuple(map(int, raw.get("misfits", ()))),
         columns=tuple(map(_parse_column, raw["columns"])),
     )

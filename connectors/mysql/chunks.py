@@ -1,0 +1,138 @@
+"""Cutting a table into chunks.
+
+A chunk is a range of the first column of the key, where that is a whole number: its order is the
+same everywhere, and an index reads a range without reading the table. Bounds are found by walking
+that index, so chunks have as many rows as was wished, whatever the gaps. A table with another key,
+or none, is one chunk.
+
+Bounds are open at both ends and key columns are NOT NULL, so the chunks of a table cover every row,
+also those that come later.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Final
+
+from connectors.mysql.description import Description
+from connectors.mysql.quoting import identifier, qualified
+from connectors.mysql.server import Ask
+from connectors.mysql.types import INTEGERS
+from engine.model.chunk import Chunk, ChunkDone
+from engine.model.relation import Format, Relation
+from engine.model.value import Key, Value
+
+CHUNKS_MAX: Final = 10_000
+"""Chunks of one table. Each is a row in the control schema; a table with more rows than that many
+chunks of the wished size gets larger ones."""
+
+
+async def cut(
+    ask: Ask, description: Description, relation: Relation, rows: int, rows_max: int
+) -> Sequence[Chunk]:
+    """Chunks of about `rows_max` rows that together cover every row, by ordinal. `rows`: how many
+    the table has, about. Raises what `ask` raises."""
+    if rows_max < 1:
+        raise ValueError("a chunk has at least one row")
+    if rows <= rows_max or not cuttable(description):
+        return [Chunk(relation, 0, rows_estimated=rows)]
+    step = max(rows_max, -(-rows // CHUNKS_MAX))
+    bounds = await _bounds(ask, description, step)
+    edges = [None, *((bound,) for bound in bounds), None]
+    return [
+        Chunk(relation, ordinal, "key", low, high, step)
+        for ordinal, (low, high) in enumerate(pairwise(edges))
+    ]
+
+
+def cuttable(description: Description) -> bool:
+    """Whether the first column of the key is a whole number."""
+    first = description.identity[:1]
+    return any(c.name in first and c.type.base in INTEGERS for c in description.columns)
+
+
+async def _bounds(ask: Ask, description: Description, step: int) -> list[str]:
+    name = identifier(description.identity[0])
+    table = qualified(description.table.schema, description.table.name)
+    doing = f"cutting {description.table} into chunks"
+    bounds: list[str] = []
+    while True:
+        after = f" WHERE {name} > {bounds[-1]}" if bounds else ""
+        query = f"SELECT {name} FROM {table}{after} ORDER BY {name} LIMIT 1 OFFSET {step - 1}"
+        rows = await ask(doing, query)
+        if not rows or len(bounds) == CHUNKS_MAX:
+            return bounds
+        bounds.append(str(int(rows[0][0] or 0)))
+
+
+class ChunkLookup:
+    """Which finished chunk a key of the stream lies in. Prepared once per list of chunks."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Sequence[ChunkDone], int, Relation, _Bounds]] = {}
+
+    def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
+        """See `contracts.SnapshotSource.chunk_of`."""
+        known = self._known.get(id(done))
+        if known is None or known[0] is not done or known[1:3] != (len(done), relation):
+            if len(self._known) >= PREPARED_MAX:
+                self._known.clear()
+            known = self._known[id(done)] = (done, len(done), relation, _Bounds(done, relation))
+        return known[3].find(key)
+
+
+PREPARED_MAX: Final = 4096
+"""Tables whose chunks stay prepared. Tables in catch-up at one time are far fewer."""
+
+
+class _Bounds:
+    def __init__(self, done: Sequence[ChunkDone], relation: Relation) -> None:
+        self._whole = next((chunk for chunk in done if chunk.by != "key"), None)
+        ranges = [c for c in done if c.by == "key"]
+        self._ranges = sorted(ranges, key=lambda chunk: _low(chunk.low))
+        self._lows = [_low(chunk.low) for chunk in self._ranges]
+        self._highs = [_high(chunk.high) for chunk in self._ranges]
+        self._read = _reader(relation)
+
+    def find(self, key: Key) -> ChunkDone | None:
+        if self._whole is not None or not self._ranges:
+            return self._whole
+        value = self._read(key[0])
+        at = bisect_left(self._lows, value) - 1
+        return self._ranges[at] if at >= 0 and value <= self._highs[at] else None
+
+
+_BEYOND: Final = 1 << 65
+"""More than any column holds."""
+
+
+def _low(bound: tuple[str, ...] | None) -> int:
+    return -_BEYOND if bound is None else int(bound[0])
+
+
+def _high(bound: tuple[str, ...] | None) -> int:
+    return _BEYOND if bound is None else int(bound[0])
+
+
+def _reader(relation: Relation) -> Callable[[Value], int]:
+    column = relation.columns[relation.key[0]] if relation.key else None
+    if column is None or column.format is Format.TEXT:
+        return lambda value: int(_bytes(value))
+    if column.type.name.startswith("numeric"):
+        return lambda value: _numeric(_bytes(value))
+    return lambda value: int.from_bytes(_bytes(value), "big", signed=True)
+
+
+def _bytes(value: Value) -> bytes:
+    assert isinstance(value, bytes)
+    return value
+
+
+def _numeric(data: bytes) -> int:
+    """A whole number in the send form of numeric: digits of base 10,000 behind their count, weight,
+    sign and scale."""
+    count, weight = int.from_bytes(data[:2], "big"), int.from_bytes(data[2:4], "big", signed=True)
+    number = 0
+    for place in range(count):
+        number = number * 10_000 + int.from_bytes(data[8 + 2 * place : 10 + 2 * place], "big")
+    return number * 10_000 ** (weight - count + 1) if count else 0

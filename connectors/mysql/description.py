@@ -1,0 +1,142 @@
+"""(pure) A table as rows of the log are decoded with it, and the relation version that it is.
+
+A relation keeps everything that a description is made of: stored beside the data, it brings the
+description back after a restart.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+
+from connectors.mysql.binlog.columns import Form
+from connectors.mysql.catalog import CatalogTable
+from connectors.mysql.types import MysqlType, interchange, native, parse_type
+from engine.errors import StateError
+from engine.model.relation import Column, Format, Relation, ReplicaIdentity, TableName
+
+PRIMARY: Final = "PRIMARY"
+
+_DECLARED: Final = re.compile(
+    r"(?P<type>.*?)(?: character set (?P<charset>\w+)(?: collate (?P<collation>\w+))?)?", re.DOTALL
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DescribedColumn:
+    name: str
+    type: MysqlType
+    nullable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """`columns` are those of the log, in its order. `keys`: unique keys of whole columns by name.
+    `charset` and `collation`: what new columns get."""
+
+    table: TableName
+    columns: tuple[DescribedColumn, ...]
+    keys: Mapping[str, tuple[str, ...]]
+    charset: str = ""
+    collation: str = ""
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns by which a row is found: the primary key's, else those of the first unique
+        key, by name, whose columns cannot be NULL; empty when there is no such."""
+        nullable = {column.name for column in self.columns if column.nullable}
+        for name in sorted(self.keys, key=lambda name: (name != PRIMARY, name)):
+            if name == PRIMARY or not nullable.intersection(self.keys[name]):
+                return self.keys[name]
+        return ()
+
+    def relation(self, form: Form, since: str, *, zero_dates: bool) -> Relation:
+        """The version it is from position `since` on. `zero_dates`: dates that are none have no
+        place in the form."""
+        places = {column.name: place for place, column in enumerate(self.columns)}
+        identity = self.identity
+        facts = {
+            "keys": {name: list(columns) for name, columns in self.keys.items()},
+            "charset": self.charset,
+            "collation": self.collation,
+        }
+        return Relation(
+            id=0,
+            schema=self.table.schema,
+            name=self.table.name,
+            columns=tuple([_column(column, form, identity) for column in self.columns]),
+            key=tuple([places[name] for name in identity]),
+            replica_identity=ReplicaIdentity.DEFAULT if identity else ReplicaIdentity.FULL,
+            wire=form.value,
+            native=orjson.dumps(facts).decode(),
+            since=since,
+            misfits=tuple(_misfits(self.columns, zero_dates)) if form is Form.INTERCHANGE else (),
+        )
+
+
+def _column(column: DescribedColumn, form: Form, identity: Sequence[str]) -> Column:
+    declared = native(column.type)
+    return Column(
+        name=column.name,
+        type=declared if form is Form.NATIVE else interchange(column.type),
+        format=Format.TEXT if form is Form.NATIVE else Format.BINARY,
+        nullable=column.nullable,
+        identity=not identity or column.name in identity,
+        native=declared.name,
+    )
+
+
+_DATES: Final = frozenset(("date", "datetime", "timestamp"))
+
+
+def _misfits(columns: Sequence[DescribedColumn], zero_dates: bool) -> Sequence[int]:
+    """Columns whose values may have no place in the interchange form."""
+    always_text = ("", "utf8mb3", "utf8mb4", "latin1", "ascii", "binary")
+    return [
+        place
+        for place, column in enumerate(columns)
+        if (zero_dates and column.type.base in _DATES) or column.type.charset not in always_text
+    ]
+
+
+def describe(table: CatalogTable) -> Description:
+    """A description from the catalog. Raises ValueError for a type that is unknown here."""
+    keys = {index.name: index.columns for index in table.indexes if index.unique and index.whole}
+    columns = [
+        DescribedColumn(c.name, declared(c.type, c.charset, c.collation), c.nullable)
+        for c in table.columns
+    ]
+    charset = table.collation.partition("_")[0]
+    return Description(table.name, tuple(columns), keys, charset, table.collation)
+
+
+def restore(relation: Relation) -> Description:
+    """The description that a relation was made of. Raises StateError for one of another source."""
+    try:
+        facts = orjson.loads(relation.native)
+        columns = [
+            DescribedColumn(column.name, parse_declared(column.native), column.nullable)
+            for column in relation.columns
+        ]
+        keys = {name: tuple(map(str, columns)) for name, columns in facts["keys"].items()}
+        charset, collation = str(facts["charset"]), str(facts["collation"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StateError(
+            f"the stored version of {relation.qualified} is not of a MySQL source"
+        ) from error
+    return Description(relation.table, tuple(columns), keys, charset, collation)
+
+
+def declared(type_: str, charset: str, collation: str) -> MysqlType:
+    """A type without what does not matter to values (a display width), so that two ways to word one
+    type come to the same. Raises ValueError."""
+    return parse_declared(native(parse_type(type_, charset, collation)).name)
+
+
+def parse_declared(text: str) -> MysqlType:
+    """A type as `types.native` writes it. Raises ValueError."""
+    match = _DECLARED.fullmatch(text)
+    assert match is not None
+    return parse_type(match["type"], match["charset"], match["collation"])

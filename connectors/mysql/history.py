@@ -1,0 +1,352 @@
+"""(pure) What the tables of the log are like at every place of it.
+
+A row in the log says neither what its columns are called nor, mostly, what they hold: it is decoded
+with the description that was in force when it was written. Descriptions begin with what the target
+was told last, or with the catalog at a known place, and go on with the log's own statements.
+
+Of a table that is new to the stream, what was written before the place at which the catalog
+described it is not told: whoever loads it reads it later than that.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from connectors.mysql import ddl_steps as steps
+from connectors.mysql.binlog.columns import Form
+from connectors.mysql.binlog.events import Query, RowsEvent
+from connectors.mysql.binlog.rows import RowsDecoder
+from connectors.mysql.binlog.table_map import TableMap
+from connectors.mysql.ddl import WRITES, parse
+from connectors.mysql.ddl_tokens import Speech
+from connectors.mysql.description import Description, restore
+from connectors.mysql.flavour import Flavour
+from connectors.mysql.position import AnyPosition, FileCoordinate, GtidCoordinate, parse_position
+from connectors.mysql.schema_change import altered, described_column, unique_keys
+from connectors.mysql.temporal import ZeroDate, ZeroDates
+from engine.errors import DecodeError, SourceError
+from engine.model.change import Event, SchemaChanged, SchemaStep, Truncate
+from engine.model.relation import Relation, TableName
+
+DESCRIPTIONS_MAX: Final = 16
+"""Descriptions kept of a table that the stream has not met yet: one for each reading of the catalog
+that found it changed."""
+
+STRICT: Final = 0x200000 | 0x400000
+"""STRICT_TRANS_TABLES and STRICT_ALL_TABLES in `sql_mode`."""
+
+Coordinate = GtidCoordinate | FileCoordinate
+
+
+@dataclass(slots=True)
+class Version:
+    """A table from a place of the log on. `since`: None once the stream is past it."""
+
+    description: Description
+    relation: Relation
+    since: AnyPosition | None = None
+
+
+@dataclass(slots=True)
+class _Plan:
+    """How rows of one TABLE_MAP are read. `version` None: they are only counted."""
+
+    table: TableMap
+    decoder: RowsDecoder
+    version: Version | None
+
+
+@dataclass(slots=True)
+class History:
+    """See `assembler.LogTables`. `defaults`: charset and collation of new tables, by database."""
+
+    form: Form
+    zero: ZeroDates
+    flavour: Flavour
+    defaults: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    _wanted: Collection[TableName] = ()
+    _versions: dict[TableName, Version] = field(default_factory=dict[TableName, Version])
+    _described: dict[TableName, list[Version]] = field(
+        default_factory=dict[TableName, list[Version]]
+    )
+    _plans: dict[int, _Plan] = field(default_factory=dict[int, _Plan])
+
+    # --- what is known ----------------------------------------------------------------------------
+
+    def want(self, tables: Collection[TableName]) -> None:
+        """Rows of these tables are told from now on, and of no others."""
+        self._wanted = frozenset(tables)
+        self._plans.clear()
+
+    def remember(self, known: Mapping[TableName, Relation]) -> None:
+        """Begin anew with stored versions. Raises StateError for those of another source."""
+        self._plans.clear()
+        self._versions = {
+            table: Version(
+                restore(relation),
+                relation,
+                parse_position(relation.since) if relation.since else None,
+            )
+            for table, relation in known.items()
+        }
+
+    def describe(self, description: Description, at: AnyPosition) -> Relation:
+        """The catalog described a table at this position; gives the version that it is there."""
+        known = self._described.setdefault(description.table, [])
+        if known and known[-1].description == description:
+            return known[-1].relation
+        version = self._version(description, str(at))
+        version.since = at
+        known.append(version)
+        del known[:-DESCRIPTIONS_MAX]
+        return version.relation
+
+    def _version(self, description: Description, since: str) -> Version:
+        keeps = self.zero.policy is ZeroDate.ERROR
+        return Version(description, description.relation(self.form, since, zero_dates=keeps))
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def rows(self, event: RowsEvent, coordinate: object) -> tuple[int, Sequence[Event] | None]:
+        """See `assembler.LogTables`. Raises DecodeError."""
+        table = event.table
+        assert table is not None
+        assert isinstance(coordinate, Coordinate)
+        plan = self._plans.get(id(table))
+        before: list[Event] = []
+        if plan is None or plan.table is not table:
+            plan, before = self._plan(table, coordinate)
+        version = plan.version
+        if version is None or not _reached(version, coordinate):
+            relation = version.relation if version is not None else _NOBODY
+            return len(plan.decoder.decode(event, relation)), None
+        changes = plan.decoder.decode(event, version.relation)
+        return len(changes), [*before, *changes] if before else changes
+
+    def _plan(self, table: TableMap, coordinate: Coordinate) -> tuple[_Plan, list[Event]]:
+        name = TableName(table.schema, table.name)
+        version = self._at(name, coordinate) if name in self._wanted else None
+        told: list[Event] = []
+        if version is not None:
+            try:
+                types = [column.type for column in version.description.columns]
+                _check_names(table, version.description)
+                decoder = RowsDecoder(table, types, self.form, self.zero)
+            except DecodeError as error:
+                told = [self._lost(version, f"its rows are not as it is known ({error.message})")]
+                version = None
+                del self._versions[name]
+        if version is None:
+            decoder = RowsDecoder(table, [None] * len(table.types), self.form, self.zero)
+        plan = _Plan(table, decoder, version)
+        if version is not None or name not in self._wanted:
+            self._plans[id(table)] = plan
+        return plan, told
+
+    def _at(self, name: TableName, coordinate: Coordinate) -> Version | None:
+        """The version of a wanted table at a place of the log; None before any that is known."""
+        version = self._versions.get(name)
+        if version is None:
+            described = self._described.get(name, [])
+            passed = [v for v in described if v.since and not v.since.covers(coordinate, 1)]
+            if not passed:
+                return None
+            newest = passed[-1]
+            version = self._versions[name] = replace(newest, since=None)
+            del described[: described.index(newest) + 1]
+        return version
+
+    def _lost(self, version: Version, what: str) -> SchemaChanged:
+        """Rows of a table cannot be told any more."""
+        relation = version.relation
+        step = SchemaStep("other", detail=what)
+        return SchemaChanged(relation.table, relation, relation, True, (step,))
+
+    def undone(self, tables: Sequence[str], coordinate: object) -> Sequence[Event]:
+        """See `assembler.LogTables`."""
+        names = [TableName(*table.split(".", 1)) for table in tables]
+        return [
+            self._lost(self._versions[name], "a transaction that was partly rolled back")
+            for name in names
+            if name in self._versions
+        ]
+
+    # --- statements -------------------------------------------------------------------------------
+
+    def statement(self, query: Query, coordinate: object) -> Sequence[Event]:
+        """See `assembler.LogTables`.
+
+        Raises:
+            SourceError: rows were changed in statement form, or in a way that nobody can tell.
+        """
+        assert isinstance(coordinate, Coordinate)
+        speech = Speech(self.flavour, query.sql_mode or 0)
+        found = parse(query.sql, query.schema, speech)
+        if isinstance(found, steps.NotUnderstood):
+            return self._not_understood(found, coordinate)
+        strict = bool((query.sql_mode or 0) & STRICT)
+        told: list[Event] = []
+        for step in found.steps:
+            told += self._take(step, coordinate, strict)
+        if told:
+            self._plans.clear()
+        return told
+
+    def _not_understood(
+        self, found: steps.NotUnderstood, coordinate: Coordinate
+    ) -> Sequence[Event]:
+        if found.kind.split(" ", maxsplit=1)[0] in WRITES:
+            raise SourceError(
+                f"the source's binary log has a change in statement form ({found.kind}): its rows"
+                " are not known",
+                hint="set binlog_format = ROW on the source, for every session; then load again",
+            )
+        if found.tables is None:
+            raise SourceError(
+                f"the source's binary log has a statement that is not understood ({found.kind}),"
+                " which may concern any table",
+                hint="report its form; then load again",
+            )
+        touched = [self._current(_name(table), coordinate) for table in found.tables]
+        what = f"a statement that is not understood ({found.kind})"
+        return [self._lost(version, what) for version in touched if version is not None]
+
+    def _current(self, name: TableName, coordinate: Coordinate) -> Version | None:
+        """The version of a table that a statement concerns; None where nobody is to be told."""
+        version = self._at(name, coordinate) if name in self._wanted else None
+        return version if version is not None and _reached(version, coordinate) else None
+
+    def _take(self, step: steps.Step, coordinate: Coordinate, strict: bool) -> Iterator[Event]:
+        if isinstance(step, steps.AlterTable):
+            yield from self._alter(step, coordinate, strict)
+        elif isinstance(step, steps.RenameTable):
+            yield from self._rename(_name(step.table), _name(step.to), coordinate)
+        elif isinstance(step, steps.DropTable):
+            yield from self._drop(_name(step.table), coordinate)
+        elif isinstance(step, steps.TruncateTable):
+            version = self._current(_name(step.table), coordinate)
+            if version is not None:
+                yield Truncate((version.relation,))
+        elif isinstance(step, steps.DropDatabase):
+            for name in [name for name in self._versions if name.schema == step.name]:
+                yield from self._drop(name, coordinate)
+        elif isinstance(step, steps.CreateTable | steps.CreateLike):
+            yield from self._create(step, coordinate)
+        elif isinstance(step, steps.CreateDatabase | steps.AlterDatabase):
+            self._database(step)
+
+    def _alter(
+        self, step: steps.AlterTable, coordinate: Coordinate, strict: bool
+    ) -> Iterator[Event]:
+        name = _name(step.table)
+        version = self._current(name, coordinate)
+        actions = [a for a in step.actions if not isinstance(a, steps.RenameTo)]
+        if version is not None and actions:
+            try:
+                change = altered(version.description, actions, self.form, strict=strict)
+            except ValueError as error:
+                yield self._lost(version, f"an ALTER TABLE that does not fit to it ({error}),")
+                del self._versions[name]
+                return
+            after = self._version(change.description, str(_after(coordinate)))
+            self._versions[name] = after
+            yield SchemaChanged(name, version.relation, after.relation, True, change.steps)
+        for action in step.actions:
+            if isinstance(action, steps.RenameTo):
+                yield from self._rename(name, _name(action.to, name.schema), coordinate)
+
+    def _rename(self, name: TableName, to: TableName, coordinate: Coordinate) -> Iterator[Event]:
+        version = self._current(name, coordinate)
+        self._described.pop(to, None)
+        if version is None:
+            self._versions.pop(to, None)
+            return
+        del self._versions[name]
+        description = replace(version.description, table=to)
+        after = self._version(description, str(_after(coordinate)))
+        self._versions[to] = after
+        step = (SchemaStep("rename-table"),)
+        yield SchemaChanged(name, version.relation, after.relation, True, step)
+        if to in self._wanted:
+            yield SchemaChanged(to, None, after.relation, True)
+
+    def _drop(self, name: TableName, coordinate: Coordinate) -> Iterator[Event]:
+        version = self._current(name, coordinate)
+        if version is not None:
+            del self._versions[name]
+            step = (SchemaStep("drop-table"),)
+            yield SchemaChanged(name, version.relation, None, True, step)
+
+    def _create(
+        self, step: steps.CreateTable | steps.CreateLike, coordinate: Coordinate
+    ) -> Iterator[Event]:
+        name = _name(step.table)
+        if name not in self._wanted or (step.if_not_exists and name in self._versions):
+            return
+        if step.replace:
+            yield from self._drop(name, coordinate)
+        description = self._created(name, step)
+        if description is None:
+            return
+        after = self._versions[name] = self._version(description, str(_after(coordinate)))
+        yield SchemaChanged(name, None, after.relation, True, (SchemaStep("create-table"),))
+
+    def _created(
+        self, name: TableName, step: steps.CreateTable | steps.CreateLike
+    ) -> Description | None:
+        """None where it is made of what is not known here: the catalog will describe it."""
+        if isinstance(step, steps.CreateLike):
+            like = self._versions.get(_name(step.like))
+            return None if like is None else replace(like.description, table=name)
+        charset, collation = step.charset, step.collation
+        if not charset and not collation:
+            charset, collation = self.defaults.get(name.schema, ("", ""))
+        charset = charset or collation.partition("_")[0]
+        try:
+            columns = [described_column(column, charset, collation) for column in step.columns]
+        except ValueError:
+            return None
+        keys = unique_keys(step.keys, step.columns)
+        primary = keys.get("PRIMARY", ())
+        columns = [replace(c, nullable=False) if c.name in primary else c for c in columns]
+        return Description(name, tuple(columns), keys, charset, collation)
+
+    def _database(self, step: steps.CreateDatabase | steps.AlterDatabase) -> None:
+        charset, collation = step.charset, step.collation
+        if charset or collation:
+            self.defaults[step.name] = (charset or collation.partition("_")[0], collation)
+
+
+_NOBODY: Final = Relation(0, "", "", ())
+
+
+def _reached(version: Version, coordinate: Coordinate) -> bool:
+    """Whether the stream is past the place from which on the version holds."""
+    if version.since is None:
+        return True
+    if version.since.covers(coordinate, 1):
+        return False
+    version.since = None
+    return True
+
+
+def _after(coordinate: Coordinate) -> AnyPosition:
+    """The position behind a transaction. A statement is nearly always one by itself."""
+    if isinstance(coordinate, GtidCoordinate):
+        return coordinate.end(coordinate.log)
+    return coordinate.at(1)
+
+
+def _name(table: TableName, schema: str = "") -> TableName:
+    return TableName(table.schema or schema, table.name)
+
+
+def _check_names(table: TableMap, description: Description) -> None:
+    """Where the log tells names, they are those that are known. Raises DecodeError."""
+    try:
+        told = [column.name for column in table.described.columns]
+    except ValueError as error:
+        raise DecodeError(f"{table.qualified} is described in a way that is not known") from error
+    known = [column.name for column in description.columns]
+    if None not in told and told != known:
+        raise DecodeError(f"{table.qualified} has other columns in the binary log")

@@ -1,0 +1,153 @@
+"""(pure) SQL that reads a chunk's rows, each as one text: a line of COPY or of LOAD DATA.
+
+The server writes the line; reading takes bytes, not values. It runs beside us, and what has to be
+done for each value costs it a tenth of what it would cost here.
+
+A line whose text would be longer than the server's `max_allowed_packet` is NULL, never cut short:
+no part of it may be asked for behind a function that would hide that (IFNULL, CONCAT_WS).
+
+See: PostgreSQL manual, COPY, "Text Format"; MySQL manual, "LOAD DATA Statement", "String
+Functions".
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from connectors.mysql.description import DescribedColumn, Description
+from connectors.mysql.quoting import identifier, literal, qualified
+from connectors.mysql.temporal import ZeroDate
+from connectors.mysql.types import BINARIES, GEOMETRIES, INTEGERS, MysqlType
+from engine.model.chunk import Chunk
+
+POSTGRES_TEXT: Final = "postgres-text"
+MYSQL_TEXT: Final = "mysql-text"
+FORMS: Final = (POSTGRES_TEXT, MYSQL_TEXT)
+
+_TAB: Final = "x'09'"
+_NULL: Final = "x'5c4e'"
+
+_PLAIN: Final = frozenset((*INTEGERS, "decimal", "year", "time"))
+"""Types whose text needs no escape and is the same in both forms."""
+
+_ESCAPES: Final = (
+    ("x'5c'", "x'5c5c'"),
+    (_TAB, "x'5c74'"),
+    ("x'0a'", "x'5c6e'"),
+    ("x'0d'", "x'5c72'"),
+)
+_NUL: Final = ("x'00'", "x'5c30'")
+
+Item = Callable[[str, MysqlType], str]
+
+
+def rows_query(chunk: Chunk, description: Description, form: str, zero: ZeroDate) -> str:
+    """The SELECT of a chunk: one column, its range, no order of rows. `form`: one of `FORMS`."""
+    parts: list[str] = []
+    for place, column in enumerate(description.columns):
+        parts += [_TAB] * bool(place)
+        parts.append(_nullable(column, _field(column, form, zero)))
+    where = _range(chunk, description)
+    table = qualified(description.table.schema, description.table.name)
+    return f"SELECT CONCAT({', '.join(parts)}) FROM {table}{f' WHERE {where}' if where else ''}"
+
+
+def _nullable(column: DescribedColumn, field: str) -> str:
+    if not column.nullable:
+        return field
+    return f"IF({identifier(column.name)} IS NULL, {_NULL}, {field})"
+
+
+def _field(column: DescribedColumn, form: str, zero: ZeroDate) -> str:
+    name, type_ = identifier(column.name), column.type
+    native = form == MYSQL_TEXT
+    if type_.base in _PLAIN:
+        return _bytes(name)
+    if type_.base in ("float", "double"):
+        return _bytes(f"({name} + 0e0)")
+    if type_.base in ("date", "datetime", "timestamp"):
+        return _bytes(name) if native else _date(name, type_, zero)
+    if type_.text and type_.charset != "binary":
+        return _escaped(_bytes(f"CONVERT({name} USING utf8mb4)"))
+    if type_.base in _SPECIAL:
+        return _SPECIAL[type_.base](name, type_)
+    if native:
+        return _escaped(_bytes(name), nul=True)
+    if type_.base == "bit":
+        return f"LPAD(BIN({name} + 0), {type_.size}, '0')"
+    assert type_.base in (*BINARIES, *GEOMETRIES, "vector") or type_.charset == "binary"
+    return f"CONCAT(x'5c5c78', HEX({name}))"
+
+
+def _bytes(expression: str) -> str:
+    """Of one collation with everything else."""
+    return f"CAST({expression} AS BINARY)"
+
+
+def _text(name: str, _type: MysqlType) -> str:
+    return _escaped(_bytes(f"CAST({name} AS CHAR CHARACTER SET utf8mb4)"))
+
+
+_SPECIAL: Final[Mapping[str, Item]] = {
+    "json": _text,
+    "uuid": _text,
+    "inet4": _text,
+    "inet6": _text,
+}
+
+
+def _escaped(expression: str, *, nul: bool = False) -> str:
+    for raw, escape in (*_ESCAPES, *([_NUL] if nul else [])):
+        expression = f"REPLACE({expression}, {raw}, {escape})"
+    return expression
+
+
+# --- dates ----------------------------------------------------------------------------------------
+
+
+def _date(name: str, type_: MysqlType, zero: ZeroDate) -> str:
+    """Year 0 of MySQL is 1 BC. A date that is none becomes what the setting says; its own text is
+    none to PostgreSQL either, which refuses it."""
+    zone = "'+00'" if type_.base == "timestamp" else "''"
+    text = _bytes(f"CONCAT({name}, {zone})")
+    year_0 = _bytes(f"CONCAT('0001', SUBSTRING({name}, 5), {zone}, ' BC')")
+    right = f"IF(YEAR({name}) = 0, {year_0}, {text})"
+    if zero is ZeroDate.ERROR:
+        return f"IF({_is_none(name)}, {text}, {right})"
+    instead = _NULL if zero is ZeroDate.NULL else literal(_EARLIEST[type_.base])
+    return f"IF({_is_none(name)}, {instead}, {right})"
+
+
+_EARLIEST: Final = {
+    "date": "0001-01-01",
+    "datetime": "0001-01-01 00:00:00",
+    "timestamp": "0001-01-01 00:00:00+00",
+}
+
+
+def _is_none(name: str) -> str:
+    """A month or day of zero, or a day that its month has not. Year 0 is no leap year."""
+    month = f"MONTH({name})"
+    days = (
+        f"CASE {month} WHEN 2 THEN 28 + (YEAR({name}) % 4 = 0 AND YEAR({name}) > 0 AND"
+        f" (YEAR({name}) % 100 <> 0 OR YEAR({name}) % 400 = 0))"
+        f" WHEN 4 THEN 30 WHEN 6 THEN 30 WHEN 9 THEN 30 WHEN 11 THEN 30 ELSE 31 END"
+    )
+    return f"({month} = 0 OR DAYOFMONTH({name}) = 0 OR DAYOFMONTH({name}) > {days})"
+
+
+# --- ranges ---------------------------------------------------------------------------------------
+
+
+def _range(chunk: Chunk, description: Description) -> str:
+    names = [identifier(name) for name in description.identity]
+    bounds = ((">", chunk.low), ("<=", chunk.high))
+    return " AND ".join(f"({_compared(names, sign, text)})" for sign, text in bounds if text)
+
+
+def _compared(names: Sequence[str], sign: str, texts: Sequence[str]) -> str:
+    """Key columns against a bound, spelt out: a comparison of rows uses no index in MariaDB."""
+    name, value = names[0], literal(texts[0])
+    if len(texts) == 1:
+        return f"{name} {sign} {value}"
+    rest = _compared(names[1:], sign, texts[1:])
+    return f"{name} {sign[0]} {value} OR ({name} = {value} AND ({rest}))"

@@ -1,0 +1,312 @@
+"""(pure) What the actions of an ALTER TABLE make of a description, and what a target has to do.
+
+A target repeats what changes no value of existing rows, and what gives them a value that the
+statement tells: dropped, renamed and added columns, types that hold every value of the ones before.
+A statement that computes values anew leaves no row in the log: that is a step no target follows.
+
+The actions of one statement are read as of one moment: columns may swap their names.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from connectors.mysql.added_value import existing_rows
+from connectors.mysql.binlog.columns import Form
+from connectors.mysql.ddl_steps import (
+    Action,
+    AddColumn,
+    AddKey,
+    ChangeColumn,
+    ColumnDef,
+    ConvertCharset,
+    DefaultCharset,
+    DropColumn,
+    DropKey,
+    KeyDef,
+    KeyPart,
+    Place,
+    RenameColumn,
+    RenameKey,
+)
+from connectors.mysql.description import (
+    PRIMARY,
+    DescribedColumn,
+    Description,
+    declared,
+)
+from connectors.mysql.types import CHARACTERS, MysqlType, interchange, native
+from connectors.mysql.widening import keeps, widens
+from engine.model.change import SchemaStep
+
+ADD: Final = "add-column"
+DROP: Final = "drop-column"
+RENAME: Final = "rename-column"
+RETYPE: Final = "retype-column"
+REWRITE: Final = "rewrite"
+"""Kinds of steps; see `engine.model.change.SchemaStep`."""
+
+BY_CODE: Final = "_bin"
+"""What `ColumnDef.collation` says of a column whose texts are compared by code."""
+
+ASIDE: Final = "penstock_renaming_"
+"""Names that columns have for a moment while they swap theirs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alteration:
+    description: Description
+    steps: tuple[SchemaStep, ...]
+
+
+def altered(
+    description: Description, actions: Sequence[Action], form: Form, *, strict: bool
+) -> Alteration:
+    """What the actions make of a table; its name stays. `strict`: the session refused to cut
+    values.
+
+    Raises:
+        ValueError: a type or a name that is not known.
+    """
+    work = _Work(description, form, strict)
+    for action in actions:
+        work.act(action)
+    columns = tuple(work.columns)
+    changed = replace(
+        description,
+        columns=columns,
+        keys=work.keys_by_new_names(),
+        charset=work.charset,
+        collation=work.collation,
+    )
+    renames = _renames(work.renamed, {column.name for column in description.columns})
+    return Alteration(changed, (*work.drops, *renames, *work.later))
+
+
+def described_column(column: ColumnDef, charset: str, collation: str) -> DescribedColumn:
+    """A declared column; `charset` and `collation` are the table's. Raises ValueError."""
+    own = (column.charset, column.collation)
+    if not any(own):
+        own = (charset, collation)
+    name = own[0] or own[1].partition("_")[0]
+    type_ = declared(column.type, name, own[1] if own[1] != BY_CODE else f"{name}_bin")
+    if not type_.text:
+        type_ = declared(column.type, "", "")
+    return DescribedColumn(column.name, type_, column.nullable and column.key != "primary")
+
+
+def unique_keys(keys: Sequence[KeyDef], columns: Sequence[ColumnDef]) -> dict[str, tuple[str, ...]]:
+    """The unique keys of whole columns, by name; the server names one by its first column."""
+    found: dict[str, tuple[str, ...]] = {}
+    for key in (*_of_columns(columns), *keys):
+        _add_key(found, key)
+    return found
+
+
+def _of_columns(columns: Sequence[ColumnDef]) -> Iterator[KeyDef]:
+    for column in columns:
+        if column.key:
+            primary = column.key == "primary"
+            yield KeyDef("", (KeyPart(column.name),), unique=True, primary=primary)
+
+
+def _add_key(keys: dict[str, tuple[str, ...]], key: KeyDef) -> None:
+    if not (key.unique or key.primary) or not key.parts:
+        return
+    if not all(part.column and not part.prefix for part in key.parts):
+        return
+    name = PRIMARY if key.primary else key.name or _made_up(keys, key.parts[0].column)
+    keys[name] = tuple([part.column for part in key.parts])
+
+
+def _made_up(keys: Mapping[str, object], column: str) -> str:
+    if column not in keys:
+        return column
+    return next(f"{column}_{n}" for n in range(2, len(keys) + 3) if f"{column}_{n}" not in keys)
+
+
+@dataclass(slots=True)
+class _Work:
+    """The statement so far. Columns have their new names in `columns`; what the statement calls
+    them is found by `renamed`."""
+
+    description: Description
+    form: Form
+    strict: bool
+    columns: list[DescribedColumn] = field(init=False)
+    keys: dict[str, tuple[str, ...]] = field(init=False)
+    charset: str = field(init=False)
+    collation: str = field(init=False)
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+    drops: list[SchemaStep] = field(default_factory=list[SchemaStep])
+    later: list[SchemaStep] = field(default_factory=list[SchemaStep])
+
+    def __post_init__(self) -> None:
+        self.columns = list(self.description.columns)
+        self.keys = dict(self.description.keys)
+        self.charset = self.description.charset
+        self.collation = self.description.collation
+
+    def act(self, action: Action) -> None:
+        handle = _HANDLERS.get(type(action))
+        if handle is not None:
+            handle(self, action)
+
+    def keys_by_new_names(self) -> dict[str, tuple[str, ...]]:
+        return {
+            name: tuple([self.renamed.get(column, column) for column in columns])
+            for name, columns in self.keys.items()
+        }
+
+    # --- columns ----------------------------------------------------------------------------------
+
+    def _place(self, name: str) -> int | None:
+        """Where a column is that the statement calls so."""
+        wanted = self.renamed.get(name, name).lower()
+        places = (i for i, column in enumerate(self.columns) if column.name.lower() == wanted)
+        return next(places, None)
+
+    def _there(self, name: str) -> int:
+        place = self._place(name)
+        if place is None:
+            raise ValueError(f"it has no column {name}")
+        return place
+
+    def _insert(self, column: DescribedColumn, place: Place | None) -> None:
+        if place is None:
+            self.columns.append(column)
+        elif not place.after:
+            self.columns.insert(0, column)
+        else:
+            self.columns.insert(self._there(place.after) + 1, column)
+
+    def add(self, action: AddColumn) -> None:
+        column = action.column
+        if action.if_not_exists and self._place(column.name) is not None:
+            return
+        described = described_column(column, self.charset, self.collation)
+        self._insert(described, action.place)
+        default, detail = existing_rows(column, described.type, self.form)
+        type_ = _type_name(described.type, self.form)
+        self.later.append(SchemaStep(ADD, column.name, type=type_, default=default, detail=detail))
+        for key in _of_columns([column]):
+            _add_key(self.keys, key)
+
+    def drop(self, action: DropColumn) -> None:
+        place = self._place(action.name)
+        if place is None:
+            if action.if_exists:
+                return
+            raise ValueError(f"it has no column {action.name}")
+        column = self.columns.pop(place)
+        self.drops.append(SchemaStep(DROP, column.name))
+        kept = {
+            name: tuple([c for c in columns if c.lower() != action.name.lower()])
+            for name, columns in self.keys.items()
+        }
+        self.keys = {name: columns for name, columns in kept.items() if columns}
+
+    def rename(self, action: RenameColumn) -> None:
+        self._rename(action.name, action.to)
+
+    def _rename(self, name: str, to: str) -> None:
+        place = self._there(name)
+        old = self.columns[place]
+        self.columns[place] = replace(old, name=to)
+        if old.name != to:
+            self.renamed[old.name] = to
+
+    def change(self, action: ChangeColumn) -> None:
+        place = self._place(action.name)
+        if place is None and action.if_exists:
+            return
+        old = self.columns[self._there(action.name)]
+        new = described_column(action.column, self.charset, self.collation)
+        self._retype(old.type, new)
+        self._rename(action.name, new.name)
+        place = self._there(new.name)
+        self.columns[place] = new
+        if action.place is not None:
+            del self.columns[place]
+            self._insert(new, action.place)
+        for key in _of_columns([action.column]):
+            _add_key(self.keys, key)
+
+    def _retype(self, old: MysqlType, new: DescribedColumn) -> None:
+        if _type_name(old, self.form) == _type_name(new.type, self.form) and keeps(old, new.type):
+            return
+        type_ = _type_name(new.type, self.form)
+        if widens(old, new.type):
+            self.later.append(SchemaStep(RETYPE, new.name, type=type_))
+        elif not (self.strict and keeps(old, new.type)):
+            detail = f"changed from {old.base} to {new.type.base}, which"
+            self.later.append(SchemaStep(REWRITE, new.name, detail=detail))
+
+    # --- keys -------------------------------------------------------------------------------------
+
+    def add_key(self, action: AddKey) -> None:
+        if not (action.if_not_exists and action.key.name in self.keys):
+            _add_key(self.keys, action.key)
+
+    def drop_key(self, action: DropKey) -> None:
+        self.keys.pop(action.name, None)
+
+    def rename_key(self, action: RenameKey) -> None:
+        if action.name in self.keys:
+            self.keys[action.to] = self.keys.pop(action.name)
+
+    # --- character sets ---------------------------------------------------------------------------
+
+    def default_charset(self, action: DefaultCharset) -> None:
+        self._default_charset(action.charset, action.collation)
+
+    def _default_charset(self, charset: str, collation: str) -> None:
+        self.charset = charset or collation.partition("_")[0] or self.charset
+        self.collation = collation
+
+    def convert(self, action: ConvertCharset) -> None:
+        self._default_charset(action.charset, action.collation)
+        for place, column in enumerate(self.columns):
+            if column.type.text and column.type.charset != "binary":
+                self.columns[place] = replace(column, type=self._converted(column.type))
+
+    def _converted(self, type_: MysqlType) -> MysqlType:
+        """The server makes a TEXT larger when its characters may take more bytes."""
+        base = type_.base
+        if base.endswith("text") and type_.charset != self.charset:
+            larger = CHARACTERS.index(base) + 1
+            base = CHARACTERS[min(larger, len(CHARACTERS) - 1)]
+        return replace(type_, base=base, charset=self.charset, collation=self.collation)
+
+
+_HANDLERS: Final[Mapping[type, Callable[[_Work, Any], None]]] = {
+    AddColumn: _Work.add,
+    DropColumn: _Work.drop,
+    ChangeColumn: _Work.change,
+    RenameColumn: _Work.rename,
+    AddKey: _Work.add_key,
+    DropKey: _Work.drop_key,
+    RenameKey: _Work.rename_key,
+    DefaultCharset: _Work.default_charset,
+    ConvertCharset: _Work.convert,
+}
+
+
+def _type_name(type_: MysqlType, form: Form) -> str:
+    return (native(type_) if form is Form.NATIVE else interchange(type_)).name
+
+
+def _renames(moves: Mapping[str, str], live: set[str]) -> Iterator[SchemaStep]:
+    """Renames in an order in which every new name is free; a swap needs a name in between."""
+    pending = dict(moves)
+    while pending:
+        name = next((old for old, new in pending.items() if new not in live), None)
+        if name is not None:
+            new = pending.pop(name)
+        else:
+            name = next(iter(pending))
+            new = next(f"{ASIDE}{n}" for n in range(len(live) + 1) if f"{ASIDE}{n}" not in live)
+            pending[new] = pending.pop(name)
+        live.remove(name)
+        live.add(new)
+        yield SchemaStep(RENAME, name, new_name=new)

@@ -1,0 +1,331 @@
+"""A MySQL or MariaDB database as a source: its binary log, and its rows through snapshots.
+
+Nothing is made on the server: a reader of the log is a replica like any other, and what the server
+keeps of its log is the server's affair.
+"""
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Final
+
+from connectors.mysql.assembler import Assembler
+from connectors.mysql.binlog.columns import Form
+from connectors.mysql.catalog import CatalogTable, read_tables
+from connectors.mysql.chunks import ChunkLookup, cut
+from connectors.mysql.connecting import Link
+from connectors.mysql.definitions import define
+from connectors.mysql.description import describe
+from connectors.mysql.dump import Dump, open_dump
+from connectors.mysql.history import History
+from connectors.mysql.load_reader import LoadReader
+from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
+from connectors.mysql.log_check import check_history, check_reachable
+from connectors.mysql.position import AnyPosition, parse_position
+from connectors.mysql.server import Server, read_head, read_server
+from connectors.mysql.snapshot import Snapshots
+from connectors.mysql.source_config import MysqlSourceConfig, replica_uuid
+from connectors.mysql.sql import Sql, open_session
+from connectors.mysql.temporal import ZeroDate, ZeroDates
+from engine.config.replication import ReplicationConfig
+from engine.contracts import Attached, Clock, Random, Waiting
+from engine.errors import ConfigError, SourceConnectionError, SourceError, SourceIdentityError
+from engine.model.change import Block, Part, Transaction
+from engine.model.chunk import Chunk, ChunkDone
+from engine.model.position import Position
+from engine.model.relation import Relation, TableName
+from engine.model.retained import Retained
+from engine.model.snapshot import Snapshot
+from engine.model.table import TableDefinition
+from engine.model.value import Key
+
+HEARTBEAT_SECONDS: Final = 10.0
+"""Silence after which the server gives a sign of life; after twice that the link is given up."""
+
+BEHIND_SECONDS: Final = 0.02
+"""Age of a transaction, when it arrives, from which we are behind."""
+
+CATALOG_ATTEMPTS: Final = 10
+"""Readings of the catalog while tables change; each takes a fraction of a second."""
+
+EVENT_BYTES: Final = 160
+VALUE_BYTES: Final = 44
+"""Memory of a change, and of one of its values, beside the bytes themselves."""
+
+
+def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSource":
+    """The source that a replication file names; connects to nothing yet. Raises ConfigError."""
+    readers = config.load.parallel_tables if config.loads else 1
+    return MysqlSource(MysqlSourceConfig.of(config), clock, readers)
+
+
+class MysqlSource:
+    """See `engine.contracts.SnapshotSource`, `SpeakingSource`, `BranchingSource`,
+    `RememberingSource` and `ReaderSnapshots`."""
+
+    def __init__(self, config: MysqlSourceConfig, clock: Clock, readers: int = 1) -> None:
+        self._config = config
+        self._clock = clock
+        self._readers = readers
+        self._program = f"penstock {config.replication}"
+        self._sql = Sql(config.url, self._program, config.execute_timeout_seconds)
+        self._form = Form.INTERCHANGE
+        self._zero = ZeroDates(ZeroDate(config.zero_dates.value))
+        self._server: Server | None = None
+        self._history: History | None = None
+        self._wanted: tuple[TableName, ...] = ()
+        self._known: Mapping[TableName, Relation] = {}
+        self._reader: LoadReader | None = None
+        self._lookup = ChunkLookup()
+        self._visible: dict[str, AnyPosition] = {}
+
+    # --- life -------------------------------------------------------------------------------------
+
+    def speak(self, forms: Sequence[str]) -> None:
+        """See `contracts.SpeakingSource`: the native form where the target takes it."""
+        for form in (Form.NATIVE, Form.INTERCHANGE):
+            if form.value in forms:
+                self._form = form
+                return
+        raise ConfigError(
+            "target.engine", f"takes rows as {', '.join(forms)}, not as this source gives them"
+        )
+
+    async def open(self) -> str:
+        """See `contracts.Source.open`. The identity is that of a history of GTIDs, which any server
+        may carry on; without GTIDs it is the server's."""
+        self._sql.reopen()
+        server = await read_server(self._sql.ask)
+        if self._config.streams and not server.log_bin:
+            raise SourceError(
+                "the source writes no binary log",
+                hint="turn it on: log_bin and server_id, and restart the server",
+            )
+        if self._server is not None and _identity(self._server) != _identity(server):
+            raise SourceIdentityError(
+                f"the source is {_identity(server)}, it was {_identity(self._server)}"
+            )
+        self._server = server
+        if self._history is None:
+            self._history = History(self._form, self._zero, server.flavour)
+        snapshots = Snapshots(self._session, server, self._readers)
+        self._reader = LoadReader(snapshots, self._zero.policy)
+        return _identity(server)
+
+    async def _session(self) -> Link:
+        return await open_session(self._config.url, self._program)
+
+    async def close(self) -> None:
+        await self._sql.close()
+
+    def _opened(self) -> tuple[Server, History, LoadReader]:
+        if self._server is None or self._history is None or self._reader is None:
+            raise SourceConnectionError("the source is not open")
+        return self._server, self._history, self._reader
+
+    # --- catalog ----------------------------------------------------------------------------------
+
+    async def relations(self) -> Sequence[Relation]:
+        """See `contracts.Source.relations`. A table with a column of a type that is unknown here is
+        not published."""
+        return [relation for _, relation in await self._described(None)]
+
+    async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]:
+        """See `contracts.SnapshotSource.definitions`."""
+        found = {table.name: (table, r) for table, r in await self._described(tables)}
+        names = frozenset(found)
+        return [
+            define(*found[name], self._form, names)
+            for name in tables
+            if name in found and found[name][1].published
+        ]
+
+    async def _described(
+        self, tables: Iterable[TableName] | None
+    ) -> Sequence[tuple[CatalogTable, Relation]]:
+        """Tables with the versions that they are at a known place of the log: the catalog says the
+        same before and after it was asked for."""
+        server, history, _ = self._opened()
+        wanted = None if tables is None else list(tables)
+        before = await read_tables(self._sql.ask, server, wanted)
+        for _ in range(CATALOG_ATTEMPTS):
+            at = await read_head(self._sql.ask, server) if server.log_bin else None
+            after = await read_tables(self._sql.ask, server, wanted)
+            if [*map(_shape, before)] == [*map(_shape, after)]:
+                return [(table, _relation(table, history, self._form, at)) for table in after]
+            before = after
+        raise SourceConnectionError(
+            f"the source's tables changed while they were described, {CATALOG_ATTEMPTS} times"
+        )
+
+    # --- what reading the log needs ---------------------------------------------------------------
+
+    async def attach(
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        create: bool = True,
+    ) -> Attached:
+        """See `contracts.Source.attach`: nothing is made."""
+        server, _, _ = self._opened()
+        await self.publish(streamed, insert_only)
+        start = await read_head(self._sql.ask, server)
+        return Attached(_identity(server), start, created=create)
+
+    async def publish(
+        self,
+        streamed: Sequence[TableName],
+        insert_only: Sequence[TableName],
+        *,
+        waiting: Waiting | None = None,
+    ) -> None:
+        """See `contracts.Source.publish`. A transaction is in the log as a whole, where it was
+        committed, so nobody has to be waited for."""
+        _, history, _ = self._opened()
+        self._wanted = (*streamed, *insert_only)
+        history.want(self._wanted)
+
+    async def detach(self) -> None:
+        """There is nothing to drop."""
+
+    def position(self, text: str) -> Position:
+        return parse_position(text)
+
+    def remember(self, known: Mapping[TableName, Relation]) -> None:
+        """See `contracts.RememberingSource`."""
+        self._known = known
+        if self._history is not None:
+            self._history.remember(known)
+
+    # --- the stream -------------------------------------------------------------------------------
+
+    async def blocks(self, after: Position) -> AsyncGenerator[Block, None]:
+        """See `contracts.Source.blocks`."""
+        server, history, _ = self._opened()
+        start = parse_position(str(after))
+        await check_reachable(self._sql.ask, start)
+        history.remember(self._known)
+        link = await self._session()
+        dump = await open_dump(
+            link,
+            start,
+            mariadb=server.mariadb,
+            server_id=self._config.server_id,
+            uuid=replica_uuid(self._config),
+            heartbeat_seconds=HEARTBEAT_SECONDS,
+        )
+        async with aclosing(self._read(dump, Assembler(history, start))) as blocks:
+            async for block in blocks:
+                yield block
+
+    async def _read(self, dump: Dump, assembler: Assembler) -> AsyncGenerator[Block, None]:
+        begun = behind = False
+        try:
+            while True:
+                events = await dump.events(behind=behind)
+                received_at = self._clock.monotonic()
+                assembler.feed(events)
+                age = self._age(assembler)
+                behind = age > BEHIND_SECONDS
+                parts, idle = assembler.take()
+                if not parts and idle is None and begun:
+                    continue
+                begun = True
+                size = sum(map(len, events)) + _overhead(parts)
+                yield Block(parts, size, idle, received_at, age)
+        finally:
+            await dump.close()
+
+    def _age(self, assembler: Assembler) -> float:
+        committed = assembler.committed_at_us
+        return max(0.0, self._clock.wall() - committed / 1e6) if committed else 0.0
+
+    async def acknowledge(self, position: Position) -> None:
+        """Nobody is told: the server does not keep its log for us."""
+
+    async def head(self) -> Position:
+        server, _, _ = self._opened()
+        return await read_head(self._sql.ask, server)
+
+    async def retained(self) -> Retained:
+        """Unknown: what the server keeps, it does not keep for us."""
+        return Retained()
+
+    async def branch(self) -> str:
+        """See `contracts.BranchingSource`: which server writes the log."""
+        return self._opened()[0].uuid
+
+    async def check_branch(self, left: str, reached: Sequence[Position]) -> None:
+        """See `contracts.BranchingSource`."""
+        server, _, _ = self._opened()
+        await check_history(self._sql.ask, server, left, [parse_position(str(p)) for p in reached])
+
+    # --- existing rows ----------------------------------------------------------------------------
+
+    def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
+        """See `contracts.SnapshotSource.snapshot`."""
+        return self._opened()[2].snapshot()
+
+    async def chunks(self, relation: Relation, rows_max: int) -> Sequence[Chunk]:
+        """See `contracts.SnapshotSource.chunks`."""
+        server, _, _ = self._opened()
+        (table,) = await read_tables(self._sql.ask, server, [relation.table]) or (None,)
+        if table is None:
+            raise SourceError(f"{relation.qualified} is not there any more")
+        return await cut(self._sql.ask, describe(table), relation, table.rows, rows_max)
+
+    def load_form(self, asked: str) -> str:
+        """See `contracts.LoadForms`: in text, whatever the target would like best."""
+        return asked if asked in FORMS else POSTGRES_TEXT
+
+    def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncGenerator[bytes, None]:
+        """See `contracts.SnapshotSource.rows`."""
+        return self._opened()[2].rows(chunk, form)
+
+    def read_at(self, chunk: Chunk, snapshot: Snapshot) -> Snapshot:
+        """See `contracts.ReaderSnapshots`."""
+        return self._opened()[2].read_at(chunk)
+
+    def visible(self, snapshot: str, transaction: Transaction) -> bool:
+        """See `contracts.SnapshotSource.visible`."""
+        position = self._visible.get(snapshot)
+        if position is None:
+            position = self._visible[snapshot] = parse_position(snapshot)
+        return position.covers(transaction.coordinate, 1)
+
+    def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
+        """See `contracts.SnapshotSource.chunk_of`."""
+        return self._lookup.chunk_of(done, relation, key)
+
+
+def _identity(server: Server) -> str:
+    if server.mariadb:
+        return "mariadb gtid"
+    return "mysql gtid" if server.gtid else f"mysql {server.uuid}"
+
+
+def _shape(table: CatalogTable) -> object:
+    """What of a table rows are decoded with."""
+    return table.name, table.columns, table.indexes
+
+
+def _relation(
+    table: CatalogTable, history: History, form: Form, at: AnyPosition | None
+) -> Relation:
+    try:
+        description = describe(table)
+    except ValueError:
+        return Relation(0, table.name.schema, table.name.name, (), published=False)
+    if at is None:
+        return description.relation(form, "", zero_dates=True)
+    return history.describe(description, at)
+
+
+def _overhead(parts: Sequence[Part]) -> int:
+    """Memory of the objects beside the bytes, from one row of each part."""
+    size = 0
+    for part in parts:
+        if part.events:
+            columns = len(getattr(getattr(part.events[-1], "relation", None), "columns", ()))
+            size += len(part.events) * (EVENT_BYTES + columns * VALUE_BYTES)
+    return size
