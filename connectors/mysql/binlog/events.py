@@ -15,9 +15,10 @@ from connectors.mysql.maria_gtid import MariaGtid
 class Header(NamedTuple):
     """What stands before every event.
 
-    `end` is the offset behind it in its file, modulo 2^32, 0 for an event that stands in none.
-    Events out of a compressed transaction have that of the whole transaction. `timestamp` is in
-    seconds since the Unix epoch: when the statement began.
+    `end` is the offset behind it in its file, modulo 2^32; 0 for an event that stands in none, and,
+    from MariaDB 11, for those between a transaction's first and last. Events out of a compressed
+    transaction have that of the whole transaction. `timestamp` is in seconds since the Unix epoch:
+    when the statement began.
     """
 
     timestamp: int
