@@ -4,6 +4,7 @@ A relation keeps everything that a description is made of: stored beside the dat
 description back after a restart.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -63,7 +64,7 @@ class Description:
             "collation": self.collation,
         }
         return Relation(
-            id=0,
+            id=_number(self.table),
             schema=self.table.schema,
             name=self.table.name,
             columns=tuple([_column(column, form, identity) for column in self.columns]),
@@ -74,6 +75,13 @@ class Description:
             since=since,
             misfits=tuple(_misfits(self.columns, zero_dates)) if form is Form.INTERCHANGE else (),
         )
+
+
+def _number(table: TableName) -> int:
+    """The server has no number that a table keeps, so its name makes one. Whoever renames a table
+    makes another one."""
+    name = f"{len(table.schema)} {table.schema} {table.name}"
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7])
 
 
 def _column(column: DescribedColumn, form: Form, identity: Sequence[str]) -> Column:

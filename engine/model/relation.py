@@ -58,9 +58,10 @@ class Column:
 
 @dataclass(frozen=True)
 class Relation:
-    """A table's description. `key` holds the column indexes that identify a row: the columns of
-    the replica identity index, or of the primary key under REPLICA IDENTITY FULL; empty when
-    nothing does, then a row is found by its whole old image.
+    """A table's description. `id`: no other table of the source has it. `key` holds the column
+    indexes that identify a row: the columns of the replica identity index, or of the primary key
+    under REPLICA IDENTITY FULL; empty when nothing does, then a row is found by its whole old
+    image.
     """
 
     id: int
@@ -70,8 +71,8 @@ class Relation:
     key: tuple[int, ...] = ()
     replica_identity: ReplicaIdentity = ReplicaIdentity.DEFAULT
     wire: str = "memory"
-    """The wire form of its values: `postgres`, `memory`. A target that speaks the same form passes
-    values through."""
+    """The wire form of its values: `postgres`, `mysql`, `memory`. A target that speaks the same
+    form passes values through."""
     since: str = field(default="", compare=False)
     """The position of the log from which on it is the table's description, where the source needs
     that told again: see `contracts.RememberingSource`."""

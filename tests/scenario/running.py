@@ -274,7 +274,7 @@ class Replication:
         path = folder / (file or f"{id}.toml")
         for name, keys in sections.items():
             ends.setdefault(name, {}).update(keys)
-        path.write_text(_toml(ends))
+        path.write_text(toml(ends))
         return cls(path, id, source, target, folder)
 
     def run(self, *arguments: str, **environment: str) -> Run:
@@ -426,7 +426,7 @@ def kill(pid: int, number: signal.Signals) -> None:
         return
 
 
-def _toml(sections: Mapping[str, Mapping[str, object]]) -> str:
+def toml(sections: Mapping[str, Mapping[str, object]]) -> str:
     lines: list[str] = []
     for name, keys in sections.items():
         lines.append(f"[{name}]")
