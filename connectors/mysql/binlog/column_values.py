@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 from connectors.mysql import temporal
 from connectors.mysql.addresses import inet_text
 from connectors.mysql.binlog import table_map as codes
-from connectors.mysql.charsets import to_utf8
+from connectors.mysql.charsets import REFUSED, known, to_utf8
 from connectors.mysql.decimals import sender, text_of, unpacker
 from connectors.mysql.floats import double_text
 from connectors.mysql.gtid import UUID_BYTES, uuid_text
@@ -122,7 +122,13 @@ class Converters:
     # --- texts and bytes --------------------------------------------------------------------------
 
     def _text(self) -> Convert | None:
-        return None if self._type.charset == "binary" else to_utf8(self._type.charset)
+        charset = self._type.charset
+        if charset == "binary":
+            return None
+        if not known(charset):
+            reason = REFUSED.get(charset, "it is unknown")
+            raise ValueError(f"the character set {charset} cannot be converted: {reason}")
+        return to_utf8(charset)
 
     def _enum(self) -> Convert:
         """Number 0 is what a value that was not allowed became: an empty text."""
