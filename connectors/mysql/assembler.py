@@ -18,6 +18,7 @@ from connectors.mysql.binlog.decoder import EventDecoder
 from connectors.mysql.binlog.events import (
     Event,
     Header,
+    Heartbeat,
     MariaGtidEvent,
     MysqlGtid,
     Query,
@@ -76,6 +77,7 @@ class Assembler:
         self._file = ""
         self._offset = 0
         self._done = start.done if isinstance(start, GtidPosition) else None
+        self._inside = start.ordinal > 0
         self._parts: list[Part] = []
         self._transaction: Transaction | None = None
         self._part: Part | None = None
@@ -143,10 +145,21 @@ class Assembler:
         elif isinstance(event, TransactionPayload):
             for inner, unpacked in self._decoder.unpacked(event):
                 self._handle(inner, unpacked)
-        elif isinstance(event, XaPrepare):
-            raise _distributed()
-        elif isinstance(event, Statement):
-            raise _in_statement_form(event.what)
+        elif isinstance(event, Heartbeat):
+            self._rest(event)
+        elif isinstance(event, XaPrepare | Statement):
+            raise _unfollowable(event)
+
+    def _rest(self, event: Heartbeat) -> None:
+        """The server has nothing more, so everything up to there has come; but for the transaction
+        inside of which we began."""
+        place = LogPlace(event.file, event.offset)
+        if self._inside:
+            return
+        if self._done is not None:
+            self._idle = GtidPosition(self._done, log=place)
+        elif place.file == self._file:
+            self._idle = FilePosition(place)
 
     def _begin(self, header: Header, event: MysqlGtid | MariaGtidEvent) -> None:
         if self._transaction is not None:
@@ -237,6 +250,7 @@ class Assembler:
 
     def _end(self, header: Header) -> None:
         transaction = self._opened()
+        self._inside = False
         end = self._end_position(transaction.coordinate, self._end_of(header))
         self._transaction = None
         self._in_rows = False
@@ -255,6 +269,10 @@ class Assembler:
             self._done = end.done
             return end
         return FilePosition(place)
+
+
+def _unfollowable(event: XaPrepare | Statement) -> SourceError:
+    return _distributed() if isinstance(event, XaPrepare) else _in_statement_form(event.what)
 
 
 def _distributed() -> SourceError:

@@ -25,8 +25,8 @@ from connectors.mysql.position import AnyPosition, FileCoordinate, GtidCoordinat
 from connectors.mysql.schema_change import altered, described_column, unique_keys
 from connectors.mysql.temporal import ZeroDate, ZeroDates
 from engine.errors import DecodeError, SourceError
-from engine.model.change import Event, SchemaChanged, SchemaStep, Truncate
-from engine.model.relation import Relation, TableName
+from engine.model.change import INSERT, Event, SchemaChanged, SchemaStep, Truncate
+from engine.model.relation import Relation, ReplicaIdentity, TableName
 
 DESCRIPTIONS_MAX: Final = 16
 """Descriptions kept of a table that the stream has not met yet: one for each reading of the catalog
@@ -65,6 +65,7 @@ class History:
     flavour: Flavour
     defaults: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     _wanted: Collection[TableName] = ()
+    _insert_only: Collection[TableName] = ()
     _versions: dict[TableName, Version] = field(default_factory=dict[TableName, Version])
     _described: dict[TableName, list[Version]] = field(
         default_factory=dict[TableName, list[Version]]
@@ -73,10 +74,18 @@ class History:
 
     # --- what is known ----------------------------------------------------------------------------
 
-    def want(self, tables: Collection[TableName]) -> None:
-        """Rows of these tables are told from now on, and of no others."""
-        self._wanted = frozenset(tables)
+    def want(
+        self, streamed: Collection[TableName], insert_only: Collection[TableName] = ()
+    ) -> None:
+        """Rows of these tables are told from now on, of `insert_only` those that are new, and of no
+        others."""
+        self._insert_only = frozenset(insert_only)
+        self._wanted = self._insert_only.union(streamed)
         self._plans.clear()
+
+    def unknown(self) -> Sequence[TableName]:
+        """Wanted tables that nobody has described."""
+        return [t for t in self._wanted if t not in self._versions and t not in self._described]
 
     def remember(self, known: Mapping[TableName, Relation]) -> None:
         """Begin anew with stored versions. Raises StateError for those of another source."""
@@ -117,7 +126,8 @@ class History:
         if plan is None or plan.table is not table:
             plan, before = self._plan(table, coordinate)
         version = plan.version
-        if version is None or not _reached(version, coordinate):
+        untold = event.kind != INSERT and version and version.relation.table in self._insert_only
+        if version is None or untold or not _reached(version, coordinate):
             relation = version.relation if version is not None else _NOBODY
             return len(plan.decoder.decode(event, relation)), None
         changes = plan.decoder.decode(event, version.relation)
@@ -131,7 +141,9 @@ class History:
             try:
                 types = [column.type for column in version.description.columns]
                 _check_names(table, version.description)
-                decoder = RowsDecoder(table, types, self.form, self.zero)
+                decoder = RowsDecoder(
+                    table, types, self.form, self.zero, _old_key(version.relation)
+                )
             except DecodeError as error:
                 told = [self._lost(version, f"its rows are not as it is known ({error.message})")]
                 version = None
@@ -318,6 +330,11 @@ class History:
 
 
 _NOBODY: Final = Relation(0, "", "", ())
+
+
+def _old_key(relation: Relation) -> Sequence[int]:
+    """The columns of which old rows are told; none for all of them."""
+    return () if relation.replica_identity is ReplicaIdentity.FULL else relation.key
 
 
 def _reached(version: Version, coordinate: Coordinate) -> bool:

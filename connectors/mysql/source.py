@@ -38,9 +38,6 @@ from engine.model.snapshot import Snapshot
 from engine.model.table import TableDefinition
 from engine.model.value import Key
 
-HEARTBEAT_SECONDS: Final = 10.0
-"""Silence after which the server gives a sign of life; after twice that the link is given up."""
-
 BEHIND_SECONDS: Final = 0.02
 """Age of a transaction, when it arrives, from which we are behind."""
 
@@ -72,7 +69,6 @@ class MysqlSource:
         self._zero = ZeroDates(ZeroDate(config.zero_dates.value))
         self._server: Server | None = None
         self._history: History | None = None
-        self._wanted: tuple[TableName, ...] = ()
         self._known: Mapping[TableName, Relation] = {}
         self._reader: LoadReader | None = None
         self._lookup = ChunkLookup()
@@ -107,6 +103,7 @@ class MysqlSource:
         self._server = server
         if self._history is None:
             self._history = History(self._form, self._zero, server.flavour)
+            self._history.remember(self._known)
         snapshots = Snapshots(self._session, server, self._readers)
         self._reader = LoadReader(snapshots, self._zero.policy)
         return _identity(server)
@@ -182,8 +179,8 @@ class MysqlSource:
         """See `contracts.Source.publish`. A transaction is in the log as a whole, where it was
         committed, so nobody has to be waited for."""
         _, history, _ = self._opened()
-        self._wanted = (*streamed, *insert_only)
-        history.want(self._wanted)
+        history.want(streamed, insert_only)
+        await self._described(history.unknown())
 
     async def detach(self) -> None:
         """There is nothing to drop."""
@@ -204,7 +201,6 @@ class MysqlSource:
         server, history, _ = self._opened()
         start = parse_position(str(after))
         await check_reachable(self._sql.ask, start)
-        history.remember(self._known)
         link = await self._session()
         dump = await open_dump(
             link,
@@ -212,7 +208,7 @@ class MysqlSource:
             mariadb=server.mariadb,
             server_id=self._config.server_id,
             uuid=replica_uuid(self._config),
-            heartbeat_seconds=HEARTBEAT_SECONDS,
+            heartbeat_seconds=self._config.heartbeat_seconds,
         )
         async with aclosing(self._read(dump, Assembler(history, start))) as blocks:
             async for block in blocks:

@@ -5,12 +5,16 @@ from dataclasses import dataclass, field
 from typing import Final, Self
 
 from engine.config.endpoint import ZeroDates
+from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.config.replication import ReplicationConfig
 from engine.config.url import ConnectionUrl
 from engine.errors import ConfigError
 
 SERVER_ID_FIRST: Final = 2**31
 """Servers are numbered by people, from below; what is made from an id stays out of their way."""
+
+HEARTBEAT_SECONDS: Final = 10.0
+"""Silence after which the server gives a sign of life; after twice that the link is given up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +23,8 @@ class MysqlSourceConfig:
 
     `server_id`: under which the log is asked for. `zero_dates`: what becomes of a date that no
     calendar has, where the target cannot hold it. `execute_timeout_seconds`: longest time of one
-    catalog question. `streams`: the log is read; else only rows are.
+    catalog question. `streams`: the log is read; else only rows are. `heartbeat_seconds`: see
+    `HEARTBEAT_SECONDS`.
     """
 
     replication: str
@@ -28,7 +33,8 @@ class MysqlSourceConfig:
     server_id: int
     zero_dates: ZeroDates = ZeroDates.ERROR
     streams: bool = True
-    execute_timeout_seconds: float
+    execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
+    heartbeat_seconds: float = HEARTBEAT_SECONDS
 
     @classmethod
     def of(cls, config: ReplicationConfig) -> Self:

@@ -57,11 +57,23 @@ INSERT_ONLY_NAMES: Final = tuple(name(table) for table in INSERT_ONLY)
 
 @dataclass(frozen=True, slots=True)
 class SourceFeatures:
-    """What a source can do beyond the contract; laws of the rest are skipped with the reason."""
+    """What a source can do beyond the contract. Laws that need what it does not have are skipped
+    with the reason: `@pytest.mark.needs("slot")`."""
 
     exclusive_reader: bool = False
     snapshots: bool = False
     savepoints: bool = True
+    slot: bool = True
+    """The server remembers how far it was read and keeps its log for us."""
+    identities: bool = True
+    """A table says which old values of its rows are logged; else all are where it has no key."""
+    transactional_truncate: bool = True
+    """TRUNCATE is part of a transaction, and one may name several tables."""
+    publishing_waits: bool = True
+    """A change of the set of tables waits for transactions that began before; else the log has
+    them where they were committed."""
+    shared_snapshot: bool = True
+    """All readers see what the snapshot shows; else each what `read_at` tells."""
     many_events: int = 3_000
     """Enough changes in one transaction that it spans several blocks."""
 

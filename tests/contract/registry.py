@@ -16,7 +16,9 @@ from tests.contract.bench import SourceBench, TargetBench
 from tests.servers.versions import VERSIONS
 
 SOURCES: Final = {
+    "mariadb": "tests.contract.mysql_source:mariadb_bench",
     "memory": "tests.contract.memory:source_bench",
+    "mysql": "tests.contract.mysql_source:mysql_bench",
     "postgres": "tests.contract.postgres_source:source_bench",
 }
 

@@ -68,7 +68,9 @@ async def test_ordinals_start_at_one_and_count_every_event(source_side: SourceBe
     start = await attach(source)
     writer = await source_side.begin()
     await writer.insert("accounts", "a", "1")
-    await writer.truncate("copies")
+    truncates = source_side.features.transactional_truncate
+    if truncates:
+        await writer.truncate("copies")
     await writer.insert("audit", "b", "1")
     await writer.delete("accounts", "a")
     await writer.commit()
@@ -78,7 +80,7 @@ async def test_ordinals_start_at_one_and_count_every_event(source_side: SourceBe
         assert part.first == expected
         expected += len(counted(part))
     kinds = [e.kind if isinstance(e, Change) else "truncate" for e in only.events]
-    assert kinds == [INSERT, "truncate", INSERT, DELETE]
+    assert kinds == [INSERT, *(["truncate"] if truncates else []), INSERT, DELETE]
 
 
 async def test_a_large_transaction_spans_blocks_and_only_its_last_part_ends_it(
@@ -160,11 +162,14 @@ async def test_what_was_not_acknowledged_comes_again_to_another_client(
     await source.close()
     other = await source_side.source()
     attached = await other.attach(STREAMED_NAMES, INSERT_ONLY_NAMES)
-    assert not attached.created
-    (again,) = await read(other, attached.start, 1)
+    if source_side.features.slot:
+        assert not attached.created
+        start = attached.start
+    (again,) = await read(other, start, 1)
     assert again.ids == ["a"]
 
 
+@pytest.mark.needs("slot")
 async def test_reading_from_before_what_was_acknowledged_is_refused(
     source_side: SourceBench,
 ) -> None:
@@ -340,7 +345,9 @@ async def test_a_delete_carries_the_key_and_nothing_else(source_side: SourceBenc
     assert text_of(change.old) == ["1", "<UNCHANGED>"]
 
 
-@pytest.mark.parametrize("table", ["copies", "mirrors"])
+@pytest.mark.parametrize(
+    "table", ["copies", pytest.param("mirrors", marks=pytest.mark.needs("identities"))]
+)
 async def test_full_identity_carries_the_whole_old_row(
     source_side: SourceBench, table: str
 ) -> None:
@@ -363,6 +370,7 @@ async def test_a_long_value_that_did_not_change_is_absent_not_null(
     assert text_of(change.new) == ["1", "<UNCHANGED>", "<NULL>"]
 
 
+@pytest.mark.needs("transactional_truncate")
 async def test_a_truncate_of_several_tables_is_one_event(source_side: SourceBench) -> None:
     source = await source_side.source()
     start = await attach(source)
@@ -393,6 +401,7 @@ async def test_one_relation_object_serves_every_change_of_a_version(
 # --- which tables ---------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("identities")
 async def test_relations_say_which_tables_cannot_send_old_rows(source_side: SourceBench) -> None:
     source = await source_side.source()
     relations = {r.name: r for r in await source.relations()}
@@ -439,8 +448,9 @@ async def test_a_table_published_later_is_told_from_then_on_without_a_gap(
     publishing = asyncio.create_task(
         source.publish((*STREAMED_NAMES, name("hidden")), INSERT_ONLY_NAMES)
     )
-    await asyncio.sleep(0.2)
-    assert not publishing.done(), "a transaction that began before is still open"
+    if source_side.features.publishing_waits:
+        await asyncio.sleep(0.2)
+        assert not publishing.done(), "a transaction that began before is still open"
     await older.commit()
     async with asyncio.timeout(20):
         await publishing
@@ -463,6 +473,7 @@ async def read_all(source: Source, start: Position, last: str) -> list[list[str]
 # --- life -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.needs("slot")
 async def test_attaching_twice_changes_nothing(source_side: SourceBench) -> None:
     source = await source_side.source()
     first = await source.attach(STREAMED_NAMES, INSERT_ONLY_NAMES)
@@ -473,6 +484,7 @@ async def test_attaching_twice_changes_nothing(source_side: SourceBench) -> None
     assert first.identity == second.identity == await (await source_side.source()).open()
 
 
+@pytest.mark.needs("slot")
 async def test_a_reader_that_is_gone_is_not_made_again_unless_asked(
     source_side: SourceBench,
 ) -> None:
@@ -496,6 +508,7 @@ async def test_a_closed_source_can_be_opened_again(source_side: SourceBench) -> 
     assert only.ids == ["a"]
 
 
+@pytest.mark.needs("slot")
 async def test_a_position_from_before_a_detach_is_lost(source_side: SourceBench) -> None:
     source = await source_side.source()
     start = await attach(source)

@@ -18,7 +18,7 @@ from connectors.mysql.json_binary import json_text, parse_json
 from connectors.mysql.json_diff import apply_diffs, parse_diffs
 from engine.model.change import UPDATE, Change
 from engine.model.relation import Relation
-from engine.model.value import UNCHANGED, Misfit, Value
+from engine.model.value import UNCHANGED, Misfit, Row, Value
 
 UNKNOWN_DOCUMENT: Final = Misfit(
     "partial-json",
@@ -38,8 +38,10 @@ class PartialRows:
         table: TableMap,
         readers: Sequence[Reader | None],
         frames: Sequence[tuple[int, int]],
+        key: Sequence[int],
     ) -> None:
         self._table = table
+        self._key = key
         self._readers = readers
         self._frames = frames
 
@@ -91,6 +93,8 @@ class PartialRows:
     ) -> Change:
         before: list[Value] = []
         after: list[Value] = []
+        if not old.keys() >= set(self._key):
+            raise ValueError("its rows lack a column of the key")
         for i, found in enumerate(self._readers):
             if found is None:
                 continue
@@ -102,7 +106,15 @@ class PartialRows:
                 after.append(_changed(new[i], old, i))
             else:
                 after.append(self._value(found, new[i]))
-        return Change(UPDATE, relation, tuple(after), tuple(before))
+        return Change(UPDATE, relation, tuple(after), self._told(before, after))
+
+    def _told(self, before: Sequence[Value], after: Sequence[Value]) -> Row | None:
+        """What is told of the old row; see `rows.RowsDecoder`."""
+        if not self._key:
+            return tuple(before)
+        if all(before[i] == after[i] for i in self._key):
+            return None
+        return tuple([value if i in self._key else UNCHANGED for i, value in enumerate(before)])
 
     def _value(self, found: Reader, data: bytes | None) -> Value:
         return data if data is None or found.convert is None else found.convert(data)

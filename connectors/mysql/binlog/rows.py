@@ -13,7 +13,7 @@ Generated text holds numbers only, never a name from the catalog.
 """
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
 
 from connectors.mysql.binlog.columns import Form, Reader, frame, reader
@@ -31,6 +31,8 @@ IMAGES_MAX: Final = 64
 """Generated functions kept for one table: row images change with a session's settings, and with the
 columns that statements name under MINIMAL, in fewer ways than that at a time."""
 
+FULL_IMAGES: Final = "set binlog_row_image=FULL at the source"
+
 Decode: TypeAlias = Callable[[bytes, int, int, Relation], list[Change]]
 
 _LENGTHS: Final = {1: "B", 2: "H", 4: "I"}
@@ -43,6 +45,9 @@ class RowsDecoder:
     `types` has an entry for each column of the table, None for one that is left out of the rows.
     Values are in the form asked for. What an event does not hold of a row is UNCHANGED; of a new
     row it is taken from the old one, if that holds it.
+
+    `key`: the columns by which the target finds a row. Of an old row they are told, and of an
+    update only where they changed; without `key` old rows are told as the log has them.
     """
 
     def __init__(
@@ -51,13 +56,15 @@ class RowsDecoder:
         types: Sequence[MysqlType | None],
         form: Form,
         zero: ZeroDates | None = None,
+        key: Sequence[int] = (),
     ) -> None:
         """Raises DecodeError: the log and `types` do not describe the same table."""
         self._table = table
         self._readers = _readers(table, types, zero or ZeroDates(), form)
         self._frames = [frame(*facts) for facts in zip(table.types, table.metadata, strict=True)]
+        self._key = key
         self._made: dict[tuple[int, bytes, bytes], Decode] = {}
-        self._partial = PartialRows(table, self._readers, self._frames)
+        self._partial = PartialRows(table, self._readers, self._frames, key)
 
     def decode(self, event: RowsEvent, relation: Relation) -> list[Change]:
         """The changes of an event of this table; `relation` is the version they are of.
@@ -80,7 +87,7 @@ class RowsDecoder:
             ) from error
 
     def _make(self, kind: int, before: bytes, after: bytes) -> Decode:
-        writer = _Writer(self._frames, self._readers)
+        writer = _Writer(self._frames, self._readers, self._key)
         if len(self._made) >= IMAGES_MAX:
             self._made.clear()
         made = self._made[kind, before, after] = writer.write(kind, before, after)
@@ -118,9 +125,15 @@ def columns_of(mask: bytes, count: int) -> list[int]:
 class _Writer:
     """Writes the loop over an event's rows for one kind of change and one pair of row images."""
 
-    def __init__(self, frames: Sequence[tuple[int, int]], readers: Sequence[Reader | None]) -> None:
+    def __init__(
+        self,
+        frames: Sequence[tuple[int, int]],
+        readers: Sequence[Reader | None],
+        key: Sequence[int],
+    ) -> None:
         self._frames = frames
         self._readers = readers
+        self._key = key
         self._lines: list[str] = []
         self._indent = 3
         self._scope: dict[str, object] = {
@@ -136,19 +149,30 @@ class _Writer:
         new = columns_of(after, count)
         if not (new if kind == INSERT else old):
             # Such a row takes no bytes, so how many there are is not told.
-            raise ValueError("its rows hold no column; set binlog_row_image=FULL at the source")
+            raise ValueError("its rows hold no column; " + FULL_IMAGES)
+        if kind != INSERT and not set(self._key) <= set(old):
+            raise ValueError("its rows lack a column of the key; " + FULL_IMAGES)
+        told = self._key or old
+        filling = set(old).difference(new) if kind == UPDATE else ()
         if kind != INSERT:
-            self._image("o", old)
+            self._image("o", old, {*told, *filling})
         if kind != DELETE:
-            self._image("n", new)
+            self._image("n", new, new)
         row = self._row("n", new, old if kind == UPDATE else ())
         result = {
             INSERT: f"{INSERT}, R, ({row}), None",
-            UPDATE: f"{UPDATE}, R, ({row}), ({self._row('o', old, ())})",
-            DELETE: f"{DELETE}, R, None, ({self._row('o', old, ())})",
+            UPDATE: f"{UPDATE}, R, ({row}), {self._changed(new)}({self._row('o', told, ())})",
+            DELETE: f"{DELETE}, R, None, ({self._row('o', told, ())})",
         }[kind]
         self._line(f"append(new(C, ({result})))")
         return self._built()
+
+    def _changed(self, new: Sequence[int]) -> str:
+        """The condition under which an update tells the old row."""
+        if not self._key:
+            return ""
+        same = " and ".join([f"n{i} == o{i}" for i in self._key if i in new]) or "True"
+        return f"None if {same} else "
 
     def _built(self) -> Decode:
         body = "\n".join(self._lines)
@@ -178,15 +202,15 @@ class _Writer:
                 names.append(f"o{i}" if i in older else "U")
         return "".join(f"{name}, " for name in names)
 
-    def _image(self, letter: str, held: Sequence[int]) -> None:
-        """Read one image of a row at `p` and move `p` behind it."""
+    def _image(self, letter: str, held: Sequence[int], wanted: Collection[int]) -> None:
+        """Read the wanted columns of one image of a row at `p` and move `p` behind it."""
         size = (len(held) + 7) // 8
         every = (1 << len(held)) - 1
         self._line(f"b = I(data[p:p + {size}], 'little') & {every}")
         self._line(f"p += {size}")
         self._line("if not b:")
         self._indent += 1
-        self._whole(letter, held)
+        self._whole(letter, held, wanted)
         self._indent -= 1
         self._line("else:")
         self._indent += 1
@@ -194,24 +218,24 @@ class _Writer:
             self._line(f"if b & {1 << place}: {letter}{i} = None")
             self._line("else:")
             self._indent += 1
-            self._whole(letter, [i])
+            self._whole(letter, [i], wanted)
             self._indent -= 1
         self._indent -= 1
 
-    def _whole(self, letter: str, held: Sequence[int]) -> None:
+    def _whole(self, letter: str, held: Sequence[int], wanted: Collection[int]) -> None:
         """Columns of which none is NULL: runs of fixed width, each ended by one of variable width,
         whose length is read with them."""
         run = _Run()
         for i in held:
             width, prefix = self._frames[i]
-            wanted = self._readers[i] is not None
+            named = i in wanted and self._readers[i] is not None
             if width:
-                run.fixed(f"{letter}{i}" if wanted else "", width)
+                run.fixed(f"{letter}{i}" if named else "", width)
                 continue
             run.length(prefix)
             self._flush(run, letter)
             self._line("s = p; p += l")
-            if wanted:
+            if named:
                 self._line(f"{letter}{i} = {self._converted(i, 'data[s:p]')}")
             run = _Run()
         self._flush(run, letter)
