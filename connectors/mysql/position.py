@@ -23,7 +23,7 @@ AnyGtid: TypeAlias = Gtid | MariaGtid
 AnyGtids: TypeAlias = GtidSet | MariaGtids
 
 _PLACE: Final = re.compile(r"([^\s:;]+\.[0-9]{1,18}):([0-9]{1,18})", re.ASCII)
-_ORDINAL: Final = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_ORDINAL: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _GTID: Final = "gtid"
 _MARIA: Final = "maria"
 _FILE: Final = "file"

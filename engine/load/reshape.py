@@ -57,6 +57,8 @@ def _steps(known: Relation, change: SchemaChanged, there: Relation) -> tuple[Sch
     """What is to be done; nothing where somebody did by hand what cannot be followed."""
     assert change.after is not None
     try:
+        if not change.after.numbered:
+            return schema.replacing(known, change)
         return schema.steps(known, change)
     except SchemaChangeError:
         if schema.holds(there, change.after):

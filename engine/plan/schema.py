@@ -60,6 +60,27 @@ def steps(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
     return tuple(_by_name(known, after, told))
 
 
+def replacing(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
+    """The steps for a table whose rows are about to be replaced, where no attribute numbers are
+    known: whether a column is another one under an old name does not matter.
+
+    Raises:
+        SchemaChangeError: a type that cannot be followed.
+    """
+    after = change.after
+    assert after is not None
+    told = {step.column: step for step in change.steps if step.kind == ADD}
+    before = {column.name: column for column in known.columns}
+    now = {column.name: column for column in after.columns}
+    found = [SchemaStep(DROP, column=name) for name in before if name not in now]
+    for name, column in now.items():
+        if name in before:
+            found += _retyped(known, before[name], column)
+        else:
+            found.append(_added(known, column, told))
+    return tuple(found)
+
+
 def describe(found: Sequence[SchemaStep]) -> str:
     """Steps for people: `add-column c integer, drop-column d`."""
     return ", ".join(

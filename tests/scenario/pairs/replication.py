@@ -1,11 +1,12 @@
 """A replication between two sides, run as its users run it."""
 
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.scenario.pairs.sides import SCHEMA, Side
-from tests.scenario.running import SOON, Run, toml
+from tests.scenario.running import PATIENCE_SECONDS, PENSTOCK, ROOT, SOON, Run, toml
 
 
 @dataclass
@@ -37,6 +38,17 @@ class PairReplication:
         """Start `penstock run`."""
         state = f"--state-dir={self.file.parent / 'state'}"
         return Run(["run", "--log-format=json", state, *arguments, "--", str(self.file)], {})
+
+    def command(self, name: str, *arguments: str) -> tuple[int, str]:
+        """Run another command to its end: its exit code and all it said."""
+        done = subprocess.run(
+            [*PENSTOCK, name, str(self.file), *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        return done.returncode, done.stdout + done.stderr
 
     def catch_up(self) -> None:
         """Run until everything committed by now is in the target."""

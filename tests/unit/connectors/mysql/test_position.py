@@ -141,7 +141,6 @@ def test_a_text_comes_back(text: str) -> None:
     "text",
     [
         "", "0/1", "gtid", "gtid=0-1-2", f"maria={A}:1", "file=binlog:4", "file=binlog.1:x",
-        "maria=0-1-7;at=0-1-8", "maria=0-1-7;at=0-1-8+0", "maria=;at=0-1-8+1;at=0-1-8+1",
         "maria=0-1-7,0-1-8", "maria=0-1-7;x=1", "file=a.1:7;at=a.1:8+3", "file=a.1:7;log=a.1:7",
         "maria=0-1-18446744073709551616", "maria=4294967296-1-1", "file=a b.1:4",
     ],
