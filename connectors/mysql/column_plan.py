@@ -75,12 +75,13 @@ class ColumnPlan:
             constant,
         )
 
-    def joins(self, staged: str) -> str:
-        """A condition on `t` and a staging table's column, which has the same type."""
-        found = f"t.{self.name} = {staged}"
+    def joins(self, table: str, staged: str) -> str:
+        """A condition on the table, by this name, and a staging table's column of the same type."""
+        mine = f"{table}.{self.name}"
+        found = f"{mine} = {staged}"
         if self.bytewise:
             return found
-        return f"{found} AND CAST(t.{self.name} AS BINARY) = CAST({staged} AS BINARY)"
+        return f"{found} AND CAST({mine} AS BINARY) = CAST({staged} AS BINARY)"
 
 
 def judge(column: Column, other: TargetColumn, wire: str) -> Passage:

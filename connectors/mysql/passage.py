@@ -132,7 +132,7 @@ def _moment(source: ColumnType, target: ColumnType) -> Passage:
 
 # --- from PostgreSQL ------------------------------------------------------------------------------
 
-_INTEGER_BITS: Final = {"smallint": 16, "integer": 32, "bigint": 64}
+_INTEGER_BITS: Final = {"smallint": 16, "integer": 32, "oid": 33, "bigint": 64}
 
 
 def judge_postgres(source: PostgresType, target: ColumnType) -> Passage:

@@ -111,17 +111,21 @@ def fill_stage(number: int, columns: Sequence[ColumnPlan]) -> bytes:
 
 
 def update_stage(plan: TablePlan, number: int, changed: Sequence[ColumnPlan]) -> bytes:
-    assignments = ", ".join([f"t.{c.name} = s.{stage_column(c)}" for c in changed])
+    table = plan.target.sql
+    assignments = ", ".join([f"{table}.{c.name} = s.{stage_column(c)}" for c in changed])
     if not changed:
-        name = plan.columns[0].name
-        assignments = f"t.{name} = t.{name}"
+        name = f"{table}.{plan.columns[0].name}"
+        assignments = f"{name} = {name}"
     return f"UPDATE {_joined(plan, number)} SET {assignments}".encode()
 
 
 def delete_stage(plan: TablePlan, number: int) -> bytes:
-    return f"DELETE t FROM {_joined(plan, number)}".encode()
+    """Without an alias: one would be looked for in the session's database, and there is none."""
+    return f"DELETE {plan.target.sql} FROM {_joined(plan, number)}".encode()
 
 
 def _joined(plan: TablePlan, number: int) -> str:
-    conditions = " AND ".join([column.joins(f"s.{stage_column(column)}") for column in plan.key])
-    return f"{stage(number)} AS s STRAIGHT_JOIN {plan.target.sql} AS t ON {conditions}"
+    """The staging table first: its rows are few, and the table's are found by index."""
+    table = plan.target.sql
+    conditions = " AND ".join([c.joins(table, f"s.{stage_column(c)}") for c in plan.key])
+    return f"{stage(number)} AS s STRAIGHT_JOIN {table} ON {conditions}"

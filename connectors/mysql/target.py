@@ -1,7 +1,8 @@
 """A MySQL or MariaDB server as the target of one replication."""
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
 from connectors.mysql import (
@@ -13,7 +14,9 @@ from connectors.mysql import (
 )
 from connectors.mysql.column_plan import NATIVE
 from connectors.mysql.connecting import connect
+from connectors.mysql.ensure import ensure
 from connectors.mysql.errors import DRIVER_ERRORS
+from connectors.mysql.finish import finish, loosen
 from connectors.mysql.quoting import literal
 from connectors.mysql.session import MysqlSession, lock_name, prepare
 from connectors.mysql.target_config import MysqlTargetConfig
@@ -21,7 +24,13 @@ from connectors.mysql.target_errors import not_connected
 from connectors.mysql.target_link import TargetLink
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Random
-from engine.errors import ConfigError, SchemaMismatchError, TargetBusyError, TargetError
+from engine.errors import (
+    ConfigError,
+    SchemaMismatchError,
+    TargetBusyError,
+    TargetConnectionError,
+    TargetError,
+)
 from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows
 from engine.model.relation import Relation, TableName
@@ -62,6 +71,10 @@ class MysqlTarget:
         config.validate()
         self._config = config
         self._random = random
+        self._opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]
+        self._opened = lambda _: nullcontext()
+        self._asking = asyncio.Lock()
+        self._asked: MysqlSession | None = None
 
     async def open(self) -> None:
         """Find out that the server answers and takes this user.
@@ -73,7 +86,16 @@ class MysqlTarget:
             pass
 
     async def close(self) -> None:
-        """Every connection belongs to a context of its own. Idempotent."""
+        """Release what is not released by a context of its own. Idempotent."""
+        session, self._asked = self._asked, None
+        if session is not None:
+            await session.close()
+
+    def announce_to(
+        self, opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]
+    ) -> None:
+        """See `contracts.Announcing`."""
+        self._opened = opened
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[MysqlSession]:
@@ -82,6 +104,13 @@ class MysqlTarget:
         Raises:
             TargetConnectionError, TargetError.
         """
+        session = await self._connect()
+        try:
+            yield session
+        finally:
+            await session.close()
+
+    async def _connect(self) -> MysqlSession:
         try:
             connection = await connect(
                 self._config.url, self._config.program, multi=True, data=True
@@ -90,10 +119,36 @@ class MysqlTarget:
             raise not_connected(error) from error
         link = TargetLink(connection)
         try:
-            token = self._random.key(TOKEN_BYTES).hex()
-            yield await prepare(link, self._config, token)
-        finally:
+            return await prepare(link, self._config, self._random.key(TOKEN_BYTES).hex())
+        except BaseException:
             await link.close()
+            raise
+
+    @asynccontextmanager
+    async def _question(self) -> AsyncIterator[MysqlSession]:
+        """The session for questions, one at a time. It is kept; one that ended unnoticed (server
+        restart) is replaced."""
+        async with self._asking:
+            if self._asked is not None and not await self._answers(self._asked):
+                await self.close()
+            if self._asked is None:
+                self._asked = await self._connect()
+            yield self._asked
+
+    async def _answers(self, session: MysqlSession) -> bool:
+        if session.broken:
+            return False
+        try:
+            await session.run(b"DO 0")
+        except TargetConnectionError:
+            return False
+        return True
+
+    @asynccontextmanager
+    async def _working(self) -> AsyncIterator[MysqlSession]:
+        """A session that changes tables, announced before it does."""
+        async with self.session() as session, self._opened(session.identity):
+            yield session
 
     async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None:
         """See `contracts.TransactionalTarget.terminate`. Sessions of other users are left alone
@@ -133,17 +188,17 @@ class MysqlTarget:
 
     async def relation(self, table: TableName) -> Relation | None:
         """See `contracts.SchemaTarget.relation`."""
-        async with self.session() as session:
+        async with self._question() as session:
             return target_relation.of_table(await session.table_now(table))
 
     async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
         """See `contracts.KeyedTables.key_obstacles`."""
-        async with self.session() as session:
+        async with self._question() as session:
             return await target_keys.obstacles(session, relations)
 
     async def empty(self, table: TableName) -> bool:
         """See `contracts.SchemaTarget.empty`."""
-        async with self.session() as session:
+        async with self._question() as session:
             (found,) = await session.run(target_state.exists(table))
             if not found.rows:
                 return True
@@ -152,21 +207,24 @@ class MysqlTarget:
 
     async def ensure(self, definitions: Sequence[TableDefinition], prepare: str) -> None:
         """See `contracts.SchemaTarget.ensure`."""
-        raise NotImplementedError
+        async with self._working() as session:
+            await ensure(session, definitions, prepare)
 
     async def finish(self, definitions: Sequence[TableDefinition]) -> Sequence[Finding]:
         """See `contracts.SchemaTarget.finish`."""
-        raise NotImplementedError
+        async with self._working() as session:
+            return await finish(session, definitions)
 
     async def loosen(
         self, definitions: Sequence[TableDefinition], tables: Collection[TableName]
     ) -> None:
         """See `contracts.SchemaTarget.loosen`."""
-        raise NotImplementedError
+        async with self._working() as session:
+            await loosen(session, definitions, tables)
 
     async def foreign_keys(self) -> Sequence[ForeignKey]:
         """See `contracts.SchemaTarget.foreign_keys`."""
-        async with self.session() as session:
+        async with self._question() as session:
             results = await session.run(target_state.FOREIGN_KEYS)
         return target_state.pairs(results, checked=self._config.checks_keys)
 

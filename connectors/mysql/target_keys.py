@@ -26,7 +26,7 @@ async def obstacles(
     itself = target_state.to_themselves(await session.run(target_state.FOREIGN_KEYS))
     found: dict[TableName, str] = {}
     for relation in relations:
-        table = await session.table(relation.table) if relation.key else None
+        table = await session.table_now(relation.table) if relation.key else None
         if table is None:
             continue
         reason = next(_reasons(relation, table), "")

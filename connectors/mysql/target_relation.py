@@ -10,7 +10,7 @@ def of_table(table: TargetTable | None) -> Relation | None:
     if table is None or not table.is_table:
         return None
     names = [column.name for column in table.columns]
-    key = table.primary
+    key = table.identity
     columns = [
         Column(
             name=column.name,

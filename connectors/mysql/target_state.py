@@ -1,6 +1,6 @@
 """Questions about tables of the target. (pure)"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
 
 from connectors.mysql.quoting import literal, qualified
@@ -44,3 +44,10 @@ def exists(table: TableName) -> bytes:
 def any_row(table: TableName) -> bytes:
     """One row when the table holds one."""
     return f"SELECT 1 FROM {qualified(table.schema, table.name)} LIMIT 1".encode()
+
+
+async def has_database(run: Callable[[bytes], Awaitable[Sequence[Result]]], name: str) -> bool:
+    """Whether the server has a database of that name."""
+    where = f"SCHEMA_NAME = {literal(name)}"
+    (found,) = await run(f"SELECT 1 FROM information_schema.SCHEMATA WHERE {where}".encode())
+    return bool(found.rows)

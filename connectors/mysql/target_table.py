@@ -63,6 +63,15 @@ class TargetTable:
         """Its name in SQL."""
         return qualified(self.table.schema, self.table.name)
 
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """The columns by which a source of this kind finds a row: the primary key's, else those of
+        the first unique index that takes no NULL."""
+        nullable = {column.name for column in self.columns if column.nullable}
+        if self.primary:
+            return self.primary
+        return next((key for key in self.keys if not nullable.intersection(key)), ())
+
     @cached_property
     def _by_name(self) -> dict[str, TargetColumn]:
         """Names of columns do not tell upper case from lower."""
