@@ -10,7 +10,6 @@ from typing import Final
 
 from connectors.mysql.flavour import Flavour
 from connectors.mysql.postgres_type import PostgresType, read
-from connectors.mysql.quoting import literal
 from engine.model.relation import ColumnType
 
 VARCHAR_MAX: Final = 16_383
@@ -139,7 +138,12 @@ def _enum(labels: tuple[str, ...], flavour: Flavour) -> Declared:
     plain = [label for label in labels if len(label) <= LABEL_CHARACTERS_MAX]
     if len(plain) != len(labels) or any(label != label.rstrip(" ") for label in labels):
         return _varchar(max(map(len, labels), default=1), flavour)
-    return Declared(f"enum({','.join(map(literal, labels))}) {_utf8(flavour)}", 2)
+    return Declared(f"enum({','.join(map(_quoted, labels))}) {_utf8(flavour)}", 2)
+
+
+def _quoted(label: str) -> str:
+    """As the catalog spells it: backslashes escape."""
+    return "'" + label.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 # --- limits ---------------------------------------------------------------------------------------

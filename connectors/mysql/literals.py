@@ -1,8 +1,8 @@
 """Values as constants inside SQL, compiled per column. (pure)
 
-What is written bare is looked at first: whatever a source sends, no value can end a constant. The
-session has NO_BACKSLASH_ESCAPES, so a quote is the only character that must be doubled, and
-utf8mb4, whose multi-byte characters never hold its byte.
+What is written bare is looked at first: whatever a source sends, no value can end a constant.
+Inside quotes a quote and a backslash are doubled; the session has utf8mb4, whose multi-byte
+characters hold neither byte, and not NO_BACKSLASH_ESCAPES.
 """
 
 import re
@@ -53,11 +53,11 @@ def number(value: bytes) -> bytes:
 
 
 def text(value: bytes) -> bytes:
-    return b"'" + value.replace(b"'", b"''") + b"'"
+    return b"'" + value.replace(b"\\", rb"\\").replace(b"'", b"''") + b"'"
 
 
 def raw(value: bytes) -> bytes:
-    return b"_binary'" + value.replace(b"'", b"''") + b"'"
+    return b"_binary" + text(value)
 
 
 def raw_bits(value: bytes) -> bytes:

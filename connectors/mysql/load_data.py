@@ -5,8 +5,8 @@ what it did counts only when every row sent was stored and there was no warning;
 is refused, and whoever reads the rows one by one finds out which it was.
 
 Fields are read as bytes (`CHARACTER SET binary`) and given their meaning per column. Everything in
-the statement that is not a name is written in hexadecimal: in NO_BACKSLASH_ESCAPES a backslash in a
-constant is itself. (MySQL manual, "LOAD DATA Statement".)
+the statement that is not a name is written in hexadecimal, so that no escape stands between us and
+the server. (MySQL manual, "LOAD DATA Statement".)
 """
 
 import re

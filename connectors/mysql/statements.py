@@ -4,7 +4,7 @@ A statement that must find its rows is followed by one that fails when the count
 can be sent together with the COMMIT behind them: the server runs nothing after a failure. The
 failing expressions stand in `SET`, because MariaDB makes warnings of errors inside `DO`.
 
-Session settings these texts rely on: NO_BACKSLASH_ESCAPES, strict mode, CLIENT_FOUND_ROWS.
+Session settings these texts rely on: strict mode, CLIENT_FOUND_ROWS.
 """
 
 from collections.abc import Sequence
@@ -86,14 +86,14 @@ def stage_column(column: ColumnPlan) -> str:
 def create_stage(number: int, plan: TablePlan, columns: Sequence[ColumnPlan]) -> bytes:
     """A staging table whose columns compare as the target's do. It has a key of its own for servers
     that require one."""
-    fields = "".join([f", {stage_column(c)} {_full_type(plan, c)} NULL" for c in columns])
+    fields = "".join([f", {stage_column(c)} {_type(plan, c)} NULL" for c in columns])
     return (
         f"CREATE TEMPORARY TABLE IF NOT EXISTS {stage(number)}"
         f" (n INT NOT NULL AUTO_INCREMENT PRIMARY KEY{fields}) ENGINE=InnoDB"
     ).encode()
 
 
-def _full_type(plan: TablePlan, column: ColumnPlan) -> str:
+def _type(plan: TablePlan, column: ColumnPlan) -> str:
     target = plan.target.column(plan.relation.columns[column.index].name)
     assert target is not None
     return target.full_type

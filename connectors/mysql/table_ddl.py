@@ -230,7 +230,8 @@ def _translated_index(definition: TableDefinition, index: Definition, target: Ta
     if any(name not in columns for name in index.columns):
         return Addition(kind, index.name, "", index.columns)
     declared = declare(columns, _keyed(definition) & columns.keys(), target.flavour)
-    parts = ", ".join([_part(name, declared[name]) for name in index.columns])
+    part = identifier if unique else lambda name: _part(name, declared[name])
+    parts = ", ".join(map(part, index.columns))
     word = "UNIQUE INDEX" if unique else "INDEX"
     statement = (
         f"ALTER TABLE {table_name(definition.table)} ADD {word}"

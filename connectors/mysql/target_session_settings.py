@@ -15,8 +15,8 @@ SQL_MODES: Final = (
     "NO_AUTO_VALUE_ON_ZERO",
     # What a MySQL source holds (days 0 and 31) is held here too; other sources have none of that.
     "ALLOW_INVALID_DATES",
-    # A quote is the only character that means something inside a constant.
-    "NO_BACKSLASH_ESCAPES",
+    # Not NO_BACKSLASH_ESCAPES: MySQL writes a table's own expressions (defaults, checks) with
+    # escapes, and reads them by the session's mode.
 )
 
 NETWORK_SECONDS: Final = 120

@@ -8,7 +8,7 @@ import pytest
 
 from engine.model.batch import Run
 from engine.model.change import DELETE, INSERT, UPDATE
-from engine.model.value import Row
+from engine.model.value import Row, Value
 from tests.integration.mysql_target.conftest import Rig
 
 VALUES: Final = {
@@ -106,7 +106,7 @@ async def test_updated(rig: Rig, net: bool) -> None:
         _make(rig, type_)
         values = await _rows(rig, type_)
         relation = await rig.relation("d")
-        many = [(b"%d" % n, values[n % len(values)][1]) for n in range(20)]
+        many: list[Row] = [(b"%d" % n, values[n % len(values)][1]) for n in range(20)]
         await rig.apply(Run(INSERT, relation, [(key, None) for key, _ in many], net=True))
         await rig.apply(Run(UPDATE, relation, many, (0, 1), net=net))
         rig.execute(f"DELETE FROM d WHERE id >= {len(values)}")
@@ -157,12 +157,16 @@ async def test_found_as_a_key_in_sets(
         )
         keys = [value for _, value in await _rows(rig, type_) if value is not None]
         relation = await rig.relation("k")
-        await rig.apply(Run(INSERT, relation, [(key, b"0", b"1") for key in keys], net=True))
-        many = [(key, b"0", b"2") for key in keys]
+        await rig.apply(Run(INSERT, relation, _rows_of(keys), net=True))
+        many: list[Row] = [(key, b"0", b"2") for key in keys]
         await rig.apply(Run(UPDATE, relation, many, (0, 1, 2), net=True))
         assert rig.execute("SELECT DISTINCT n FROM k") == [(2,)], type_
         await rig.apply(Run(DELETE, relation, many, net=True))
         assert rig.execute("SELECT COUNT(*) FROM k") == [(0,)], type_
+
+
+def _rows_of(keys: Sequence[Value]) -> list[Row]:
+    return [(key, b"0", b"1") for key in keys]
 
 
 _ESCAPES: Final = {b"\\": rb"\\", b"\t": rb"\t", b"\n": rb"\n", b"\r": rb"\r", b"\0": rb"\0"}

@@ -15,7 +15,7 @@ from connectors.mysql.literals import UnfitError
         (literals.number, b"18446744073709551615", b"18446744073709551615"),
         (literals.number, b"-1.5e-7", b"-1.5e-7"),
         (literals.text, b"it's", b"'it''s'"),
-        (literals.text, b"a\\", b"'a\\'"),
+        (literals.text, b"a\\", b"'a\\\\'"),
         (literals.raw, b"\x00'\xff", b"_binary'\x00''\xff'"),
         (literals.raw_bits, b"\x01\x00", b"256"),
         (literals.single_float, b"0.1", b"0.10000000149011612"),
@@ -67,7 +67,7 @@ def test_no_value_ends_its_constant(value: bytes) -> None:
             constant = encode(value)
         except UnfitError:
             continue
-        assert re.fullmatch(rb"(?:_binary)?'(?:[^']|'')*'", constant, re.DOTALL)
+        assert re.fullmatch(rb"(?:_binary)?'(?:[^'\\]|''|\\\\)*'", constant, re.DOTALL)
 
 
 @given(st.binary())
