@@ -59,7 +59,7 @@ async def read_target(session: "MysqlSession") -> Target:
     )
     names = frozenset([(row[0] or b"").decode() for row in result.rows])
     # MariaDB lists its newest ones without the character set that they are used with.
-    full = {f"utf8mb4_{name}" for name in names if name.startswith("uca")}
+    full = {f"utf8mb4_{name}" for name in sorted(names) if name.startswith("uca")}
     return Target(session.flavour, names | full)
 
 
