@@ -3,6 +3,7 @@
 See: MySQL source, `strings/dtoa.cc`, `my_gcvt`.
 """
 
+from math import isfinite
 from typing import Final
 
 _DECIMAL_POINT_MAX: Final = 15
@@ -11,7 +12,13 @@ there are digits on both sides."""
 
 
 def double_text(value: float) -> str:
-    """Digits and exponent are those of `repr`, where the point stands is the servers' rule."""
+    """Digits and exponent are those of `repr`, where the point stands is the servers' rule.
+
+    Raises:
+        ValueError: no number; servers store none.
+    """
+    if not isfinite(value):
+        raise ValueError("a DOUBLE is no number")
     digits, _, exponent = f"{value!r}".partition("e")
     sign = "-" if digits[0] == "-" else ""
     whole, _, fraction = digits.lstrip("-").partition(".")

@@ -106,9 +106,11 @@ class _Reader:
         if kind == _DOUBLE:
             return _double(float(_F64(self._take(at, 8))[0]))
         if kind == _LITERAL:
-            return _LITERALS[self._take(at, 1)[0]]
+            return _literal(self._take(at, 1)[0])
         if kind == _OPAQUE:
             return _opaque(self._take(at, 1)[0], self._string(at + 1))
+        if kind not in _INTEGERS:
+            raise ValueError("a JSON document has a value of an unknown kind")
         width, signed = _INTEGERS[kind]
         return str(int.from_bytes(self._take(at, width), "little", signed=signed))
 
@@ -171,6 +173,12 @@ class _Reader:
                 raise ValueError("a length in a JSON document is longer than five bytes")
 
 
+def _literal(number: int) -> str:
+    if number not in _LITERALS:
+        raise ValueError("a JSON document has an unknown literal")
+    return _LITERALS[number]
+
+
 def _double(value: float) -> str:
     """A number with a point stays one."""
     text = double_text(value)
@@ -180,15 +188,21 @@ def _double(value: float) -> str:
 def _opaque(kind: int, data: bytes) -> str:
     """A value of one of the servers' own types."""
     if kind == _DECIMAL:
-        precision, scale = data[0], data[1]
-        if len(data) != 2 + packed_bytes(precision, scale):
-            raise ValueError("a DECIMAL in a JSON document is not as long as it says")
-        return text_of(unpacker(precision, scale)(data[2:]), scale).decode()
+        if len(data) < 2:
+            raise ValueError("a DECIMAL in a JSON document does not tell its digits")
+        return _decimal(data[0], data[1], data[2:])
     if kind in (_DATE, _DATETIME, _TIMESTAMP, _TIME):
         if len(data) != 8:
             raise ValueError("a time in a JSON document is not eight bytes")
         return f'"{_temporal(kind, int.from_bytes(data, "little", signed=True))}"'
     return f'"base64:type{kind}:{b64encode(data).decode()}"'
+
+
+def _decimal(precision: int, scale: int, data: bytes) -> str:
+    unpack = unpacker(precision, scale)
+    if len(data) != packed_bytes(precision, scale):
+        raise ValueError("a DECIMAL in a JSON document is not as long as it says")
+    return text_of(unpack(data), scale).decode()
 
 
 def _temporal(kind: int, packed: int) -> str:

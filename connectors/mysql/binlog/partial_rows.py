@@ -49,6 +49,8 @@ class PartialRows:
         """The changes of an event. Raises ValueError."""
         cursor = Cursor(event.data, event.at, event.end)
         found: list[Change] = []
+        if not any(event.before):
+            raise ValueError("its rows hold no column of the old row")
         while cursor.left:
             old = self._image(cursor, event.before)
             documents = self._partial_documents(cursor)
@@ -60,8 +62,6 @@ class PartialRows:
         """What an image holds, by column, as it stands."""
         bits = int.from_bytes(mask, "little")
         held = [i for i in range(len(self._frames)) if bits >> i & 1]
-        if not held:
-            raise ValueError("its rows hold no columns")
         nulls = cursor.uint((len(held) + 7) // 8)
         found: dict[int, bytes | None] = {}
         for place, i in enumerate(held):

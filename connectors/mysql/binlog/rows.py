@@ -204,6 +204,8 @@ class _Writer:
 
     def _image(self, letter: str, held: Sequence[int], wanted: Collection[int]) -> None:
         """Read the wanted columns of one image of a row at `p` and move `p` behind it."""
+        if not held:
+            return
         size = (len(held) + 7) // 8
         every = (1 << len(held)) - 1
         self._line(f"b = I(data[p:p + {size}], 'little') & {every}")

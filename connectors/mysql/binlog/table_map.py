@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Final
 
 from connectors.mysql.binlog.cursor import Cursor
+from engine.errors import DecodeError
 
 DECIMAL: Final = 0
 TINY: Final = 1
@@ -115,8 +116,16 @@ class TableMap:
 
     @cached_property
     def described(self) -> TableMetadata:
-        """The optional part, read when first asked for. Raises ValueError."""
-        return _Optional(self.types, self.optional).read()
+        """The optional part, read when first asked for.
+
+        Raises:
+            DecodeError: it was not understood.
+        """
+        try:
+            return _Optional(self.types, self.optional).read()
+        except ValueError as error:
+            what = f"the binlog's description of {self.qualified} is malformed: {error}"
+            raise DecodeError(what) from error
 
     @cached_property
     def json_columns(self) -> int:
