@@ -119,9 +119,9 @@ async def _clear(session: "MysqlSession", tables: Sequence[TableName], prepare: 
             f" {outside[0].parent}",
             hint="drop that foreign key on the target, or select its table too",
         )
-    names = list(map(table_ddl.table_name, tables))
+    listed = [table_ddl.table_name(table) for table in tables]
     drop = prepare == "drop-and-create"
-    statements = [f"DROP TABLE {', '.join(names)}"] if drop else [f"TRUNCATE {n}" for n in names]
+    statements = [f"DROP TABLE {', '.join(listed)}"] if drop else [f"TRUNCATE {n}" for n in listed]
     try:
         await session.run(
             b"SET SESSION foreign_key_checks = 0",
