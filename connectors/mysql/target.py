@@ -9,6 +9,7 @@ from connectors.mysql import (
     control_schema,
     load_data,
     target_keys,
+    target_preflight,
     target_relation,
     target_state,
 )
@@ -235,6 +236,11 @@ class MysqlTarget:
     def load_rows(self, relation: Relation, form: str) -> LoadRows:
         """See `contracts.SchemaTarget.load_rows`."""
         return load_data.load_rows(relation, form)
+
+    async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
+        """See `contracts.Checked.preflight`."""
+        async with self._question() as session:
+            return await target_preflight.preflight(session, relations)
 
 
 async def _kill(session: MysqlSession, number: int) -> bool:
