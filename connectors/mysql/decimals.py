@@ -24,7 +24,10 @@ _BYTES: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 _BASE: Final = 10_000
 _BASE_DIGITS: Final = 4
 _NEGATIVE: Final = 0x4000
-_HEADS: Final = struct.Struct(">HhHH").pack
+_DIGITS_MAX: Final = 32
+"""Digits of base 10,000 that the widest DECIMAL comes to, and some more."""
+_PACKERS: Final = tuple([struct.Struct(f">HhHH{count}H").pack for count in range(_DIGITS_MAX)])
+"""PostgreSQL's form by the number of its digits."""
 
 
 def packed_bytes(precision: int, scale: int) -> int:
@@ -58,7 +61,39 @@ def unpacker(precision: int, scale: int) -> Callable[[bytes], int]:
             value += (number >> shift & mask) * power
         return value if positive else -value
 
+    return unpack if len(groups) > _FEW else _unpacker_of_few(groups, sign, every)
+
+
+_FEW: Final = 3
+
+
+def _unpacker_of_few(
+    groups: list[tuple[int, int, int]], sign: int, every: int
+) -> Callable[[bytes], int]:
+    """The same for up to three groups, which most types have, without a loop."""
+    (_, low, _), (shift1, mask1, power1), (shift2, mask2, power2) = (*groups, *_NONE)[:3]
+    negated = every ^ sign
+
+    def unpack(data: bytes) -> int:
+        number = int.from_bytes(data, "big")
+        if number & sign:
+            number ^= sign
+            return (
+                (number & low)
+                + (number >> shift1 & mask1) * power1
+                + (number >> shift2 & mask2) * power2
+            )
+        number ^= negated
+        return -(
+            (number & low)
+            + (number >> shift1 & mask1) * power1
+            + (number >> shift2 & mask2) * power2
+        )
+
     return unpack
+
+
+_NONE: Final = ((0, 0, 0), (0, 0, 0))
 
 
 def _groups(precision: int, scale: int) -> list[tuple[int, int, int]]:
@@ -98,22 +133,25 @@ def sender(scale: int) -> Callable[[int], bytes]:
     fill = -scale % _BASE_DIGITS
     factor = 10**fill
     behind = (scale + fill) // _BASE_DIGITS
-    zero = _HEADS(0, 0, 0, scale)
+    zero = _PACKERS[0](0, 0, 0, scale)
 
     def send(number: int) -> bytes:
         if not number:
             return zero
-        sign = _NEGATIVE if number < 0 else 0
-        rest = abs(number) * factor
+        sign = 0
+        if number < 0:
+            sign, number = _NEGATIVE, -number
+        rest = number * factor
         weight = -1 - behind
         digits: list[int] = []
         while rest:
-            rest, digit = divmod(rest, _BASE)
-            if digit or digits:
-                digits.append(digit)
+            digits.append(rest % _BASE)
+            rest //= _BASE
             weight += 1
-        count = len(digits)
         digits.reverse()
-        return _HEADS(count, weight, sign, scale) + struct.pack(f">{count}H", *digits)
+        while not digits[-1]:
+            digits.pop()
+        count = len(digits)
+        return _PACKERS[count](count, weight, sign, scale, *digits)
 
     return send

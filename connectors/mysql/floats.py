@@ -19,7 +19,14 @@ def double_text(value: float) -> str:
     """
     if not isfinite(value):
         raise ValueError("a DOUBLE is no number")
-    digits, _, exponent = f"{value!r}".partition("e")
+    shown = repr(value)
+    if "e" not in shown and not shown.endswith(".0"):
+        return shown
+    return _respelled(shown)
+
+
+def _respelled(shown: str) -> str:
+    digits, _, exponent = shown.partition("e")
     sign = "-" if digits[0] == "-" else ""
     whole, _, fraction = digits.lstrip("-").partition(".")
     point = len(whole) + int(exponent or 0)

@@ -11,6 +11,7 @@ from connectors.mysql.decimals import sender
 from connectors.mysql.types import INT2, INT4, INT8, MysqlType, interchange
 
 _WIDTHS: Final = {INT2: 2, INT4: 4, INT8: 8}
+INTEGER_BYTES: Final = {"tinyint": 1, "smallint": 2, "mediumint": 3, "int": 4, "bigint": 8}
 _BITS: Final = struct.Struct(">I").pack
 _INET: Final = {4: bytes((2, 32, 0, 4)), 16: bytes((3, 128, 0, 16))}
 """Family, bits of the mask, not a network, bytes; by the latter."""
@@ -25,7 +26,15 @@ def integer_packer(type: MysqlType) -> Callable[[int], bytes]:
 
 
 def integer_sender(type: MysqlType) -> Callable[[bytes], bytes]:
-    """The same from the number's little-endian bytes."""
+    """The same from the number's little-endian bytes. Turning them round is enough where the widths
+    are equal, or zeros fill the difference."""
+    width = _WIDTHS.get(interchange(type).oid)
+    fill = 0 if width is None else width - INTEGER_BYTES[type.base]
+    if width is not None and not fill:
+        return lambda data: data[::-1]
+    if width is not None and type.unsigned:
+        zeros = bytes(fill)
+        return lambda data: zeros + data[::-1]
     pack = integer_packer(type)
     signed = not type.unsigned
     return lambda data: pack(int.from_bytes(data, "little", signed=signed))

@@ -143,12 +143,25 @@ def date_text(packed: int) -> str:
     return f"{packed >> 9:04}-{packed >> 5 & 15:02}-{packed & 31:02}"
 
 
+class _DateTexts(dict[int, str]):
+    """`date_text`, remembered."""
+
+    def __missing__(self, packed: int) -> str:
+        if len(self) >= _DAYS_MAX:
+            self.clear()
+        text = self[packed] = date_text(packed)
+        return text
+
+
+_DATE_TEXTS: Final = _DateTexts()
+
+
 def datetime_text(packed: int, us: int, digits: int) -> str:
     seconds, us = divmod(us, 1_000_000)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)
     clock = f"{hours:02}:{minutes:02}:{seconds:02}{fraction_text(us, digits)}"
-    return f"{date_text(packed)} {clock}"
+    return f"{_DATE_TEXTS[packed]} {clock}"
 
 
 def time_text(us: int, digits: int) -> str:
@@ -194,6 +207,44 @@ def parse_clock(text: bytes) -> int:
     us = ((int(hours) * 60 + int(minutes)) * 60 + int(seconds)) * 1_000_000
     us += int(fraction.ljust(6, b"0")) if fraction else 0
     return -us if negative else us
+
+
+# --- from the log to the interchange form at once -------------------------------------------------
+
+
+class _DayStarts(dict[int, int | None]):
+    """Microseconds since 2000 at which a day begins, by the log's form of it: `(year * 13 + month)
+    << 5 | day`, biased; None for a date that is none."""
+
+    def __missing__(self, packed: int) -> int | None:
+        if len(self) >= _DAYS_MAX:
+            self.clear()
+        year, month = divmod((packed - _DATETIME_BIAS) >> 5, 13)
+        days = days_of(year, month, packed & 31)
+        start = self[packed] = None if days is None else days * DAY_US
+        return start
+
+
+_DATETIME_BIAS: Final = 0x8000000000 >> 17
+_DAY_STARTS: Final = _DayStarts()
+
+
+def datetime2_sender(digits: int, zero: ZeroDates) -> Callable[[bytes], bytes | Misfit | None]:
+    """What `datetime2` and `datetime_sender` come to, one behind the other."""
+    bits = 8 * fraction_bytes(digits)
+    unit = _unit_us(digits)
+    mask = (1 << bits) - 1
+
+    def send(data: bytes) -> bytes | Misfit | None:
+        number = int.from_bytes(data, "big")
+        whole = number >> bits
+        start = _DAY_STARTS[whole >> 17]
+        if start is None:
+            return zero.take(_EARLIEST_TIME)
+        seconds = (whole >> 12 & 31) * 3600 + (whole >> 6 & 63) * 60 + (whole & 63)
+        return _I64(start + seconds * 1_000_000 + (number & mask) * unit)
+
+    return send
 
 
 # --- reading the log ------------------------------------------------------------------------------

@@ -97,6 +97,8 @@ class Converters:
     def _datetime(self) -> Convert:
         digits = self._metadata
         old = self._code == codes.DATETIME
+        if not old and not self._native:
+            return temporal.datetime2_sender(digits, self._zero)
         unpack = temporal.old_datetime if old else temporal.datetime2(digits)
         if self._native:
             return lambda data: temporal.datetime_text(*unpack(data), digits).encode()

@@ -25,7 +25,6 @@ from connectors.mysql.binlog.events import (
     Ignored,
     PreviousGtids,
     Rotate,
-    RowsEvent,
     RowsQuery,
     Statement,
     Stop,
@@ -40,13 +39,10 @@ from connectors.mysql.binlog.gtid_events import (
     parse_xa_prepare,
 )
 from connectors.mysql.binlog.query import parse_query
-from connectors.mysql.binlog.rows_event import ROWS_EVENTS, parse_rows
-from connectors.mysql.binlog.table_map import TableMap, parse_table_map
+from connectors.mysql.binlog.rows_event import ROWS_EVENTS
+from connectors.mysql.binlog.tables import Tables
 from connectors.mysql.gtid import GtidSet
 from engine.errors import DecodeError
-
-TABLES_MAX: Final = 4096
-"""Tables remembered by number. Servers tell them again before every statement."""
 
 HEADER_BYTES: Final = 19
 
@@ -57,6 +53,11 @@ _SERVER_VERSION_BYTES: Final = 50
 _CRC32: Final = 1
 _FLAGS_AT: Final = 17
 _FILE_NAME: Final = re.compile(rb"[^\x00-\x1f\x7f]{1,504}\.[0-9]{1,18}")
+
+_CODE: Final = 1
+"""The type's place in a header."""
+
+_ODD_FRAMES: Final = frozenset((codes.ROTATE, codes.FORMAT_DESCRIPTION))
 
 _IGNORED: Final = frozenset(
     (codes.IGNORABLE, codes.TRANSACTION_CONTEXT, codes.VIEW_CHANGE, codes.MARIA_BINLOG_CHECKPOINT,
@@ -128,7 +129,8 @@ class EventDecoder:
         self.format: FormatDescription | None = None
         self.file = ""
         """The file that the last ROTATE named; for messages."""
-        self._tables: dict[int, tuple[bytes, TableMap]] = {}
+        self._checksums = False
+        self._tables: Tables | None = None
 
     def decode(self, data: bytes, start: int = 0) -> tuple[Header, Event]:
         """Read the event that fills `data[start:]`. Of a ROWS event the rows are left where they
@@ -139,8 +141,15 @@ class EventDecoder:
         """
         header = self._header(data, start)
         try:
-            end = self._checked_end(data, start, header)
-            event = self._event(header, Cursor(data, start + HEADER_BYTES, end))
+            end = len(data)
+            if self._checksums and header[_CODE] not in _ODD_FRAMES:
+                end -= _CHECKSUM_BYTES
+                body = memoryview(data)[start:end]
+                if crc32(body) != int.from_bytes(data[end:], "little"):
+                    raise ValueError("its checksum does not fit")
+            else:
+                end = self._checked_end(data, start, header)
+            event = self._event(header, data, start + HEADER_BYTES, end)
         except (ValueError, struct.error, IndexError) as error:
             raise self._error(f"malformed: {error}", header) from error
         return header, event
@@ -158,7 +167,7 @@ class EventDecoder:
                 header = Header._make(_HEADER.unpack_from(data))._replace(end=outer.end)
                 if header.code in (codes.TRANSACTION_PAYLOAD, codes.FORMAT_DESCRIPTION):
                     raise self._error("stands inside a compressed transaction", header)
-                yield header, self._event(header, Cursor(data, HEADER_BYTES, len(data)))
+                yield header, self._event(header, data, HEADER_BYTES, len(data))
         except (ValueError, struct.error, IndexError) as error:
             raise self._error(f"malformed: {error}", outer) from error
 
@@ -173,7 +182,7 @@ class EventDecoder:
         return header
 
     def _checked_end(self, data: bytes, start: int, header: Header) -> int:
-        """Where the body ends, its checksum verified."""
+        """Where the body ends, of an event that is unlike the others or has no checksum."""
         end = len(data)
         if header.code == codes.FORMAT_DESCRIPTION:
             return self._checked_format(data, start, header)
@@ -182,11 +191,9 @@ class EventDecoder:
             return end - _CHECKSUM_BYTES if _checksum_fits(data, start, end) else end
         if self.format is None:
             raise ValueError("it stands before the one that tells the format")
-        if not self.format.checksums:
-            return end
-        if not _checksum_fits(data, start, end):
+        if self._checksums and not _checksum_fits(data, start, end):
             raise ValueError("its checksum does not fit")
-        return end - _CHECKSUM_BYTES
+        return end - _CHECKSUM_BYTES * self._checksums
 
     def _checked_format(self, data: bytes, start: int, header: Header) -> int:
         """A server that makes no checksums may send an old one here: then only the byte that says
@@ -204,12 +211,14 @@ class EventDecoder:
 
     # --- bodies -----------------------------------------------------------------------------------
 
-    def _event(self, header: Header, cursor: Cursor) -> Event:
-        code = header.code
-        if code in ROWS_EVENTS:
-            return self._rows(header, cursor)
-        if code == codes.TABLE_MAP:
-            return self._table_map(cursor)
+    def _event(self, header: Header, data: bytes, at: int, end: int) -> Event:
+        code = header[_CODE]
+        if self._tables is not None:
+            if code in ROWS_EVENTS:
+                return self._tables.rows(code, data, at, end)
+            if code == codes.TABLE_MAP:
+                return self._tables.describe(data, at, end)
+        cursor = Cursor(data, at, end)
         body = _BODIES.get(code)
         return self._rare(header, cursor) if body is None else body(cursor)
 
@@ -262,37 +271,10 @@ class EventDecoder:
         algorithm = cursor.u8()
         if algorithm not in (0, _CRC32):
             raise ValueError(f"checksums are made by algorithm {algorithm}, which is unknown")
-        self._tables.clear()
-        self.format = FormatDescription(server, algorithm == _CRC32, sizes)
+        self._tables = Tables(sizes)
+        self._checksums = algorithm == _CRC32
+        self.format = FormatDescription(server, self._checksums, sizes)
         return self.format
-
-    def _table_map(self, cursor: Cursor) -> TableMap:
-        """A table; one that is described as before is the same object."""
-        size = self._id_bytes(codes.TABLE_MAP)
-        body = cursor.rest()
-        number = int.from_bytes(body[:size], "little")
-        known = self._tables.get(number)
-        if known is not None and known[0] == body:
-            return known[1]
-        table = parse_table_map(Cursor(body, 0, len(body)), size)
-        if len(self._tables) >= TABLES_MAX:
-            self._tables.clear()
-        self._tables[number] = (body, table)
-        return table
-
-    def _rows(self, header: Header, cursor: Cursor) -> RowsEvent:
-        size = self._post_header_size(header.code)
-        return parse_rows(cursor, header.code, size, self._tables)
-
-    def _post_header_size(self, code: int) -> int:
-        assert self.format is not None
-        sizes = self.format.post_header_sizes
-        if code > len(sizes):
-            raise ValueError("the file's format does not tell of such events")
-        return sizes[code - 1]
-
-    def _id_bytes(self, code: int) -> int:
-        return 4 if self._post_header_size(code) == _OLD_POST_HEADER else 6
 
     # --- errors -----------------------------------------------------------------------------------
 
@@ -304,9 +286,6 @@ class EventDecoder:
         where = f"{self._where()}:{header.end}"
         message = f"the binlog's {name} event that ends at {where} {what}"
         return DecodeError(message, hint=hint, context={"position": where})
-
-
-_OLD_POST_HEADER: Final = 6
 
 
 def _checksum_fits(data: bytes | bytearray, start: int, end: int) -> bool:

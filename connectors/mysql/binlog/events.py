@@ -164,8 +164,7 @@ class Statement:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
-class RowsQuery:
+class RowsQuery(NamedTuple):
     """The statement that the following rows come from, where the server was told to say it."""
 
     sql: bytes
@@ -179,8 +178,7 @@ class Heartbeat:
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class RowsEvent:
+class RowsEvent(NamedTuple):
     """Rows of one table that were inserted, updated or deleted.
 
     `kind` is INSERT, UPDATE or DELETE (`engine.model.change`). `table` is None for an event without

@@ -31,6 +31,8 @@ ROWS_EVENTS: Final = {
 }
 """Event types that hold rows: the kind of change, and whether the rows are compressed."""
 
+COMPRESSED: Final = frozenset(code for code, (_, packed) in ROWS_EVENTS.items() if packed)
+
 NO_TABLE: Final = 0xFFFFFF
 """Number of no table, in an event without rows that ends a statement."""
 
