@@ -8,9 +8,9 @@ The server knows sessions by a number that it gives again after a restart. So ea
 user-level lock with a name nobody can guess: whoever has the name can ask which session that is.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, TypeAlias
 
 from connectors.mysql import target_table
 from connectors.mysql.flavour import Flavour
@@ -43,7 +43,13 @@ def lock_name(token: str) -> str:
     return f"penstock:{token}"
 
 
-async def prepare(link: TargetLink, config: MysqlTargetConfig, token: str) -> "MysqlSession":
+Connect: TypeAlias = Callable[[], Awaitable["MysqlSession"]]
+"""Opens one more session of the same target."""
+
+
+async def prepare(
+    link: TargetLink, config: MysqlTargetConfig, token: str, connect: Connect
+) -> "MysqlSession":
     """A session with every setting pinned that a value's meaning depends on.
 
     Raises:
@@ -68,6 +74,7 @@ async def prepare(link: TargetLink, config: MysqlTargetConfig, token: str) -> "M
         (number, token),
         flavour,
         packet_bytes - PACKET_MARGIN_BYTES,
+        connect,
         loads=config.local_infile and bool(infile),
     )
 
@@ -83,6 +90,7 @@ class MysqlSession:
         identity: tuple[int, str],
         flavour: Flavour,
         packet_bytes_max: int,
+        connect: Connect,
         *,
         loads: bool,
     ) -> None:
@@ -94,6 +102,7 @@ class MysqlSession:
         self.in_transaction = False
         """Whether a BEGIN was sent that nothing has ended yet."""
         self._identity = identity
+        self._connect = connect
         self._tables: dict[TableName, TargetTable | None] = {}
         self._plans: dict[int, tuple[Relation, RowStatements]] = {}
         self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
@@ -122,6 +131,15 @@ class MysqlSession:
             if not transaction.committed:
                 self.forget_stages(transaction.stages_before)
             await self.leave()
+
+    @asynccontextmanager
+    async def apart(self) -> AsyncIterator["MysqlSession"]:
+        """Another session, for what would commit the transaction of this one."""
+        other = await self._connect()
+        try:
+            yield other
+        finally:
+            await other.close()
 
     async def close(self) -> None:
         await self.link.close()

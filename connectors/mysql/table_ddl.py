@@ -8,6 +8,7 @@ what follows DEFAULT, `identity` is not empty for AUTO_INCREMENT; statements of 
 `ALTER TABLE ... ADD ...`.
 """
 
+import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -77,11 +78,36 @@ def _native(definition: TableDefinition, target: Target) -> Made:
     made = Made()
     for column in definition.columns:
         type_ = adapted(column.type, target.flavour, target.collations)
-        made.columns[column.name] = _column(column, type_, column.default)
+        default = expression(column.default) if column.default else ""
+        made.columns[column.name] = _column(column, type_, default)
     key = definition.primary_key or _identity_index(definition)
-    if key is not None:
-        made.primary = key.statement.partition(" ADD ")[2]
+    needed = [key, _counted_index(definition, key)]
+    made.primary = ", ".join([d.statement.partition(" ADD ")[2] for d in needed if d is not None])
     return made
+
+
+_SIMPLE: Final = re.compile(
+    r"-?[\d.]+(?:e-?\d+)?|(?:_\w+ ?)?'(?:[^'\\]|''|\\.)*'|[bx]'[0-9a-f]*'|NULL"
+    r"|current_timestamp(?:\(\d?\))?(?: on update current_timestamp(?:\(\d?\))?)?|\(.*\)",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def expression(text: str) -> str:
+    """A default of the native dialect as it follows DEFAULT: what is no plain constant stands in
+    parentheses. The catalog of MySQL writes quotes inside an expression with a backslash."""
+    if _SIMPLE.fullmatch(text):
+        return text
+    return f"({text.replace(chr(92) + chr(39), chr(39))})"
+
+
+def _counted_index(definition: TableDefinition, made_with: Definition | None) -> Definition | None:
+    """The index that a counting column needs from the start, where the key does not begin with
+    it."""
+    counted = next((column.name for column in definition.columns if column.identity), None)
+    if counted is None or (made_with is not None and made_with.columns[:1] == (counted,)):
+        return None
+    return next((d for d in definition.indexes if d.columns[:1] == (counted,)), None)
 
 
 def _identity_index(definition: TableDefinition) -> Definition | None:
@@ -104,7 +130,8 @@ def _column(column: ColumnDefinition, type_: str, default: str) -> str:
     pieces = [type_]
     if column.generated:
         stored = "STORED" if column.generated_stored else "VIRTUAL"
-        pieces.append(f"GENERATED ALWAYS AS ({column.generated}) {stored}")
+        text = column.generated.replace("\\'", "'")
+        pieces.append(f"GENERATED ALWAYS AS ({text}) {stored}")
     if not column.nullable:
         pieces.append("NOT NULL")
     elif not column.generated:

@@ -120,7 +120,8 @@ class MysqlTarget:
             raise not_connected(error) from error
         link = TargetLink(connection)
         try:
-            return await prepare(link, self._config, self._random.key(TOKEN_BYTES).hex())
+            token = self._random.key(TOKEN_BYTES).hex()
+            return await prepare(link, self._config, token, self._connect)
         except BaseException:
             await link.close()
             raise

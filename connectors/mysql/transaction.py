@@ -26,6 +26,7 @@ from connectors.mysql.target_link import LinkLostError, ServerError
 from engine.errors import (
     CommitUnknownError,
     FenceFailedError,
+    SchemaMismatchError,
     TargetConnectionError,
     TargetError,
 )
@@ -58,6 +59,8 @@ class MysqlTransaction(ControlRows):
         """Number of the newest staging table there was."""
         self._tables: set[str] = set()
         """What statements about user tables name as their subject."""
+        self._sent: set[str] = set()
+        """Those of them that the server holds for this transaction."""
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -93,9 +96,17 @@ class MysqlTransaction(ControlRows):
             self._outbox.add(sql, names)
 
     async def evolve(self, change: SchemaChanged) -> None:
+        table = change.before.table if change.before is not None else change.table
+        subject = str(table)
+        if subject in self._sent or (subject in self._tables and _takes_away(change)):
+            raise SchemaMismatchError(
+                f"{table}: rows of the same transaction came before the change, and a change of a"
+                " table commits here",
+                hint="reload the table",
+            )
+        await self._begin()  # nobody who has lost the lane changes a table
         await target_evolution.evolve(self._session, change)
         self._session.forget()
-        table = change.before.table if change.before is not None else change.table
         self._add(control_sql.remove_intent(self._replication, table))
 
     async def load(self, relation: Relation, form: str, data: AsyncIterator[bytes]) -> Written:
@@ -181,24 +192,29 @@ class MysqlTransaction(ControlRows):
         if self._ended:
             raise TargetError("the transaction has ended")
         waiting, self._outbox = self._outbox.waiting, Outbox()
-        first: list[Sent] = []
-        if not self._begun:
-            self._begun = True
-            self._session.in_transaction = True
-            commits = bool(waiting) and any(sent.kind is Kind.COMMIT for sent in waiting)
-            patience = () if commits else self._session.patience(waits=False)
-            first = [Sent(sql, "", Kind.PLAIN) for sql in (*patience, control_sql.BEGIN)]
-            first += self._fenced()
+        commits = any(sent.kind is Kind.COMMIT for sent in waiting)
+        first = [] if self._begun else self._opening(commits=commits)
         if not waiting and not first:
             return []
         return (await self._send([*first, *waiting]))[-len(waiting) or None :]
 
+    async def _begin(self) -> None:
+        """Have the fences judged, whatever is held back."""
+        if not self._begun:
+            await self._send(self._opening(commits=False))
+
+    def _opening(self, *, commits: bool) -> list[Sent]:
+        self._begun = True
+        self._session.in_transaction = True
+        patience = () if commits else self._session.patience(waits=False)
+        plain = [Sent(sql, "", Kind.PLAIN) for sql in (*patience, control_sql.BEGIN)]
+        return plain + self._fenced()
+
     def _fenced(self) -> list[Sent]:
         fenced: list[Sent] = []
         for fence in self._fences:
-            fenced.append(
-                Sent(control_sql.advance(self._replication, fence), fence.lane, Kind.PLAIN)
-            )
+            advance = control_sql.advance(self._replication, fence)
+            fenced.append(Sent(advance, "", Kind.PLAIN))
             fenced.append(Sent(FENCED, fence.lane, Kind.FENCE))
         return fenced
 
@@ -213,6 +229,7 @@ class MysqlTransaction(ControlRows):
             results = await link.script([sent.sql for sent in statements], feed)
         except (ServerError, LinkLostError) as error:
             raise self._failure(error, statements) from error
+        self._sent.update(sent.subject for sent in statements if sent.kind is not Kind.FENCE)
         if any(sent.kind is Kind.COMMIT for sent in statements):
             self._session.in_transaction = False
         return results
@@ -247,6 +264,11 @@ class MysqlTransaction(ControlRows):
         return (
             target_errors.of_table(found, sent.subject) if sent.subject in self._tables else found
         )
+
+
+def _takes_away(change: SchemaChanged) -> bool:
+    """Whether rows of the version before cannot be written any more."""
+    return any(step.kind in ("drop-column", "rename-column") for step in change.steps)
 
 
 def _unknown() -> CommitUnknownError:
