@@ -16,6 +16,7 @@ import struct
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, TypeAlias
 
+from connectors.mysql.binlog.agreement import disagreement
 from connectors.mysql.binlog.columns import Form, Reader, frame, reader
 from connectors.mysql.binlog.events import RowsEvent
 from connectors.mysql.binlog.partial_rows import PartialRows
@@ -105,11 +106,17 @@ def _readers(
     found: list[Reader | None] = []
     for i, column in enumerate(types):
         try:
-            facts = table.types[i], table.metadata[i]
-            found.append(None if column is None else reader(*facts, column, form, zero))
+            found.append(None if column is None else _reader(table, i, column, form, zero))
         except (ValueError, KeyError) as error:
             message = f"column {i + 1} of {table.qualified} cannot be read from the binlog: {error}"
             raise DecodeError(message) from error
+    return found
+
+
+def _reader(table: TableMap, i: int, type: MysqlType, form: Form, zero: ZeroDates) -> Reader:
+    found = reader(table.types[i], table.metadata[i], type, form, zero)
+    if contradiction := disagreement(table, i, type):
+        raise ValueError(contradiction)
     return found
 
 

@@ -42,13 +42,15 @@ COLUMNS: Final = (
     Column(codes.DATETIME2, b"\x02", "datetime(2)",
            {b"2024-02-29 01:02:03.45": (0x8000000000 + ((2024 * 13 + 2) << 22 | 29 << 17 | 1 << 12
                                         | 2 << 6 | 3)).to_bytes(5, "big") + b"\x2d"}),
-    Column(codes.STRING, b"\xf7\x01", "enum('a','b')", {b"b": b"\x02", b"": b"\0"}),
+    Column(codes.STRING, b"\xf7\x01", "enum('a','b')", {b"b": b"\x02", b"": b"\0"},
+           "utf8mb4"),
     Column(codes.STRING, b"\xfe\x04", "binary(4)", {b"a\0\0\0": b"\x01a"}),
 )  # fmt: skip
 
 
-def described(columns: Sequence[Column]) -> TableMap:
-    body = table_map([c.code for c in columns], b"".join(c.fact for c in columns))
+def described(columns: Sequence[Column], optional: bytes = b"") -> TableMap:
+    facts = b"".join(c.fact for c in columns)
+    body = table_map([c.code for c in columns], facts, optional=optional)
     return parse_table_map(Cursor(body, 0, len(body)), 6)
 
 

@@ -20,7 +20,7 @@ from engine.errors import DecodeError
 from engine.model.change import DELETE, INSERT, UPDATE, Change
 from engine.model.relation import Relation
 from engine.model.value import UNCHANGED, Row
-from tests.unit.connectors.mysql.binlog_bytes import bits
+from tests.unit.connectors.mysql.binlog_bytes import bits, optional, packed, packed_bytes
 from tests.unit.connectors.mysql.row_bytes import COLUMNS, Column, described, image
 
 RELATION: Final = Relation(1, "shop", "t", ())
@@ -212,6 +212,30 @@ def test_a_compressed_column_that_lies_is_refused(stored: bytes) -> None:
 def test_a_catalog_that_the_log_contradicts_is_refused(column: Column, declared: str) -> None:
     with pytest.raises(DecodeError, match=r"column 1 of shop\.t cannot be read"):
         RowsDecoder(described([column]), [parse_type(declared, "latin1", None)], Form.NATIVE)
+
+
+@pytest.mark.parametrize(
+    ("column", "told", "message"),
+    [
+        (COLUMNS[3], optional(1, b"\x80"), "it is unsigned"),
+        (COLUMNS[4], optional(1, b"\x00"), "it is signed"),
+        (COLUMNS[7], optional(2, packed(8)), "is latin1, not utf8mb4"),
+        (COLUMNS[9], optional(3, packed(45)), "is utf8mb4, not binary"),
+        (COLUMNS[7], optional(2, packed(63)), "is binary, not utf8mb4"),
+        (COLUMNS[12], optional(6, packed(2) + packed_bytes(b"b") + packed_bytes(b"a"))
+         + optional(10, packed(45)), "other labels"),
+    ],
+)  # fmt: skip
+def test_what_the_log_tells_of_a_column_must_fit_the_catalog(
+    column: Column, told: bytes, message: str
+) -> None:
+    with pytest.raises(DecodeError, match=message):
+        RowsDecoder(described([column], told), [column.type], Form.NATIVE)
+
+
+def test_a_malformed_description_is_refused() -> None:
+    with pytest.raises(DecodeError, match="is malformed"):
+        RowsDecoder(described([COLUMNS[3]], b"\x01"), [COLUMNS[3].type], Form.NATIVE)
 
 
 def test_a_catalog_of_another_width_is_refused() -> None:
