@@ -14,6 +14,7 @@ import orjson
 
 from connectors.mysql.binlog.columns import Form
 from connectors.mysql.catalog import CatalogTable
+from connectors.mysql.charsets import known
 from connectors.mysql.types import MysqlType, interchange, native, parse_type
 from engine.errors import StateError
 from engine.model.relation import Column, Format, Relation, ReplicaIdentity, TableName
@@ -139,8 +140,11 @@ def restore(relation: Relation) -> Description:
 
 def declared(type_: str, charset: str, collation: str) -> MysqlType:
     """A type without what does not matter to values (a display width), so that two ways to word one
-    type come to the same. Raises ValueError."""
-    return parse_declared(native(parse_type(type_, charset, collation)).name)
+    type come to the same. Raises ValueError, also for a character set that is not read exactly."""
+    found = parse_declared(native(parse_type(type_, charset, collation)).name)
+    if found.charset and not known(found.charset):
+        raise ValueError(f"character set {found.charset} has no exact counterpart elsewhere")
+    return found
 
 
 def parse_declared(text: str) -> MysqlType:

@@ -126,8 +126,7 @@ async def open_dump(
     try:
         for statement in _settings(start, mariadb, uuid, heartbeat_seconds):
             await link.run(statement)
-        link.send(COM_REGISTER_SLAVE, _registration(server_id))
-        await link.packet()
+        await register(link, server_id)
         link.send(*_command(start, server_id))
     except DRIVER_ERRORS as error:
         await close(link)
@@ -136,6 +135,12 @@ async def open_dump(
         await close(link)
         raise
     return Dump(link, heartbeat_seconds)
+
+
+async def register(link: Link, server_id: int) -> None:
+    """Name a session a replica. Raises the driver's errors."""
+    link.send(COM_REGISTER_SLAVE, _registration(server_id))
+    await link.packet()
 
 
 def _settings(

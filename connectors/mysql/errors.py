@@ -34,6 +34,11 @@ _BACKOFF: Final = frozenset({1040, 1053, 1203, 1205, 1213, 1226, 3024, 1969, 192
 _LOST: Final = frozenset({1236, 1373, 1785})
 """Of a binlog: cannot be read from there any more."""
 
+_SAME_ID: Final = (
+    "another replica, or another replication, has our server_id: give this one a server_id of its"
+    " own in [source]"
+)
+
 _HINTS: Final[Mapping[int, str]] = {
     1045: "check user and password",
     1044: "grant the user access to the database",
@@ -44,8 +49,17 @@ _HINTS: Final[Mapping[int, str]] = {
     1227: "grant the missing privilege; penstock check FILE prints the statement",
     1381: "turn the binary log on: --log-bin, and restart the server",
     1698: "this account is for local sessions without password; make another user",
+    4052: _SAME_ID,
     3159: "set sslmode=require (or verify-full) in the url: the server takes no other connections",
 }
+
+_UNSENT: Final[Mapping[str, str]] = {
+    "same server_uuid/server_id": _SAME_ID,
+    "server_id is 0": "SET GLOBAL server_id to another number on the source",
+    "server id was not set": "SET GLOBAL server_id to another number on the source",
+    "max_allowed_packet": "SET GLOBAL max_allowed_packet = 1073741824 on the source",
+}
+"""Reasons that another position would not mend, by words of the server."""
 
 _SHOWN: Final = frozenset(
     {*_HINTS, *_LINK, *_BACKOFF, *_LOST, *NO_SUCH_TABLE, 1064, 1115, 1193, 1227, 1235, 1290, 1295}
@@ -81,10 +95,18 @@ def source_error(error: BaseException, doing: str) -> SourceError:
     text = f"{doing}: {words} (error {number})"
     context = {"error": number}
     if number in _LOST:
-        return PositionLostError(text, hint=LOAD_AGAIN, context=context)
+        return _unsent(text, context)
     if number in _LINK or number in _BACKOFF:
         return SourceConnectionError(text, context=context)
     return SourceError(text, hint=_HINTS.get(number, ""), context=context)
+
+
+def _unsent(text: str, context: Mapping[str, object]) -> SourceError:
+    """Why a binary log is not sent: one number stands for all reasons."""
+    for words, hint in _UNSENT.items():
+        if words in text:
+            return SourceError(text, hint=hint, context=context)
+    return PositionLostError(text, hint=LOAD_AGAIN, context=context)
 
 
 def _without_number(error: BaseException, doing: str) -> SourceError:

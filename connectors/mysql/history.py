@@ -35,6 +35,11 @@ that found it changed."""
 STRICT: Final = 0x200000 | 0x400000
 """STRICT_TRANS_TABLES and STRICT_ALL_TABLES in `sql_mode`."""
 
+DEFAULTS_UNKNOWN: Final = (
+    "a new row without a value for each column, whose defaults the binary log does not have"
+    " (binlog_row_image = FULL makes it tell them)"
+)
+
 Coordinate = GtidCoordinate | FileCoordinate
 
 
@@ -54,15 +59,19 @@ class _Plan:
     table: TableMap
     decoder: RowsDecoder
     version: Version | None
+    every: int
+    """A bit for each column."""
 
 
 @dataclass(slots=True)
 class History:
-    """See `assembler.LogTables`. `defaults`: charset and collation of new tables, by database."""
+    """See `assembler.LogTables`. `defaults`: charset and collation of new tables, by database.
+    `lower_names`: see `Server.lower_names`."""
 
     form: Form
     zero: ZeroDates
     flavour: Flavour
+    lower_names: bool = False
     defaults: dict[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
     _wanted: Collection[TableName] = ()
     _insert_only: Collection[TableName] = ()
@@ -130,8 +139,20 @@ class History:
         if version is None or untold or not _reached(version, coordinate):
             relation = version.relation if version is not None else _NOBODY
             return len(plan.decoder.decode(event, relation)), None
+        if event.kind == INSERT and plan.every & ~int.from_bytes(event.after, "little"):
+            return self._without_defaults(event, version)
         changes = plan.decoder.decode(event, version.relation)
         return len(changes), [*before, *changes] if before else changes
+
+    def _without_defaults(self, event: RowsEvent, version: Version) -> tuple[int, Sequence[Event]]:
+        """New rows in which columns got their defaults, which the log does not have."""
+        table = event.table
+        assert table is not None
+        counting = RowsDecoder(table, [None] * len(table.types), self.form, self.zero)
+        count = len(counting.decode(event, version.relation))
+        del self._versions[version.relation.table]
+        self._plans.clear()
+        return count, [self._lost(version, DEFAULTS_UNKNOWN)]
 
     def _plan(self, table: TableMap, coordinate: Coordinate) -> tuple[_Plan, list[Event]]:
         name = TableName(table.schema, table.name)
@@ -150,7 +171,7 @@ class History:
                 del self._versions[name]
         if version is None:
             decoder = RowsDecoder(table, [None] * len(table.types), self.form, self.zero)
-        plan = _Plan(table, decoder, version)
+        plan = _Plan(table, decoder, version, (1 << len(table.types)) - 1)
         if version is not None or name not in self._wanted:
             self._plans[id(table)] = plan
         return plan, told
@@ -219,7 +240,7 @@ class History:
                 " which may concern any table",
                 hint="report its form; then load again",
             )
-        touched = [self._current(_name(table), coordinate) for table in found.tables]
+        touched = [self._current(self._name(table), coordinate) for table in found.tables]
         what = f"a statement that is not understood ({found.kind})"
         return [self._lost(version, what) for version in touched if version is not None]
 
@@ -232,15 +253,16 @@ class History:
         if isinstance(step, steps.AlterTable):
             yield from self._alter(step, coordinate, strict)
         elif isinstance(step, steps.RenameTable):
-            yield from self._rename(_name(step.table), _name(step.to), coordinate)
+            yield from self._rename(self._name(step.table), self._name(step.to), coordinate)
         elif isinstance(step, steps.DropTable):
-            yield from self._drop(_name(step.table), coordinate)
+            yield from self._drop(self._name(step.table), coordinate)
         elif isinstance(step, steps.TruncateTable):
-            version = self._current(_name(step.table), coordinate)
+            version = self._current(self._name(step.table), coordinate)
             if version is not None:
                 yield Truncate((version.relation,))
         elif isinstance(step, steps.DropDatabase):
-            for name in [name for name in self._versions if name.schema == step.name]:
+            schema = step.name.lower() if self.lower_names else step.name
+            for name in [name for name in self._versions if name.schema == schema]:
                 yield from self._drop(name, coordinate)
         elif isinstance(step, steps.CreateTable | steps.CreateLike):
             yield from self._create(step, coordinate)
@@ -250,7 +272,7 @@ class History:
     def _alter(
         self, step: steps.AlterTable, coordinate: Coordinate, strict: bool
     ) -> Iterator[Event]:
-        name = _name(step.table)
+        name = self._name(step.table)
         version = self._current(name, coordinate)
         actions = [a for a in step.actions if not isinstance(a, steps.RenameTo)]
         if version is not None and actions:
@@ -265,7 +287,7 @@ class History:
             yield SchemaChanged(name, version.relation, after.relation, True, change.steps)
         for action in step.actions:
             if isinstance(action, steps.RenameTo):
-                yield from self._rename(name, _name(action.to, name.schema), coordinate)
+                yield from self._rename(name, self._name(action.to, name.schema), coordinate)
 
     def _rename(self, name: TableName, to: TableName, coordinate: Coordinate) -> Iterator[Event]:
         version = self._current(name, coordinate)
@@ -292,7 +314,7 @@ class History:
     def _create(
         self, step: steps.CreateTable | steps.CreateLike, coordinate: Coordinate
     ) -> Iterator[Event]:
-        name = _name(step.table)
+        name = self._name(step.table)
         if name not in self._wanted or (step.if_not_exists and name in self._versions):
             return
         if step.replace:
@@ -308,7 +330,7 @@ class History:
     ) -> Description | None:
         """None where it is made of what is not known here: the catalog will describe it."""
         if isinstance(step, steps.CreateLike):
-            like = self._versions.get(_name(step.like))
+            like = self._versions.get(self._name(step.like))
             return None if like is None else replace(like.description, table=name)
         charset, collation = step.charset, step.collation
         if not charset and not collation:
@@ -327,6 +349,11 @@ class History:
         charset, collation = step.charset, step.collation
         if charset or collation:
             self.defaults[step.name] = (charset or collation.partition("_")[0], collation)
+
+    def _name(self, table: TableName, schema: str = "") -> TableName:
+        """A name of a statement as the log's rows have it."""
+        name = TableName(table.schema or schema, table.name)
+        return TableName(name.schema.lower(), name.name.lower()) if self.lower_names else name
 
 
 _NOBODY: Final = Relation(0, "", "", ())
@@ -352,10 +379,6 @@ def _after(coordinate: Coordinate) -> AnyPosition:
     if isinstance(coordinate, GtidCoordinate):
         return coordinate.end(coordinate.log)
     return coordinate.at(1)
-
-
-def _name(table: TableName, schema: str = "") -> TableName:
-    return TableName(table.schema or schema, table.name)
 
 
 def _check_names(table: TableMap, description: Description) -> None:

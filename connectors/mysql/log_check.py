@@ -7,10 +7,28 @@ from connectors.mysql.errors import LOAD_AGAIN
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.maria_gtid import MariaGtids
 from connectors.mysql.position import AnyPosition, FilePosition, GtidPosition
-from connectors.mysql.server import Ask, Server
-from engine.errors import PositionLostError, SourceIdentityError
+from connectors.mysql.server import Ask, Server, read_server
+from engine.errors import PositionLostError, SourceIdentityError, SourceSwitchedError
 
 _DOING: Final = "looking for the stored position in the source's binary log"
+
+
+async def check_server(ask: Ask, expected: Server) -> None:
+    """Check that the server is the one that was asked before.
+
+    Raises:
+        SourceIdentityError: a history of another kind, or without GTIDs another server.
+        SourceSwitchedError: another server of the same history, perhaps.
+        SourceConnectionError, SourceError.
+    """
+    now = await read_server(ask)
+    if now.identity != expected.identity:
+        raise SourceIdentityError(
+            f"the source is {now.identity}, it was {expected.identity}",
+            hint=f"restore the old address, or {LOAD_AGAIN}",
+        )
+    if now.uuid != expected.uuid:
+        raise SourceSwitchedError(f"the source is server {now.uuid}, it was {expected.uuid}")
 
 
 async def check_reachable(ask: Ask, after: AnyPosition) -> None:

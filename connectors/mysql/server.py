@@ -23,6 +23,7 @@ class Server:
 
     `gtid`: transactions are named by GTIDs, always in MariaDB, in MySQL with `gtid_mode = ON`.
     `uuid` names its data: of MySQL `server_uuid`; MariaDB has none, there it is the server id.
+    `lower_names`: names of databases and tables are kept in lower case, however they are written.
     """
 
     flavour: Flavour
@@ -30,6 +31,14 @@ class Server:
     server_id: int
     gtid: bool
     log_bin: bool
+    lower_names: bool = False
+
+    @property
+    def identity(self) -> str:
+        """Of a history of GTIDs, which any server may carry on; without GTIDs of the server."""
+        if self.mariadb:
+            return "mariadb gtid"
+        return "mysql gtid" if self.gtid else f"mysql {self.uuid}"
 
     @property
     def mariadb(self) -> bool:
@@ -39,13 +48,14 @@ class Server:
 async def read_server(ask: Ask) -> Server:
     """Raises what `ask` raises."""
     doing = "asking the source what it is"
-    ((text, server_id, log_bin),) = await ask(doing, "SELECT @@version, @@server_id, @@log_bin")
+    query = "SELECT @@version, @@server_id, @@log_bin, @@lower_case_table_names"
+    ((text, server_id, log_bin, case),) = await ask(doing, query)
     flavour = Flavour.of(text or "")
     gtid, uuid = True, f"server {server_id}"
     if not flavour.mariadb:
         ((mode, uuid_text),) = await ask(doing, "SELECT @@gtid_mode, @@server_uuid")
         gtid, uuid = mode == "ON", uuid_text or ""
-    return Server(flavour, uuid, int(server_id or 0), gtid, log_bin == "1")
+    return Server(flavour, uuid, int(server_id or 0), gtid, log_bin == "1", case != "0")
 
 
 async def read_head(ask: Ask, server: Server) -> AnyPosition:

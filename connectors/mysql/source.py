@@ -16,13 +16,15 @@ from connectors.mysql.connecting import Link
 from connectors.mysql.definitions import define
 from connectors.mysql.description import describe
 from connectors.mysql.dump import Dump, open_dump
+from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.history import History
 from connectors.mysql.load_reader import LoadReader
 from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
-from connectors.mysql.log_check import check_history, check_reachable
+from connectors.mysql.log_check import check_history, check_reachable, check_server
 from connectors.mysql.position import AnyPosition, parse_position
+from connectors.mysql.preflight_source import PreflightSource
 from connectors.mysql.server import Server, read_head, read_server
-from connectors.mysql.snapshot import Snapshots
+from connectors.mysql.snapshot import Snapshots, asker
 from connectors.mysql.source_config import MysqlSourceConfig, replica_uuid
 from connectors.mysql.sql import Sql, open_session
 from connectors.mysql.temporal import ZeroDate, ZeroDates
@@ -31,6 +33,7 @@ from engine.contracts import Attached, Clock, Random, Waiting
 from engine.errors import ConfigError, SourceConnectionError, SourceError, SourceIdentityError
 from engine.model.change import Block, Part, Transaction
 from engine.model.chunk import Chunk, ChunkDone
+from engine.model.finding import Finding
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.retained import Retained
@@ -57,7 +60,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSo
 
 class MysqlSource:
     """See `engine.contracts.SnapshotSource`, `SpeakingSource`, `BranchingSource`,
-    `RememberingSource` and `ReaderSnapshots`."""
+    `RememberingSource`, `ReaderSnapshots` and `Checked`."""
 
     def __init__(self, config: MysqlSourceConfig, clock: Clock, readers: int = 1) -> None:
         self._config = config
@@ -96,17 +99,19 @@ class MysqlSource:
                 "the source writes no binary log",
                 hint="turn it on: log_bin and server_id, and restart the server",
             )
-        if self._server is not None and _identity(self._server) != _identity(server):
+        if self._server is not None and self._server.identity != server.identity:
             raise SourceIdentityError(
-                f"the source is {_identity(server)}, it was {_identity(self._server)}"
+                f"the source is {server.identity}, it was {self._server.identity}"
             )
         self._server = server
         if self._history is None:
-            self._history = History(self._form, self._zero, server.flavour)
+            self._history = History(
+                self._form, self._zero, server.flavour, lower_names=server.lower_names
+            )
             self._history.remember(self._known)
         snapshots = Snapshots(self._session, server, self._readers)
         self._reader = LoadReader(snapshots, self._zero.policy)
-        return _identity(server)
+        return server.identity
 
     async def _session(self) -> Link:
         return await open_session(self._config.url, self._program)
@@ -154,6 +159,12 @@ class MysqlSource:
             f"the source's tables changed while they were described, {CATALOG_ATTEMPTS} times"
         )
 
+    async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
+        """See `contracts.Checked`."""
+        server, _, _ = self._opened()
+        checks = PreflightSource(self._sql.ask, self._session, server, self._config)
+        return await checks.findings(relations)
+
     # --- what reading the log needs ---------------------------------------------------------------
 
     async def attach(
@@ -167,7 +178,7 @@ class MysqlSource:
         server, _, _ = self._opened()
         await self.publish(streamed, insert_only)
         start = await read_head(self._sql.ask, server)
-        return Attached(_identity(server), start, created=create)
+        return Attached(server.identity, start, created=create)
 
     async def publish(
         self,
@@ -200,10 +211,8 @@ class MysqlSource:
         """See `contracts.Source.blocks`."""
         server, history, _ = self._opened()
         start = parse_position(str(after))
-        await check_reachable(self._sql.ask, start)
-        link = await self._session()
         dump = await open_dump(
-            link,
+            await self._checked(start),
             start,
             mariadb=server.mariadb,
             server_id=self._config.server_id,
@@ -213,6 +222,21 @@ class MysqlSource:
         async with aclosing(self._read(dump, Assembler(history, start))) as blocks:
             async for block in blocks:
                 yield block
+
+    async def _checked(self, start: AnyPosition) -> Link:
+        """A session on the server that was opened, whose log goes on from there."""
+        link = await self._session()
+        try:
+            ask = asker(link)
+            await check_server(ask, self._opened()[0])
+            await check_reachable(ask, start)
+        except DRIVER_ERRORS as error:
+            link.close()
+            raise source_error(error, "checking the source's binary log") from error
+        except BaseException:
+            link.close()
+            raise
+        return link
 
     async def _read(self, dump: Dump, assembler: Assembler) -> AsyncGenerator[Block, None]:
         begun = behind = False
@@ -292,12 +316,6 @@ class MysqlSource:
     def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
         """See `contracts.SnapshotSource.chunk_of`."""
         return self._lookup.chunk_of(done, relation, key)
-
-
-def _identity(server: Server) -> str:
-    if server.mariadb:
-        return "mariadb gtid"
-    return "mysql gtid" if server.gtid else f"mysql {server.uuid}"
 
 
 def _shape(table: CatalogTable) -> object:

@@ -23,8 +23,8 @@ class MysqlSourceConfig:
 
     `server_id`: under which the log is asked for. `zero_dates`: what becomes of a date that no
     calendar has, where the target cannot hold it. `execute_timeout_seconds`: longest time of one
-    catalog question. `streams`: the log is read; else only rows are. `heartbeat_seconds`: see
-    `HEARTBEAT_SECONDS`.
+    catalog question. `streams`: the log is read; `loads`: existing rows are.
+    `heartbeat_seconds`: see `HEARTBEAT_SECONDS`.
     """
 
     replication: str
@@ -33,6 +33,7 @@ class MysqlSourceConfig:
     server_id: int
     zero_dates: ZeroDates = ZeroDates.ERROR
     streams: bool = True
+    loads: bool = True
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
     heartbeat_seconds: float = HEARTBEAT_SECONDS
 
@@ -49,6 +50,7 @@ class MysqlSourceConfig:
             server_id=source.server_id or derived_server_id(config.id),
             zero_dates=source.zero_dates,
             streams=config.streams,
+            loads=config.loads,
             execute_timeout_seconds=source.mysql.execute_timeout_seconds,
         )
 

@@ -103,6 +103,7 @@ class Preflight:
             relations = await source.relations()
         except PenstockError as error:
             self._add("source-tables", Severity.BLOCKS, error)
+            await self._side("source", source, ())  # a missing right is named with its statement
             return None
         policy = self.config.source.without_identity if self.config.streams else None
         selection = select(relations, self.config.mapping, without_identity=policy)

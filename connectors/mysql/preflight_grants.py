@@ -1,0 +1,109 @@
+"""Whether the user may do what a source is asked for; each finding with its GRANT.
+
+Rights come by many ways (roles, patterns, partial revokes), so the act itself is tried wherever
+that changes nothing; the lock of MySQL's snapshot alone is looked up.
+"""
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
+
+from connectors.mysql.connecting import Link, close
+from connectors.mysql.dump import register
+from connectors.mysql.errors import DRIVER_ERRORS, source_error
+from connectors.mysql.quoting import identifier, literal, qualified
+from connectors.mysql.server import Ask, Server
+from engine.errors import SourceError
+from engine.model.finding import Finding, Severity
+from engine.model.relation import Relation
+
+BLOCKS = Severity.BLOCKS
+
+DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227})
+"""Numbers of refusals for want of a right."""
+
+_EVERYWHERE: Final = re.compile(r"GRANT (.+) ON \*\.\* TO ", re.IGNORECASE)
+_LOCKING: Final = frozenset({"ALL PRIVILEGES", "RELOAD", "FLUSH_TABLES"})
+"""Rights of which each allows FLUSH TABLES WITH READ LOCK."""
+
+
+async def grantee(ask: Ask) -> str:
+    """The account, as GRANT writes it. Raises what `ask` raises."""
+    ((account,),) = await ask("asking who we are", "SELECT CURRENT_USER()")
+    user, _, host = (account or "").rpartition("@")
+    return f"{literal(user)}@{literal(host)}"
+
+
+def denied(error: SourceError) -> bool:
+    return error.context.get("error") in DENIED
+
+
+async def stream(
+    ask: Ask, open_link: Callable[[], Awaitable[Link]], server_id: int
+) -> Sequence[Finding]:
+    """Whether the log may be read. Raises SourceError for what is no refusal."""
+    link = await open_link()
+    try:
+        await register(link, server_id)
+    except DRIVER_ERRORS as error:
+        refused = source_error(error, "registering as a replica")
+        if not denied(refused):
+            raise refused from error
+        remedy = f"GRANT REPLICATION SLAVE ON *.* TO {await grantee(ask)}"
+        return [Finding("replication-right", BLOCKS, refused.message, remedy)]
+    finally:
+        await close(link)
+    return []
+
+
+async def head(
+    ask: Ask, server: Server, asked: Callable[[], Awaitable[object]]
+) -> Sequence[Finding]:
+    """Whether the end of the log may be asked for: `asked` does it. Raises SourceError."""
+    try:
+        await asked()
+    except SourceError as error:
+        if not denied(error):
+            raise
+        right = "BINLOG MONITOR" if server.mariadb else "REPLICATION CLIENT"
+        remedy = f"GRANT {right} ON *.* TO {await grantee(ask)}"
+        return [Finding("monitor-right", BLOCKS, error.message, remedy)]
+    return []
+
+
+async def tables(ask: Ask, relations: Sequence[Relation]) -> Sequence[Finding]:
+    """Whether every column of these tables may be read. Raises SourceError."""
+    found: list[Finding] = []
+    for relation in relations:
+        if not relation.published:
+            continue
+        name = qualified(relation.schema, relation.name)
+        columns = ", ".join(identifier(column.name) for column in relation.columns)
+        try:
+            await ask(f"reading {relation.qualified}", f"SELECT {columns} FROM {name} LIMIT 0")
+        except SourceError as error:
+            if not denied(error):
+                raise
+            remedy = f"GRANT SELECT ON {name} TO {await grantee(ask)}"
+            found.append(Finding("select-right", BLOCKS, error.message, remedy, relation.qualified))
+    return found
+
+
+async def lock(ask: Ask) -> Sequence[Finding]:
+    """Whether MySQL's snapshot may be opened. Raises what `ask` raises."""
+    doing = "looking at grants"
+    ((roles,),) = await ask(doing, "SELECT CURRENT_ROLE()")
+    using = "" if roles in (None, "", "NONE") else f" USING {roles}"
+    rows = await ask(doing, f"SHOW GRANTS FOR CURRENT_USER(){using}")
+    rights = {
+        right.strip().upper()
+        for row in rows
+        for match in [_EVERYWHERE.match(row[0] or "")]
+        if match is not None
+        for right in match[1].split(",")
+    }
+    if rights & _LOCKING:
+        return []
+    text = "the user may not take the lock under which the full load's snapshot is opened"
+    remedy = f"GRANT RELOAD ON *.* TO {await grantee(ask)}"
+    return [Finding("lock-right", BLOCKS, text, remedy)]

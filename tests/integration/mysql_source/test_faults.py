@@ -1,0 +1,256 @@
+"""What happens to a source: its log purged or reset, its server killed, frozen, or misused."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import pytest
+
+from engine.errors import PositionLostError, SourceConnectionError, SourceError
+from engine.model.change import DELETE, UPDATE, Block, Change, SchemaChanged
+from engine.model.value import UNCHANGED
+from tests.integration.mysql_source.conftest import (
+    PATIENCE_SECONDS,
+    SCHEMA,
+    Side,
+    Sources,
+    new_rows,
+    plain,
+)
+from tests.scenario.running import until
+from tests.servers.mysql import MysqlServer
+
+Private = Callable[..., MysqlServer]
+
+
+def started(private_mysql: Private, name: str, **settings: object) -> MysqlServer:
+    server = private_mysql(name, settings=settings)
+    server.create_database(SCHEMA)
+    execute(server, "CREATE TABLE t (id int PRIMARY KEY, n int)")
+    return server
+
+
+def execute(server: MysqlServer, sql: str) -> None:
+    server.execute(sql, database=SCHEMA)
+
+
+def newest_log(server: MysqlServer) -> str:
+    return str(server.execute("SHOW BINARY LOGS")[-1][0])
+
+
+def purge(server: MysqlServer) -> None:
+    """All but the newest file. MariaDB keeps one for as long as a recovery may need it."""
+    until(lambda: _purged(server), "the log to be purged")
+
+
+def _purged(server: MysqlServer) -> bool:
+    execute(server, f"PURGE BINARY LOGS TO '{newest_log(server)}'")
+    return len(server.execute("SHOW BINARY LOGS")) == 1
+
+
+def reset(server: MysqlServer) -> None:
+    server.execute("RESET MASTER" if server.mariadb else "RESET BINARY LOGS AND GTIDS")
+
+
+async def read_on(blocks: AsyncGenerator[Block, None]) -> None:
+    """Until the stream breaks."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async for _ in blocks:
+            pass
+
+
+# --- the position ---------------------------------------------------------------------------------
+
+
+async def test_a_log_purged_past_the_position_needs_a_person(
+    sources: Sources, private_mysql: Private, mysql_version: str
+) -> None:
+    server = started(private_mysql, mysql_version)
+    side = await sources.open(server)
+    await side.attach()
+    execute(server, "INSERT INTO t VALUES (1, 1); FLUSH LOGS; INSERT INTO t VALUES (2, 2)")
+    purge(server)
+    with pytest.raises(PositionLostError) as caught:
+        await side.read(1)
+    assert "purged" in caught.value.message
+    assert "load again" in caught.value.hint
+
+
+@pytest.mark.parametrize("written", [0, 1])
+async def test_a_log_that_was_reset_needs_a_person(
+    sources: Sources, private_mysql: Private, mysql_version: str, written: int
+) -> None:
+    server = started(private_mysql, mysql_version)
+    side = await sources.open(server)
+    await side.attach()
+    reset(server)
+    for number in range(written):
+        execute(server, f"INSERT INTO t VALUES ({number}, 1)")
+    with pytest.raises(PositionLostError, match="does not have what was read"):
+        await side.read(1)
+
+
+async def test_a_position_that_the_server_never_reached_needs_a_person(
+    sources: Sources, private_mysql: Private, mysql_version: str
+) -> None:
+    server = started(private_mysql, mysql_version)
+    side = await sources.open(server)
+    at = str(await side.attach())
+    number = at.split(";", maxsplit=1)[0].rpartition("-")[2]
+    ahead = at.replace(f"-{number};", f"-{int(number) + 5};")
+    side.at = side.source.position(ahead)
+    with pytest.raises(PositionLostError, match="does not have what was read"):
+        await side.read(1)
+
+
+# --- the server -----------------------------------------------------------------------------------
+
+
+async def test_after_a_crash_of_the_server_rows_are_read_with_the_columns_they_have(
+    sources: Sources, private_mysql: Private, mysql_version: str
+) -> None:
+    """Also those of a table that was altered since the source was opened."""
+    server = started(private_mysql, mysql_version)
+    side = await sources.open(server)
+    await side.attach()
+    side.source.remember({})
+    execute(server, "INSERT INTO t VALUES (1, 1); ALTER TABLE t ADD m int FIRST")
+    execute(server, "INSERT INTO t VALUES (0, 2, 2)")
+    assert new_rows(await side.read(3)) == [("1", "1"), ("0", "2", "2")]
+    server.kill9()
+    with pytest.raises(SourceConnectionError):
+        await side.read(1)
+    server.start()
+    execute(server, "INSERT INTO t VALUES (0, 3, 3)")
+    assert new_rows(await side.read(1)) == [("0", "3", "3")]
+
+
+async def test_a_server_that_is_frozen_is_noticed_and_read_on(
+    sources: Sources, private_mysql: Private, mysql_version: str
+) -> None:
+    server = started(private_mysql, mysql_version)
+    side = await sources.open(server, execute_timeout_seconds=2)
+    start = await side.attach()
+    async with aclosing(side.source.blocks(start)) as blocks:
+        await anext(blocks)
+        server.sigstop()
+        with pytest.raises(SourceConnectionError, match="silent for 3 s"):
+            await read_on(blocks)
+    server.sigcont()
+    execute(server, "INSERT INTO t VALUES (1, 1)")
+    assert new_rows(await side.read(1)) == [("1", "1")]
+
+
+async def test_two_readers_of_one_server_id_are_told_of_it(
+    sources: Sources, private_mysql: Private, mysql_version: str
+) -> None:
+    server = started(private_mysql, mysql_version)
+    first = await sources.open(server, replication="one", server_id=77)
+    second = await sources.open(server, replication="one", server_id=77)
+    start, _ = await first.attach(), await second.attach()
+    async with (
+        aclosing(first.source.blocks(start)) as blocks,
+        aclosing(second.source.blocks(start)) as others,
+    ):
+        await anext(blocks)
+        await anext(others)
+        with pytest.raises(SourceError, match="same server_uuid/server_id") as caught:
+            await read_on(blocks)
+    assert not isinstance(caught.value, PositionLostError | SourceConnectionError)
+    assert "server_id" in caught.value.hint
+
+
+# --- what the log has -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("write", ["INSERT INTO t VALUES (2, 2)", "UPDATE t SET n = 3"])
+async def test_a_change_in_statement_form_ends_it_with_the_reason(
+    sources: Sources, private_mysql: Private, mysql_version: str, write: str
+) -> None:
+    server = started(private_mysql, mysql_version)
+    side = await sources.open(server)
+    await side.attach()
+    execute(server, f"INSERT INTO t VALUES (1, 1); SET SESSION binlog_format = STATEMENT; {write}")
+    with pytest.raises(SourceError, match="in statement form") as caught:
+        await side.read(2)
+    assert "binlog_format = ROW" in caught.value.hint
+
+
+IMAGES = """
+CREATE TABLE wide (id int, n int, body longtext, note varchar(20), PRIMARY KEY (id));
+CREATE TABLE loose (id int, body longtext);
+INSERT INTO wide VALUES (1, 1, 'body', 'note');
+INSERT INTO loose VALUES (1, 'body');
+"""
+
+CHANGES = """
+SET SESSION binlog_row_image = '{image}';
+UPDATE wide SET n = 2 WHERE id = 1;
+UPDATE wide SET body = NULL WHERE id = 1;
+UPDATE wide SET id = 5 WHERE id = 1;
+INSERT INTO wide VALUES (2, 2, NULL, NULL);
+DELETE FROM wide WHERE id = 2;
+UPDATE loose SET body = 'new' WHERE id = 1;
+DELETE FROM loose
+"""
+
+U = UNCHANGED
+
+
+@pytest.mark.parametrize("image", ["FULL", "NOBLOB", "MINIMAL"])
+async def test_what_a_row_image_lacks_is_absent_and_never_null(
+    sources: Sources, shop: MysqlServer, image: str
+) -> None:
+    execute(shop, IMAGES)
+    side = await sources.open(shop)
+    await side.attach()
+    execute(shop, CHANGES.format(image=image))
+    changes = [event for event in await side.read(7) if isinstance(event, Change)]
+    minimal = image == "MINIMAL"
+    body = "body" if image == "FULL" else U
+    last = None if image == "FULL" else U
+    n, note = ("2", "note") if not minimal else (U, U)
+    assert [plain(change.new) for change in changes if change.new is not None] == [
+        ("1", "2", body, note),
+        ("1", n, None, note),
+        ("5", n, last, note),
+        ("2", "2", None, None),
+        ("1", "new"),
+    ]
+    olds = [None if change.old is None else plain(change.old) for change in changes]
+    assert olds == [None, None, ("1", U, U, U), None, ("2", U, U, U), ("1", "body"), ("1", "new")]
+    assert [change.kind for change in changes][-1] == DELETE
+
+
+async def test_an_old_row_without_its_key_ends_it_with_the_reason(
+    sources: Sources, shop: MysqlServer
+) -> None:
+    """Of two unique keys the server logs the first that was made, we go by the first by name."""
+    execute(shop, "CREATE TABLE u (x int NOT NULL, y int NOT NULL, UNIQUE b (x), UNIQUE a (y))")
+    execute(shop, "INSERT INTO u VALUES (1, 1)")
+    side: Side = await sources.open(shop)
+    await side.attach()
+    execute(shop, "UPDATE u SET y = 2")
+    (change,) = await side.read(1)
+    assert isinstance(change, Change)
+    assert (change.kind, plain(change.old)) == (UPDATE, (U, "1"))
+    execute(shop, "SET SESSION binlog_row_image = 'MINIMAL'; UPDATE u SET y = 3")
+    with pytest.raises(SourceError, match="binlog_row_image=FULL"):
+        await side.read(1)
+
+
+async def test_a_new_row_whose_defaults_are_not_logged_stops_its_table(
+    sources: Sources, shop: MysqlServer
+) -> None:
+    execute(shop, "CREATE TABLE d (id int PRIMARY KEY, n int DEFAULT 7, v int AS (n + 1))")
+    side = await sources.open(shop)
+    await side.attach()
+    execute(shop, "INSERT INTO d (id) VALUES (1)")
+    (change,) = await side.read(1)
+    assert isinstance(change, Change)
+    assert plain(change.new)[:2] == ("1", "7")
+    execute(shop, "SET SESSION binlog_row_image = 'MINIMAL'; INSERT INTO d (id) VALUES (2)")
+    execute(shop, "INSERT INTO d (id) VALUES (3)")
+    (stopped,) = await side.read(1)
+    assert isinstance(stopped, SchemaChanged)
+    assert "defaults" in stopped.steps[0].detail
