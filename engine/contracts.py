@@ -490,6 +490,14 @@ class ListeningTarget(Target, Protocol):
 
 
 @runtime_checkable
+class ChangesFirst(Target, Protocol):
+    """Optional: a schema change cannot be part of a transaction there, so it is given as the first
+    thing of one, also where rows of its source transaction came before it."""
+
+    changes_first: bool
+
+
+@runtime_checkable
 class TransactionalTarget(Target, Protocol):
     """A target that can commit rows and their position together: exactly once."""
 

@@ -12,6 +12,7 @@ from engine.bucketing import moved, source_obstacles, target_obstacles
 from engine.checkpoint.ownership import read_rows, store_rows
 from engine.config.replication import ApplyMode, ReplicationConfig
 from engine.contracts import (
+    ChangesFirst,
     KeyedSource,
     SchemaTarget,
     Source,
@@ -221,6 +222,7 @@ class LaneTable:
             self._checkpoint_name(first),
             progress,
             grouped=len(progress) == 1 or not self._fires(progress),
+            changes_first=isinstance(self._target, ChangesFirst) and self._target.changes_first,
             wake=self._scheduler.wake,
         )
         lane.split = self._may_split(lane)

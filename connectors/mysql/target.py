@@ -67,6 +67,7 @@ class MysqlTarget:
     """See `contracts.TransactionalTarget`, `SchemaTarget`, `KeyedTables` and `Checked`."""
 
     forms = (NATIVE, "postgres-text")
+    changes_first = True
 
     def __init__(self, config: MysqlTargetConfig, random: Random) -> None:
         config.validate()

@@ -153,7 +153,7 @@ async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> N
     batch = lane.take(limits.rows_max, limits.bytes_max, whole=whole)
     if batch is None:
         return
-    if whole and not batch.ends_transaction:
+    if whole and not batch.ends_transaction and not batch.cut:
         await _stream_transaction(station, session, lane, batch)
         return
     await _apply(station, session, lane, batch)

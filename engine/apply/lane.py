@@ -32,7 +32,8 @@ Admit = Callable[[Transaction, Event], Event | None]
 @dataclass(slots=True)
 class LaneBatch:
     """What an applier takes at once: segments in order, their events, and the checkpoints that
-    they move to `position`."""
+    they move to `position`. `cut`: it ends before a schema change that has to begin the next one.
+    """
 
     segments: list[Segment]
     events: list[Event]
@@ -40,6 +41,7 @@ class LaneBatch:
     rows: int
     size: int
     ends_transaction: bool
+    cut: bool = False
 
     @property
     def position(self) -> Position:
@@ -76,6 +78,8 @@ class Lane:
     """Changes may be gathered per table within a batch (no foreign key or trigger sees order)."""
     split: bool = False
     """Buckets of its one table may be applied side by side."""
+    changes_first: bool = False
+    """A schema change begins a batch: the target cannot make it inside a transaction."""
     held: bool = False
     """Its tables are being loaded: it takes in and is not served."""
     stopped: set[TableName] = field(default_factory=set[TableName])
@@ -202,17 +206,21 @@ class Lane:
             size += segment.size
         if not segments:
             return None
-        if whole:
+        back = cut_before_change(segments) if self.changes_first else []
+        cut = bool(back)
+        if whole and not cut:
             back = _unfinished_tail(segments)
-            queue.extendleft(reversed(back))
-            rows -= sum([len(segment.events) for segment in back])
-            size -= sum([segment.size for segment in back])
+        queue.extendleft(reversed(back))
+        rows -= sum([len(segment.events) for segment in back])
+        size -= sum([segment.size for segment in back])
         self.size -= size
         self.rows -= rows
         if self.stopped or self.admit is not None:
             segments = apart(segments)
             self.sift(segments)
-        return self.batch(segments, rows, size)
+        batch = self.batch(segments, rows, size)
+        batch.cut = cut
+        return batch
 
     def sift(self, segments: Sequence[Segment]) -> None:
         """Leave in segments, of one transaction each, what is neither of stopped tables nor in the
@@ -355,6 +363,42 @@ def _joined(segments: list[Segment]) -> list[Event]:
     for segment in segments:
         events += segment.events
     return events
+
+
+def cut_before_change(segments: list[Segment]) -> list[Segment]:
+    """Cut off, and return, what begins with the first schema change that is not the first event of
+    all. A transaction that is cut inside counts one piece more."""
+    if not any(SchemaChanged in map(type, segment.events) for segment in segments):
+        return []
+    segments[:] = apart(segments)
+    first = True
+    for place, segment in enumerate(segments):
+        for index, event in enumerate(segment.events):
+            if isinstance(event, SchemaChanged) and not first:
+                rest = segments[place + 1 :]
+                del segments[place + (index > 0) :]
+                return [_cut(segment, index) if index else segment, *rest]
+            first = False
+    return []
+
+
+def _cut(segment: Segment, index: int) -> Segment:
+    """Leave the events before `index` in a segment of one transaction; returns the others."""
+    size = segment.size * (len(segment.events) - index) // len(segment.events)
+    rest = Segment(
+        segment.mark,
+        segment.transaction,
+        segment.events[index:],
+        list(segment.ordinals[index:]),
+        size,
+        segment.end,
+    )
+    segment.mark.pending += 1
+    segment.events = segment.events[:index]
+    segment.ordinals = list(segment.ordinals[:index])
+    segment.size -= size
+    segment.end = None
+    return rest
 
 
 def _unfinished_tail(segments: list[Segment]) -> list[Segment]:
