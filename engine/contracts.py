@@ -192,28 +192,6 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class SpeakingSource(Source, Protocol):
-    """Optional: it can give values in more than one form."""
-
-    def speak(self, forms: Sequence[str]) -> None:
-        """Choose among the forms that the target takes; comes before `open`.
-
-        Raises:
-            ConfigError: it knows none of them.
-        """
-        ...
-
-
-@runtime_checkable
-class NoticingSource(Source, Protocol):
-    """Optional: it sees things that stop nothing and that an operator should know."""
-
-    def notices(self) -> Sequence[str]:
-        """Sentences since the last call."""
-        ...
-
-
-@runtime_checkable
 class ExclusiveSource(Source, Protocol):
     """Optional: the log is read through something that one reader at a time may hold (a slot)."""
 
@@ -265,16 +243,6 @@ class BranchingSource(Source, Protocol):
 
 
 @runtime_checkable
-class RememberingSource(Source, Protocol):
-    """Optional: its log does not describe rows whole, so it must know what tables were like."""
-
-    def remember(self, known: Mapping[TableName, Relation]) -> None:
-        """The versions that the target was told of, before `blocks` at every start. What the log
-        has of a table up to `Relation.since` of its version is not wanted again."""
-        ...
-
-
-@runtime_checkable
 class SnapshotSource(Source, Protocol):
     """Optional: existing rows can be read (full load)."""
 
@@ -303,24 +271,6 @@ class SnapshotSource(Source, Protocol):
 
     def chunk_of(self, done: Sequence[ChunkDone], relation: Relation, key: Key) -> ChunkDone | None:
         """The chunk in whose range a key (wire values, in `relation.key` order) lies."""
-        ...
-
-
-@runtime_checkable
-class ReaderSnapshots(SnapshotSource, Protocol):
-    """Optional: its readers have snapshots of their own, later than the one of the load."""
-
-    def read_at(self, chunk: Chunk, snapshot: Snapshot) -> Snapshot:
-        """The one that the chunk was read at last, after `rows` has given all of it."""
-        ...
-
-
-@runtime_checkable
-class LoadForms(SnapshotSource, Protocol):
-    """Optional: it does not give every form that a target may ask for."""
-
-    def load_form(self, asked: str) -> str:
-        """The form in which it gives rows to a target that asked for this one and takes both."""
         ...
 
 
@@ -478,23 +428,6 @@ class Target(Protocol):
     async def close(self) -> None:
         """Release every connection. Idempotent."""
         ...
-
-
-@runtime_checkable
-class ListeningTarget(Target, Protocol):
-    """Optional: it says in which forms it takes values (`Relation.wire`)."""
-
-    forms: Sequence[str]
-    """Names of wire forms, the dearest first. `postgres-text`: the form `postgres`, but no column
-    of `Format.BINARY`."""
-
-
-@runtime_checkable
-class ChangesFirst(Target, Protocol):
-    """Optional: a schema change cannot be part of a transaction there, so it is given as the first
-    thing of one, also where rows of its source transaction came before it."""
-
-    changes_first: bool
 
 
 @runtime_checkable

@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from engine.abilities import CoercingSource, NoticingSource
 from engine.apply.scheduler import Scheduler
 from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
-from engine.contracts import NoticingSource, Source
+from engine.contracts import Source
 from engine.errors import SourceConnectionError
 from engine.lane_table import LaneTable
 from engine.model.change import Block
@@ -63,6 +64,9 @@ class Gauges:
 
     def _show(self) -> None:
         metrics = self._around.metrics
+        if isinstance(self._source, CoercingSource):
+            for reason, count in self._source.coerced().items():
+                metrics.coerced(reason, count)
         lanes = self._lanes.lanes()
         appliers = self._config.budget.appliers
         metrics.queue(self._budget.used, sum([lane.rows for lane in lanes]))

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
+from engine.abilities import ChangesFirst
 from engine.apply.checkpoint import Buckets, Checkpoint, Progress
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
@@ -11,14 +12,7 @@ from engine.apply.suspension import Dropped, Suspensions
 from engine.bucketing import moved, source_obstacles, target_obstacles
 from engine.checkpoint.ownership import read_rows, store_rows
 from engine.config.replication import ApplyMode, ReplicationConfig
-from engine.contracts import (
-    ChangesFirst,
-    KeyedSource,
-    SchemaTarget,
-    Source,
-    TargetSession,
-    TransactionalTarget,
-)
+from engine.contracts import KeyedSource, SchemaTarget, Source, TargetSession, TransactionalTarget
 from engine.errors import SourceConnectionError, StateError
 from engine.load.handover import LaneCatchUp
 from engine.loading import Loading

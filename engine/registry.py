@@ -11,17 +11,11 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Final, Literal, TypeAlias, cast
 
+from engine.abilities import ListeningTarget, SpeakingSource
 from engine.comparable import Comparable
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
-from engine.contracts import (
-    Clock,
-    ListeningTarget,
-    Random,
-    Source,
-    SpeakingSource,
-    Target,
-)
+from engine.contracts import Clock, Random, Source, Target
 from engine.errors import ComparisonError, ConfigError
 
 SourceFactory: TypeAlias = Callable[[ReplicationConfig, Clock, Random], Source]

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from engine.abilities import RememberingSource
 from engine.apply.applier import ApplyStation, BatchLimits, run_applier
 from engine.apply.evolution import Evolution
 from engine.apply.fallback import RowByRow
@@ -19,12 +20,7 @@ from engine.checkpoint.ownership import SeqSum
 from engine.checkpoint.sessions import Sessions
 from engine.config.endpoint import Origin
 from engine.config.replication import OnSchemaChange, ReplicationConfig
-from engine.contracts import (
-    RememberingSource,
-    SnapshotSource,
-    TargetSession,
-    TransactionalTarget,
-)
+from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import PenstockError, StateError
 from engine.gauges import Gauges
 from engine.lane_table import LaneTable

@@ -8,11 +8,11 @@ from connectors.mysql.catalog import read_tables
 from connectors.mysql.connecting import READ_BYTES_MAX, Link
 from connectors.mysql.description import Description, describe, restore
 from connectors.mysql.errors import DRIVER_ERRORS, NO_SUCH_TABLE, error_number, source_error
-from connectors.mysql.load_sql import rows_query
+from connectors.mysql.load_sql import none_query, rows_query
 from connectors.mysql.packets import PacketSplitter
 from connectors.mysql.quoting import qualified
 from connectors.mysql.snapshot import Snapshots, asker
-from connectors.mysql.temporal import ZeroDate
+from connectors.mysql.temporal import ZeroDates
 from engine.errors import DecodeError, SnapshotLostError, SourceConnectionError
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation
@@ -28,7 +28,7 @@ END_BYTES_MAX: Final = 9
 class LoadReader:
     """See `contracts.SnapshotSource`: `snapshot`, `rows`; `ReaderSnapshots.read_at`."""
 
-    def __init__(self, snapshots: Snapshots, zero: ZeroDate) -> None:
+    def __init__(self, snapshots: Snapshots, zero: ZeroDates) -> None:
         self._snapshots = snapshots
         self._zero = zero
         self._read_at: dict[tuple[str, int], Snapshot] = {}
@@ -56,10 +56,15 @@ class LoadReader:
             link, finished = reader.link, False
             try:
                 description = await _still(link, self._snapshots, relation)
-                link.send(COM_QUERY, rows_query(chunk, description, form, self._zero).encode())
+                link.send(
+                    COM_QUERY, rows_query(chunk, description, form, self._zero.policy).encode()
+                )
                 async for buffer in _lines(link, doing):
                     yield buffer
                 finished = True
+                counting = none_query(chunk, description, form, self._zero.policy)
+                if counting:
+                    self._zero.met += int(await link.value(counting) or 0)
             except DRIVER_ERRORS as error:
                 if error_number(error) in NO_SUCH_TABLE:
                     raise _changed(relation) from error

@@ -26,6 +26,8 @@ FORMS: Final = (POSTGRES_TEXT, MYSQL_TEXT)
 _TAB: Final = "x'09'"
 _NULL: Final = "x'5c4e'"
 
+DATES: Final = ("date", "datetime", "timestamp")
+
 _PLAIN: Final = frozenset((*INTEGERS, "decimal", "year", "time"))
 """Types whose text needs no escape and is the same in both forms."""
 
@@ -51,6 +53,17 @@ def rows_query(chunk: Chunk, description: Description, form: str, zero: ZeroDate
     return f"SELECT CONCAT({', '.join(parts)}) FROM {table}{f' WHERE {where}' if where else ''}"
 
 
+def none_query(chunk: Chunk, description: Description, form: str, zero: ZeroDate) -> str:
+    """How many dates of a chunk become something else; empty where none does."""
+    dates = [c.name for c in description.columns if c.type.base in DATES]
+    if form == MYSQL_TEXT or zero is ZeroDate.ERROR or not dates:
+        return ""
+    sums = " + ".join(f"COALESCE({_is_none(identifier(name))}, 0)" for name in dates)
+    where = _range(chunk, description)
+    table = qualified(description.table.schema, description.table.name)
+    return f"SELECT SUM({sums}) FROM {table}{f' WHERE {where}' if where else ''}"
+
+
 def _nullable(column: DescribedColumn, field: str) -> str:
     if not column.nullable:
         return field
@@ -64,7 +77,7 @@ def _field(column: DescribedColumn, form: str, zero: ZeroDate) -> str:
         return _bytes(name)
     if type_.base in ("float", "double"):
         return _bytes(f"({name} + 0e0)")
-    if type_.base in ("date", "datetime", "timestamp"):
+    if type_.base in DATES:
         return _bytes(name) if native else _date(name, type_, zero)
     if type_.text and type_.charset != "binary":
         return _escaped(_bytes(f"CONVERT({name} USING utf8mb4)"))

@@ -80,7 +80,7 @@ class MysqlSource:
     # --- life -------------------------------------------------------------------------------------
 
     def speak(self, forms: Sequence[str]) -> None:
-        """See `contracts.SpeakingSource`: the native form where the target takes it."""
+        """See `abilities.SpeakingSource`: the native form where the target takes it."""
         for form in (Form.NATIVE, Form.INTERCHANGE):
             if form.value in forms:
                 self._form = form
@@ -110,7 +110,7 @@ class MysqlSource:
             )
             self._history.remember(self._known)
         snapshots = Snapshots(self._session, server, self._readers)
-        self._reader = LoadReader(snapshots, self._zero.policy)
+        self._reader = LoadReader(snapshots, self._zero)
         return server.identity
 
     async def _session(self) -> Link:
@@ -200,7 +200,7 @@ class MysqlSource:
         return parse_position(text)
 
     def remember(self, known: Mapping[TableName, Relation]) -> None:
-        """See `contracts.RememberingSource`."""
+        """See `abilities.RememberingSource`."""
         self._known = known
         if self._history is not None:
             self._history.remember(known)
@@ -280,6 +280,12 @@ class MysqlSource:
         server, _, _ = self._opened()
         await check_history(self._sql.ask, server, left, [parse_position(str(p)) for p in reached])
 
+    def coerced(self) -> Mapping[str, int]:
+        """See `abilities.CoercingSource`: dates that are none, which `zero_dates` makes something
+        else. Of a load they are counted once a chunk is read."""
+        met, self._zero.met = self._zero.met, 0
+        return {"zero-date": met} if met and self._zero.policy is not ZeroDate.ERROR else {}
+
     # --- existing rows ----------------------------------------------------------------------------
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
@@ -295,7 +301,7 @@ class MysqlSource:
         return await cut(self._sql.ask, describe(table), relation, table.rows, rows_max)
 
     def load_form(self, asked: str) -> str:
-        """See `contracts.LoadForms`: in text, whatever the target would like best."""
+        """See `abilities.LoadForms`: in text, whatever the target would like best."""
         return asked if asked in FORMS else POSTGRES_TEXT
 
     def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncGenerator[bytes, None]:
@@ -303,7 +309,7 @@ class MysqlSource:
         return self._opened()[2].rows(chunk, form)
 
     def read_at(self, chunk: Chunk, snapshot: Snapshot) -> Snapshot:
-        """See `contracts.ReaderSnapshots`."""
+        """See `abilities.ReaderSnapshots`."""
         return self._opened()[2].read_at(chunk)
 
     def visible(self, snapshot: str, transaction: Transaction) -> bool:

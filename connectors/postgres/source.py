@@ -129,7 +129,7 @@ class PostgresSource:
     # --- life ------------------------------------------------------------------------------------
 
     def speak(self, forms: Sequence[str]) -> None:
-        """See `contracts.SpeakingSource`: binary form, or text where the target takes only that."""
+        """See `abilities.SpeakingSource`: binary form, or text where the target takes only that."""
         if not {WIRE, WIRE_TEXT}.intersection(forms):
             raise ConfigError(
                 "target.engine", f"takes rows as {', '.join(forms)}, not as PostgreSQL gives them"
@@ -300,7 +300,7 @@ class PostgresSource:
         return await self._capture.token()
 
     def notices(self) -> Sequence[str]:
-        """See `engine.contracts.NoticingSource.notices`."""
+        """See `engine.abilities.NoticingSource.notices`."""
         forged = 0 if self._stream is None else self._stream.take_forged()
         if not forged:
             return ()

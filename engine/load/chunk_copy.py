@@ -14,12 +14,11 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from engine.abilities import LoadForms, ReaderSnapshots
 from engine.config.replication import OnRowError
 from engine.contracts import (
     Clock,
-    LoadForms,
     Random,
-    ReaderSnapshots,
     SchemaTarget,
     SnapshotSource,
     TargetSession,

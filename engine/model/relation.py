@@ -75,7 +75,7 @@ class Relation:
     form passes values through."""
     since: str = field(default="", compare=False)
     """The position of the log from which on it is the table's description, where the source needs
-    that told again: see `contracts.RememberingSource`."""
+    that told again: see `abilities.RememberingSource`."""
     native: str = field(default="", compare=False)
     """What else the source must know of the version to go on with it, in its own language."""
     misfits: tuple[int, ...] = field(default=(), compare=False)

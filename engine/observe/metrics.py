@@ -139,6 +139,12 @@ QUARANTINED_ROWS: Final = Metric(
     "Rows of a load and row changes that are kept with their error and position, not applied.",
     ("reason",),
 )
+COERCED_VALUES: Final = Metric(
+    "penstock_coerced_values_total",
+    "counter",
+    "Values that arrived as others, because a setting says so for what the target cannot hold.",
+    ("reason",),
+)
 TABLE_ROWS: Final = Metric(
     "penstock_table_rows_total",
     "counter",
@@ -171,6 +177,7 @@ METRICS: Final = (
     APPLIERS,
     LANES,
     QUARANTINED_ROWS,
+    COERCED_VALUES,
     TABLE_ROWS,
     BUILD_INFO,
 )
@@ -205,6 +212,7 @@ class Metrics:
         self.load_rows = 0
         self.load_bytes = 0
         self.quarantined: dict[str, int] = {}
+        self.coerced_values: dict[str, int] = {}
         self.tables: dict[TableName, TableRows] = {}
         self.queue_bytes: int | None = None
         self.incoming_changes: int | None = None
@@ -243,6 +251,10 @@ class Metrics:
     def rejected(self, reason: str, n: int = 1) -> None:
         """Count rows that were not applied. `reason` is a short fixed word, never a message."""
         self.quarantined[reason] = self.quarantined.get(reason, 0) + n
+
+    def coerced(self, reason: str, n: int) -> None:
+        """Count values that arrived as others. `reason` is a short fixed word."""
+        self.coerced_values[reason] = self.coerced_values.get(reason, 0) + n
 
     def state(self, name: str) -> None:
         """Say which of `STATES` the replication is in."""

@@ -40,6 +40,7 @@ class Scrape(Collector):
         if (appliers := self._appliers()) is not None:
             yield appliers
         yield self._quarantined()
+        yield self._coerced()
         yield self._table_rows()
         build = GaugeMetricFamily(
             names.BUILD_INFO.name, names.BUILD_INFO.help, labels=names.BUILD_INFO.labels
@@ -90,6 +91,12 @@ class Scrape(Collector):
     def _quarantined(self) -> Family:
         family = self._family(names.QUARANTINED_ROWS)
         for reason, count in self._metrics.quarantined.items():
+            family.add_metric([self._metrics.replication, reason], count)
+        return family
+
+    def _coerced(self) -> Family:
+        family = self._family(names.COERCED_VALUES)
+        for reason, count in self._metrics.coerced_values.items():
             family.add_metric([self._metrics.replication, reason], count)
         return family
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from engine.contracts import ReaderSnapshots, SnapshotSource
+from engine.abilities import ReaderSnapshots
+from engine.contracts import SnapshotSource
 from engine.errors import SnapshotLostError
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.relation import Relation

@@ -13,7 +13,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 LAYERS: Final = (
     {"errors"},
     {"model"},
-    {"contracts", "comparable", "config", "observe", "retry", "failpoint", "spool"},
+    {"abilities", "contracts", "comparable", "config", "observe", "retry", "failpoint", "spool"},
     {"plan"},
     {"capture", "load", "queue", "route", "apply", "checkpoint", "validate", "capacity"},
     {"registry", "pipeline", "seams"},

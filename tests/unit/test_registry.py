@@ -8,10 +8,10 @@ import pytest
 
 from connectors.postgres.source import PostgresSource
 from engine import registry
+from engine.abilities import SpeakingSource
 from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.replication import ReplicationConfig
 from engine.config.url import parse_url
-from engine.contracts import SpeakingSource
 from engine.errors import ConfigError
 from engine.seams import SystemClock, SystemRandom
 

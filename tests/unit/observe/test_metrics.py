@@ -39,6 +39,7 @@ def _measured() -> Metrics:
     metrics.applied(A, TableCounts(inserts=3, updates=2, deletes=1, truncates=1), 300)
     metrics.loaded(A, 100, 4000)
     metrics.rejected("constraint", 2)
+    metrics.coerced("zero-date", 3)
     metrics.state("streaming")
     metrics.queue(1 << 20, 42)
     metrics.appliers(4, 1)

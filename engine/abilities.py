@@ -1,0 +1,85 @@
+"""What some sources and targets can or need beyond the contracts, found with `isinstance`."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from engine.contracts import SnapshotSource, Source, Target
+from engine.model.chunk import Chunk
+from engine.model.relation import Relation, TableName
+from engine.model.snapshot import Snapshot
+
+
+@runtime_checkable
+class SpeakingSource(Source, Protocol):
+    """Optional: it can give values in more than one form."""
+
+    def speak(self, forms: Sequence[str]) -> None:
+        """Choose among the forms that the target takes; comes before `open`.
+
+        Raises:
+            ConfigError: it knows none of them.
+        """
+        ...
+
+
+@runtime_checkable
+class NoticingSource(Source, Protocol):
+    """Optional: it sees things that stop nothing and that an operator should know."""
+
+    def notices(self) -> Sequence[str]:
+        """Sentences since the last call."""
+        ...
+
+
+@runtime_checkable
+class CoercingSource(Source, Protocol):
+    """Optional: a setting lets it give other values for those that the target cannot hold."""
+
+    def coerced(self) -> Mapping[str, int]:
+        """How many since the last call, by a short fixed word that says why."""
+        ...
+
+
+@runtime_checkable
+class RememberingSource(Source, Protocol):
+    """Optional: its log does not describe rows whole, so it must know what tables were like."""
+
+    def remember(self, known: Mapping[TableName, Relation]) -> None:
+        """The versions that the target was told of, before `blocks` at every start. What the log
+        has of a table up to `Relation.since` of its version is not wanted again."""
+        ...
+
+
+@runtime_checkable
+class ReaderSnapshots(SnapshotSource, Protocol):
+    """Optional: its readers have snapshots of their own, later than the one of the load."""
+
+    def read_at(self, chunk: Chunk, snapshot: Snapshot) -> Snapshot:
+        """The one that the chunk was read at last, after `rows` has given all of it."""
+        ...
+
+
+@runtime_checkable
+class LoadForms(SnapshotSource, Protocol):
+    """Optional: it does not give every form that a target may ask for."""
+
+    def load_form(self, asked: str) -> str:
+        """The form in which it gives rows to a target that asked for this one and takes both."""
+        ...
+
+
+@runtime_checkable
+class ListeningTarget(Target, Protocol):
+    """Optional: it says in which forms it takes values (`Relation.wire`)."""
+
+    forms: Sequence[str]
+    """Names of wire forms, the dearest first. `postgres-text`: the form `postgres`, but no column
+    of `Format.BINARY`."""
+
+
+@runtime_checkable
+class ChangesFirst(Target, Protocol):
+    """Optional: a schema change cannot be part of a transaction there, so it is given as the first
+    thing of one, also where rows of its source transaction came before it."""
+
+    changes_first: bool
