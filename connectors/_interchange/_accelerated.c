@@ -1,6 +1,7 @@
-/* The three loops that run once per row, in C. Optional: every function here has a twin in Python
- * (rowcode.py, copy_rows.py, replication.py), which says what it must do, and which the tests hold
- * it against. Nothing here words an error: what does not look as expected is handed to the twin.
+/* The loops that run once per row, in C. Optional: every function here has a twin in Python
+ * (rowcode.py, copy_rows.py, replication.py, binlog/rows.py), which says what it must do, and which
+ * the tests hold it against. Nothing here words an error: what does not look as expected is handed
+ * to the twin.
  *
  * See: docs/decisions/0010-compiled-loops.md.
  */
@@ -10,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { REVISION = 2, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
+enum { REVISION = 3, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
 
 static uint32_t
 read_u32(const unsigned char *at)
@@ -428,6 +429,623 @@ take_messages(PyObject *module, PyObject *args)
     return Py_BuildValue("niN", taken, size, other);
 }
 
+/* --- LogReader: the rows of one event of MySQL's log to their changes --------------------------- */
+
+enum {
+    CALL, RAW, REVERSED, EXTENDED, TEXT, NUMBER, DECIMAL, DATETIME, INSTANT, DATE, DURATION, OPS
+};
+
+enum { UNCHANGED_SLOT, OLD_SLOT, NEW_SLOT, SLOT_BYTES = 3, STEP_BYTES = 8, DECIMAL_DIGITS_MAX = 65 };
+
+typedef struct {
+    unsigned char op, width, prefix, arg, more, wanted;
+    uint16_t column;
+} Step;
+
+typedef struct {
+    unsigned char from; /* UNCHANGED_SLOT, OLD_SLOT or NEW_SLOT */
+    uint16_t column;
+} Slot;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *plain;     /* called with all arguments when they are not as expected */
+    PyTypeObject *type;  /* Change, a tuple of four */
+    PyObject *unchanged;
+    PyObject *operation; /* int: INSERT, UPDATE or DELETE */
+    PyObject *converts;  /* a callable or None for each column */
+    Py_ssize_t columns;
+    Step *old_steps, *new_steps; /* the columns that images hold, in their order */
+    Py_ssize_t old_count, new_count;
+    Slot *old_slots, *new_slots; /* where the values of rows come from */
+    Py_ssize_t old_width, new_width; /* -1: there is no such row */
+    Slot *key;           /* columns that decide whether the old row is told; none: it is */
+    Py_ssize_t key_count;
+} LogReader;
+
+static const int64_t DAY_US = 86400000000LL, UNIX_TO_2000_US = 946684800000000LL;
+static const int64_t FRACTION_US[] = {1000000, 10000, 100, 1};
+static const int DECIMAL_BYTES[] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
+
+static PyObject *
+big_endian(uint64_t value, Py_ssize_t size, Py_ssize_t zeros)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size + zeros);
+    unsigned char *at;
+
+    if (bytes == NULL)
+        return NULL;
+    at = (unsigned char *)PyBytes_AS_STRING(bytes);
+    for (Py_ssize_t i = 0; i < size; i++)
+        at[i] = (unsigned char)(value >> 8 * (size - 1 - i));
+    memset(at + size, 0, zeros);
+    return bytes;
+}
+
+static uint64_t
+big_number(const unsigned char *data, Py_ssize_t size)
+{
+    uint64_t value = 0;
+    for (Py_ssize_t i = 0; i < size; i++)
+        value = value << 8 | data[i];
+    return value;
+}
+
+static uint64_t
+little_number(const unsigned char *data, Py_ssize_t size)
+{
+    uint64_t value = 0;
+    for (Py_ssize_t i = size; i-- > 0;)
+        value = value << 8 | data[i];
+    return value;
+}
+
+/* Days since 2000-01-01; 0 for a date that is none, or of year 0. */
+static int
+days_of(unsigned year, unsigned month, unsigned day, int64_t *days)
+{
+    static const unsigned char last[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    unsigned y, of_year;
+
+    if (year < 1 || year > 9999 || month < 1 || month > 12 || day < 1
+        || day > last[month - 1] + (unsigned)(leap && month == 2))
+        return 0;
+    y = month > 2 ? year : year - 1;
+    of_year = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1;
+    *days = (int64_t)y * 365 + y / 4 - y / 100 + y / 400 + of_year - 730425;
+    return 1;
+}
+
+/* The functions below give NULL without an exception for what the twin is to look at. */
+
+static PyObject *
+reversed_value(const Step *step, const unsigned char *data, Py_ssize_t size)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, size + step->arg);
+    unsigned char *at;
+
+    if (bytes == NULL)
+        return NULL;
+    at = (unsigned char *)PyBytes_AS_STRING(bytes);
+    memset(at, step->op == EXTENDED && data[size - 1] & 0x80 ? 0xff : 0, step->arg);
+    for (Py_ssize_t i = 0; i < size; i++)
+        at[step->arg + i] = data[size - 1 - i];
+    return bytes;
+}
+
+static PyObject *
+number_value(const Step *step, const unsigned char *data, Py_ssize_t size)
+{
+    uint64_t value = little_number(data, size);
+    char text[24], *end = text + sizeof text, *at = end;
+    int negative = 0;
+
+    if (!step->arg && data[size - 1] & 0x80) {
+        negative = 1;
+        value = ~value + 1;
+        if (size < 8)
+            value &= ((uint64_t)1 << 8 * size) - 1;
+    }
+    do {
+        *--at = (char)('0' + value % 10);
+        value /= 10;
+    } while (value);
+    if (negative)
+        *--at = '-';
+    return PyBytes_FromStringAndSize(at, end - at);
+}
+
+/* Digits of a group of `count`, behind each other; 0 when it has more. */
+static int
+group_digits(const unsigned char **data, unsigned char flip, int count, unsigned char *digits)
+{
+    uint64_t value = 0;
+
+    for (int i = 0; i < DECIMAL_BYTES[count]; i++)
+        value = value << 8 | (unsigned char)(*(*data)++ ^ flip);
+    for (int i = count; i-- > 0;) {
+        digits[i] = value % 10;
+        value /= 10;
+    }
+    return value == 0;
+}
+
+static PyObject *
+decimal_value(const Step *step, const unsigned char *packed, Py_ssize_t size)
+{
+    int scale = step->arg, whole = step->more - scale, lead = -whole & 3, at = lead;
+    int groups = (whole + 3) / 4, count = groups + (scale + 3) / 4, first = 0;
+    unsigned char digits[DECIMAL_DIGITS_MAX + 8] = {0}, head[32];
+    unsigned char flip = packed[0] & 0x80 ? 0 : 0xff, *out;
+    const unsigned char *data = head;
+    PyObject *bytes;
+
+    memcpy(head, packed, size);
+    head[0] ^= 0x80;
+    if (!group_digits(&data, flip, whole % 9, digits + at))
+        return NULL;
+    for (at += whole % 9; at < lead + whole; at += 9)
+        if (!group_digits(&data, flip, 9, digits + at))
+            return NULL;
+    for (int left = scale; left > 0; left -= 9, at += 9)
+        if (!group_digits(&data, flip, left < 9 ? left : 9, digits + at))
+            return NULL;
+    while (first < count && !memcmp(digits + 4 * first, "\0\0\0\0", 4))
+        first++;
+    while (count > first && !memcmp(digits + 4 * (count - 1), "\0\0\0\0", 4))
+        count--;
+    if ((bytes = PyBytes_FromStringAndSize(NULL, 8 + 2 * (count - first))) == NULL)
+        return NULL;
+    out = (unsigned char *)PyBytes_AS_STRING(bytes);
+    memset(out, 0, 8);
+    out[7] = scale;
+    if (count > first) {
+        int weight = groups - 1 - first;
+        out[1] = count - first;
+        out[2] = (unsigned char)(weight >> 8);
+        out[3] = (unsigned char)weight;
+        out[4] = flip ? 0x40 : 0;
+    }
+    for (int i = first; i < count; i++) {
+        const unsigned char *d = digits + 4 * i;
+        int digit = ((d[0] * 10 + d[1]) * 10 + d[2]) * 10 + d[3];
+        out[8 + 2 * (i - first)] = digit >> 8;
+        out[9 + 2 * (i - first)] = digit & 0xff;
+    }
+    return bytes;
+}
+
+static PyObject *
+datetime_value(const Step *step, const unsigned char *data)
+{
+    uint64_t whole = big_number(data, 5), date;
+    int64_t days, us;
+
+    if (whole < 0x8000000000)
+        return NULL;
+    whole -= 0x8000000000;
+    date = whole >> 17;
+    if (!days_of((unsigned)(date >> 5) / 13, (unsigned)(date >> 5) % 13, date & 31, &days))
+        return NULL;
+    us = (int64_t)((whole >> 12 & 31) * 3600 + (whole >> 6 & 63) * 60 + (whole & 63)) * 1000000;
+    us += (int64_t)big_number(data + 5, step->arg) * FRACTION_US[step->arg];
+    return big_endian((uint64_t)(days * DAY_US + us), 8, 0);
+}
+
+static PyObject *
+instant_value(const Step *step, const unsigned char *data)
+{
+    uint64_t seconds = big_number(data, 4);
+    int64_t us;
+
+    if (!seconds)
+        return NULL;
+    us = (int64_t)seconds * 1000000;
+    us += (int64_t)big_number(data + 4, step->arg) * FRACTION_US[step->arg];
+    return big_endian((uint64_t)(us - UNIX_TO_2000_US), 8, 0);
+}
+
+static PyObject *
+date_value(const unsigned char *data)
+{
+    uint64_t packed = little_number(data, 3);
+    int64_t days;
+
+    if (!days_of((unsigned)(packed >> 9), packed >> 5 & 15, packed & 31, &days))
+        return NULL;
+    return big_endian((uint64_t)days, 4, 0);
+}
+
+static PyObject *
+duration_value(const Step *step, const unsigned char *data)
+{
+    int bits = 8 * step->arg;
+    int64_t number = (int64_t)big_number(data, 3 + step->arg) - ((int64_t)0x800000 << bits);
+    int64_t size = number < 0 ? -number : number, whole = size >> bits, us;
+
+    us = (((whole >> 12 & 1023) * 60 + (whole >> 6 & 63)) * 60 + (whole & 63)) * 1000000;
+    us += (size & (((int64_t)1 << bits) - 1)) * FRACTION_US[step->arg];
+    return big_endian((uint64_t)(number < 0 ? -us : us), 8, 8);
+}
+
+static int
+is_ascii(const unsigned char *data, Py_ssize_t size)
+{
+    unsigned char every = 0;
+    for (Py_ssize_t i = 0; i < size; i++)
+        every |= data[i];
+    return every < 0x80;
+}
+
+static PyObject *
+column_value(LogReader *self, const Step *step, const unsigned char *data, Py_ssize_t size)
+{
+    PyObject *value = NULL, *bytes;
+
+    switch (step->op) {
+    case TEXT:
+        if (!is_ascii(data, size))
+            break;
+        /* fall through */
+    case RAW:
+        return PyBytes_FromStringAndSize((const char *)data, size);
+    case REVERSED:
+    case EXTENDED:
+        value = reversed_value(step, data, size);
+        break;
+    case NUMBER:
+        value = number_value(step, data, size);
+        break;
+    case DECIMAL:
+        value = decimal_value(step, data, size);
+        break;
+    case DATETIME:
+        value = datetime_value(step, data);
+        break;
+    case INSTANT:
+        value = instant_value(step, data);
+        break;
+    case DATE:
+        value = date_value(data);
+        break;
+    case DURATION:
+        value = duration_value(step, data);
+        break;
+    }
+    if (value != NULL || PyErr_Occurred())
+        return value;
+    if ((bytes = PyBytes_FromStringAndSize((const char *)data, size)) == NULL)
+        return NULL;
+    value = PyObject_CallOneArg(PyTuple_GET_ITEM(self->converts, step->column), bytes);
+    Py_DECREF(bytes);
+    return value;
+}
+
+/* Reads one image into `values`. 0: not as expected, or an exception. */
+static int
+read_image(LogReader *self, const Step *steps, Py_ssize_t count, const unsigned char *data,
+           Py_ssize_t *position, Py_ssize_t end, PyObject **values)
+{
+    const unsigned char *nulls = data + *position;
+    Py_ssize_t at = *position + (count + 7) / 8;
+
+    if (at > end)
+        return 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        const Step *step = steps + i;
+        Py_ssize_t size = step->width;
+        PyObject *value;
+
+        if (nulls[i >> 3] >> (i & 7) & 1) {
+            Py_XSETREF(values[step->column], Py_NewRef(Py_None));
+            continue;
+        }
+        if (!size) {
+            if (step->prefix > end - at)
+                return 0;
+            size = (Py_ssize_t)little_number(data + at, step->prefix);
+            at += step->prefix;
+        }
+        if (size > end - at)
+            return 0;
+        if (step->wanted) {
+            if ((value = column_value(self, step, data + at, size)) == NULL)
+                return 0;
+            Py_XSETREF(values[step->column], value);
+        }
+        at += size;
+    }
+    *position = at;
+    return 1;
+}
+
+/* A row out of the values of both images. NULL without an exception: not as expected. */
+static PyObject *
+log_row(LogReader *self, const Slot *slots, Py_ssize_t width, PyObject **values)
+{
+    PyObject *row = PyTuple_New(width);
+
+    if (row == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0; i < width; i++) {
+        Py_ssize_t place = slots[i].column + (slots[i].from == NEW_SLOT ? self->columns : 0);
+        PyObject *value = slots[i].from == UNCHANGED_SLOT ? self->unchanged : values[place];
+        if (value == NULL) {
+            Py_DECREF(row);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(row, i, Py_NewRef(value));
+    }
+    return row;
+}
+
+/* Whether the key is the same in both images; -1: not as expected, or an exception. */
+static int
+same_key(LogReader *self, PyObject **values)
+{
+    for (Py_ssize_t i = 0; i < self->key_count; i++) {
+        PyObject *was = values[self->key[i].column];
+        PyObject *is = values[self->key[i].column + self->columns];
+        int same = was == NULL || is == NULL ? -1 : PyObject_RichCompareBool(was, is, Py_EQ);
+        if (same != 1)
+            return same;
+    }
+    return 1;
+}
+
+static PyObject *
+log_change(LogReader *self, PyObject *relation, PyObject **values, int told)
+{
+    PyObject *new_row = NULL, *old_row = NULL, *change;
+
+    if (self->new_width >= 0
+        && (new_row = log_row(self, self->new_slots, self->new_width, values)) == NULL)
+        return NULL;
+    if (self->old_width >= 0 && told
+        && (old_row = log_row(self, self->old_slots, self->old_width, values)) == NULL) {
+        Py_XDECREF(new_row);
+        return NULL;
+    }
+    if ((change = self->type->tp_alloc(self->type, 4)) == NULL) {
+        Py_XDECREF(new_row);
+        Py_XDECREF(old_row);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(change, 0, Py_NewRef(self->operation));
+    PyTuple_SET_ITEM(change, 1, Py_NewRef(relation));
+    PyTuple_SET_ITEM(change, 2, new_row != NULL ? new_row : Py_NewRef(Py_None));
+    PyTuple_SET_ITEM(change, 3, old_row != NULL ? old_row : Py_NewRef(Py_None));
+    return change;
+}
+
+/* One change from `*position` on. NULL without an exception: not as expected. */
+static PyObject *
+read_log_change(LogReader *self, const unsigned char *data, Py_ssize_t *position, Py_ssize_t end,
+                PyObject *relation, PyObject **values)
+{
+    int told = 1;
+
+    if (self->old_count
+        && !read_image(self, self->old_steps, self->old_count, data, position, end, values))
+        return NULL;
+    if (self->new_count
+        && !read_image(self, self->new_steps, self->new_count, data, position, end,
+                       values + self->columns))
+        return NULL;
+    if (self->key != NULL) {
+        int same = same_key(self, values);
+        if (same < 0)
+            return NULL;
+        told = !same;
+    }
+    return log_change(self, relation, values, told);
+}
+
+static PyObject *
+log_reader_call(LogReader *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *message, *relation, *found = NULL, *change, **values;
+    const unsigned char *data;
+    Py_ssize_t at, end;
+
+    if (!PyArg_ParseTuple(args, "O!nnO", &PyBytes_Type, &message, &at, &end, &relation))
+        return NULL;
+    if (at < 0 || end < at || end > PyBytes_GET_SIZE(message))
+        return PyObject_Call(self->plain, args, NULL);
+    data = (const unsigned char *)PyBytes_AS_STRING(message);
+    if ((values = PyMem_Calloc(2 * self->columns, sizeof *values)) == NULL)
+        return PyErr_NoMemory();
+    if ((found = PyList_New(0)) == NULL)
+        goto done;
+    while (at < end) {
+        change = read_log_change(self, data, &at, end, relation, values);
+        if (change == NULL || PyList_Append(found, change) < 0) {
+            Py_XDECREF(change);
+            Py_CLEAR(found);
+            break;
+        }
+        Py_DECREF(change);
+    }
+done:
+    for (Py_ssize_t i = 0; i < 2 * self->columns; i++)
+        Py_XDECREF(values[i]);
+    PyMem_Free(values);
+    if (found == NULL && !PyErr_Occurred())
+        return PyObject_Call(self->plain, args, NULL);
+    return found;
+}
+
+/* Whether an operation fits the bytes that it is given. */
+static int
+sound_step(const Step *step, PyObject *converts)
+{
+    int whole = step->more - step->arg, need = -1;
+
+    switch (step->op) {
+    case REVERSED:
+    case EXTENDED:
+    case NUMBER:
+        return step->width >= 1 && step->width <= 8 && step->arg <= 8;
+    case DECIMAL:
+        if (step->arg > step->more || step->more < 1 || step->more > DECIMAL_DIGITS_MAX)
+            return 0;
+        need = whole / 9 * 4 + DECIMAL_BYTES[whole % 9] + step->arg / 9 * 4
+               + DECIMAL_BYTES[step->arg % 9];
+        break;
+    case DATETIME:
+        need = 5 + step->arg;
+        break;
+    case INSTANT:
+        need = 4 + step->arg;
+        break;
+    case DURATION:
+        need = 3 + step->arg;
+        break;
+    case DATE:
+        need = 3;
+        break;
+    default:
+        return step->op < OPS
+               && (step->op == RAW
+                   || PyTuple_GET_ITEM(converts, step->column) != Py_None || !step->wanted);
+    }
+    return step->width == need && (step->op == DECIMAL || step->arg <= 3)
+           && PyTuple_GET_ITEM(converts, step->column) != Py_None;
+}
+
+static Step *
+parse_steps(PyObject *packed, PyObject *converts, Py_ssize_t *count)
+{
+    Py_ssize_t columns = PyTuple_GET_SIZE(converts);
+    const unsigned char *at = (const unsigned char *)PyBytes_AS_STRING(packed);
+    Step *steps;
+
+    *count = PyBytes_GET_SIZE(packed) / STEP_BYTES;
+    if (PyBytes_GET_SIZE(packed) % STEP_BYTES)
+        return NULL;
+    if ((steps = PyMem_Calloc(*count + 1, sizeof *steps)) == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0; i < *count; i++, at += STEP_BYTES) {
+        Step step = {at[0], at[1], at[2], at[3], at[4], at[5], (uint16_t)(at[6] | at[7] << 8)};
+        if (step.column >= columns || (!step.width && (step.prefix < 1 || step.prefix > 4))
+            || !sound_step(&step, converts)) {
+            PyMem_Free(steps);
+            return NULL;
+        }
+        steps[i] = step;
+    }
+    return steps;
+}
+
+static Slot *
+parse_slots(PyObject *packed, Py_ssize_t columns, Py_ssize_t *count)
+{
+    const unsigned char *at = (const unsigned char *)PyBytes_AS_STRING(packed);
+    Slot *slots;
+
+    *count = PyBytes_GET_SIZE(packed) / SLOT_BYTES;
+    if (PyBytes_GET_SIZE(packed) % SLOT_BYTES)
+        return NULL;
+    if ((slots = PyMem_Calloc(*count + 1, sizeof *slots)) == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0; i < *count; i++, at += SLOT_BYTES) {
+        slots[i].from = at[0];
+        slots[i].column = (uint16_t)(at[1] | at[2] << 8);
+        if (slots[i].from > NEW_SLOT || slots[i].column >= columns) {
+            PyMem_Free(slots);
+            return NULL;
+        }
+    }
+    return slots;
+}
+
+static PyObject *
+log_reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *plain, *change, *unchanged, *operation, *converts, *old_steps, *new_steps;
+    PyObject *old_slots, *new_slots, *key;
+    LogReader *self;
+
+    if (!PyArg_ParseTuple(args, "OO!OO!O!O!O!OOO", &plain, &PyType_Type, &change, &unchanged,
+                          &PyLong_Type, &operation, &PyTuple_Type, &converts, &PyBytes_Type,
+                          &old_steps, &PyBytes_Type, &new_steps, &old_slots, &new_slots, &key))
+        return NULL;
+    if ((self = (LogReader *)type->tp_alloc(type, 0)) == NULL)
+        return NULL;
+    self->plain = Py_NewRef(plain);
+    self->type = (PyTypeObject *)Py_NewRef(change);
+    self->unchanged = Py_NewRef(unchanged);
+    self->operation = Py_NewRef(operation);
+    self->converts = Py_NewRef(converts);
+    self->columns = PyTuple_GET_SIZE(converts);
+    self->old_width = self->new_width = -1;
+    if (!PyType_IsSubtype((PyTypeObject *)change, &PyTuple_Type) || !self->columns
+        || (self->old_steps = parse_steps(old_steps, converts, &self->old_count)) == NULL
+        || (self->new_steps = parse_steps(new_steps, converts, &self->new_count)) == NULL
+        || !(self->old_count + self->new_count)
+        || (PyBytes_Check(old_slots)
+            && (self->old_slots = parse_slots(old_slots, self->columns, &self->old_width)) == NULL)
+        || (PyBytes_Check(new_slots)
+            && (self->new_slots = parse_slots(new_slots, self->columns, &self->new_width)) == NULL)
+        || (PyBytes_Check(key)
+            && (self->key = parse_slots(key, self->columns, &self->key_count)) == NULL)) {
+        Py_DECREF(self);
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "LogReader: arguments that do not fit together");
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static int
+log_reader_traverse(LogReader *self, visitproc visit, void *arg)
+{
+    Py_VISIT(self->plain);
+    Py_VISIT(self->type);
+    Py_VISIT(self->unchanged);
+    Py_VISIT(self->converts);
+    return 0;
+}
+
+static int
+log_reader_clear(LogReader *self)
+{
+    Py_CLEAR(self->plain);
+    Py_CLEAR(self->type);
+    Py_CLEAR(self->unchanged);
+    Py_CLEAR(self->operation);
+    Py_CLEAR(self->converts);
+    return 0;
+}
+
+static void
+log_reader_dealloc(LogReader *self)
+{
+    PyObject_GC_UnTrack(self);
+    log_reader_clear(self);
+    PyMem_Free(self->old_steps);
+    PyMem_Free(self->new_steps);
+    PyMem_Free(self->old_slots);
+    PyMem_Free(self->new_slots);
+    PyMem_Free(self->key);
+    Py_TYPE(self)->tp_free((PyObject *)self);
+}
+
+static PyTypeObject LogReaderType = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "connectors._interchange._accelerated.LogReader",
+    .tp_doc = "LogReader(plain, Change, UNCHANGED, operation, converts, old_steps, new_steps, "
+              "old_slots, new_slots, key): from (data, at, end, relation) to a list of changes.",
+    .tp_basicsize = sizeof(LogReader),
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .tp_new = log_reader_new,
+    .tp_call = (ternaryfunc)log_reader_call,
+    .tp_traverse = (traverseproc)log_reader_traverse,
+    .tp_clear = (inquiry)log_reader_clear,
+    .tp_dealloc = (destructor)log_reader_dealloc,
+};
+
 /* --- module ---------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -456,9 +1074,11 @@ PyInit__accelerated(void)
 {
     PyObject *module;
 
-    if (PyType_Ready(&RowReaderType) < 0 || (module = PyModule_Create(&definition)) == NULL)
+    if (PyType_Ready(&RowReaderType) < 0 || PyType_Ready(&LogReaderType) < 0
+        || (module = PyModule_Create(&definition)) == NULL)
         return NULL;
     if (PyModule_AddObjectRef(module, "RowReader", (PyObject *)&RowReaderType) < 0
+        || PyModule_AddObjectRef(module, "LogReader", (PyObject *)&LogReaderType) < 0
         || PyModule_AddIntConstant(module, "REVISION", REVISION) < 0) {
         Py_DECREF(module);
         return NULL;

@@ -2,7 +2,7 @@
 
 `make accelerate` builds them from `_accelerated.c`. Without them, or with PENSTOCK_PURE_PYTHON set,
 `LOOPS` is None and their twins in Python do the same: `rowcode.read_rows` and its actions,
-`copy_rows.compile_encoder`, `replication.ReplicationConnection`.
+`copy_rows.compile_encoder`, `replication.ReplicationConnection`, `binlog.rows`.
 """
 
 import os
@@ -12,9 +12,9 @@ from typing import Final, Protocol, cast
 
 from engine.model.change import Change, Event
 from engine.model.relation import Relation
-from engine.model.value import Row, Unchanged
+from engine.model.value import Row, Unchanged, Value
 
-REVISION: Final = 2
+REVISION: Final = 3
 """What the twins expect; another build is left alone."""
 
 PURE_PYTHON: Final = "PENSTOCK_PURE_PYTHON"
@@ -58,6 +58,24 @@ class Loops(Protocol):
 
     def encode_rows(self, indexes: tuple[int, ...], width: int, rows: Sequence[Row], /) -> bytes:
         """See `copy_rows.compile_encoder`."""
+        ...
+
+    def LogReader(  # noqa: N802 - a type of the module
+        self,
+        plain: Callable[[bytes, int, int, Relation], list[Change]],
+        change: type[Change],
+        unchanged: Unchanged,
+        operation: int,
+        converts: tuple[Callable[[bytes], Value] | None, ...],
+        old_steps: bytes,
+        new_steps: bytes,
+        old_slots: bytes | None,
+        new_slots: bytes | None,
+        key: bytes | None,
+        /,
+    ) -> Callable[[bytes, int, int, Relation], list[Change]]:
+        """The rows of an event of MySQL's log; what is not as expected goes to `plain`. See
+        `connectors.mysql.binlog.rows` for the layout of the rest."""
         ...
 
     def take_messages(

@@ -94,6 +94,11 @@ def known(charset: str) -> bool:
     return charset in _PYTHON and charset not in REFUSED
 
 
+def like_ascii(charset: str) -> bool:
+    """Whether bytes below 0x80 alone are ASCII's characters in this set."""
+    return known(charset) and charset not in _NOT_ASCII
+
+
 @cache
 def to_utf8(charset: str) -> ToUtf8:
     """What turns a column's bytes into UTF-8.

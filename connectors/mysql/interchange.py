@@ -17,9 +17,14 @@ _INET: Final = {4: bytes((2, 32, 0, 4)), 16: bytes((3, 128, 0, 16))}
 """Family, bits of the mask, not a network, bytes; by the latter."""
 
 
+def integer_bytes(type: MysqlType) -> int | None:
+    """Bytes of the PostgreSQL type of an integer type; None for one that becomes a numeric."""
+    return _WIDTHS.get(interchange(type).oid)
+
+
 def integer_packer(type: MysqlType) -> Callable[[int], bytes]:
     """From a number of an integer type, or a year, to the form of its PostgreSQL type."""
-    width = _WIDTHS.get(interchange(type).oid)
+    width = integer_bytes(type)
     if width is None:
         return sender(0)
     return struct.Struct({2: ">h", 4: ">i", 8: ">q"}[width]).pack
@@ -28,7 +33,7 @@ def integer_packer(type: MysqlType) -> Callable[[int], bytes]:
 def integer_sender(type: MysqlType) -> Callable[[bytes], bytes]:
     """The same from the number's little-endian bytes. Turning them round is enough where the widths
     are equal, or zeros fill the difference."""
-    width = _WIDTHS.get(interchange(type).oid)
+    width = integer_bytes(type)
     fill = 0 if width is None else width - INTEGER_BYTES[type.base]
     if width is not None and not fill:
         return lambda data: data[::-1]

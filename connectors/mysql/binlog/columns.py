@@ -14,6 +14,7 @@ from typing import Final
 from connectors.mysql import temporal
 from connectors.mysql.binlog import table_map as codes
 from connectors.mysql.binlog.column_values import Converters, decompressed
+from connectors.mysql.binlog.steps import RAW, Operation, operation
 from connectors.mysql.decimals import packed_bytes, unpacker
 from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.types import BINARIES, CHARACTERS, GEOMETRIES, MysqlType
@@ -30,11 +31,13 @@ class Form(Enum):
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A column in a row: `width` bytes, or, with `width` 0, bytes behind a count of `prefix` bytes.
-    `convert` None: they are the value as they stand."""
+    `convert` None: they are the value as they stand. `operation` is what the compiled loop does in
+    place of `convert`, with the same outcome."""
 
     width: int
     prefix: int
     convert: Callable[[bytes], Value] | None
+    operation: Operation
 
 
 _ALLOWED: Final[dict[str, frozenset[int]]] = {
@@ -130,4 +133,5 @@ def reader(code: int, metadata: int, type: MysqlType, form: Form, zero: ZeroDate
     convert = Converters(code, metadata, type, native=native, zero=zero).convert()
     if code in (codes.BLOB_COMPRESSED, codes.VARCHAR_COMPRESSED):
         convert = decompressed(convert)
-    return Reader(width, prefix, convert)
+    fast = RAW if convert is None else operation(code, metadata, type, native=native)
+    return Reader(width, prefix, convert, fast)

@@ -10,15 +10,21 @@ by that. Nothing is read beyond an event: a length that lies shows at the end, w
 must end as the event does, and then nothing of the event is used.
 
 Generated text holds numbers only, never a name from the catalog.
+
+Where the loops in C are there (`compiled.py`) they take the place of the generated functions, which
+then only see what is not as expected.
 """
 
 import struct
-from collections.abc import Callable, Collection, Sequence
-from typing import Final, TypeAlias
+from collections.abc import Collection, Sequence
+from typing import Final
 
+from connectors._interchange import compiled
 from connectors.mysql.binlog.agreement import disagreement
 from connectors.mysql.binlog.columns import Form, Reader, frame, reader
+from connectors.mysql.binlog.compiled_rows import Decode, compiled_rows
 from connectors.mysql.binlog.events import RowsEvent
+from connectors.mysql.binlog.images import Images
 from connectors.mysql.binlog.partial_rows import PartialRows
 from connectors.mysql.binlog.table_map import TableMap
 from connectors.mysql.temporal import ZeroDates
@@ -31,10 +37,6 @@ from engine.model.value import UNCHANGED
 IMAGES_MAX: Final = 64
 """Generated functions kept for one table: row images change with a session's settings, and with the
 columns that statements name under MINIMAL, in fewer ways than that at a time."""
-
-FULL_IMAGES: Final = "set binlog_row_image=FULL at the source"
-
-Decode: TypeAlias = Callable[[bytes, int, int, Relation], list[Change]]
 
 _LENGTHS: Final = {1: "B", 2: "H", 4: "I"}
 _ERRORS: Final = (ValueError, struct.error, IndexError, KeyError, OverflowError, RecursionError)
@@ -88,11 +90,20 @@ class RowsDecoder:
             ) from error
 
     def _make(self, kind: int, before: bytes, after: bytes) -> Decode:
-        writer = _Writer(self._frames, self._readers, self._key)
+        images = Images.of(kind, before, after, len(self._frames), self._key)
         if len(self._made) >= IMAGES_MAX:
             self._made.clear()
-        made = self._made[kind, before, after] = writer.write(kind, before, after)
+        if compiled.LOOPS is None:
+            made = self._written(images)
+        else:
+            made = compiled_rows(
+                compiled.LOOPS, images, self._frames, self._readers, lambda: self._written(images)
+            )
+        self._made[kind, before, after] = made
         return made
+
+    def _written(self, images: Images) -> Decode:
+        return _Writer(self._frames, self._readers).write(images)
 
 
 def _readers(
@@ -120,12 +131,6 @@ def _reader(table: TableMap, i: int, type: MysqlType, form: Form, zero: ZeroDate
     return found
 
 
-def columns_of(mask: bytes, count: int) -> list[int]:
-    """The columns whose bit is set."""
-    bits = int.from_bytes(mask, "little")
-    return [i for i in range(count) if bits >> i & 1]
-
-
 # --- generated code -------------------------------------------------------------------------------
 
 
@@ -136,11 +141,9 @@ class _Writer:
         self,
         frames: Sequence[tuple[int, int]],
         readers: Sequence[Reader | None],
-        key: Sequence[int],
     ) -> None:
         self._frames = frames
         self._readers = readers
-        self._key = key
         self._lines: list[str] = []
         self._indent = 3
         self._scope: dict[str, object] = {
@@ -150,35 +153,27 @@ class _Writer:
             if found is not None and found.convert is not None:
                 self._scope[f"c{i}"] = found.convert
 
-    def write(self, kind: int, before: bytes, after: bytes) -> Decode:
-        count = len(self._frames)
-        old = columns_of(before, count)
-        new = columns_of(after, count)
-        if not (new if kind == INSERT else old):
-            # Such a row takes no bytes, so how many there are is not told.
-            raise ValueError("its rows hold no column; " + FULL_IMAGES)
-        if kind != INSERT and not set(self._key) <= set(old):
-            raise ValueError("its rows lack a column of the key; " + FULL_IMAGES)
-        told = self._key or old
-        filling = set(old).difference(new) if kind == UPDATE else ()
+    def write(self, images: Images) -> Decode:
+        kind, old, new = images.kind, images.old, images.new
         if kind != INSERT:
-            self._image("o", old, {*told, *filling})
+            self._image("o", old, images.read)
         if kind != DELETE:
             self._image("n", new, new)
-        row = self._row("n", new, old if kind == UPDATE else ())
+        row = self._row("n", new, images.filling)
+        was = self._row("o", images.told, ())
         result = {
             INSERT: f"{INSERT}, R, ({row}), None",
-            UPDATE: f"{UPDATE}, R, ({row}), {self._changed(new)}({self._row('o', told, ())})",
-            DELETE: f"{DELETE}, R, None, ({self._row('o', told, ())})",
+            UPDATE: f"{UPDATE}, R, ({row}), {self._changed(images)}({was})",
+            DELETE: f"{DELETE}, R, None, ({was})",
         }[kind]
         self._line(f"append(new(C, ({result})))")
         return self._built()
 
-    def _changed(self, new: Sequence[int]) -> str:
+    def _changed(self, images: Images) -> str:
         """The condition under which an update tells the old row."""
-        if not self._key:
+        if images.compared is None:
             return ""
-        same = " and ".join([f"n{i} == o{i}" for i in self._key if i in new]) or "True"
+        same = " and ".join([f"n{i} == o{i}" for i in images.compared]) or "True"
         return f"None if {same} else "
 
     def _built(self) -> Decode:

@@ -23,6 +23,8 @@ from engine.model.value import UNCHANGED, Row
 from tests.unit.connectors.mysql.binlog_bytes import bits, optional, packed, packed_bytes
 from tests.unit.connectors.mysql.row_bytes import COLUMNS, Column, described, image
 
+pytestmark = pytest.mark.usefixtures("loops")
+
 RELATION: Final = Relation(1, "shop", "t", ())
 
 
