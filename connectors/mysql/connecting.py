@@ -9,6 +9,9 @@ See: MySQL, "Client/Server Protocol", Connection Phase.
 
 import asyncio
 import ssl
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,7 +19,7 @@ import aiomysql
 from pymysql.constants import CLIENT
 from pymysql.err import OperationalError, raise_mysql_exception
 
-from connectors.mysql.errors import TransportRefusedError
+from connectors.mysql.errors import NotUnderstoodError, TransportRefusedError
 from engine.config.url import SYSTEM_AUTHORITIES, ConnectionUrl
 
 CONNECT_SECONDS: Final = 10.0
@@ -26,6 +29,11 @@ CHARSET: Final = "utf8mb4"
 
 READ_BYTES_MAX: Final = 1 << 20
 """What the link takes in ahead of us: a server that sends without pause is read in large pieces."""
+
+MALFORMED: Final = (
+    struct.error, LookupError, ValueError, AssertionError, TypeError, AttributeError
+)  # fmt: skip
+"""What the driver raises over a packet that is shorter than it says, or of another kind."""
 
 CLEAR_TEXT: Final = b"mysql_clear_password"
 
@@ -66,8 +74,18 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
 
     async def open(self) -> "Link":
         """Connect and log in. Raises the driver's errors, OSError, TransportRefusedError."""
-        await self._connect()
+        with self._understood():
+            await self._connect()
         return self
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """The driver takes packets apart without looking whether they are whole."""
+        try:
+            yield
+        except MALFORMED as error:
+            self.close()
+            raise NotUnderstoodError("what the server sent was not understood") from error
 
     async def _get_server_information(self) -> None:
         await super()._get_server_information()
@@ -98,7 +116,8 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
 
     async def run(self, statement: str | bytes) -> "list[tuple[bytes | None, ...]]":
         """Rows of one statement, values as the text protocol gives them."""
-        await self.query(statement)
+        with self._understood():
+            await self.query(statement)
         result = self._result
         return [] if result is None or result.rows is None else list(result.rows)
 
@@ -109,7 +128,8 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
 
     async def packet(self) -> bytes:
         """The next whole packet, errors raised."""
-        packet = await self._read_packet()
+        with self._understood():
+            packet = await self._read_packet()
         return bytes(packet._data)  # noqa: SLF001 - the driver has no other way to it
 
     def send(self, command: int, payload: bytes) -> None:
@@ -120,13 +140,15 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
 
     async def head_of_rows(self) -> None:
         """Read what stands before an answer's rows: the columns. Raises the driver's errors."""
-        count = (await self._read_packet()).read_length_encoded_integer()
-        for _ in range(count + 1):
-            await self._read_packet()
+        with self._understood():
+            count = (await self._read_packet()).read_length_encoded_integer()
+            for _ in range(count + 1):
+                await self._read_packet()
 
     def refused(self, payload: bytes) -> None:
         """Raise the error in a packet."""
-        raise_mysql_exception(payload)
+        with self._understood():
+            raise_mysql_exception(payload)
 
     @property
     def writer(self) -> asyncio.StreamWriter:

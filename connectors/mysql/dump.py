@@ -16,8 +16,6 @@ import struct
 from collections.abc import Sequence
 from typing import Final
 
-from pymysql.err import raise_mysql_exception
-
 from connectors.mysql.connecting import READ_BYTES_MAX, Link, close
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.gtid import GtidSet
@@ -78,9 +76,22 @@ class Dump:
                 self._small = len(data) < SMALL_READ_BYTES
                 payloads = self._splitter.feed(data)
                 if payloads:
-                    return [_event(payload) for payload in payloads]
+                    return [self._event(payload) for payload in payloads]
         except DRIVER_ERRORS as error:
             raise source_error(error, "reading the source's binary log") from error
+
+    def _event(self, payload: bytes) -> bytes:
+        """The event in a packet. Raises the driver's errors, SourceConnectionError, DecodeError."""
+        if not payload:
+            raise DecodeError("an empty packet among binary log events")
+        kind = payload[0]
+        if kind == OK:
+            return payload[1:]
+        if kind == ERROR:
+            self._link.refused(payload)
+        if kind == END and len(payload) < FILE_BEGINNING + 5:
+            raise SourceConnectionError("the source ended the stream of its binary log")
+        raise DecodeError(f"a packet of unknown kind {kind} among binary log events")
 
     async def _read(self) -> bytes:
         try:
@@ -92,20 +103,6 @@ class Dump:
         if not data:
             raise SourceConnectionError("the source closed the connection that read its binary log")
         return data
-
-
-def _event(payload: bytes) -> bytes:
-    """The event in a packet. Raises the driver's errors, SourceConnectionError, DecodeError."""
-    if not payload:
-        raise DecodeError("an empty packet among binary log events")
-    kind = payload[0]
-    if kind == OK:
-        return payload[1:]
-    if kind == ERROR:
-        raise_mysql_exception(payload)
-    if kind == END and len(payload) < FILE_BEGINNING + 5:
-        raise SourceConnectionError("the source ended the stream of its binary log")
-    raise DecodeError(f"a packet of unknown kind {kind} among binary log events")
 
 
 async def open_dump(

@@ -18,11 +18,20 @@ CERTIFICATE_HINT: Final = (
 )
 
 
+NO_SERVER_HINT: Final = "see that host and port in the url are those of the server itself"
+
+
 class TransportRefusedError(Exception):
     """We do not go on over this connection: it is not as safe as the URL asks for."""
 
 
-DRIVER_ERRORS: Final = (MySQLError, OSError, RuntimeError, TransportRefusedError)
+class NotUnderstoodError(Exception):
+    """What the server sent is no answer of a MySQL-compatible server."""
+
+
+DRIVER_ERRORS: Final = (
+    MySQLError, OSError, RuntimeError, TransportRefusedError, NotUnderstoodError
+)  # fmt: skip
 """Everything that aiomysql raises when the server or the network says no. RuntimeError: a server
 that asked for a file of ours, or closed the connection while it was upgraded."""
 
@@ -84,6 +93,8 @@ def source_error(error: BaseException, doing: str) -> SourceError:
         return error
     if isinstance(error, TransportRefusedError):
         return SourceError(f"{doing}: {error}", hint="turn on TLS there, or set sslmode in the url")
+    if isinstance(error, NotUnderstoodError):
+        return SourceError(f"{doing}: {error}", hint=NO_SERVER_HINT)
     if isinstance(error, ssl.SSLCertVerificationError) or isinstance(
         error.__cause__, ssl.SSLCertVerificationError
     ):

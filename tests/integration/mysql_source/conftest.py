@@ -86,13 +86,13 @@ class Sources:
     def __init__(self) -> None:
         self._made: list[MysqlSource] = []
 
-    async def open(self, server: MysqlServer, **options: Any) -> Side:
+    async def open(self, server: MysqlServer | None, **options: Any) -> Side:
         """An opened source of a server. `options`: those of its configuration; `url`: its URL."""
         side = self.make(server, **options)
         await side.source.open()
         return side
 
-    def make(self, server: MysqlServer, *, url: str = "", **options: Any) -> Side:
+    def make(self, server: MysqlServer | None, *, url: str = "", **options: Any) -> Side:
         number = next(_numbers)
         settings: dict[str, Any] = {
             "replication": f"side-{number}",
@@ -100,7 +100,9 @@ class Sources:
             "server_id": SERVER_ID_FIRST + number,
             "heartbeat_seconds": HEARTBEAT_SECONDS,
         }
-        config = MysqlSourceConfig(url=parse_url(url or server.url()), **settings | options)
+        if server is not None:
+            url = url or server.url()
+        config = MysqlSourceConfig(url=parse_url(url), **settings | options)
         source = MysqlSource(config, SystemClock())
         source.speak(["mysql"])
         self._made.append(source)
