@@ -1,7 +1,8 @@
 """A target's table described as a source of the native form would. (pure)"""
 
 from connectors.mysql.column_plan import NATIVE
-from connectors.mysql.target_table import TargetTable
+from connectors.mysql.target_table import TargetColumn, TargetTable
+from connectors.mysql.types import native, parse_type
 from engine.model.relation import Column, ColumnType, Format, Relation
 
 
@@ -14,7 +15,7 @@ def of_table(table: TargetTable | None) -> Relation | None:
     columns = [
         Column(
             name=column.name,
-            type=ColumnType(column.full_type),
+            type=_type(column),
             format=Format.TEXT,
             nullable=column.nullable,
             identity=column.name in key,
@@ -29,3 +30,12 @@ def of_table(table: TargetTable | None) -> Relation | None:
         key=tuple([names.index(name) for name in key]),
         wire=NATIVE,
     )
+
+
+def _type(column: TargetColumn) -> ColumnType:
+    """The type in the words of a source: equal types have equal names."""
+    known = column.type
+    try:
+        return native(parse_type(column.declared, known.charset or None, known.collation or None))
+    except ValueError:
+        return ColumnType(column.full_type)

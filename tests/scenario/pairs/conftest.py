@@ -17,6 +17,9 @@ PAIRS = (
 )
 """Source and target."""
 
+INTO_MYSQL = (("18", "mariadb-10.11"), ("mariadb-10.11", "mysql-9"))
+INTO_MYSQL_NIGHTLY = (("18", "mysql-9"), ("mysql-9", "mariadb-10.11"), ("mysql-9", "mysql-9"))
+
 NIGHTLY = (("mariadb-11.8", "18"), ("mysql-8.0", "18"))
 
 _numbers = itertools.count(1)

@@ -45,6 +45,8 @@ RETRIED: Final = (1213, 1205)
 def create(side: Side) -> None:
     for name, columns in TABLES.items():
         side.execute(f"CREATE TABLE {SCHEMA}.{name} ({columns})")
+    if side.engine == "postgres":
+        side.execute(f"ALTER TABLE {SCHEMA}.plain REPLICA IDENTITY FULL")
     accounts = ", ".join(f"({i}, {BALANCE})" for i in range(ACCOUNTS))
     side.execute(f"INSERT INTO {SCHEMA}.account VALUES {accounts}")
     side.execute(f"INSERT INTO {SCHEMA}.counter VALUES (1, 0), (2, 0), (3, 0)")
