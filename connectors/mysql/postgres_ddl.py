@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from connectors.mysql.quoting import literal
 from engine.model.table import Definition
 
 _NAME: Final = r'(?:"(?:[^"]|"")*"|[^\s",()."]+)'
@@ -22,10 +23,11 @@ _ON_UPDATE: Final = re.compile(_ACTION.format("UPDATE"))
 _ON_DELETE: Final = re.compile(_ACTION.format("DELETE"))
 _ORDINARY_INDEX: Final = re.compile(r" USING btree \(")
 
-_CONSTANT: Final = re.compile(
-    r"\(?(?P<number>-?\d+(?:\.\d+)?)\)?(?:::[\w ()\".]+)?\Z"
-    r"|'(?P<text>(?:[^'\\]|'')*)'::[\w ()\".,\[\]]+\Z"
-)
+_CAST: Final = r"(?:::[\w ()\".,\[\]]+)?\Z"
+_NUMBER: Final = re.compile(r"\(?(?P<number>-?\d+(?:\.\d+)?)\)?" + _CAST)
+_TEXT: Final = re.compile(r" ?(?P<escapes>E?)'(?P<text>(?:[^'\\]|''|\\\\)*)'" + _CAST)
+"""Of escapes only a doubled backslash: PostgreSQL writes no other by itself."""
+
 _NOW: Final = frozenset({"now()", "CURRENT_TIMESTAMP", "transaction_timestamp()"})
 
 
@@ -86,7 +88,10 @@ def default(expression: str) -> str | None:
         return "CURRENT_TIMESTAMP(6)"
     if expression in ("true", "false"):
         return "1" if expression == "true" else "0"
-    match = _CONSTANT.match(expression)
-    if match is None:
+    number, text = _NUMBER.match(expression), _TEXT.match(expression)
+    if number is not None:
+        return number["number"]
+    if text is None:
         return None
-    return match["number"] if match["number"] is not None else f"'{match['text']}'"
+    plain = text["text"].replace("''", "'")
+    return literal(plain.replace("\\\\", "\\") if text["escapes"] else plain)
