@@ -6,7 +6,7 @@ from typing import Final
 from connectors.mysql.errors import LOAD_AGAIN
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.maria_gtid import MariaGtids
-from connectors.mysql.position import AnyPosition, FilePosition, GtidPosition
+from connectors.mysql.position import AnyGtids, AnyPosition, FilePosition, GtidPosition
 from connectors.mysql.server import Ask, Server, read_server
 from engine.errors import PositionLostError, SourceIdentityError, SourceSwitchedError
 
@@ -46,11 +46,20 @@ async def check_reachable(ask: Ask, after: AnyPosition) -> None:
         await _check_list(ask, after.done)
 
 
+async def _check_holds(ask: Ask, done: AnyGtids) -> None:
+    """Whether the server has had these transactions, of which it may have purged some."""
+    if isinstance(done, GtidSet):
+        ((executed,),) = await ask(_DOING, "SELECT @@global.gtid_executed")
+        missing = done - GtidSet.parse(executed or "")
+        if missing:
+            raise _never_had(str(missing))
+    else:
+        await _check_list(ask, done)
+
+
 async def _check_set(ask: Ask, done: GtidSet) -> None:
-    ((executed, purged),) = await ask(_DOING, "SELECT @@global.gtid_executed, @@global.gtid_purged")
-    missing = done - GtidSet.parse(executed or "")
-    if missing:
-        raise _never_had(str(missing))
+    await _check_holds(ask, done)
+    ((purged,),) = await ask(_DOING, "SELECT @@global.gtid_purged")
     purged_unread = GtidSet.parse(purged or "") - done
     if purged_unread:
         raise PositionLostError(
@@ -105,4 +114,4 @@ async def check_history(
                 hint=LOAD_AGAIN,
             )
         if isinstance(position, GtidPosition):
-            await check_reachable(ask, position)
+            await _check_holds(ask, position.done)

@@ -21,6 +21,7 @@ from connectors.mysql.history import History
 from connectors.mysql.load_reader import LoadReader
 from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
 from connectors.mysql.log_check import check_history, check_reachable, check_server
+from connectors.mysql.log_mark import LogMark, LogMarks
 from connectors.mysql.position import AnyPosition, parse_position
 from connectors.mysql.preflight_source import PreflightSource
 from connectors.mysql.server import Server, read_head, read_server
@@ -216,7 +217,7 @@ class MysqlSource:
             start,
             mariadb=server.mariadb,
             server_id=self._config.server_id,
-            uuid=replica_uuid(self._config),
+            uuid=replica_uuid(self._config, self._config.server_id),
             heartbeat_seconds=self._config.heartbeat_seconds,
         )
         async with aclosing(self._read(dump, Assembler(history, start))) as blocks:
@@ -272,13 +273,24 @@ class MysqlSource:
         return Retained()
 
     async def branch(self) -> str:
-        """See `contracts.BranchingSource`: which server writes the log."""
-        return self._opened()[0].uuid
+        """See `contracts.BranchingSource`: which server writes the log, and which log it is."""
+        server, _, _ = self._opened()
+        if not self._config.streams or not server.log_bin:
+            return str(LogMark(server.uuid))
+        return str(await self._marks(server).newest())
+
+    def _marks(self, server: Server) -> LogMarks:
+        return LogMarks(self._sql.ask, self._session, server, self._config)
 
     async def check_branch(self, left: str, reached: Sequence[Position]) -> None:
         """See `contracts.BranchingSource`."""
         server, _, _ = self._opened()
-        await check_history(self._sql.ask, server, left, [parse_position(str(p)) for p in reached])
+        mark = LogMark.parse(left)
+        if mark.server != server.uuid:
+            positions = [parse_position(str(position)) for position in reached]
+            await check_history(self._sql.ask, server, mark.server, positions)
+        elif mark.file and server.log_bin:
+            await self._marks(server).check(mark)
 
     def coerced(self) -> Mapping[str, int]:
         """See `abilities.CoercingSource`: dates that are none, which `zero_dates` makes something

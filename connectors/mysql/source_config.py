@@ -65,9 +65,9 @@ def derived_server_id(replication: str) -> int:
     return SERVER_ID_FIRST | int.from_bytes(digest[:4])
 
 
-def replica_uuid(config: MysqlSourceConfig) -> str:
+def replica_uuid(config: MysqlSourceConfig, server_id: int) -> str:
     """Names us among MySQL's replicas: the same at every start, so that an older session of ours
     that the server has not missed yet is ended by it."""
-    name = f"penstock {config.replication} {config.server_id}"
+    name = f"penstock {config.replication} {server_id}"
     digits = hashlib.sha256(name.encode()).hexdigest()
     return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:32]))

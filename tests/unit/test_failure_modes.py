@@ -16,6 +16,7 @@ SETTINGS: Final = {
     "max_slot_wal_keep_size",
     "idle_replication_slot_timeout",
     "catalog_xmin_age_warn",
+    "innodb_flush_log_at_trx_commit",
 }
 
 

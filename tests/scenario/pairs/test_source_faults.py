@@ -1,6 +1,7 @@
 """A MySQL or MariaDB source that crashes, fails over, or loses its log under a replication."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -227,6 +228,30 @@ def test_a_log_that_is_gone_needs_a_person_and_says_what_to_do(
     assert run.process.returncode == 3
     assert "purged" in run.ending or "does not have what was read" in run.ending
     assert "penstock cleanup" in run.ending
+
+
+@pytest.mark.parametrize("gtids", [True, False])
+def test_a_log_that_was_begun_anew_does_not_pass_for_the_one_that_was_read(
+    prepare: Prepare, mysql_version: str, gtids: bool
+) -> None:
+    """Also when it has grown past the stored position: the number means other changes."""
+    mariadb = mysql_version.startswith("mariadb")
+    if mariadb and not gtids:
+        pytest.skip("MariaDB always has GTIDs")
+    off = {} if gtids else {"gtid_mode": False, "enforce_gtid_consistency": False}
+    setup = prepare(**off)
+    setup.source.execute(TABLE)
+    setup.replication().catch_up()
+    setup.source.execute(f"INSERT INTO {SCHEMA}.t VALUES (1, 1)")
+    setup.replication().catch_up()
+    second = int(time.time())
+    until(lambda: int(time.time()) > second, "files to be told apart by their second")
+    setup.server.execute("RESET MASTER" if mariadb else "RESET BINARY LOGS AND GTIDS")
+    for number in range(2, 30):
+        setup.source.execute(f"INSERT INTO {SCHEMA}.t VALUES ({number}, 1)")
+    run = ended(setup.replication())
+    assert run.process.returncode == 3
+    assert "was begun anew" in run.ending
 
 
 def _purge(server: MysqlServer) -> bool:

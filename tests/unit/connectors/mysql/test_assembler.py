@@ -1,0 +1,86 @@
+"""Groups of events, from bytes made by the format's description."""
+
+import struct
+from collections.abc import Sequence
+
+import pytest
+
+from connectors.mysql.assembler import Assembler
+from connectors.mysql.binlog import codes
+from connectors.mysql.binlog.events import Query, RowsEvent
+from connectors.mysql.position import parse_position
+from engine.errors import SourceError
+from engine.model.change import Event
+from tests.unit.connectors.mysql.binlog_bytes import (
+    MARIA,
+    event,
+    format_description,
+    query,
+    rotate,
+)
+
+
+class NoTables:
+    """Nobody wants any."""
+
+    def rows(self, event: RowsEvent, coordinate: object) -> tuple[int, Sequence[Event] | None]:
+        raise AssertionError
+
+    def statement(self, query: Query, coordinate: object) -> Sequence[Event]:
+        return ()
+
+    def undone(self, tables: Sequence[str], coordinate: object) -> Sequence[Event]:
+        return ()
+
+
+def assembler(start: str) -> Assembler:
+    made = Assembler(NoTables(), parse_position(start))
+    made.feed([rotate(), format_description(MARIA)])
+    return made
+
+
+def gtid(number: int, *, standalone: bool = True) -> bytes:
+    return event(codes.MARIA_GTID, struct.pack("<QIB", number, 0, int(standalone)) + bytes(6))
+
+
+def statement(sql: bytes) -> bytes:
+    return event(codes.QUERY, query(sql))
+
+
+HEARTBEAT = event(codes.HEARTBEAT, b"binlog.000002", end=500)
+
+
+def idle(made: Assembler) -> str | None:
+    _, found = made.take()
+    return None if found is None else str(found)
+
+
+def test_a_server_that_has_nothing_more_has_sent_everything() -> None:
+    made = assembler("maria=0-7-5")
+    assert idle(made) is None
+    made.feed([HEARTBEAT])
+    assert idle(made) == "maria=0-7-5;log=binlog.000002:500"
+    made.feed([gtid(6), statement(b"CREATE DATABASE d"), HEARTBEAT])
+    assert idle(made) == "maria=0-7-6;log=binlog.000002:500"
+
+
+def test_a_transaction_that_is_open_is_not_passed() -> None:
+    made = assembler("maria=0-7-5")
+    made.feed([gtid(6, standalone=False), HEARTBEAT])
+    assert idle(made) is None
+
+
+@pytest.mark.parametrize(
+    "start", ["maria=0-7-5;at=0-7-6+2", "file=binlog.000002:4;at=binlog.000002:4+2"]
+)
+def test_a_position_inside_a_transaction_is_not_given_up_for_one_before_it(start: str) -> None:
+    made = assembler(start)
+    made.feed([HEARTBEAT])
+    assert idle(made) is None
+    made.feed([gtid(6), statement(b"CREATE DATABASE d"), HEARTBEAT])
+    assert idle(made) is not None
+
+
+def test_a_distributed_transaction_stops_with_the_reason() -> None:
+    with pytest.raises(SourceError, match="XA"):
+        assembler("maria=0-7-5").feed([gtid(6), statement(b"XA START 'x'")])
