@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from benchmarks.binlog import binlog_decode
 from benchmarks.case import Case, Options
 from benchmarks.decode import decode
 from benchmarks.drain import drain_hot, drain_insert, drain_pgbench
@@ -28,6 +29,7 @@ CASES: Final[Mapping[str, Case]] = {
     "rss-transaction": rss_transaction,
     "rss-steady": rss_steady,
     "rss-idle": rss_idle,
+    "binlog-decode": binlog_decode,
 }
 
 PAIRS: Final = 5

@@ -480,6 +480,9 @@ class Loading:
     def streaming_record(self, table: TableName) -> TableRecord:
         """The record of a table that streams, with the version it was made from."""
         relation = self.roster.relations[table]
+        if not self._config.loads:
+            # Nothing is read later than the stream's beginning: all that it has is wanted.
+            relation = replace(relation, since="")
         self.known.setdefault(table, relation)
         return TableRecord(
             table, TableState.STREAMING, relation=relation_text.dump(self.known[table])

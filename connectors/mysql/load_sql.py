@@ -76,7 +76,7 @@ def _field(column: DescribedColumn, form: str, zero: ZeroDate) -> str:
     if type_.base in _PLAIN:
         return _bytes(name)
     if type_.base in ("float", "double"):
-        return _bytes(f"({name} + 0e0)")
+        return _bytes(f"({name} * 1e0)")
     if type_.base in DATES:
         return _bytes(name) if native else _date(name, type_, zero)
     if type_.text and type_.charset != "binary":

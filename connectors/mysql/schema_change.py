@@ -182,8 +182,10 @@ class _Work:
 
     def add(self, action: AddColumn) -> None:
         column = action.column
-        if action.if_not_exists and self._place(column.name) is not None:
-            return
+        if self._place(column.name) is not None:
+            if action.if_not_exists:
+                return
+            raise ValueError(f"it has a column {column.name} already")
         described = described_column(column, self.charset, self.collation)
         self._insert(described, action.place)
         default, detail = existing_rows(column, described.type, self.form)
