@@ -13,7 +13,7 @@ from typing import Final
 from connectors.mysql import postgres_ddl
 from connectors.mysql.catalog import CatalogTable
 from connectors.mysql.column_plan import NATIVE, judge
-from connectors.mysql.column_type import parse
+from connectors.mysql.column_type import BLOBS, TEXTS, parse
 from connectors.mysql.declare import declare
 from connectors.mysql.native_ddl import adapted
 from connectors.mysql.passage import Passage, judge_native
@@ -79,7 +79,10 @@ class Alteration:
             raise self.refuse(
                 f"the default of the new column {step.column} has no counterpart on the target"
             )
-        return f"({found})"
+        column = self.after(step.column)
+        long = column is None or parse(self.declared(column)).base in (*TEXTS, *BLOBS)
+        # An expression only where it must be one: with a log, early 8.0 adds no such column.
+        return f"({found})" if long or found.startswith("CURRENT") else found
 
 
 def questions(work: Alteration) -> Iterator[tuple[str, str]]:

@@ -47,7 +47,7 @@ VALUES: Final = {
     "geometry": ("ST_GeomFromText('POINT(1 2)')", "ST_GeomFromText('LINESTRING(0 0,1 1)')"),
 }  # fmt: skip
 
-READ: Final = {"float": "CAST(v AS DOUBLE)"}
+READ: Final = {"float": "v + 0e0"}
 """What gives the native form where the column itself does not."""
 
 SAME: Final = {"geometry": "HEX(s.v) <=> HEX(d.v)"}
