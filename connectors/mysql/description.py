@@ -111,7 +111,10 @@ def _misfits(columns: Sequence[DescribedColumn], zero_dates: bool) -> Sequence[i
 
 
 def describe(table: CatalogTable) -> Description:
-    """A description from the catalog. Raises ValueError for a type that is unknown here."""
+    """A description from the catalog. Raises ValueError for a type that is unknown here, and for a
+    table whose old rows stand in the log among the others."""
+    if table.versioned:
+        raise ValueError("it keeps its old rows (system versioning), which are logged as rows")
     keys = {index.name: index.columns for index in table.indexes if index.unique and index.whole}
     columns = [
         DescribedColumn(c.name, declared(c.type, c.charset, c.collation), c.nullable)

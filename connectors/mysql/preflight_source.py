@@ -19,6 +19,9 @@ from engine.model.relation import Relation
 
 BLOCKS, WARNS, UNCHECKED = Severity.BLOCKS, Severity.WARNS, Severity.UNCHECKED
 
+REPLICA_FROM: Final = (8, 0, 22)
+"""MySQL version that calls a replica so; 8.4 has lost the older word."""
+
 XA_DENIED: Final = 1401
 
 Check = Callable[[], Awaitable[Sequence[Finding]]]
@@ -49,6 +52,7 @@ class PreflightSource:
                 "replication-right": self._stream,
                 "monitor-right": self._head,
                 "binlog-filter": lambda: self._filter(relations),
+                "replica-updates": lambda: self._replica_updates(variables),
                 "prepared": self._prepared,
             }
         if self._config.loads:
@@ -114,6 +118,20 @@ class PreflightSource:
             )
             for schema in missing
         ]
+
+    async def _replica_updates(self, variables: Variables) -> Sequence[Finding]:
+        """A replica may keep to itself what it replicates."""
+        names = ("log_replica_updates", "log_slave_updates")
+        name = next((name for name in names if variables.get(name) == "OFF"), None)
+        if name is None:
+            return []
+        old = self._server.mariadb or self._server.flavour.version < REPLICA_FROM
+        status = "SHOW SLAVE STATUS" if old else "SHOW REPLICA STATUS"
+        if not await self._ask("asking whether the source is a replica", status):
+            return []
+        text = "the source is a replica that does not log what it replicates"
+        remedy = f"{name} = ON in its option file; restart"
+        return [Finding("replica-updates", BLOCKS, text, remedy)]
 
     async def _prepared(self) -> Sequence[Finding]:
         try:

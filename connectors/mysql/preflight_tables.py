@@ -45,7 +45,7 @@ def _unreadable(table: CatalogTable) -> Iterator[Finding]:
         describe(table)
     except ValueError as error:
         text = f"{table.name} is left out: {error}"
-        remedy = "change the column's type or character set, or leave the table out by [mapping]"
+        remedy = "mend that, or leave the table out by [mapping]"
         yield Finding("left-out", WARNS, text, remedy, str(table.name))
 
 
@@ -59,9 +59,6 @@ def _engine(table: CatalogTable) -> Iterator[Finding]:
         yield Finding(
             "no-transactions", WARNS, text, f"ALTER TABLE {name} ENGINE = InnoDB", str(table.name)
         )
-    if table.versioned:
-        text = f"{table.name} keeps its old rows (system versioning): they are not carried"
-        yield Finding("versioned", WARNS, text, subject=str(table.name))
 
 
 def _identity(table: CatalogTable) -> Iterator[Finding]:

@@ -17,6 +17,7 @@ SETTINGS: Final = {
     "idle_replication_slot_timeout",
     "catalog_xmin_age_warn",
     "innodb_flush_log_at_trx_commit",
+    "lower_case_table_names",
 }
 
 

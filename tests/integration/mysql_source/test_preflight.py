@@ -103,6 +103,21 @@ async def test_a_server_that_numbers_itself_zero_sends_its_log_to_nobody(
         await side.read(1)
 
 
+async def test_a_replica_that_keeps_to_itself_what_it_replicates_blocks(
+    sources: Sources, private_mysql: Callable[..., MysqlServer], mysql_version: str
+) -> None:
+    server = start(private_mysql, mysql_version, log_slave_updates=False)
+    side = await sources.open(server)
+    assert not [f for f in await findings(side) if f.check == "replica-updates"]
+    how = (
+        "CHANGE MASTER TO MASTER_HOST = 'h', MASTER_USER = 'u'"
+        if server.mariadb
+        else "CHANGE REPLICATION SOURCE TO SOURCE_HOST = 'h', SOURCE_USER = 'u'"
+    )
+    server.execute(how)
+    assert found(await findings(side), "replica-updates").severity is BLOCKS
+
+
 async def test_a_server_without_a_log_is_refused_with_what_turns_it_on(
     sources: Sources, private_mysql: Callable[..., MysqlServer], mysql_version: str
 ) -> None:

@@ -1,0 +1,74 @@
+"""Servers and tables that are set up otherwise than most."""
+
+from collections.abc import Callable
+
+import pytest
+
+from engine.errors import SourceError
+from engine.model.change import SchemaChanged, Truncate
+from tests.integration.mysql_source.conftest import SCHEMA, Sources, new_rows
+from tests.servers.mysql import MysqlServer
+
+
+async def test_a_table_that_keeps_its_old_rows_is_left_out(
+    sources: Sources, shop: MysqlServer
+) -> None:
+    if not shop.mariadb:
+        pytest.skip("MySQL has no such tables")
+    shop.execute("CREATE TABLE t (id int PRIMARY KEY) WITH SYSTEM VERSIONING", database=SCHEMA)
+    side = await sources.open(shop)
+    (relation,) = [r for r in await side.source.relations() if r.schema == SCHEMA]
+    assert not relation.published
+    (finding,) = [f for f in await side.source.preflight([relation]) if f.subject]
+    assert finding.check == "left-out"
+    assert "system versioning" in finding.message
+
+
+async def test_a_table_that_begins_to_keep_its_old_rows_stops(
+    sources: Sources, shop: MysqlServer
+) -> None:
+    if not shop.mariadb:
+        pytest.skip("MySQL has no such tables")
+    shop.execute("CREATE TABLE t (id int PRIMARY KEY)", database=SCHEMA)
+    side = await sources.open(shop)
+    await side.attach()
+    shop.execute("ALTER TABLE t ADD SYSTEM VERSIONING; INSERT INTO t VALUES (1)", database=SCHEMA)
+    (stopped,) = await side.read(1)
+    assert isinstance(stopped, SchemaChanged)
+    assert "SYSTEM VERSIONING" in stopped.steps[0].detail
+
+
+async def test_statements_may_spell_names_as_they_like_where_case_does_not_count(
+    sources: Sources, private_mysql: Callable[..., MysqlServer], mysql_version: str
+) -> None:
+    if mysql_version.startswith("mysql"):
+        pytest.skip("MySQL takes lower_case_table_names at its first start alone")
+    server = private_mysql(mysql_version, settings={"lower_case_table_names": 1})
+    server.create_database("SHOP")
+    server.execute("CREATE TABLE Item (id int PRIMARY KEY)", database=SCHEMA)
+    side = await sources.open(server)
+    await side.attach()
+    assert [relation.name for relation in side.relations] == ["item"]
+    server.execute("ALTER TABLE SHOP.ITEM ADD n int; INSERT INTO Shop.Item VALUES (1, 2)")
+    server.execute("TRUNCATE Shop.iTem")
+    altered, row, truncate = await side.read(3)
+    assert isinstance(altered, SchemaChanged)
+    assert new_rows([row]) == [("1", "2")]
+    assert isinstance(truncate, Truncate)
+
+
+@pytest.mark.parametrize("end", ["XA COMMIT 'x'", "XA ROLLBACK 'x'"])
+async def test_a_distributed_transaction_stops_the_stream_before_any_of_its_rows(
+    sources: Sources, shop: MysqlServer, end: str
+) -> None:
+    shop.execute("CREATE TABLE t (id int PRIMARY KEY)", database=SCHEMA)
+    side = await sources.open(shop)
+    await side.attach()
+    shop.execute("INSERT INTO t VALUES (1)", database=SCHEMA)
+    assert new_rows(await side.read(1)) == [("1",)]
+    shop.execute(
+        f"XA START 'x'; INSERT INTO t VALUES (2); XA END 'x'; XA PREPARE 'x'; {end}",
+        database=SCHEMA,
+    )
+    with pytest.raises(SourceError, match="distributed transaction"):
+        await side.read(1)
