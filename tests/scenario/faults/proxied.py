@@ -4,18 +4,28 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-from tests.servers.postgres import Cluster
 from tests.servers.proxy import FaultProxy
+
+
+class Served(Protocol):
+    """A server that listens."""
+
+    @property
+    def host(self) -> str: ...
+
+    @property
+    def port(self) -> int: ...
 
 
 class Proxied:
     """A proxy in front of a server. `do(FaultProxy.cut)` runs a command in the proxy's loop."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, server: Served) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
-        self._proxy = FaultProxy(cluster.host, cluster.port)
+        self._proxy = FaultProxy(server.host, server.port)
 
     def do(self, command: Callable[[FaultProxy], None]) -> None:
         async def run() -> None:
@@ -46,6 +56,6 @@ class Proxied:
 
 
 @contextmanager
-def proxied(cluster: Cluster) -> Iterator[Proxied]:
-    with Proxied(cluster).running() as proxy:
+def proxied(server: Served) -> Iterator[Proxied]:
+    with Proxied(server).running() as proxy:
         yield proxy

@@ -10,6 +10,7 @@ from typing import Final
 import pymysql
 import pytest
 
+from tests.scenario.faults.proxied import proxied
 from tests.scenario.pairs import workload
 from tests.scenario.pairs.conftest import Ends
 from tests.scenario.pairs.replication import PairReplication
@@ -177,6 +178,29 @@ def test_a_replica_that_was_promoted_is_read_on(pair: Callable[..., Pair]) -> No
     assert rows(after.target) == rows(after.source) == [("1", "1"), ("2", "2"), ("3", "3")]
 
 
+def test_a_replica_that_takes_over_the_address_is_read_on_by_the_same_run(
+    pair: Callable[..., Pair],
+) -> None:
+    both = pair()
+    primary, replica = both.primary, both.replica
+    with proxied(primary.server) as address:
+        behind = primary.moved_to(primary.server)
+        behind.source.url = primary.server.url(port=address.port)
+        with behind.replication().run() as run:
+            run.state("streaming")
+            primary.source.execute(f"INSERT INTO {SCHEMA}.t VALUES (1, 1)")
+            await_rows(primary, run)
+            primary.source.execute(f"INSERT INTO {SCHEMA}.t VALUES (2, 2)")
+            both.await_replica()
+            after = both.fail_over()
+            address.do(lambda proxy: proxy.cut())
+            address.do(lambda proxy: proxy.lead_to(replica.host, replica.port))
+            after.source.execute(f"INSERT INTO {SCHEMA}.t VALUES (3, 3)")
+            await_rows(after, run)
+            assert run.stop() == 0
+    assert rows(after.target) == [("1", "1"), ("2", "2"), ("3", "3")]
+
+
 def test_a_replica_that_lacks_what_was_applied_needs_a_person(pair: Callable[..., Pair]) -> None:
     both = pair()
     both.await_replica()
@@ -302,6 +326,19 @@ def test_what_a_row_image_lacks_stays_as_it_is_on_the_target(prepare: Prepare, i
 
 
 # --- before it starts -----------------------------------------------------------------------------
+
+
+def test_check_names_every_right_that_is_missing(prepare: Prepare) -> None:
+    """Also where tables cannot be told without one of them."""
+    setup = prepare()
+    setup.source.execute(TABLE)
+    setup.server.execute(f"CREATE USER reader; GRANT SELECT ON {SCHEMA}.* TO reader")
+    setup.source.url = setup.server.url(user="reader")
+    code, said = setup.replication().command("check")
+    assert code == 1
+    right = "BINLOG MONITOR" if setup.server.mariadb else "REPLICATION CLIENT"
+    for words in (right, "REPLICATION SLAVE", *([] if setup.server.mariadb else ["RELOAD"])):
+        assert f"GRANT {words} ON *.* TO 'reader'@'%'" in said
 
 
 def test_check_shows_what_stands_in_the_way_with_its_statement(prepare: Prepare) -> None:
