@@ -36,6 +36,10 @@ FILE_BEGINNING: Final = 4
 MARIADB_CAPABILITY: Final = 4
 """MARIA_SLAVE_CAPABILITY_GTID: without it events that we could not know come as dummies."""
 
+HEARTBEAT_SECONDS: Final = 1.0
+"""Silence after which the server gives a sign of life, which also says that nothing is left to
+send."""
+
 OK: Final = 0x00
 END: Final = 0xFE
 ERROR: Final = 0xFF
@@ -50,9 +54,9 @@ SMALL_READ_BYTES: Final = 65_536
 class Dump:
     """One run of the log over one connection, which it closes."""
 
-    def __init__(self, link: Link, heartbeat_seconds: float) -> None:
+    def __init__(self, link: Link, silence_seconds: float) -> None:
         self._link = link
-        self._silence_max = 2 * heartbeat_seconds + 1
+        self._silence_seconds = silence_seconds
         self._splitter = PacketSplitter()
         self._small = False
 
@@ -95,10 +99,10 @@ class Dump:
 
     async def _read(self) -> bytes:
         try:
-            async with asyncio.timeout(self._silence_max):
+            async with asyncio.timeout(self._silence_seconds):
                 data = await self._link.reader.read(READ_BYTES_MAX)
         except TimeoutError:
-            silence = f"the source has been silent for {self._silence_max:.0f} s"
+            silence = f"the source has been silent for {self._silence_seconds:.0f} s"
             raise SourceConnectionError(silence) from None
         if not data:
             raise SourceConnectionError("the source closed the connection that read its binary log")
@@ -112,16 +116,17 @@ async def open_dump(
     mariadb: bool,
     server_id: int,
     uuid: str,
-    heartbeat_seconds: float,
+    silence_seconds: float,
 ) -> Dump:
     """Begin to read after `start`. `server_id` and `uuid` name us among the server's replicas: it
-    ends an older session of the same name. Takes the link over.
+    ends an older session of the same name. `silence_seconds`: a server that gives no sign of life
+    for that long is gone. Takes the link over.
 
     Raises:
         SourceConnectionError, PositionLostError, SourceError.
     """
     try:
-        for statement in _settings(start, mariadb, uuid, heartbeat_seconds):
+        for statement in _settings(start, mariadb, uuid):
             await link.run(statement)
         await register(link, server_id)
         link.send(*_command(start, server_id))
@@ -131,7 +136,7 @@ async def open_dump(
     except BaseException:
         await close(link)
         raise
-    return Dump(link, heartbeat_seconds)
+    return Dump(link, silence_seconds)
 
 
 async def register(link: Link, server_id: int) -> None:
@@ -140,10 +145,8 @@ async def register(link: Link, server_id: int) -> None:
     await link.packet()
 
 
-def _settings(
-    start: AnyPosition, mariadb: bool, uuid: str, heartbeat_seconds: float
-) -> Sequence[str]:
-    period = round(heartbeat_seconds * 1_000_000_000)
+def _settings(start: AnyPosition, mariadb: bool, uuid: str) -> Sequence[str]:
+    period = round(HEARTBEAT_SECONDS * 1_000_000_000)
     settings = {
         # Events come as they stand in the file, with the checksum they have there.
         "@master_binlog_checksum": "@@global.binlog_checksum",

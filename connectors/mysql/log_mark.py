@@ -17,7 +17,7 @@ from connectors.mysql.dump import FILE_BEGINNING, open_dump
 from connectors.mysql.errors import LOAD_AGAIN
 from connectors.mysql.position import FilePosition, LogPlace
 from connectors.mysql.server import Ask, Server
-from connectors.mysql.source_config import HEARTBEAT_SECONDS, MysqlSourceConfig, replica_uuid
+from connectors.mysql.source_config import MysqlSourceConfig, replica_uuid
 from engine.errors import PositionLostError
 
 _TEXT: Final = re.compile(r"(?P<server>[^;]*)(?:;(?P<file>[^\s@]+\.[0-9]+)@(?P<created>[0-9]+))?")
@@ -95,7 +95,7 @@ class LogMarks:
             mariadb=self._server.mariadb,
             server_id=server_id,
             uuid=replica_uuid(self._config, server_id),
-            heartbeat_seconds=HEARTBEAT_SECONDS,
+            silence_seconds=self._config.silence_seconds,
         )
         decoder = EventDecoder()
         try:

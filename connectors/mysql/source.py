@@ -218,7 +218,7 @@ class MysqlSource:
             mariadb=server.mariadb,
             server_id=self._config.server_id,
             uuid=replica_uuid(self._config, self._config.server_id),
-            heartbeat_seconds=self._config.heartbeat_seconds,
+            silence_seconds=self._config.silence_seconds,
         )
         async with aclosing(self._read(dump, Assembler(history, start))) as blocks:
             async for block in blocks:

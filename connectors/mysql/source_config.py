@@ -13,8 +13,9 @@ from engine.errors import ConfigError
 SERVER_ID_FIRST: Final = 2**31
 """Servers are numbered by people, from below; what is made from an id stays out of their way."""
 
-HEARTBEAT_SECONDS: Final = 10.0
-"""Silence after which the server gives a sign of life; after twice that the link is given up."""
+SILENCE_SECONDS: Final = 20.0
+"""Silence after which the link is given up: many times that of a server with nothing to send, for
+one whose disk hangs a while."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class MysqlSourceConfig:
     `server_id`: under which the log is asked for. `zero_dates`: what becomes of a date that no
     calendar has, where the target cannot hold it. `execute_timeout_seconds`: longest time of one
     catalog question. `streams`: the log is read; `loads`: existing rows are.
-    `heartbeat_seconds`: see `HEARTBEAT_SECONDS`.
+    `silence_seconds`: see `SILENCE_SECONDS`.
     """
 
     replication: str
@@ -35,7 +36,7 @@ class MysqlSourceConfig:
     streams: bool = True
     loads: bool = True
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
-    heartbeat_seconds: float = HEARTBEAT_SECONDS
+    silence_seconds: float = SILENCE_SECONDS
 
     @classmethod
     def of(cls, config: ReplicationConfig) -> Self:

@@ -22,9 +22,6 @@ from tests.servers.mysql import MysqlServer, quoted
 
 FORM: Final = "postgres-text"
 
-HEARTBEAT_SECONDS: Final = 1.0
-"""A law waits for the server's sign that nothing is left."""
-
 SERVER_ID_FIRST: Final = 900_000_000
 """Each client is a replica of its own: the server would end one of the same name."""
 
@@ -101,7 +98,6 @@ class MysqlSourceBench:
             engine="mysql",
             url=parse_url(self._server.url()),
             server_id=SERVER_ID_FIRST + number,
-            heartbeat_seconds=HEARTBEAT_SECONDS,
         )
         client = MysqlSource(config, SystemClock())
         self._clients.append(client)

@@ -22,7 +22,7 @@ from tests.servers.mysql import MysqlServer
 
 PATIENCE_SECONDS: Final = 30.0
 
-HEARTBEAT_SECONDS: Final = 1.0
+SILENCE_SECONDS: Final = 3.0
 
 SCHEMA: Final = "shop"
 
@@ -98,7 +98,7 @@ class Sources:
             "replication": f"side-{number}",
             "engine": "mysql",
             "server_id": SERVER_ID_FIRST + number,
-            "heartbeat_seconds": HEARTBEAT_SECONDS,
+            "silence_seconds": SILENCE_SECONDS,
         }
         if server is not None:
             url = url or server.url()

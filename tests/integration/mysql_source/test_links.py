@@ -255,9 +255,7 @@ async def test_a_malformed_packet_of_the_log_ends_in_a_declared_error(
     async with hostile(None, sent) as server:
         link = await connect(parse_url(url_of(server)), "test")
         start = parse_position("gtid=3e11fa47-71ca-11e1-9e33-c80aa9429562:1-5")
-        dump = await open_dump(
-            link, start, mariadb=False, server_id=5, uuid="x", heartbeat_seconds=0.1
-        )
+        dump = await open_dump(link, start, mariadb=False, server_id=5, uuid="x", silence_seconds=1)
         with pytest.raises(error):
             await dump.events(behind=False)
         await dump.close()
