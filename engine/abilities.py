@@ -83,3 +83,13 @@ class ChangesFirst(Target, Protocol):
     thing of one, also where rows of its source transaction came before it."""
 
     changes_first: bool
+
+
+@runtime_checkable
+class OtherTypes(Target, Protocol):
+    """Optional: its types have other names than those of a source may have."""
+
+    async def takes(self, relation: Relation) -> bool:
+        """Whether its table, as it is, takes rows of this version; each that its columns cannot
+        hold is refused by itself."""
+        ...

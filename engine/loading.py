@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Final, cast
 
+from engine.abilities import OtherTypes
 from engine.apply.evolution import LEFT
 from engine.checkpoint.ownership import (
     NO_ANSWERS,
@@ -30,6 +31,7 @@ from engine.model.state import LaneRow, TableRecord, TableState
 from engine.model.table import Definition, TableDefinition
 from engine.plan.buckets import StoredNames
 from engine.plan.lanes import WHOLE, groups
+from engine.plan.schema import holds
 from engine.roster import LOADING_STATES, Roster, known_relations
 from engine.surroundings import Surroundings
 
@@ -169,10 +171,18 @@ class Loading:
                 change = changed(record, relation, definition.types)
                 if change is not None:
                     there = await self._schema.relation(table)
+                    exists, takes = there is not None, await self._takes(relation, there)
                     async with owned(control, self._claimed.epoch) as transaction:
-                        self.note(await reshape(transaction, record, change, there))
+                        reshaped = reshape(transaction, record, change, exists=exists, takes=takes)
+                        self.note(await reshaped)
                         await transaction.commit()
                     self.known[table] = relation
+
+    async def _takes(self, relation: Relation, there: Relation | None) -> bool:
+        """Whether the target's table has what the source's has now."""
+        if there is None or there.wire == relation.wire:
+            return there is not None and holds(there, relation)
+        return isinstance(self._schema, OtherTypes) and await self._schema.takes(relation)
 
     async def _load_again(self, tables: Sequence[TableName], control: TargetSession) -> None:
         """Changes of theirs may have been applied that a snapshot of now would not see yet."""

@@ -18,6 +18,7 @@ from connectors.mysql.connecting import connect
 from connectors.mysql.ensure import ensure
 from connectors.mysql.errors import DRIVER_ERRORS
 from connectors.mysql.finish import finish, loosen
+from connectors.mysql.plan import problems_of
 from connectors.mysql.quoting import literal
 from connectors.mysql.session import MysqlSession, lock_name, prepare
 from connectors.mysql.target_config import MysqlTargetConfig
@@ -193,6 +194,12 @@ class MysqlTarget:
         """See `contracts.SchemaTarget.relation`."""
         async with self._question() as session:
             return target_relation.of_table(await session.table_now(table))
+
+    async def takes(self, relation: Relation) -> bool:
+        """See `abilities.OtherTypes.takes`."""
+        async with self._question() as session:
+            table = await session.table_now(relation.table)
+            return table is not None and not any(problems_of(relation, table))
 
     async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
         """See `contracts.KeyedTables.key_obstacles`."""

@@ -33,10 +33,12 @@ async def reshape(
     transaction: TargetTransaction,
     record: TableRecord,
     change: SchemaChanged,
-    there: Relation | None,
+    *,
+    exists: bool,
+    takes: bool,
 ) -> TableRecord:
-    """Change the target's table, `there` unless it is yet to be made, and the version in its
-    record; returns the record.
+    """Change the target's table, unless it is yet to be made, and the version in its record;
+    returns the record. `takes`: the table takes rows of the new version already.
 
     Raises:
         SchemaChangeError: by hand only: a type that does not hold the old values.
@@ -44,7 +46,7 @@ async def reshape(
     """
     assert change.before is not None
     assert change.after is not None
-    steps = () if there is None else _steps(change.before, change, there)
+    steps = _steps(change.before, change, takes=takes) if exists else ()
     if steps:
         await transaction.evolve(replace(change, steps=steps))
     text = relation_text.dump(change.after)
@@ -53,7 +55,7 @@ async def reshape(
     return record
 
 
-def _steps(known: Relation, change: SchemaChanged, there: Relation) -> tuple[SchemaStep, ...]:
+def _steps(known: Relation, change: SchemaChanged, *, takes: bool) -> tuple[SchemaStep, ...]:
     """What is to be done; nothing where somebody did by hand what cannot be followed."""
     assert change.after is not None
     try:
@@ -61,7 +63,7 @@ def _steps(known: Relation, change: SchemaChanged, there: Relation) -> tuple[Sch
             return schema.replacing(known, change)
         return schema.steps(known, change)
     except SchemaChangeError:
-        if schema.holds(there, change.after):
+        if takes:
             return ()
         raise
 

@@ -11,16 +11,13 @@ from tests.conftest import Clusters, MysqlServers
 from tests.scenario.pairs.replication import PairReplication
 from tests.scenario.pairs.sides import Side, mysql_side, postgres_side
 
-PAIRS = (
-    ("mariadb-10.11", "18"),
-    ("mysql-9", "18"),
-)
-"""Source and target."""
+PAIRS = (("mariadb-10.11", "18"), ("18", "mysql-9"), ("mysql-9", "mariadb-10.11"))
+"""Source and target; each family is both once."""
 
-INTO_MYSQL = (("18", "mariadb-10.11"), ("mariadb-10.11", "mysql-9"))
-INTO_MYSQL_NIGHTLY = (("18", "mysql-9"), ("mysql-9", "mariadb-10.11"), ("mysql-9", "mysql-9"))
-
-NIGHTLY = (("mariadb-11.8", "18"), ("mysql-8.0", "18"))
+NIGHTLY = (
+    ("mysql-9", "18"), ("mariadb-11.8", "18"), ("mysql-8.0", "18"), ("18", "mariadb-10.11"),
+    ("mariadb-10.11", "mysql-9"), ("mysql-9", "mysql-9"),
+)  # fmt: skip
 
 _numbers = itertools.count(1)
 

@@ -6,14 +6,7 @@ import time
 import pytest
 
 from tests.scenario.pairs import workload
-from tests.scenario.pairs.conftest import (
-    INTO_MYSQL,
-    INTO_MYSQL_NIGHTLY,
-    NIGHTLY,
-    PAIRS,
-    Replicate,
-    each_of,
-)
+from tests.scenario.pairs.conftest import Replicate
 from tests.scenario.pairs.workload import Writer
 
 SEED = random.SystemRandom().randrange(1 << 32)
@@ -22,14 +15,6 @@ KILLS = 6
 STREAM_SECONDS = 1.0
 
 
-@pytest.mark.parametrize(
-    "pair",
-    [
-        *each_of((*PAIRS, *INTO_MYSQL)),
-        *each_of((*NIGHTLY, *INTO_MYSQL_NIGHTLY), nightly=True),
-    ],
-    indirect=True,
-)
 @pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
 def test_killed_in_load_and_stream_it_loses_and_repeats_nothing(
     replicate: Replicate, mode: str
