@@ -14,6 +14,7 @@ from connectors.postgres import ddl
 from connectors.postgres.connecting import certificate_refusal
 from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.load_connection import Connection
+from connectors.postgres.long_names import LONG_NAME_REMEDY, long_names
 from connectors.postgres.shape import TargetColumn, mismatches
 from connectors.postgres.target_errors import condition
 from connectors.postgres.target_table import KIND, OTHER_KIND_REMEDY, other_kind
@@ -45,7 +46,8 @@ async def ensure(
     except that rows go where `prepare` says so. The connection is one of `load_connection`.
 
     Raises:
-        SchemaMismatchError: tables or types of another shape, all of them in one message.
+        SchemaMismatchError: tables or types of another shape, all of them in one message; names
+            that the server would cut.
         TargetConnectionError, TargetError.
     """
     if prepare not in PREPARATIONS:
@@ -59,6 +61,9 @@ async def ensure(
 async def _ensure(
     connection: Connection, definitions: Sequence[TableDefinition], prepare: str
 ) -> None:
+    long = [sentence for d in definitions for sentence in long_names(d.relation)]
+    if long:
+        raise SchemaMismatchError("; ".join(long), hint=LONG_NAME_REMEDY)
     version = int(await connection.fetchval("SELECT current_setting('server_version_num')"))
     types = list(dict.fromkeys(t for definition in definitions for t in definition.types))
     no_tables = await _no_tables(connection, [definition.table for definition in definitions])

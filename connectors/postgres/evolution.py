@@ -12,6 +12,7 @@ from typing import Final
 
 from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres.config import NAME_BYTES_MAX
+from connectors.postgres.long_names import cut
 from connectors.postgres.passthrough import Passage, judge
 from connectors.postgres.target_table import TargetColumn, TargetTable
 from connectors.postgres.user_types import made_if_missing
@@ -79,6 +80,9 @@ def statements(
     columns = {column.name: column for column in there.columns}
     work = _Work(change, there, drop_columns, drop_tables, there.table, columns)
     for step in change.steps:
+        long = [*cut([step.column, step.new_name])]
+        if long:
+            raise work.refuse(f"PostgreSQL would cut the name {long[0]}")
         apply = _STEPS.get(step.kind)
         if apply is None:
             raise work.refuse(f"a change of kind {step.kind} cannot be followed on the target")

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres import acting_keys, control_schema, preflight_origins
 from connectors.postgres.link import cells
+from connectors.postgres.long_names import LONG_NAME_REMEDY, long_names
 from connectors.postgres.plan import (
     Problem,
     in_text,
@@ -230,6 +231,9 @@ async def _absent(session: PostgresSession, relation: Relation) -> list[Finding]
         Finding("target-shape", Severity.BLOCKS, f"{name}: {problem.text}", problem.remedy, name)
         for problem in await _not_taken(session, relation)
     ]
+    long = list(long_names(relation))
+    if long:
+        return [Finding("target-names", Severity.BLOCKS, long[0], LONG_NAME_REMEDY, name)]
     if allowed == "t":
         text = f"{name} will be created"
         return [*refused, Finding("target-table", Severity.TELLS, text, "", name)]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -18,6 +19,7 @@ from engine.model.batch import Run
 from engine.model.change import INSERT, UPDATE
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation
+from engine.model.table import TableDefinition
 from tests.integration.postgres_target.conftest import Rig, config
 from tests.servers.ports import free_port
 from tests.servers.postgres import Cluster, Database
@@ -190,6 +192,27 @@ async def test_findings_about_a_table(rig: Rig) -> None:
     assert named(findings, "target-trigger")
     (absent,) = named(findings, "target-table")
     assert absent.severity is Severity.TELLS
+
+
+async def test_names_that_the_server_would_cut_are_refused_before_anything_is_made(
+    rig: Rig,
+) -> None:
+    rig.execute("CREATE TABLE t (id int PRIMARY KEY)")
+    plain = await rig.relation()
+    longest, too_long = "é" * 31 + "n", "é" * 32
+    fits = replace(plain, name=longest)
+    cut = [
+        replace(plain, name=too_long),
+        replace(plain, name="u", columns=(replace(plain.columns[0], name=too_long),)),
+    ]
+    assert not named(await preflight(rig, fits), "target-names")
+    blocking = named(await preflight(rig, *cut), "target-names")
+    assert [finding.severity for finding in blocking] == [Severity.BLOCKS] * 2
+    with pytest.raises(SchemaMismatchError, match="at most 63 bytes") as caught:
+        await rig.target.ensure([TableDefinition(each, ()) for each in cut], "do-nothing")
+    assert caught.value.message.count(too_long) == 3
+    assert rig.execute("SELECT relname FROM pg_class WHERE relkind = 'r' AND relname <> 't'"
+                       " AND relnamespace = 'public'::regnamespace") == []  # fmt: skip
 
 
 OTHER_KINDS = {

@@ -42,6 +42,14 @@ def test_a_new_column_is_added_with_what_existing_rows_have() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "step", [add("c" * 64, "text"), SchemaStep("rename-column", "id", new_name="c" * 64)]
+)
+def test_a_name_that_would_be_cut_is_refused(step: SchemaStep) -> None:
+    with pytest.raises(SchemaMismatchError, match="would cut the name"):
+        run(there(id=INT4), step)
+
+
 def test_a_dropped_column_is_kept_unless_told() -> None:
     table = there(id=INT4, c=TEXT)
     assert run(table, SchemaStep("drop-column", "c")) == []
