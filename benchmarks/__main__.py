@@ -14,6 +14,8 @@ from benchmarks.decode import decode
 from benchmarks.drain import drain_hot, drain_insert, drain_pgbench
 from benchmarks.latency import latency
 from benchmarks.load import load_1, load_2
+from benchmarks.maria_drain import maria_maria_drain, maria_pg_drain, rss_mysql
+from benchmarks.maria_load import maria_pg_load
 from benchmarks.memory import rss_idle, rss_steady, rss_transaction
 from benchmarks.servers import servers
 from benchmarks.table import markdown
@@ -30,6 +32,10 @@ CASES: Final[Mapping[str, Case]] = {
     "rss-steady": rss_steady,
     "rss-idle": rss_idle,
     "binlog-decode": binlog_decode,
+    "maria-pg-drain": maria_pg_drain,
+    "maria-maria-drain": maria_maria_drain,
+    "maria-pg-load": maria_pg_load,
+    "rss-mysql": rss_mysql,
 }
 
 PAIRS: Final = 5

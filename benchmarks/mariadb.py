@@ -1,10 +1,10 @@
 """MariaDB's end of a measurement: a server, rows written to its binary log once and read often."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeAlias
 
 import pymysql
 
@@ -66,6 +66,18 @@ class Log:
         """The first column of the first row, None without rows."""
         found = self.server.execute(sql)
         return found[0][0] if found else None
+
+
+COUNTED: Final = f"SELECT COUNT(*), SUM(id), SUM(kind), SUM(amount) FROM {SCHEMA}.events"
+"""What both sides are compared by; exact on either."""
+
+Ask: TypeAlias = Callable[[str], Sequence[Sequence[object]]]
+
+
+def same_rows(log: Log, ask: Ask) -> bool:
+    """Whether another server's `events` has the rows of the log's."""
+    there, here = ask(COUNTED)[0], log.server.execute(COUNTED)[0]
+    return list(map(str, there)) == list(map(str, here))
 
 
 @contextmanager

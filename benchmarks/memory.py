@@ -91,7 +91,7 @@ def _measured(servers: Servers, situation: Situation) -> Figure:
         with running(replication) as run:
             active = watcher.until(ACTIVE, "penstock_memory", alive=run.alive)
             rows = situation.act(source, target)
-            peaks = _peak_mib(run.worker()), _peak_mib(run.process.pid)
+            peaks = peak_mib(run.worker()), peak_mib(run.process.pid)
             run.stop()
         equal = compare(source, target)
     return Figure(
@@ -137,7 +137,7 @@ def _pgbench_tables(servers: Servers, scale: int, database: Database) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def _peak_mib(pid: int) -> float:
+def peak_mib(pid: int) -> float:
     """The largest resident set a process has had, from Linux's /proc."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmHWM:"):

@@ -126,7 +126,7 @@ class Replication:
         }
         if self.slot:
             document["source.settings"]["SlotName"] = self.slot
-        if self.engine == "postgres":
+        if self.target:
             document["target"]["url"] = self.target
         for name, keys in self.sections.items():
             document.setdefault(name, {}).update(keys)
