@@ -54,9 +54,12 @@ class Comparable(Protocol):
         """A position of this side's log that covers everything that was visible at the call."""
         ...
 
-    async def applied(
-        self, replication: str, head: Position, checkpoints: Sequence[str]
-    ) -> bool | None:
-        """Whether everything up to the other side's `head` is durable here by one of these
-        checkpoint rows; None when no replication of that id has stored any of them."""
+    def position(self, text: str) -> Position:
+        """A position of this side's log from its text. Raises ValueError."""
+        ...
+
+    async def stored(self, replication: str, checkpoints: Sequence[str]) -> Sequence[str]:
+        """Positions of the other side's log, as texts: up to each of them everything is durable
+        here by one of these checkpoint rows. Empty when no replication of that id has stored any.
+        """
         ...

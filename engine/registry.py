@@ -39,6 +39,7 @@ class Connector:
 _MYSQL: Final = Connector(
     source="connectors.mysql.source:create",
     target="connectors.mysql.target:create",
+    comparable="connectors.mysql.compare:create",
     install="penstock[mysql]",
 )
 

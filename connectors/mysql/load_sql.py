@@ -16,7 +16,7 @@ from typing import Final
 from connectors.mysql.description import DescribedColumn, Description
 from connectors.mysql.quoting import identifier, literal, qualified
 from connectors.mysql.temporal import ZeroDate
-from connectors.mysql.types import BINARIES, GEOMETRIES, INTEGERS, MysqlType
+from connectors.mysql.types import BINARIES, GEOMETRIES, INTEGERS, MysqlType, selected
 from engine.model.chunk import Chunk
 
 POSTGRES_TEXT: Final = "postgres-text"
@@ -58,7 +58,7 @@ def none_query(chunk: Chunk, description: Description, form: str, zero: ZeroDate
     dates = [c.name for c in description.columns if c.type.base in DATES]
     if form == MYSQL_TEXT or zero is ZeroDate.ERROR or not dates:
         return ""
-    sums = " + ".join(f"COALESCE({_is_none(identifier(name))}, 0)" for name in dates)
+    sums = " + ".join(f"COALESCE({is_no_date(identifier(name))}, 0)" for name in dates)
     where = _range(chunk, description)
     table = qualified(description.table.schema, description.table.name)
     return f"SELECT SUM({sums}) FROM {table}{f' WHERE {where}' if where else ''}"
@@ -76,7 +76,7 @@ def _field(column: DescribedColumn, form: str, zero: ZeroDate) -> str:
     if type_.base in _PLAIN:
         return _bytes(name)
     if type_.base in ("float", "double"):
-        return _bytes(f"({name} * 1e0)")
+        return _bytes(selected(type_, name))
     if type_.base in DATES:
         return _bytes(name) if native else _date(name, type_, zero)
     if type_.text and type_.charset != "binary":
@@ -125,9 +125,9 @@ def _date(name: str, type_: MysqlType, zero: ZeroDate) -> str:
     year_0 = _bytes(f"CONCAT('0001', SUBSTRING({name}, 5), {zone}, ' BC')")
     right = f"IF(YEAR({name}) = 0, {year_0}, {text})"
     if zero is ZeroDate.ERROR:
-        return f"IF({_is_none(name)}, {text}, {right})"
+        return f"IF({is_no_date(name)}, {text}, {right})"
     instead = _NULL if zero is ZeroDate.NULL else literal(_EARLIEST[type_.base])
-    return f"IF({_is_none(name)}, {instead}, {right})"
+    return f"IF({is_no_date(name)}, {instead}, {right})"
 
 
 _EARLIEST: Final = {
@@ -137,8 +137,9 @@ _EARLIEST: Final = {
 }
 
 
-def _is_none(name: str) -> str:
-    """A month or day of zero, or a day that its month has not. Year 0 is no leap year."""
+def is_no_date(name: str) -> str:
+    """SQL for: a month or day of zero, or a day that its month has not. Year 0 is no leap year.
+    `name` is a quoted column."""
     month = f"MONTH({name})"
     days = (
         f"CASE {month} WHEN 2 THEN 28 + (YEAR({name}) % 4 = 0 AND YEAR({name}) > 0 AND"

@@ -258,7 +258,8 @@ def selected(type: MysqlType, column: str) -> str:
     """What a SELECT lists for a column, so that its text is the native form. `column` is quoted.
 
     The text of a FLOAT is cut to six digits, and that of a type with declared digits is rounded to
-    them: as a DOUBLE it is whole, and keeps the sign of zero.
+    them: as a DOUBLE it is whole, and keeps the sign of zero. A plain DOUBLE must stay a column:
+    newer MySQL cuts the text of any expression to 22 characters, one short of the longest.
     """
     whole = type.base == "float" or (type.base == "double" and (type.scale or type.zerofill))
     return f"{column} * 1e0" if whole else column

@@ -12,9 +12,9 @@ from typing import Any, Final, Literal
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
 
-from connectors.postgres import compare_sql
+from connectors.postgres import canonical, compare_sql
 from connectors.postgres.address import conninfo
-from connectors.postgres.compare_sql import Statements
+from connectors.postgres.compare_sql import Columns, Statements
 from connectors.postgres.lsn import parse_lsn
 from engine.config.replication import ReplicationConfig
 from engine.errors import ComparisonError, ConfigError
@@ -52,7 +52,7 @@ class PostgresComparable:
         self._conninfo = conninfo
         self._free: list[_Session] = []
         self._room = asyncio.Semaphore(sessions_max)
-        self._statements: dict[TableName, tuple[Mapping[str, str], bool]] = {}
+        self._columns: dict[TableName, Columns] = {}
 
     async def open(self) -> None:
         async with self._session("connecting"):
@@ -78,15 +78,19 @@ class PostgresComparable:
         columns = await self._all(str(table), compare_sql.COLUMNS, (oid,))
         indexes = dict(await self._all(str(table), compare_sql.INDEXES, (oid,)))
         keys = [tuple(indexes[i]) for i in identities if i in indexes and None not in indexes[i]]
-        self._statements[table] = ({name: kind for name, _, kind, _, _ in columns}, kind == "p")
+        bases = {name: base for name, *_, base in columns}
+        self._columns[table] = Columns(
+            types={name: type_ for name, _, type_, *_ in columns}, bases=bases, tree=kind == "p"
+        )
         return TableShape(
             table,
             columns=tuple(sorted(name for name, *_ in columns)),
             generated=frozenset(name for name, generated, *_ in columns if generated),
             key=keys[0] if keys else (),
-            orders={name: order or "" for name, _, _, builtin, order in columns if builtin},
+            orders={name: order or "" for name, _, _, builtin, order, _ in columns if builtin},
             indexes=frozenset(tuple(names) for names in indexes.values() if None not in names),
             rows_estimated=estimated,
+            forms={name: canonical.forms(base) for name, base in bases.items()},
         )
 
     # --- reading --------------------------------------------------------------------------------
@@ -131,14 +135,10 @@ class PostgresComparable:
             flushed = parse_lsn((await self._all("its log", sql))[0][1])
         return LogPosition(flushed)
 
-    async def applied(
-        self, replication: str, head: Position, checkpoints: Sequence[str]
-    ) -> bool | None:
-        assert isinstance(head, LogPosition)
-        stored = await self._stored(replication, checkpoints)
-        return any(position.offset >= head.offset for position in stored) if stored else None
+    def position(self, text: str) -> Position:
+        return LogPosition.parse(text)
 
-    async def _stored(self, replication: str, checkpoints: Sequence[str]) -> list[LogPosition]:
+    async def stored(self, replication: str, checkpoints: Sequence[str]) -> Sequence[str]:
         there = await self._all("control tables", "SELECT to_regclass('penstock.checkpoint')::text")
         if there[0][0] is None:
             return []
@@ -147,13 +147,12 @@ class PostgresComparable:
             " WHERE replication = $1 AND lane = ANY($2::text[])"
         )
         found = await self._all("penstock.checkpoint", sql, (replication, list(checkpoints)))
-        return [LogPosition.parse(text) for (text,) in found]
+        return [str(text) for (text,) in found]
 
     # --- sessions -------------------------------------------------------------------------------
 
     def _sql(self, reading: Reading) -> Statements:
-        types, tree = self._statements[reading.table]
-        return Statements(reading, types, tree)
+        return Statements(reading, self._columns[reading.table])
 
     async def _of(
         self, reading: Reading, sql: str, values: Sequence[object] = ()

@@ -1,8 +1,9 @@
 """Statements that hash and list the rows of a table, as text. (pure)
 
-A row is hashed over `ROW(...)::text`: record_out prints every column by its type's own output
-function and tells NULL from an empty string. Casts to text would not do: `char(n)` loses its
-blanks that way. Columns come in name order, so their physical order does not matter.
+Between two servers of this family a row is hashed over `ROW(...)::text`: record_out prints every
+column by its type's own output function and tells NULL from an empty string. Casts to text would
+not do: `char(n)` loses its blanks that way. With another family it is hashed over canonical texts
+(`engine.model.canonical`). Columns come in name order, so their physical order does not matter.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors._sql.quoting import identifier, qualified
+from connectors.postgres import canonical
+from engine.model.canonical import CANONICAL, SEPARATOR
 from engine.model.compared import Reading, RowKey, Span
 
 FAST: Final = "hashtextextended"
@@ -19,9 +22,12 @@ on a machine of the other byte order, nor over another server encoding."""
 PORTABLE: Final = "sha256"
 """The first 8 bytes of SHA-256 over the text in UTF-8: the same everywhere, and slower."""
 
+_SHA: Final = "('x' || left(encode(sha256(convert_to({}, 'UTF8')), 'hex'), 16))::bit(64)::bigint"
+
 METHODS: Final[Mapping[str, str]] = {
     FAST: 'hashtextextended(({}) COLLATE "C", 0)',
-    PORTABLE: "('x' || left(encode(sha256(convert_to({}, 'UTF8')), 'hex'), 16))::bit(64)::bigint",
+    PORTABLE: _SHA,
+    CANONICAL: _SHA,
 }
 
 BUCKET_SHIFT: Final = 40
@@ -63,13 +69,22 @@ _PROBED: Final = "'penstock'::text"
 
 
 @dataclass(frozen=True, slots=True)
+class Columns:
+    """What is known of a table here. `types` names each column's type, `bases` the same, of a
+    domain what it is made of. `tree` is whether rows are spread over partitions (else children by
+    inheritance are tables of their own)."""
+
+    types: Mapping[str, str]
+    bases: Mapping[str, str]
+    tree: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Statements:
-    """The statements over one table. `types` names the type of each key column, `tree` is whether
-    rows are spread over partitions (else children by inheritance are tables of their own)."""
+    """The statements over one table."""
 
     reading: Reading
-    types: Mapping[str, str]
-    tree: bool
+    columns: Columns
 
     def boundary(self, span: Span, rows: int) -> tuple[str, Sequence[object]]:
         """The key of the `rows`-th row of a range."""
@@ -124,8 +139,8 @@ class Statements:
     def _match(self, name: str, value: str) -> str:
         column = self._column(name)
         if self.reading.indexed:
-            return f"{column} = {value}::{self.types[name]}"
-        return f'{column}::text COLLATE "C" = {value} COLLATE "C"'
+            return f"{column} = {value}::{self.columns.types[name]}"
+        return f'({self._text(name)}) COLLATE "C" = {value} COLLATE "C"'
 
     def _within(self, span: Span) -> tuple[str, Sequence[object]]:
         parts, values = [], list[object]()
@@ -139,18 +154,18 @@ class Statements:
         key = self.reading.key
         left = ", ".join(self._column(name) for name in key)
         right = ", ".join(
-            f"${n}::text::{self.types[name]}" for n, name in enumerate(key, offset + 1)
+            f"${n}::text::{self.columns.types[name]}" for n, name in enumerate(key, offset + 1)
         )
         return f"({left}) {operator} ({right})"
 
     @property
     def _table(self) -> str:
         name = qualified(self.reading.table.schema, self.reading.table.name)
-        return f"{name} AS t" if self.tree else f"ONLY {name} AS t"
+        return f"{name} AS t" if self.columns.tree else f"ONLY {name} AS t"
 
     @property
     def _key(self) -> str:
-        return f"ARRAY[{', '.join(self._column(name) + '::text' for name in self.reading.key)}]"
+        return f"ARRAY[{', '.join(self._text(name) for name in self.reading.key)}]"
 
     @property
     def _hash(self) -> str:
@@ -166,8 +181,21 @@ class Statements:
         return f"(({hashed} >> {BUCKET_SHIFT}) & {self.reading.buckets - 1})::int"
 
     def _hashed(self, columns: Sequence[str]) -> str:
-        row = f"ROW({', '.join(self._column(name) for name in columns)})::text"
+        if self.reading.forms:
+            row = f" || '{SEPARATOR}' || ".join(self._token(name) for name in columns)
+        else:
+            row = f"ROW({', '.join(self._column(name) for name in columns)})::text"
         return METHODS[self.reading.method].format(row)
+
+    def _token(self, name: str) -> str:
+        form, base = self.reading.forms[name], self.columns.bases[name]
+        return canonical.token(self._column(name), form, base)
+
+    def _text(self, name: str) -> str:
+        form = self.reading.forms.get(name)
+        if form is None:
+            return f"{self._column(name)}::text"
+        return canonical.text(self._column(name), form, self.columns.bases[name])
 
     @staticmethod
     def _column(name: str) -> str:
@@ -205,7 +233,8 @@ SELECT a.attname::text AS name, a.attgenerated <> '' AS generated,
                                  (SELECT max(pg_collation_actual_version(v.oid)) FROM pg_collation v
                                    WHERE v.collprovider = 'c' AND v.collcollate::text
                                          = coalesce(k.collcollate::text, d.datcollate)) AS version
-                            FROM pg_collation k WHERE k.oid = a.attcollation) l) END AS "order"
+                            FROM pg_collation k WHERE k.oid = a.attcollation) l) END AS "order",
+       format_type(coalesce(base.oid, t.oid), -1) AS base
   FROM pg_attribute a
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_type base ON t.typtype = 'd' AND base.oid = t.typbasetype

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.errors import ComparisonError
+from engine.model.canonical import CANONICAL, TextForm
 from engine.model.compared import Reading, TableShape
 
 BUCKET_ROWS: Final = 8_192
@@ -16,11 +17,13 @@ BUCKETS_MAX: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """The two readings of one table. `left_out`: generated columns that the target lacks."""
+    """The two readings of one table. `left_out`: generated columns that the target lacks.
+    `uncompared`: columns whose values the two systems print in no common text."""
 
     source: Reading
     target: Reading
     left_out: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
 
 
 def agree(source: TableShape, target: TableShape, method: str) -> Readings:
@@ -29,21 +32,29 @@ def agree(source: TableShape, target: TableShape, method: str) -> Readings:
     Columns that only the target has are passed over, and so are generated ones that it lacks.
 
     Raises:
-        ComparisonError: the target lacks a column.
+        ComparisonError: the target lacks a column, or no column can be compared.
     """
-    columns, left_out = _columns(source, target)
+    there, left_out = _columns(source, target)
+    forms = _forms(source, target, there) if method == CANONICAL else {}
+    columns = tuple(forms) if method == CANONICAL else there
+    if not columns:
+        raise ComparisonError(f"{source.table} has no column whose values both sides print alike")
     key = source.key if set(source.key) <= set(columns) else ()
     rows = max(source.rows_estimated, target.rows_estimated)
+    searchable = all(forms[name].searchable for name in key if name in forms)
+    indexed = searchable and _indexed(source, target, key)
     reading = Reading(
         source.table,
         columns,
         key,
         method,
-        indexed=_indexed(source, target, key),
-        ranged=_indexed(source, target, key) and _ordered_alike(source, target, key),
+        indexed=indexed,
+        ranged=indexed and _ordered_alike(source, target, key),
         buckets=_buckets(rows),
+        forms=forms,
     )
-    return Readings(reading, replace(reading, table=target.table), left_out)
+    uncompared = tuple(name for name in there if name not in columns)
+    return Readings(reading, replace(reading, table=target.table), left_out, uncompared)
 
 
 def common_method(source: Mapping[str, str], target: Mapping[str, str]) -> str:
@@ -67,6 +78,17 @@ def _columns(source: TableShape, target: TableShape) -> tuple[tuple[str, ...], t
             hint="add them or reload the table",
         )
     return tuple(name for name in source.columns if name not in lacking), tuple(lacking)
+
+
+def _forms(source: TableShape, target: TableShape, columns: tuple[str, ...]) -> dict[str, TextForm]:
+    """The source's best text of each column that the target prints too."""
+    found: dict[str, TextForm] = {}
+    for name in columns:
+        there = target.forms.get(name, ())
+        common = [form for form in source.forms.get(name, ()) if form in there]
+        if common:
+            found[name] = common[0]
+    return found
 
 
 def _indexed(source: TableShape, target: TableShape, key: tuple[str, ...]) -> bool:

@@ -121,6 +121,7 @@ class _TableComparison:
         try:
             readings = await self._agree(method)
             report.keyed, report.left_out = bool(readings.source.key), readings.left_out
+            report.uncompared = readings.uncompared
             await (self._by_span(readings) if readings.source.ranged else self._by_bucket(readings))
             if not report.problem:
                 await self._settle(readings)

@@ -34,6 +34,7 @@ class TableReport:
     is why the table could not be read at all. `keys` holds the first differences only.
     `read_again`: keys that differed at first reading; `moving`: those that never stood still and
     were seen on both sides in the same state.
+    `uncompared`: columns whose values the two systems print in no common text; the rest was.
     `keyed` is False for a table without key: its differences are counted, its rows have no name.
     """
 
@@ -50,6 +51,7 @@ class TableReport:
     moving: int = 0
     keys: list[KeyDifference] = field(default_factory=list[KeyDifference])
     left_out: tuple[str, ...] = ()
+    uncompared: tuple[str, ...] = ()
     problem: str = ""
     reason: str = ""
 
@@ -59,7 +61,8 @@ class TableReport:
 
     @property
     def equal(self) -> bool:
-        return not (self.differences or self.unsettled or self.problem)
+        """Whether every column of every row is known to be the same."""
+        return not (self.differences or self.unsettled or self.problem or self.uncompared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +94,11 @@ class Report:
         rows = sum(table.rows_source for table in self.tables)
         unsettled = sum(table.unsettled for table in self.tables)
         unread = sum(bool(table.problem) for table in self.tables)
+        columns = sum(len(table.uncompared) for table in self.tables)
         found, tables = _counted(self.differences, "difference"), len(self.tables)
         parts = [f"{found} in {_counted(tables, 'table')}, {_counted(rows, 'row')}"]
         parts += [f"{_counted(unsettled, 'key')} could not be judged"] if unsettled else []
+        parts += [f"{_counted(columns, 'column')} could not be compared"] if columns else []
         parts += [f"{_counted(unread, 'table')} could not be compared"] if unread else []
         return "; ".join(parts)
 
@@ -117,16 +122,26 @@ def _table_lines(table: TableReport) -> list[str]:
     name = str(table.source)
     if table.problem:
         return [f"{name}: not compared: {table.problem}"]
-    state = "equal" if table.equal else "DIFFERENT" if table.differences else "NOT SETTLED"
     counts = f"{table.rows_source:,} rows in the source, {table.rows_target:,} in the target"
-    lines = [f"{name}: {state}: {counts}{_amounts(table)}"]
+    lines = [f"{name}: {_state(table)}: {counts}{_amounts(table)}"]
     lines += [f"  {found.kind}: {', '.join(found.key)}" for found in table.keys if table.keyed]
     listed = len(table.keys) if table.keyed else table.differences
     if table.differences > listed:
         lines.append(f"  and {table.differences - listed:,} more")
     if table.left_out:
         lines.append(f"  generated columns not in the target: {', '.join(table.left_out)}")
+    if table.uncompared:
+        names = ", ".join(table.uncompared)
+        lines.append(f"  not compared, both sides print no common text: {names}")
     return lines
+
+
+def _state(table: TableReport) -> str:
+    if table.differences:
+        return "DIFFERENT"
+    if table.unsettled:
+        return "NOT SETTLED"
+    return "equal but for what was not compared" if table.uncompared else "equal"
 
 
 def _amounts(table: TableReport) -> str:

@@ -17,6 +17,7 @@ from typing import Final
 
 from engine.comparable import Comparable
 from engine.contracts import Clock
+from engine.errors import ComparisonError
 from engine.model.compared import RowKey
 from engine.model.position import Position
 from engine.model.state import FRONTIER
@@ -162,7 +163,7 @@ class Settler:
         deadline = self.clock.monotonic() + (0.0 if self.exhausted else self.patience_seconds)
         checkpoints = (FRONTIER, WHOLE, checkpoint_name(readings.source.table))
         pause = PAUSE_SECONDS_MIN
-        while await self.target.applied(self.replication, head, checkpoints) is False:
+        while not await self._has_reached(head, checkpoints):
             if self.clock.monotonic() >= deadline:
                 self.exhausted = True
                 return False
@@ -170,6 +171,17 @@ class Settler:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, PAUSE_SECONDS)
         return True
+
+    async def _has_reached(self, head: Position, checkpoints: Sequence[str]) -> bool:
+        stored = await self.target.stored(self.replication, checkpoints)
+        try:
+            positions = [self.source.position(text) for text in stored]
+        except ValueError as error:
+            raise ComparisonError(
+                "target: the position stored there is not one of this source's log",
+                hint="[replication] id must be that of the replication from this source",
+            ) from error
+        return not positions or any(position.reaches(head) for position in positions)
 
 
 def _parts(readings: Readings, keys: Sequence[RowKey]) -> Iterator[Sequence[RowKey]]:

@@ -1,8 +1,11 @@
 """How two shapes become one reading."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from engine.errors import ComparisonError
+from engine.model.canonical import CANONICAL, TextForm
 from engine.model.compared import TableShape
 from engine.model.relation import TableName
 from engine.validate.agree import BUCKETS_MAX, agree, common_method
@@ -15,6 +18,7 @@ def shape(
     indexes: frozenset[tuple[str, ...]] = frozenset({("id",)}),
     generated: frozenset[str] = frozenset(),
     rows: int = 0,
+    forms: Mapping[str, tuple[TextForm, ...]] | None = None,
 ) -> TableShape:
     return TableShape(
         TableName("public", "t"),
@@ -24,6 +28,7 @@ def shape(
         {"id": "own"} if orders is None else orders,
         indexes,
         rows,
+        forms or {},
     )
 
 
@@ -73,3 +78,33 @@ def test_the_first_method_that_hashes_alike_is_taken() -> None:
     assert common_method({"fast": "1", "safe": "2"}, {"safe": "2", "fast": "9"}) == "safe"
     with pytest.raises(ComparisonError):
         common_method({"fast": "1"}, {"fast": "2"})
+
+
+NUMBER, TEXT, STRIPPED = TextForm.NUMBER, TextForm.TEXT, TextForm.STRIPPED
+
+
+def test_the_sources_best_text_that_both_sides_print_is_taken() -> None:
+    source = shape(forms={"a": (NUMBER, TEXT), "b": (STRIPPED,), "id": (NUMBER,)})
+    target = shape(forms={"a": (TEXT, STRIPPED), "b": (TEXT, STRIPPED), "id": (NUMBER,)})
+    readings = agree(source, target, CANONICAL)
+    assert readings.source.forms == {"a": TEXT, "b": STRIPPED, "id": NUMBER}
+    assert readings.source.forms == readings.target.forms
+    assert (readings.uncompared, readings.source.ranged) == ((), True)
+
+
+def test_a_column_without_a_common_text_is_not_compared_and_named() -> None:
+    source = shape(forms={"a": (NUMBER,), "id": (NUMBER,)})
+    readings = agree(source, shape(forms={"a": (TEXT,), "b": (TEXT,), "id": (NUMBER,)}), CANONICAL)
+    assert (readings.source.columns, readings.uncompared) == (("id",), ("a", "b"))
+    with pytest.raises(ComparisonError, match="no column whose values both sides print alike"):
+        agree(source, shape(), CANONICAL)
+
+
+def test_a_key_whose_text_no_index_finds_is_looked_for_by_reading() -> None:
+    forms = {"a": (TEXT,), "b": (TEXT,), "id": (STRIPPED,)}
+    reading = agree(shape(forms=forms), shape(forms=forms), CANONICAL).source
+    assert (reading.key, reading.indexed, reading.ranged) == (("id",), False, False)
+
+
+def test_a_method_over_whole_rows_needs_no_texts() -> None:
+    assert agree(shape(), shape(), "m").source.forms == {}

@@ -48,3 +48,14 @@ def test_the_json_form_holds_the_verdict_and_every_table() -> None:
     assert (document["equal"], document["differences"]) == (False, 1)
     assert [t["equal"] for t in document["tables"]] == [False, True]
     assert document["tables"][0]["source"] == "public.t"
+
+
+def test_columns_that_were_not_compared_are_named_and_not_called_equal() -> None:
+    found = report(table(rows_source=2, rows_target=2, uncompared=("ratio", "shape")))
+    assert found.exit_code == 3
+    assert found.text().splitlines() == [
+        "public.t: equal but for what was not compared: 2 rows in the source, 2 in the target",
+        "  not compared, both sides print no common text: ratio, shape",
+        "0 differences in 1 table, 2 rows; 2 columns could not be compared",
+    ]
+    assert json.loads(found.json())["tables"][0]["uncompared"] == ["ratio", "shape"]
