@@ -75,7 +75,7 @@ format: install ## Bring the code into its form
 	$(BIN)/ruff format --quiet
 
 .PHONY: demo
-demo: install ## A full load and a live stream between two embedded servers
+demo: install ## A full load and a live stream between two embedded servers; then from a MariaDB
 	$(BIN)/python -m engine.control.demo
 
 .PHONY: bench

@@ -21,30 +21,26 @@ from rich.console import Console
 from engine.control.demo import workload as bank
 from engine.control.demo.processes import (
     Compared,
+    Ends,
     Figures,
     Penstock,
-    RunFailedError,
     compared,
     replicating,
 )
+from engine.control.demo.second_scene import second_scene
 from engine.control.demo.server import free_port, programs, running
 from engine.control.demo.view import Bars, Lines, View
+from engine.control.demo.watching import sentence, verify, watch_load
 from engine.control.demo.workload import Workload
 from engine.errors import PenstockError
 
 STREAM_SECONDS: Final = 40.0
 """How long the stream is shown; with preparation and the load the demo takes about a minute."""
 
-LOAD_SECONDS_MAX: Final = 120.0
-"""A load that takes longer than this on a slow machine has failed."""
-
 LOOK_SECONDS: Final = 0.25
 
 PAUSE_SECONDS: Final = 3.0
 """Between two comparisons of the running copy."""
-
-FINAL_ATTEMPTS: Final = 5
-"""Comparisons at the end, until one could be made: the last changes may still be on their way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +84,12 @@ async def _until_signal(view: View, size: Size) -> int:
     with contextlib.suppress(NotImplementedError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with _folder() as folder:
-        return await _story(view, folder, size)
+        started = time.monotonic()
+        verified = await _first_scene(view, folder, size)
+    with _folder() as folder:
+        verified &= await second_scene(view, folder)
+    view.say(f"Took {time.monotonic() - started:.0f} s; nothing is left running.")
+    return 0 if verified else 1
 
 
 @contextlib.contextmanager
@@ -100,8 +101,7 @@ def _folder() -> Iterator[Path]:
         yield folder
 
 
-async def _story(view: View, folder: Path, size: Size) -> int:
-    started = time.monotonic()
+async def _first_scene(view: View, folder: Path, size: Size) -> bool:
     installations = programs()
     view.say("Starting two PostgreSQL servers ...")
     async with (
@@ -116,48 +116,25 @@ async def _story(view: View, folder: Path, size: Size) -> int:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(work.run(), name="workload")
             try:
-                verified = await _replicate(view, folder, (source.url(), target.url()), work, size)
+                return await _replicate(view, folder, (source.url(), target.url()), work, size)
             finally:
                 work.stop.set()
-    view.say(f"Took {time.monotonic() - started:.0f} s; nothing is left running.")
-    return 0 if verified else 1
 
 
 async def _replicate(
     view: View, folder: Path, urls: tuple[str, str], work: Workload, size: Size
 ) -> bool:
     view.say("penstock run: full load, then every change")
-    async with replicating(folder, *urls, free_port()) as penstock:
-        await _watch_load(view, penstock, size)
+    expected = {"branches": bank.BRANCHES, "accounts": size.accounts, "history": 0}
+    expected["tellers"] = bank.BRANCHES * bank.TELLERS_PER_BRANCH
+    async with replicating(folder, Ends(*urls), free_port()) as penstock:
+        await watch_load(view, penstock, {name: expected[name] for name in bank.TABLES})
         await _watch_stream(view, folder, penstock, work, size.seconds)
         view.say(f"Writers stop after {work.transactions:,} transactions.")
         work.stop.set()
-        result = await _verify(folder)
-    view.say(_sentence(result))
+        result = await verify(folder)
+    view.say(sentence(result))
     return result.code == 0
-
-
-async def _watch_load(view: View, penstock: Penstock, size: Size) -> None:
-    """Until the stream has begun and every table is loaded."""
-    expected = {"branches": bank.BRANCHES, "accounts": size.accounts, "history": 0}
-    expected["tellers"] = bank.BRANCHES * bank.TELLERS_PER_BRANCH
-    began = time.monotonic()
-    while True:
-        figures = await penstock.figures()
-        if figures is not None:
-            loaded = figures.loaded
-            view.loading({name: (loaded.get(name, 0), expected[name]) for name in bank.TABLES})
-            if figures.state == "streaming":
-                break
-        seconds = time.monotonic() - began
-        if seconds > LOAD_SECONDS_MAX:
-            raise RunFailedError(
-                f"the load did not end in {seconds:.0f} s: {penstock.last_lines()}"
-            )
-        await asyncio.sleep(LOOK_SECONDS)
-    view.loading({name: (loaded.get(name, 0),) * 2 for name in bank.TABLES})
-    rows, seconds = sum(loaded.values()), time.monotonic() - began
-    view.say(f"Loaded {rows:,} rows in {seconds:.1f} s, start-up included; writers never stopped.")
 
 
 @dataclass(slots=True)
@@ -208,15 +185,6 @@ async def _compare_again_and_again(folder: Path, comparisons: list[Compared]) ->
         await asyncio.sleep(PAUSE_SECONDS)
 
 
-async def _verify(folder: Path) -> Compared:
-    """Compare at rest, again while something is still on its way."""
-    for _ in range(FINAL_ATTEMPTS):
-        result = await compared(folder)
-        if result.code in (0, 1):
-            break
-    return result
-
-
 def _status(recent: _Recent, comparisons: list[Compared], work: Workload) -> str:
     parts = [
         f"{recent.rows_per_second:,.0f} rows/s",
@@ -235,14 +203,6 @@ def _running_comparison(last: Compared) -> str:
         f"compared {last.rows:,} rows while they change: {last.differences} differences"
         f" (rows on their way: {last.on_their_way})"
     )
-
-
-def _sentence(result: Compared) -> str:
-    if result.code == 0:
-        return f"Verified: 0 differences in {result.rows:,} rows."
-    if result.code == 1:
-        return f"NOT equal: {result.differences:,} differences in {result.rows:,} rows."
-    return f"NOT verified: {result.problem or f'penstock compare ended with {result.code}'}"
 
 
 if __name__ == "__main__":

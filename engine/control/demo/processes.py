@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,7 @@ FILE: Final = """\
 id = "demo"
 
 [source]
-engine = "postgres"
+engine = "{engine}"
 url = "{source}"
 
 [target]
@@ -34,7 +34,7 @@ engine = "postgres"
 url = "{target}"
 
 [mapping]
-include = ["public.%"]
+include = ["{schema}.%"]
 
 [load]
 rows_per_chunk = 25000
@@ -42,6 +42,16 @@ rows_per_chunk = 25000
 [capacity]
 unit_memory = "256MiB"
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Ends:
+    """URLs of both, and the source's engine and schema."""
+
+    source: str
+    target: str
+    engine: str = "postgres"
+    schema: str = "public"
 
 
 class RunFailedError(PenstockError):
@@ -111,10 +121,10 @@ class Penstock:
 
 
 @asynccontextmanager
-async def replicating(folder: Path, source: str, target: str, port: int) -> AsyncIterator[Penstock]:
+async def replicating(folder: Path, ends: Ends, port: int) -> AsyncIterator[Penstock]:
     """`penstock run` between two databases; stopped when the context is left."""
     file, log = folder / "demo.toml", folder / "penstock.log"
-    file.write_text(FILE.format(source=source, target=target))
+    file.write_text(FILE.format(**asdict(ends)))
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             *PENSTOCK,
