@@ -139,7 +139,8 @@ class History:
         if version is None or untold or not _reached(version, coordinate):
             relation = version.relation if version is not None else _NOBODY
             return len(plan.decoder.decode(event, relation)), None
-        if event.kind == INSERT and plan.every & ~int.from_bytes(event.after, "little"):
+        held = int.from_bytes(event.after, "little")
+        if event.kind == INSERT and plan.every & ~held:
             return self._without_defaults(event, version)
         changes = plan.decoder.decode(event, version.relation)
         return len(changes), [*before, *changes] if before else changes

@@ -464,4 +464,51 @@ GUARDS: Final = (
         "                raise\n        scheduler.give_back(work)\n",
         ("tests/unit/apply/test_applier.py",),
     ),
+    Guard(
+        "mysql-inside-a-transaction",
+        "a sign of life takes a position inside a transaction back before it: rows come twice",
+        "connectors/mysql/assembler.py",
+        "        if self._inside:\n",
+        "        if False:\n",
+        ("tests/unit/connectors/mysql/test_assembler.py",),
+    ),
+    Guard(
+        "mysql-defaults-unknown",
+        "a row without its defaults goes to the target as if it were whole",
+        "connectors/mysql/history.py",
+        "        if event.kind == INSERT and plan.every & ~held:\n",
+        "        if False:\n",
+        (
+            (
+                "tests/integration/mysql_source/test_faults.py"
+                "::test_a_new_row_whose_defaults_are_not_logged_stops_its_table"
+            ),
+        ),
+    ),
+    Guard(
+        "mysql-same-server",
+        "another server's log is read from the position of this one",
+        "connectors/mysql/source.py",
+        "            await check_server(ask, self._opened()[0])\n",
+        "",
+        (
+            (
+                "tests/integration/mysql_source/test_faults.py"
+                "::test_another_server_behind_the_address_is_not_read_as_if_it_were_the_same"
+            ),
+        ),
+    ),
+    Guard(
+        "mysql-log-begun-anew",
+        "a binary log that was reset passes for the one that was read",
+        "connectors/mysql/log_mark.py",
+        "        if not there and not purged:\n",
+        "        if False:\n",
+        (
+            (
+                "tests/scenario/pairs/test_source_faults.py"
+                "::test_a_log_that_was_begun_anew_does_not_pass_for_the_one_that_was_read"
+            ),
+        ),
+    ),
 )

@@ -12,6 +12,7 @@ removed at the latest when the test process ends: a watchdog sees even a SIGKILL
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
@@ -320,8 +321,10 @@ class MysqlServer:
         if not self.socket.exists():
             return "no socket"
         try:
+            with socket.socket(socket.AF_UNIX) as listens:  # the driver would leave it open
+                listens.connect(str(self.socket))
             self.connect().close()
-        except pymysql.OperationalError as error:
+        except (OSError, pymysql.OperationalError) as error:
             return str(error)
         return None
 

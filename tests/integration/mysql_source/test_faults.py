@@ -6,7 +6,13 @@ from contextlib import aclosing
 
 import pytest
 
-from engine.errors import PositionLostError, SourceConnectionError, SourceError
+from engine.errors import (
+    PositionLostError,
+    SourceConnectionError,
+    SourceError,
+    SourceIdentityError,
+    SourceSwitchedError,
+)
 from engine.model.change import DELETE, UPDATE, Block, Change, SchemaChanged
 from engine.model.value import UNCHANGED
 from tests.integration.mysql_source.conftest import (
@@ -19,6 +25,7 @@ from tests.integration.mysql_source.conftest import (
 )
 from tests.scenario.running import until
 from tests.servers.mysql import MysqlServer
+from tests.servers.proxy import FaultProxy
 
 Private = Callable[..., MysqlServer]
 
@@ -158,6 +165,26 @@ async def test_two_readers_of_one_server_id_are_told_of_it(
             await read_on(blocks)
     assert not isinstance(caught.value, PositionLostError | SourceConnectionError)
     assert "server_id" in caught.value.hint
+
+
+@pytest.mark.parametrize("gtids", [True, False])
+async def test_another_server_behind_the_address_is_not_read_as_if_it_were_the_same(
+    sources: Sources, private_mysql: Private, mysql_version: str, gtids: bool
+) -> None:
+    if mysql_version.startswith("mariadb") and not gtids:
+        pytest.skip("MariaDB always has GTIDs")
+    off = {} if gtids else {"gtid_mode": False, "enforce_gtid_consistency": False}
+    one, other = (started(private_mysql, mysql_version, **off) for _ in range(2))
+    async with FaultProxy(one.host, one.port) as address:
+        side = await sources.open(one, url=one.url(port=address.port))
+        await side.attach()
+        execute(one, "INSERT INTO t VALUES (1, 1)")
+        await side.read(1)
+        address.lead_to(other.host, other.port)
+        address.cut()
+        execute(other, "INSERT INTO t VALUES (1, 1), (2, 2); INSERT INTO t VALUES (3, 3)")
+        with pytest.raises(SourceSwitchedError if gtids else SourceIdentityError):
+            await side.read(1)
 
 
 # --- what the log has -----------------------------------------------------------------------------
