@@ -76,7 +76,8 @@ format: install ## Bring the code into its form
 
 .PHONY: demo
 demo: install ## A full load and a live stream between two embedded servers; then from a MariaDB
-	$(BIN)/python -m engine.control.demo
+	PENSTOCK_DEMO_MARIADB="$$(command -v mariadbd || $(BIN)/python -m tests.servers.mariadb_program)" \
+		$(BIN)/python -m engine.control.demo
 
 .PHONY: bench
 bench: servers ## Measure against peers (CASES="drain-insert load-1"; all without)

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import shlex
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from engine.control.demo.second_scene import second_scene
 from engine.control.demo.server import programs
 from engine.control.demo.view import Lines
 from engine.errors import ConfigError
-from tests.servers.mysql_programs import find_mysql
+from tests.servers.mariadb_program import written
 from tests.servers.programs import ServerUnavailableError
 
 ROOT: Final = Path(__file__).resolve().parents[3]
@@ -51,24 +50,9 @@ def folder() -> Iterator[Path]:
 def mariadbd(tmp_path: Path) -> str:
     """A program that is a MariaDB server, whatever libraries it must be started with."""
     try:
-        programs = find_mysql("mariadb-10.11")
+        return str(written(tmp_path))
     except ServerUnavailableError as reason:
         pytest.skip(str(reason))
-    words = shlex.join(
-        [
-            *programs.command,
-            "--no-defaults",
-            f"--basedir={programs.base}",
-            f"--plugin-dir={programs.plugins}",
-            f"--lc-messages-dir={programs.share}",
-            f"--character-sets-dir={programs.share / 'charsets'}",
-        ]
-    )
-    program = tmp_path / "mariadbd"
-    # --no-defaults comes first, so it is taken away from where the demo says it.
-    program.write_text(f'#!/bin/sh\nshift\nexec {words} "$@"\n')
-    program.chmod(0o755)
-    return str(program)
 
 
 def start(folder: Path, **environment: str) -> "subprocess.Popen[str]":
