@@ -56,9 +56,14 @@ class LoadReader:
             link, finished = reader.link, False
             try:
                 description = await _still(link, self._snapshots, relation)
-                link.send(
-                    COM_QUERY, rows_query(chunk, description, form, self._zero.policy).encode()
+                query = rows_query(
+                    chunk,
+                    description,
+                    form,
+                    self._zero.policy,
+                    mariadb=self._snapshots.server.mariadb,
                 )
+                link.send(COM_QUERY, query.encode())
                 async for buffer in _lines(link, doing):
                     yield buffer
                 finished = True

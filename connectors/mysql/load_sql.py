@@ -10,10 +10,11 @@ See: PostgreSQL manual, COPY, "Text Format"; MySQL manual, "LOAD DATA Statement"
 Functions".
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from connectors.mysql.description import DescribedColumn, Description
+from connectors.mysql.load_text import LONG_BYTES, escaped, utf8
 from connectors.mysql.quoting import identifier, literal, qualified
 from connectors.mysql.temporal import ZeroDate
 from connectors.mysql.types import BINARIES, GEOMETRIES, INTEGERS, MysqlType, selected
@@ -31,23 +32,18 @@ DATES: Final = ("date", "datetime", "timestamp")
 _PLAIN: Final = frozenset((*INTEGERS, "decimal", "year", "time"))
 """Types whose text needs no escape and is the same in both forms."""
 
-_ESCAPES: Final = (
-    ("x'5c'", "x'5c5c'"),
-    (_TAB, "x'5c74'"),
-    ("x'0a'", "x'5c6e'"),
-    ("x'0d'", "x'5c72'"),
-)
-_NUL: Final = ("x'00'", "x'5c30'")
-
-Item = Callable[[str, MysqlType], str]
+_SPECIAL: Final = frozenset(("json", "uuid", "inet4", "inet6"))
+"""Types that have a text of their own."""
 
 
-def rows_query(chunk: Chunk, description: Description, form: str, zero: ZeroDate) -> str:
+def rows_query(
+    chunk: Chunk, description: Description, form: str, zero: ZeroDate, *, mariadb: bool
+) -> str:
     """The SELECT of a chunk: one column, its range, no order of rows. `form`: one of `FORMS`."""
     parts: list[str] = []
     for place, column in enumerate(description.columns):
         parts += [_TAB] * bool(place)
-        parts.append(_nullable(column, _field(column, form, zero)))
+        parts.append(_nullable(column, _field(column, form, zero, mariadb=mariadb)))
     where = _range(chunk, description)
     table = qualified(description.table.schema, description.table.name)
     return f"SELECT CONCAT({', '.join(parts)}) FROM {table}{f' WHERE {where}' if where else ''}"
@@ -70,8 +66,9 @@ def _nullable(column: DescribedColumn, field: str) -> str:
     return f"IF({identifier(column.name)} IS NULL, {_NULL}, {field})"
 
 
-def _field(column: DescribedColumn, form: str, zero: ZeroDate) -> str:
+def _field(column: DescribedColumn, form: str, zero: ZeroDate, *, mariadb: bool) -> str:
     name, type_ = identifier(column.name), column.type
+    moves = mariadb and _may_be_long(type_)
     native = form == MYSQL_TEXT
     if type_.base in _PLAIN:
         return _bytes(name)
@@ -80,11 +77,11 @@ def _field(column: DescribedColumn, form: str, zero: ZeroDate) -> str:
     if type_.base in DATES:
         return _bytes(name) if native else _date(name, type_, zero)
     if type_.text and type_.charset != "binary":
-        return _escaped(_bytes(f"CONVERT({name} USING utf8mb4)"))
+        return escaped(utf8(name, type_.charset), moves=moves)
     if type_.base in _SPECIAL:
-        return _SPECIAL[type_.base](name, type_)
+        return escaped(_bytes(f"CAST({name} AS CHAR CHARACTER SET utf8mb4)"), moves=moves)
     if native:
-        return _escaped(_bytes(name), nul=True)
+        return escaped(_bytes(name), nul=True, moves=moves)
     if type_.base == "bit":
         return f"LPAD(BIN({name} + 0), {type_.size}, '0')"
     assert type_.base in (*BINARIES, *GEOMETRIES, "vector") or type_.charset == "binary"
@@ -96,22 +93,9 @@ def _bytes(expression: str) -> str:
     return f"CAST({expression} AS BINARY)"
 
 
-def _text(name: str, _type: MysqlType) -> str:
-    return _escaped(_bytes(f"CAST({name} AS CHAR CHARACTER SET utf8mb4)"))
-
-
-_SPECIAL: Final[Mapping[str, Item]] = {
-    "json": _text,
-    "uuid": _text,
-    "inet4": _text,
-    "inet6": _text,
-}
-
-
-def _escaped(expression: str, *, nul: bool = False) -> str:
-    for raw, escape in (*_ESCAPES, *([_NUL] if nul else [])):
-        expression = f"REPLACE({expression}, {raw}, {escape})"
-    return expression
+def _may_be_long(type_: MysqlType) -> bool:
+    sized = type_.base in ("char", "varchar", "binary", "varbinary", "enum", *_SPECIAL)
+    return not sized or 4 * type_.size >= LONG_BYTES
 
 
 # --- dates ----------------------------------------------------------------------------------------

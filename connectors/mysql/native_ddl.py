@@ -15,12 +15,17 @@ _ONLY_MARIADB: Final = {
     "inet4": "varchar(15) character set ascii collate ascii_general_ci",
 }
 
+_VECTORS_FROM: Final = {True: (11, 7, 1), False: (9, 0, 0)}
+"""The first version with that type, by whether it is MariaDB."""
+
 
 def adapted(type_: str, flavour: Flavour, collations: frozenset[str]) -> str:
     """The type as this server declares it. `collations`: those it knows."""
     base = parse(type_).base
     if not flavour.mariadb and base in _ONLY_MARIADB:
         return _ONLY_MARIADB[base]
+    if base == "vector" and flavour.version < _VECTORS_FROM[flavour.mariadb]:
+        return "longblob"
     if flavour.mariadb and base == "json":
         return "longtext character set utf8mb4 collate utf8mb4_bin"
     if flavour.mariadb and base == "geomcollection":
@@ -28,6 +33,9 @@ def adapted(type_: str, flavour: Flavour, collations: frozenset[str]) -> str:
     found = _COLLATE.search(type_)
     if found is None or found[1].lower() in collations:
         return type_
+    charset = _CHARSET.search(type_)
+    if charset is not None and f"{charset[1].lower()}_bin" not in collations:
+        type_ = _CHARSET.sub("character set utf8mb4", type_)
     return _COLLATE.sub(f"collate {_nearest(type_, found[1].lower(), collations)}", type_)
 
 

@@ -23,6 +23,10 @@ UNICODE: Final = frozenset({"utf8mb4", "utf16", "utf16le", "utf32"})
 """Character sets that have every character."""
 
 
+_ADDRESSES: Final = {"uuid": 36, "inet4": 15, "inet6": 39}
+"""Types that only MariaDB has, and the characters of their longest text."""
+
+
 class Passage(Enum):
     SAME = "same"
     WATCHED = "watched"
@@ -53,6 +57,8 @@ def judge_native(source: ColumnType, target: ColumnType) -> Passage:
         return _if(other == "bit" and (source.size or 1) <= (target.size or 1))
     if base == "json":
         return _if(other in ("json", "longtext"))
+    if base in _ADDRESSES and other in CHARACTER:
+        return _if(other in TEXTS or _ADDRESSES[base] <= (target.length or 0))
     if base == "year":
         return _if(other in ("year", "smallint", "int", "bigint"))
     return _if(base == other)
