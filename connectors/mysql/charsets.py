@@ -9,6 +9,7 @@ See: `information_schema.collations` for the numbers; `CONVERT(... USING ...)` f
 """
 
 import codecs
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Final
@@ -65,7 +66,8 @@ _TABLES: Final[Mapping[str, str]] = {
 _OWN_BYTES: Final[Mapping[str, Mapping[int, str]]] = {
     "latin1": {byte: chr(byte) for byte in (0x81, 0x8D, 0x8F, 0x90, 0x9D)},
     "cp866": {0xFC: "\u207f", 0xFD: "\xb2"},
-    "greek": {0xA1: "\u02bd", 0xA2: "\u02bc"},
+    "cp1256": dict.fromkeys((0x8A, 0x8F, 0x98, 0x9A, 0x9F, 0xAA, 0xC0, 0xFF), _UNDEFINED),
+    "greek": {0xA1: "\u02bd", 0xA2: "\u02bc"} | dict.fromkeys((0xA4, 0xA5, 0xAA), _UNDEFINED),
     "hebrew": {0xAF: "\u203e"},
     "koi8u": {0x95: "•"},
     "tis620": dict.fromkeys((0xA0, *range(0xDB, 0xDF), *range(0xFC, 0x100)), "\ufffd"),
@@ -80,13 +82,16 @@ _OWN_CHARACTERS: Final[Mapping[str, Mapping[str, str]]] = {
              "\u2215": "／", "﹨": "＼", "￥": "¥", "￠": "¢", "￡": "£"},
     "gb18030": {"\ue7c7": "\u1e3f", "\u1e3f": "\ue7c7"},
     "sjis": {"＼": "\\"},
-    "ujis": {"＼": "\\"},
 }  # fmt: skip
 """Where a set of several bytes a character differs from Python's: its character for theirs."""
 
 _UTF8: Final = frozenset(("utf8", "utf8mb3", "utf8mb4"))
 _NOT_ASCII: Final = frozenset(("swe7", "ucs2", "utf16", "utf16le", "utf32"))
 """Sets in which an ASCII byte may be another character, or a part of one."""
+
+
+ALWAYS_TEXT: Final = frozenset(("utf8mb3", "utf8mb4", "latin1"))
+"""Sets in which the servers store nothing that is no character."""
 
 
 def known(charset: str) -> bool:
@@ -139,6 +144,8 @@ def _shortened(decode: Callable[[bytes], str]) -> ToUtf8:
 
 
 def _decoder(charset: str) -> Callable[[bytes], str]:
+    if charset in _SPECIAL:
+        return _SPECIAL[charset]
     python = _PYTHON[charset]
     if charset in _TABLES or charset in _OWN_BYTES:
         table = _table(charset)
@@ -148,6 +155,68 @@ def _decoder(charset: str) -> Callable[[bytes], str]:
         characters = str.maketrans(dict(own))
         return lambda data: data.decode(python).translate(characters)
     return lambda data: data.decode(python)
+
+
+_BIG5_CODE: Final = re.compile(rb"[\x81-\xfe]?.", re.DOTALL)
+_BIG5_OWN: Final = re.compile(rb"\xa2[\xcc\xce]|\xa3\xe1|\xf9[\xdd-\xfe]")
+"""Codes that Python reads as characters which have another code as well."""
+
+_BIG5_CHARACTERS: Final = str.maketrans(dict(_OWN_CHARACTERS["big5"]))
+
+
+def _big5(data: bytes) -> str:
+    if _BIG5_OWN.search(data) is None:
+        return data.decode("cp950").translate(_BIG5_CHARACTERS)
+    return "".join(map(_big5_character, _BIG5_CODE.findall(data)))
+
+
+def _big5_character(code: bytes) -> str:
+    if _BIG5_OWN.fullmatch(code) is None:
+        return code.decode("cp950").translate(_BIG5_CHARACTERS)
+    if code[0] == 0xA2:
+        return "\ufffd"
+    raise UnicodeError("a code without a character")
+
+
+def _ucs2(data: bytes) -> str:
+    """The halves of a character beyond the basic plane are none here."""
+    text = data.decode("utf_16_be")
+    if max(text, default="") > "\uffff":
+        raise UnicodeError("a code without a character")
+    return text
+
+
+_UJIS_ROWS: Final = range(0xF5, 0xFF)
+_UJIS_CELLS: Final = range(0xA1, 0xFF)
+_UJIS_ERRORS: Final = "penstock-ujis"
+
+
+def _ujis_private(error: UnicodeError) -> tuple[str, int]:
+    """Rows for characters of private use, which Python has not: ten in each of two planes."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    second = error.object[error.start] == 0x8F
+    start = error.start + second
+    row, cell = (*error.object[start : start + 2], 0, 0)[:2]
+    if row not in _UJIS_ROWS or cell not in _UJIS_CELLS:
+        raise error
+    place = (10 * second + row - _UJIS_ROWS.start) * len(_UJIS_CELLS) + cell - _UJIS_CELLS.start
+    return chr(0xE000 + place), start + 2
+
+
+codecs.register_error(_UJIS_ERRORS, _ujis_private)
+
+
+def _ujis(data: bytes) -> str:
+    return data.decode("euc_jp", _UJIS_ERRORS).replace("＼", "\\")
+
+
+_SPECIAL: Final[Mapping[str, Callable[[bytes], str]]] = {
+    "big5": _big5,
+    "ucs2": _ucs2,
+    "ujis": _ujis,
+}
+"""Sets that differ from Python's by more than single characters."""
 
 
 def _table(charset: str) -> str:

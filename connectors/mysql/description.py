@@ -14,7 +14,7 @@ import orjson
 
 from connectors.mysql.binlog.columns import Form
 from connectors.mysql.catalog import CatalogTable
-from connectors.mysql.charsets import known
+from connectors.mysql.charsets import ALWAYS_TEXT, known
 from connectors.mysql.types import MysqlType, interchange, native, parse_type
 from engine.errors import StateError
 from engine.model.relation import Column, Format, Relation, ReplicaIdentity, TableName
@@ -74,7 +74,7 @@ class Description:
             wire=form.value,
             native=orjson.dumps(facts).decode(),
             since=since,
-            misfits=tuple(_misfits(self.columns, zero_dates)) if form is Form.INTERCHANGE else (),
+            misfits=tuple(_misfits(self.columns, zero_dates and form is Form.INTERCHANGE)),
         )
 
 
@@ -101,8 +101,8 @@ _DATES: Final = frozenset(("date", "datetime", "timestamp"))
 
 
 def _misfits(columns: Sequence[DescribedColumn], zero_dates: bool) -> Sequence[int]:
-    """Columns whose values may have no place in the interchange form."""
-    always_text = ("", "utf8mb3", "utf8mb4", "latin1", "ascii", "binary")
+    """Columns whose values may have no place in the form."""
+    always_text = ("", "binary", *ALWAYS_TEXT)
     return [
         place
         for place, column in enumerate(columns)

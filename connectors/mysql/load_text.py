@@ -6,15 +6,14 @@ See: MySQL manual, "String Functions"; MariaDB documentation, "REGEXP_REPLACE".
 from collections.abc import Iterable
 from typing import Final
 
+from connectors.mysql.charsets import ALWAYS_TEXT
+
 _ESCAPES: Final = ((b"\\", b"\\\\"), (b"\t", b"\\t"), (b"\n", b"\\n"), (b"\r", b"\\r"))
 _NUL: Final = (b"\0", b"\\0")
 
 LONG_BYTES: Final = 4096
 """From here on MariaDB's REPLACE is slower than its regular expressions: for each place that it
 changes it moves all bytes behind, which takes a text of a megabyte minutes."""
-
-ALWAYS_TEXT: Final = frozenset(("utf8mb3", "utf8mb4", "latin1", "ascii"))
-"""Sets in which the servers store nothing that is no character."""
 
 _NO_TEXT: Final = "x'ff'"
 """What no target takes for a text: it refuses the row, as the stream does."""
@@ -28,7 +27,10 @@ def utf8(column: str, charset: str) -> str:
         return text
     made = f"LENGTH({text}) - LENGTH(REPLACE({text}, x'3f', x''))"
     had = f"CHAR_LENGTH({column}) - CHAR_LENGTH(REPLACE({column}, '?', ''))"
-    return f"IF(LOCATE(x'3f', {text}) AND {made} <> {had}, {_NO_TEXT}, {text})"
+    lost = f"LOCATE(x'3f', {text}) AND {made} <> {had}"
+    if charset == "ucs2":  # MySQL makes NULL of half a character, as of a text that is too long
+        lost = f"IF({text} IS NULL, 2 * LENGTH({column}) < @@max_allowed_packet, {lost})"
+    return f"IF({lost}, {_NO_TEXT}, {text})"
 
 
 def escaped(expression: str, *, nul: bool = False, moves: bool = False) -> str:
