@@ -322,7 +322,10 @@ OTHERS: Final = (
 
 # --- columns of a special kind --------------------------------------------------------------------
 
-COMPUTED: Final = "its values; PostgreSQL's column is a plain one"
+COMPUTED: Final = (
+    "its values; PostgreSQL's column is a plain one, and keeps its value in an UPDATE of MariaDB"
+    " 11.8, which logs no new one"
+)
 
 SPECIAL: Final = (
     TypeCase("columns", "int", "integer", (("-5", "-4"), ("2147483646", "2147483647")),
