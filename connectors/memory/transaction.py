@@ -358,10 +358,10 @@ class ServerTransaction:
             check()
 
     def _run_checks(self) -> None:
+        """What holds now is looked at again at the commit: PostgreSQL locks the rows that a check
+        found, here another transaction may have come in between."""
         for check in self._checks:
             check()
-        self._checks.clear()
-        self._savepoints = [savepoint._replace(checks=0) for savepoint in self._savepoints]
 
 
 def _rejected(table: Table, what: str, columns: Columns, sqlstate: str) -> RowRejectedError:

@@ -35,7 +35,8 @@ class Application:
 
     async def transaction(self, *steps: Step, commit: bool | None = None) -> bool:
         """Run the steps with pauses between them; False when it was rolled back. A step that meets
-        another writer's lock ends the transaction, one that the database refuses is undone."""
+        another writer's lock ends the transaction, one that the database refuses is undone; so is
+        all of it where a deferred constraint does not hold in the end."""
         server = self.database.begin()
         try:
             for step in (*steps, self._audit):
@@ -44,7 +45,7 @@ class Application:
             if commit is False or (commit is None and self.chance.random() < ROLLBACK):
                 return False
             self.database.commit(server)
-        except WouldBlockError:
+        except (WouldBlockError, RowRejectedError):
             return False
         finally:
             self.database.rollback(server)

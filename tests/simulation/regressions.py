@@ -36,5 +36,10 @@ REGRESSIONS: Final = (
     ("zombie", Spell(907, storm=True, crashes=3, half_open=True)),
     # A storm kept a table from its stream for ever: a story waits for a lull by now.
     ("stuck", Spell.of(2026170)),
+    # A source committed a parent's deletion that a child had come to need in between.
+    ("refuse-load-tied", Spell(2026180, storm=True, late=True)),
+    # An older owner that was asked to end did not come to learn that it was replaced.
+    ("zombie", Spell.of(2026105)),
+    ("zombie", Spell.of(2026212)),
 )
 """Scenario and weather."""

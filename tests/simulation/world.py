@@ -286,7 +286,9 @@ class World:
                 self.reached["zombie-fenced" if client in self.zombies else "rival-refused"] += 1
             if error is None or isinstance(error, FencedError):
                 continue
-            if client in self.zombies or not self._may_start_again(error):
+            # One that was asked to end does not come to claim, and so not to learn it.
+            must_learn = client in self.zombies and not client.stop.is_set()
+            if must_learn or not self._may_start_again(error):
                 raise ViolationError(f"{client.process.name} ended with {error!r}") from error
 
     async def lose_commits(self) -> None:

@@ -102,6 +102,18 @@ def test_a_deferred_foreign_key_is_judged_at_commit_or_release(database: MemoryD
         stepwise.release_savepoint()
 
 
+def test_what_held_at_a_release_is_judged_again_at_the_commit(database: MemoryDatabase) -> None:
+    add(database, PARENTS, (b"p",))
+    remover = database.begin()
+    remover.savepoint()
+    remover.delete(PARENTS, found(remover, PARENTS, b"p"))
+    remover.release_savepoint()
+    add(database, CHILDREN, (b"1", b"p"))  # sees the parent, whose deletion is not committed
+    with pytest.raises(RowRejectedError, match="still refers"):
+        database.commit(remover)
+    assert database.visible_rows(PARENTS) == [(b"p",)]
+
+
 def test_a_cascading_key_deletes_what_refers_to_a_row_and_logs_it_after(
     database: MemoryDatabase,
 ) -> None:
