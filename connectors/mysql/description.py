@@ -110,11 +110,21 @@ def _misfits(columns: Sequence[DescribedColumn], zero_dates: bool) -> Sequence[i
     ]
 
 
-def describe(table: CatalogTable) -> Description:
-    """A description from the catalog. Raises ValueError for a type that is unknown here, and for a
-    table whose old rows stand in the log among the others."""
+def describe(table: CatalogTable, *, generated: bool = True) -> Description:
+    """A description from the catalog. `generated`: generated columns can be carried.
+
+    Raises:
+        ValueError: a type that is unknown here, a table whose old rows stand in the log among the
+            others, or one with a generated column that cannot be carried.
+    """
     if table.versioned:
         raise ValueError("it keeps its old rows (system versioning), which are logged as rows")
+    made = [column.name for column in table.columns if column.generated]
+    if made and not generated:
+        raise ValueError(
+            f"this server's log leaves the new values of generated columns ({', '.join(made)}) out"
+            " of updates"
+        )
     keys = {index.name: index.columns for index in table.indexes if index.unique and index.whole}
     columns = [
         DescribedColumn(c.name, declared(c.type, c.charset, c.collation), c.nullable)

@@ -31,6 +31,12 @@ class Flavour:
         return f"{'MariaDB' if self.mariadb else 'MySQL'} {'.'.join(map(str, self.version))}"
 
     @property
+    def logs_generated(self) -> bool:
+        """Whether an update in the log has the new values of generated columns, whatever
+        `binlog_row_image` is. Seen: MariaDB 10.11 and MySQL do so, MariaDB 11.8 does not."""
+        return not self.mariadb or self.version < (11, 0, 0)
+
+    @property
     def bytewise_collation(self) -> str:
         """The collation of utf8mb4 in which texts are equal when their bytes are; before MySQL
         8.0.17 there is none that tells trailing spaces apart."""

@@ -36,11 +36,14 @@ class PreflightSource:
         open_link: Callable[[], Awaitable[Link]],
         server: Server,
         config: MysqlSourceConfig,
+        *,
+        generated: bool,
     ) -> None:
         self._ask = ask
         self._open_link = open_link
         self._server = server
         self._config = config
+        self._generated = generated
 
     async def findings(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """Raises SourceConnectionError, SourceError: the server does not answer at all."""
@@ -89,7 +92,9 @@ class PreflightSource:
         names = [relation.table for relation in relations]
         tables: Sequence[CatalogTable] = await read_tables(self._ask, self._server, names)
         packet = int(variables.get("max_allowed_packet", 0) or 0)
-        return preflight_tables.findings(tables, packet, streams=self._config.streams)
+        return preflight_tables.findings(
+            tables, packet, streams=self._config.streams, generated=self._generated
+        )
 
     async def _stream(self) -> Sequence[Finding]:
         """Under a name of its own, so that a replication that runs is left alone."""

@@ -25,12 +25,13 @@ _ACTING: Final = ("CASCADE", "SET NULL")
 
 
 def findings(
-    tables: Sequence[CatalogTable], packet_bytes: int, *, streams: bool
+    tables: Sequence[CatalogTable], packet_bytes: int, *, streams: bool, generated: bool
 ) -> Sequence[Finding]:
-    """Of each table, in order; `packet_bytes` is `max_allowed_packet`."""
+    """Of each table, in order; `packet_bytes` is `max_allowed_packet`; for `generated` see
+    `description.describe`."""
     found: list[Finding] = []
     for table in tables:
-        found += _unreadable(table)
+        found += _unreadable(table, generated=generated)
         found += _engine(table)
         if streams:
             found += _identity(table)
@@ -40,9 +41,9 @@ def findings(
     return found
 
 
-def _unreadable(table: CatalogTable) -> Iterator[Finding]:
+def _unreadable(table: CatalogTable, *, generated: bool) -> Iterator[Finding]:
     try:
-        describe(table)
+        describe(table, generated=generated)
     except ValueError as error:
         text = f"{table.name} is left out: {error}"
         remedy = "mend that, or leave the table out by [mapping]"

@@ -154,7 +154,11 @@ class MysqlSource:
             at = await read_head(self._sql.ask, server) if server.log_bin else None
             after = await read_tables(self._sql.ask, server, wanted)
             if [*map(_shape, before)] == [*map(_shape, after)]:
-                return [(table, _relation(table, history, self._form, at)) for table in after]
+                told = self._generated(server)
+                return [
+                    (table, _relation(table, history, self._form, at, generated=told))
+                    for table in after
+                ]
             before = after
         raise SourceConnectionError(
             f"the source's tables changed while they were described, {CATALOG_ATTEMPTS} times"
@@ -163,8 +167,15 @@ class MysqlSource:
     async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """See `contracts.Checked`."""
         server, _, _ = self._opened()
-        checks = PreflightSource(self._sql.ask, self._session, server, self._config)
+        told = self._generated(server)
+        checks = PreflightSource(self._sql.ask, self._session, server, self._config, generated=told)
         return await checks.findings(relations)
+
+    def _generated(self, server: Server) -> bool:
+        """Whether generated columns are right on the target: one of the native form has them
+        generated too, elsewhere they are what the log tells."""
+        native = self._form is Form.NATIVE
+        return native or not self._config.streams or server.flavour.logs_generated
 
     # --- what reading the log needs ---------------------------------------------------------------
 
@@ -342,10 +353,15 @@ def _shape(table: CatalogTable) -> object:
 
 
 def _relation(
-    table: CatalogTable, history: History, form: Form, at: AnyPosition | None
+    table: CatalogTable,
+    history: History,
+    form: Form,
+    at: AnyPosition | None,
+    *,
+    generated: bool,
 ) -> Relation:
     try:
-        description = describe(table)
+        description = describe(table, generated=generated)
     except ValueError:
         return Relation(0, table.name.schema, table.name.name, (), published=False)
     if at is None:

@@ -87,12 +87,15 @@ class Sources:
         self._made: list[MysqlSource] = []
 
     async def open(self, server: MysqlServer | None, **options: Any) -> Side:
-        """An opened source of a server. `options`: those of its configuration; `url`: its URL."""
+        """An opened source of a server. `options`: those of its configuration; `url`: its URL;
+        `form`: that of its values."""
         side = self.make(server, **options)
         await side.source.open()
         return side
 
-    def make(self, server: MysqlServer | None, *, url: str = "", **options: Any) -> Side:
+    def make(
+        self, server: MysqlServer | None, *, url: str = "", form: str = "mysql", **options: Any
+    ) -> Side:
         number = next(_numbers)
         settings: dict[str, Any] = {
             "replication": f"side-{number}",
@@ -104,7 +107,7 @@ class Sources:
             url = url or server.url()
         config = MysqlSourceConfig(url=parse_url(url), **settings | options)
         source = MysqlSource(config, SystemClock())
-        source.speak(["mysql"])
+        source.speak([form])
         self._made.append(source)
         return Side(source)
 

@@ -6,6 +6,7 @@ import pytest
 
 from engine.errors import SourceError
 from engine.model.change import SchemaChanged, Truncate
+from tests.conftest import MysqlServers
 from tests.integration.mysql_source.conftest import SCHEMA, Sources, new_rows
 from tests.servers.mysql import MysqlServer
 
@@ -22,6 +23,22 @@ async def test_a_table_that_keeps_its_old_rows_is_left_out(
     (finding,) = [f for f in await side.source.preflight([relation]) if f.subject]
     assert finding.check == "left-out"
     assert "system versioning" in finding.message
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("form", ["postgres", "mysql"])
+async def test_generated_columns_that_are_not_logged_leave_their_table_out(
+    sources: Sources, mysql_servers: MysqlServers, form: str
+) -> None:
+    server = mysql_servers.need("mariadb-11.8")
+    server.create_database(SCHEMA)
+    server.execute("CREATE TABLE t (id int PRIMARY KEY, twice int AS (id * 2))", database=SCHEMA)
+    side = await sources.open(server, form=form)
+    (relation,) = [r for r in await side.source.relations() if r.schema == SCHEMA]
+    findings = [f.check for f in await side.source.preflight([relation]) if f.subject]
+    server.drop_database(SCHEMA)
+    assert relation.published is (form == "mysql")
+    assert findings == ([] if form == "mysql" else ["left-out"])
 
 
 async def test_a_table_that_begins_to_keep_its_old_rows_stops(

@@ -12,15 +12,7 @@ from tests.servers.postgres import Database
 SOURCES = (
     "mariadb-10.11",
     "mysql-9",
-    pytest.param(
-        "mariadb-11.8",
-        marks=[
-            pytest.mark.nightly,
-            pytest.mark.xfail(
-                strict=True, reason="it logs no new value of a generated column in an UPDATE"
-            ),
-        ],
-    ),
+    pytest.param("mariadb-11.8", marks=pytest.mark.nightly),
     pytest.param("mysql-8.0", marks=pytest.mark.nightly),
 )
 
