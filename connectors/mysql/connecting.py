@@ -209,10 +209,14 @@ def _context(url: ConnectionUrl) -> ssl.SSLContext | None:
 
 
 async def close(link: Link) -> None:
-    """Close without raising, in bounded time."""
+    """Close without raising, in bounded time; the socket is gone then."""
+    if link.closed:
+        return
+    writer = link.writer
     try:
         async with asyncio.timeout(CLOSE_SECONDS):
             await link.ensure_closed()
+            await writer.wait_closed()
     except (OSError, TimeoutError, OperationalError):
         link.close()
     except asyncio.CancelledError:
