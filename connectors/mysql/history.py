@@ -138,7 +138,7 @@ class History:
         untold = event.kind != INSERT and version and version.relation.table in self._insert_only
         if version is None or untold or not _reached(version, coordinate):
             relation = version.relation if version is not None else _NOBODY
-            return len(plan.decoder.decode(event, relation)), None
+            return len(plan.decoder.decode(event, relation)), before or None
         held = int.from_bytes(event.after, "little")
         if event.kind == INSERT and plan.every & ~held:
             return self._without_defaults(event, version)
@@ -159,23 +159,29 @@ class History:
         name = TableName(table.schema, table.name)
         version = self._at(name, coordinate) if name in self._wanted else None
         told: list[Event] = []
-        if version is not None:
+        while version is not None:
             try:
-                types = [column.type for column in version.description.columns]
-                _check_names(table, version.description)
-                decoder = RowsDecoder(
-                    table, types, self.form, self.zero, _old_key(version.relation)
-                )
+                decoder = self._decoder(table, version)
+                break
             except DecodeError as error:
-                told = [self._lost(version, f"its rows are not as it is known ({error.message})")]
-                version = None
+                what = f"its rows are not as it is known ({error.message})"
+                told = [self._lost(version, what)]
                 del self._versions[name]
+            # A table that is loaded again has been described since it was remembered.
+            version = self._at(name, coordinate)
+            told = [] if version is not None else told
         if version is None:
             decoder = RowsDecoder(table, [None] * len(table.types), self.form, self.zero)
         plan = _Plan(table, decoder, version, (1 << len(table.types)) - 1)
         if version is not None or name not in self._wanted:
             self._plans[id(table)] = plan
         return plan, told
+
+    def _decoder(self, table: TableMap, version: Version) -> RowsDecoder:
+        """Raises DecodeError when the version does not fit to the rows."""
+        types = [column.type for column in version.description.columns]
+        _check_names(table, version.description)
+        return RowsDecoder(table, types, self.form, self.zero, _old_key(version.relation))
 
     def _at(self, name: TableName, coordinate: Coordinate) -> Version | None:
         """The version of a wanted table at a place of the log; None before any that is known."""

@@ -143,6 +143,7 @@ def test_a_committed_row_of_mysql_survives_a_kill_and_a_stop(
 
 def test_mysql_logs_full_rows_with_gtids(mysql_database: MysqlDatabase) -> None:
     server = mysql_database.server
+    server.execute("FLUSH BINARY LOGS")  # what other tests wrote may be no text
     asked = "SELECT @@log_bin, @@binlog_format, @@binlog_row_image, @@binlog_row_metadata"
     assert server.execute(asked) == [(1, "ROW", "FULL", "FULL")]
     mysql_database.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
