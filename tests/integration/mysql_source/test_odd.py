@@ -89,3 +89,20 @@ async def test_a_distributed_transaction_stops_the_stream_before_any_of_its_rows
     )
     with pytest.raises(SourceError, match="distributed transaction"):
         await side.read(1)
+
+
+async def test_a_table_that_was_described_anew_is_read_by_that(
+    sources: Sources, shop: MysqlServer
+) -> None:
+    """Loaded again after a change that was not followed: what the target was told of last is of
+    older rows."""
+    shop.execute("CREATE TABLE t (id int PRIMARY KEY, a varchar(10))", database=SCHEMA)
+    older = await sources.open(shop)
+    await older.attach()
+    (stale,) = older.relations
+    shop.execute("ALTER TABLE t MODIFY COLUMN a int", database=SCHEMA)
+    side = await sources.open(shop)
+    side.source.remember({stale.table: stale})
+    await side.attach()
+    shop.execute("INSERT INTO t VALUES (3, 4)", database=SCHEMA)
+    assert new_rows(await side.read(1)) == [("3", "4")]
