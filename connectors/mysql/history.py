@@ -45,11 +45,14 @@ Coordinate = GtidCoordinate | FileCoordinate
 
 @dataclass(slots=True)
 class Version:
-    """A table from a place of the log on. `since`: None once the stream is past it."""
+    """A table from a place of the log on. `since`: None once the stream is past it. `remembered`:
+    what the target was told last; the catalog may have described the table as another one since,
+    when it is loaded again after a change that nobody could follow."""
 
     description: Description
     relation: Relation
     since: AnyPosition | None = None
+    remembered: bool = False
 
 
 @dataclass(slots=True)
@@ -104,6 +107,7 @@ class History:
                 restore(relation),
                 relation,
                 parse_position(relation.since) if relation.since else None,
+                remembered=True,
             )
             for table, relation in known.items()
         }
@@ -173,7 +177,8 @@ class History:
         if version is None:
             decoder = RowsDecoder(table, [None] * len(table.types), self.form, self.zero)
         plan = _Plan(table, decoder, version, (1 << len(table.types)) - 1)
-        if version is not None or name not in self._wanted:
+        lasting = version is None or not self._may_be_replaced(name, version)
+        if lasting and (version is not None or name not in self._wanted):
             self._plans[id(table)] = plan
         return plan, told
 
@@ -186,15 +191,27 @@ class History:
     def _at(self, name: TableName, coordinate: Coordinate) -> Version | None:
         """The version of a wanted table at a place of the log; None before any that is known."""
         version = self._versions.get(name)
-        if version is None:
+        if version is None or self._may_be_replaced(name, version):
             described = self._described.get(name, [])
             passed = [v for v in described if v.since and not v.since.covers(coordinate, 1)]
             if not passed:
-                return None
+                return version
             newest = passed[-1]
             version = self._versions[name] = replace(newest, since=None)
             del described[: described.index(newest) + 1]
         return version
+
+    def _may_be_replaced(self, name: TableName, version: Version) -> bool:
+        """Whether the catalog has said otherwise, and later, of a table that no statement of the
+        log has changed since."""
+        if not version.remembered:
+            return False
+        told = version.relation.since
+        return any(
+            other.description != version.description
+            and (not told or other.since is None or other.since.reaches(parse_position(told)))
+            for other in self._described.get(name, ())
+        )
 
     def _lost(self, version: Version, what: str) -> SchemaChanged:
         """Rows of a table cannot be told any more."""
@@ -254,7 +271,12 @@ class History:
     def _current(self, name: TableName, coordinate: Coordinate) -> Version | None:
         """The version of a table that a statement concerns; None where nobody is to be told."""
         version = self._at(name, coordinate) if name in self._wanted else None
-        return version if version is not None and _reached(version, coordinate) else None
+        if version is None:
+            return None
+        # What the catalog said before the statement does not hold behind it.
+        described = self._described.get(name, [])
+        described[:] = [v for v in described if v.since and v.since.covers(coordinate, 1)]
+        return version if _reached(version, coordinate) else None
 
     def _take(self, step: steps.Step, coordinate: Coordinate, strict: bool) -> Iterator[Event]:
         if isinstance(step, steps.AlterTable):
