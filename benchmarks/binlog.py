@@ -16,7 +16,7 @@ import orjson
 
 from benchmarks import mariadb
 from benchmarks.case import Options
-from benchmarks.mariadb import DUMPING, NOT_DUMPING, SCHEMA, Log, MariaWatcher
+from benchmarks.mariadb import DUMPING, SCHEMA, Log, MariaWatcher
 from benchmarks.pairs import alternate
 from benchmarks.penstock import ROOT, Replication, started
 from benchmarks.result import Figure, Result, from_pairs
@@ -89,7 +89,7 @@ def _by_penstock(log: Log, expected: int) -> Figure:
     )
     command = (sys.executable, "-m", "benchmarks.decode_worker", str(log.rows))
     with MariaWatcher(log.server) as watcher:
-        watcher.until(NOT_DUMPING)
+        watcher.end_readers()
         with started(replication, command, "--stop-at", "caught-up") as run:
             active = watcher.until(DUMPING, alive=run.alive)
             run.wait()

@@ -16,7 +16,6 @@ from benchmarks.mariadb import (
     DUMPING,
     EVENTS,
     EVENTS_IN_POSTGRES,
-    NOT_DUMPING,
     SCHEMA,
     Ask,
     Log,
@@ -117,7 +116,7 @@ def _by_penstock(
 ) -> Figure:
     replication = _replication(log, engine, url)
     with MariaWatcher(log.server) as watcher:
-        watcher.until(NOT_DUMPING)
+        watcher.end_readers()
         with running(replication, "--stop-at", "caught-up") as run:
             active = watcher.until(DUMPING, alive=run.alive)
             done = until(alive=run.alive)
@@ -153,7 +152,7 @@ def _by_replica(log: Log, replica: MysqlServer) -> Figure:
         f" MASTER_PORT = {server.port}, MASTER_USER = 'root', MASTER_USE_GTID = slave_pos"
     )
     with MariaWatcher(server) as source, MariaWatcher(replica) as watcher:
-        source.until(NOT_DUMPING)
+        source.end_readers()
         asked = time.perf_counter()
         replica.execute("START SLAVE")
         active = source.until(DUMPING)

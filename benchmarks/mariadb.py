@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self, TypeAlias
 
@@ -42,11 +42,10 @@ ROW: Final = (
 
 ROWS_PER_TRANSACTION: Final = 100
 
-DUMPING: Final = "SELECT 1 FROM information_schema.processlist WHERE command = 'Binlog Dump'"
+DUMPING: Final = "SELECT id FROM information_schema.processlist WHERE command = 'Binlog Dump'"
 """A reader has asked for the log: what came before is start-up."""
 
-NOT_DUMPING: Final = f"SELECT 1 FROM DUAL WHERE NOT EXISTS ({DUMPING})"
-"""The reader of the run before is gone."""
+_NOT_DUMPING: Final = f"SELECT 1 FROM DUAL WHERE NOT EXISTS ({DUMPING})"
 
 
 @dataclass
@@ -130,6 +129,16 @@ class MariaWatcher:
                 raise RuntimeError(f"the process ended before: {sql}")
             time.sleep(POLL_SECONDS)
         return time.perf_counter()
+
+    def end_readers(self) -> None:
+        """End who reads the log, and wait until they are gone: a server notices that a reader has
+        left when it has something to send."""
+        with self._connection.cursor() as cursor:
+            cursor.execute(DUMPING)
+            for (session,) in cursor.fetchall():
+                with suppress(pymysql.OperationalError):  # it has ended by itself
+                    cursor.execute(f"KILL {session}")
+        self.until(_NOT_DUMPING)
 
     def _ask(self, sql: str) -> bool:
         with self._connection.cursor() as cursor:
