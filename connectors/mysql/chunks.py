@@ -10,7 +10,7 @@ also those that come later.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -18,9 +18,10 @@ from connectors.mysql.description import Description
 from connectors.mysql.quoting import identifier, qualified
 from connectors.mysql.server import Ask
 from connectors.mysql.types import INTEGERS
+from connectors.mysql.whole_numbers import reader
 from engine.model.chunk import Chunk, ChunkDone
-from engine.model.relation import Format, Relation
-from engine.model.value import Key, Value
+from engine.model.relation import Relation
+from engine.model.value import Key
 
 CHUNKS_MAX: Final = 10_000
 """Chunks of one table. Each is a row in the control schema; a table with more rows than that many
@@ -92,12 +93,14 @@ class _Bounds:
         self._ranges = sorted(ranges, key=lambda chunk: _low(chunk.low))
         self._lows = [_low(chunk.low) for chunk in self._ranges]
         self._highs = [_high(chunk.high) for chunk in self._ranges]
-        self._read = _reader(relation)
+        self._read = reader(relation.columns[relation.key[0]]) if relation.key else int
 
     def find(self, key: Key) -> ChunkDone | None:
         if self._whole is not None or not self._ranges:
             return self._whole
-        value = self._read(key[0])
+        first = key[0]
+        assert isinstance(first, bytes)
+        value = self._read(first)
         at = bisect_left(self._lows, value) - 1
         return self._ranges[at] if at >= 0 and value <= self._highs[at] else None
 
@@ -112,27 +115,3 @@ def _low(bound: tuple[str, ...] | None) -> int:
 
 def _high(bound: tuple[str, ...] | None) -> int:
     return _BEYOND if bound is None else int(bound[0])
-
-
-def _reader(relation: Relation) -> Callable[[Value], int]:
-    column = relation.columns[relation.key[0]] if relation.key else None
-    if column is None or column.format is Format.TEXT:
-        return lambda value: int(_bytes(value))
-    if column.type.name.startswith("numeric"):
-        return lambda value: _numeric(_bytes(value))
-    return lambda value: int.from_bytes(_bytes(value), "big", signed=True)
-
-
-def _bytes(value: Value) -> bytes:
-    assert isinstance(value, bytes)
-    return value
-
-
-def _numeric(data: bytes) -> int:
-    """A whole number in the send form of numeric: digits of base 10,000 behind their count, weight,
-    sign and scale."""
-    count, weight = int.from_bytes(data[:2], "big"), int.from_bytes(data[2:4], "big", signed=True)
-    number = 0
-    for place in range(count):
-        number = number * 10_000 + int.from_bytes(data[8 + 2 * place : 10 + 2 * place], "big")
-    return number * 10_000 ** (weight - count + 1) if count else 0

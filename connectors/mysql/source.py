@@ -18,6 +18,8 @@ from connectors.mysql.description import describe
 from connectors.mysql.dump import Dump, open_dump
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.history import History
+from connectors.mysql.key_obstacles import obstacle
+from connectors.mysql.keyhash import key_hash
 from connectors.mysql.load_reader import LoadReader
 from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
 from connectors.mysql.log_check import check_history, check_reachable, check_server
@@ -40,7 +42,7 @@ from engine.model.relation import Relation, TableName
 from engine.model.retained import Retained
 from engine.model.snapshot import Snapshot
 from engine.model.table import TableDefinition
-from engine.model.value import Key
+from engine.model.value import Key, KeyHash
 
 BEHIND_SECONDS: Final = 0.02
 """Age of a transaction, when it arrives, from which we are behind."""
@@ -60,7 +62,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSo
 
 
 class MysqlSource:
-    """See `engine.contracts.SnapshotSource`, `SpeakingSource`, `BranchingSource`,
+    """See `engine.contracts.SnapshotSource`, `KeyedSource`, `SpeakingSource`, `BranchingSource`,
     `RememberingSource`, `ReaderSnapshots` and `Checked`."""
 
     def __init__(self, config: MysqlSourceConfig, clock: Clock, readers: int = 1) -> None:
@@ -163,6 +165,18 @@ class MysqlSource:
         raise SourceConnectionError(
             f"the source's tables changed while they were described, {CATALOG_ATTEMPTS} times"
         )
+
+    async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
+        """See `contracts.KeyedTables.key_obstacles`."""
+        server, _, _ = self._opened()
+        keyed = [relation.table for relation in relations if relation.key]
+        tables = await read_tables(self._sql.ask, server, keyed)
+        found = {table.name: obstacle(table) for table in tables}
+        return {table: reason for table, reason in found.items() if reason}
+
+    def key_hash(self, relation: Relation) -> KeyHash | None:
+        """See `contracts.KeyedSource.key_hash`."""
+        return key_hash(relation)
 
     async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """See `contracts.Checked`."""
