@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from engine.errors import PositionLostError
 from engine.model.change import (
     DELETE,
     INSERT,
@@ -14,7 +15,7 @@ from engine.model.change import (
     only_of,
     tables_of,
 )
-from engine.model.position import Position
+from engine.model.position import Position, position_at
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
 from engine.model.value import UNCHANGED, KeyHash, Row
@@ -46,12 +47,17 @@ class Checkpoint:
         return Fence(self.name, self.epoch, self.seq, text)
 
     def covers(self, transaction: Transaction, ordinal: int) -> bool:
-        """Whether this was applied before; the first that was not ends the replay."""
+        """Whether this was applied before; the first that was not ends the replay.
+
+        Raises:
+            PositionLostError: something that was applied before comes later.
+        """
         if self.replay is None:
             return False
         if self.replay.covers(transaction.coordinate, ordinal):
             return True
-        self.replay = None  # the log is read in order: nothing later is covered
+        require_passed(self.replay, transaction, ordinal, self.name)
+        self.replay = None
         return False
 
     # A table's progress: what it shares with `Buckets`.
@@ -68,6 +74,25 @@ class Checkpoint:
 
     def left_by(self, event: Event, covers: Covers) -> Event | None:
         return None if covers(self) else event
+
+
+def require_passed(replay: Position, transaction: Transaction, ordinal: int, name: str) -> None:
+    """Check that all that `replay` covers stands in the log before this change, as it did when it
+    was applied.
+
+    A log may come back in another order: after a fail-over to a server that applied several domains
+    or sessions side by side. Then the place of this change does not tell what was applied.
+
+    Raises:
+        PositionLostError: it does not.
+    """
+    if not position_at(transaction.coordinate, ordinal - 1).reaches(replay):
+        raise PositionLostError(
+            f"the source's log has transactions in another order than when {name} was applied up to"
+            f" {replay}: what is applied already cannot be told from what is not",
+            hint="point the source at the server that was read before, or load the tables again:"
+            " penstock reload",
+        )
 
 
 class Buckets:

@@ -11,7 +11,7 @@ again from the stored frontier, which may be before or after what has been taken
 
 from collections.abc import Callable, Iterable, Mapping
 
-from engine.apply.checkpoint import Checkpoint, Progress, left_of
+from engine.apply.checkpoint import Checkpoint, Progress, left_of, require_passed
 from engine.errors import StateError
 from engine.model.change import Event, SchemaChanged, Transaction
 from engine.model.position import Position
@@ -96,7 +96,9 @@ class Suspension:
 
         _keep(segment, left)
         if segment.events:
-            self._replay = None  # the log is read in order: all that comes is new
+            after = _after(segment.events[0], segment.ordinals[0])
+            require_passed(self._replay, segment.transaction, after, str(self.tables[0]))
+            self._replay = None
         return bool(segment.events)
 
     def _lose(self, error: StateError) -> None:
@@ -165,16 +167,20 @@ def _positions(
 
 
 def _keep(segment: Segment, left: Callable[[Transaction, Event, int], Event | None]) -> None:
-    """Leave what is left. A schema change is judged by the ordinal that it stands before."""
+    """Leave what is left."""
     events: list[Event] = []
     ordinals: list[int] = []
     for event, ordinal in zip(segment.events, segment.ordinals, strict=True):
-        after = ordinal + 1 if isinstance(event, SchemaChanged) else ordinal
-        kept = left(segment.transaction, event, after)
+        kept = left(segment.transaction, event, _after(event, ordinal))
         if kept is not None:
             events.append(kept)
             ordinals.append(ordinal)
     segment.events, segment.ordinals = events, ordinals
+
+
+def _after(event: Event, ordinal: int) -> int:
+    """By which ordinal an event is judged: a schema change by that which it stands before."""
+    return ordinal + 1 if isinstance(event, SchemaChanged) else ordinal
 
 
 class Suspensions:

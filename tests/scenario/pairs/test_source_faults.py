@@ -231,6 +231,40 @@ def test_without_gtids_another_server_is_refused(
     assert "it was mysql" in run.ending or "belongs to" in run.ending
 
 
+OTHER: Final = "3e11fa47-71ca-11e1-9e33-c80aa9429562:1"
+
+
+def test_a_log_that_comes_back_in_another_order_needs_a_person(prepare: Prepare) -> None:
+    """As after a fail-over to a replica that applied two domains side by side: the table was
+    applied up to the second transaction, which the other server wrote first."""
+    setup = prepare()
+    setup.source.execute(TABLE)
+    replication = setup.replication()
+    replication.catch_up()
+    mariadb = setup.server.mariadb
+    setup.source.execute(f"INSERT INTO {SCHEMA}.t VALUES (1, 1)")
+    begin, end = (
+        ("SET gtid_domain_id = 7", "")
+        if mariadb
+        else (f"SET gtid_next = '{OTHER}'; BEGIN", "; COMMIT; SET gtid_next = 'AUTOMATIC'")
+    )
+    setup.server.execute(f"{begin}; INSERT INTO t VALUES (2, 2){end}", database=SCHEMA)
+    ((position,),) = setup.target.execute(
+        f"SELECT position FROM penstock.checkpoint WHERE lane = '{SCHEMA}.t'"
+    )
+    stored = str(position).partition(";")[0]
+    domains = setup.server.execute("SELECT @@gtid_binlog_pos")[0][0] if mariadb else ""
+    second = domains.split(",")[-1] if mariadb else OTHER
+    setup.target.execute(
+        f"UPDATE penstock.checkpoint SET position = '{stored},{second}' WHERE lane = '{SCHEMA}.t'"
+    )
+    run = ended(replication)
+    assert run.process.returncode == 3
+    assert "transactions in another order" in run.ending
+    assert "penstock reload" in run.ending
+    assert rows(setup.target) == []
+
+
 # --- the log --------------------------------------------------------------------------------------
 
 

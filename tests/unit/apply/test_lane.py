@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis.strategies import booleans, integers, lists, sampled_from
 
+from connectors.mysql.maria_gtid import MariaGtid, MariaGtids
+from connectors.mysql.position import GtidCoordinate, GtidPosition, parse_position
 from engine.apply.checkpoint import Checkpoint
 from engine.apply.lane import Lane
 from engine.apply.suspension import Suspension
+from engine.errors import PositionLostError
 from engine.model.change import INSERT, Change, Event, SchemaChanged, Transaction, Truncate
 from engine.model.position import LogPosition
 from engine.model.relation import Column, ColumnType, Relation, TableName
@@ -75,6 +79,35 @@ def test_what_the_checkpoint_covers_is_dropped_and_nothing_behind_it() -> None:
     segment = part(1, [row(A, b"1"), row(A, b"2"), row(A, b"3")])
     assert lane.offer(segment) == 10
     assert taken(lane) == [row(A, b"3")]
+
+
+def gtid(text: str) -> GtidCoordinate:
+    return GtidCoordinate(MariaGtid.parse(text), MariaGtids.parse(APPLIED))
+
+
+APPLIED = "0-1-5"
+
+
+def test_the_first_change_that_was_not_applied_stands_behind_all_that_was() -> None:
+    """A set of GTIDs has no order of its own, so a log that has another one is noticed."""
+    before = GtidPosition(MariaGtids.parse(f"{APPLIED},1-1-1"))
+    lane = Lane("lane", {A.table: Checkpoint("a", 1, 0, str(before), before)})
+    first = Segment(Mark(), Transaction(gtid("1-1-1")), [row(A)], [1], 10, before)
+    assert lane.offer(first) == 0
+    unknown = Segment(Mark(), Transaction(gtid("0-1-6")), [row(A)], [1], 10, before)
+    with pytest.raises(PositionLostError, match="in another order than when a was applied"):
+        lane.offer(unknown)
+
+
+def test_a_suspension_notices_another_order_too() -> None:
+    one, other = gtid("0-1-6"), gtid("1-1-1")
+    before = GtidPosition(MariaGtids.parse(APPLIED))
+    lane = Lane("lane", {A.table: Checkpoint("a", 1, 0, str(before), before)})
+    suspension = suspended(lane)
+    suspension.take_in(Segment(Mark(), Transaction(other), [row(A)], [1], 10, other.end()))
+    assert suspension.resume(lane.checkpoints, parse_position, lambda _error: None)
+    with pytest.raises(PositionLostError, match="in another order"):
+        suspension.take_in(Segment(Mark(), Transaction(one), [row(A)], [1], 10, one.end()))
 
 
 def test_of_a_stretch_only_the_transactions_that_are_covered_are_dropped() -> None:
