@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { REVISION = 3, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
+enum { REVISION = 4, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
 
 static uint32_t
 read_u32(const unsigned char *at)
@@ -432,7 +432,8 @@ take_messages(PyObject *module, PyObject *args)
 /* --- LogReader: the rows of one event of MySQL's log to their changes --------------------------- */
 
 enum {
-    CALL, RAW, REVERSED, EXTENDED, TEXT, NUMBER, DECIMAL, DATETIME, INSTANT, DATE, DURATION, OPS
+    CALL, RAW, REVERSED, EXTENDED, TEXT, NUMBER, DECIMAL, DATETIME, INSTANT, DATE, DURATION,
+    DECIMAL_TEXT, DATETIME_TEXT, INSTANT_TEXT, DATE_TEXT, DURATION_TEXT, OPS
 };
 
 enum { UNCHANGED_SLOT, OLD_SLOT, NEW_SLOT, SLOT_BYTES = 3, STEP_BYTES = 8, DECIMAL_DIGITS_MAX = 65 };
@@ -571,26 +572,39 @@ group_digits(const unsigned char **data, unsigned char flip, int count, unsigned
     return value == 0;
 }
 
-static PyObject *
-decimal_value(const Step *step, const unsigned char *packed, Py_ssize_t size)
+/* Digits of a packed DECIMAL, the whole ones and those of its scale; 0: not as expected. */
+static int
+decimal_digits(const Step *step, const unsigned char *packed, Py_ssize_t size,
+               unsigned char *digits)
 {
-    int scale = step->arg, whole = step->more - scale, lead = -whole & 3, at = lead;
-    int groups = (whole + 3) / 4, count = groups + (scale + 3) / 4, first = 0;
-    unsigned char digits[DECIMAL_DIGITS_MAX + 8] = {0}, head[32];
-    unsigned char flip = packed[0] & 0x80 ? 0 : 0xff, *out;
+    int whole = step->more - step->arg, at = whole % 9;
+    unsigned char flip = packed[0] & 0x80 ? 0 : 0xff, head[32];
     const unsigned char *data = head;
-    PyObject *bytes;
 
     memcpy(head, packed, size);
     head[0] ^= 0x80;
-    if (!group_digits(&data, flip, whole % 9, digits + at))
-        return NULL;
-    for (at += whole % 9; at < lead + whole; at += 9)
+    if (!group_digits(&data, flip, whole % 9, digits))
+        return 0;
+    for (; at < whole; at += 9)
         if (!group_digits(&data, flip, 9, digits + at))
-            return NULL;
-    for (int left = scale; left > 0; left -= 9, at += 9)
+            return 0;
+    for (int left = step->arg; left > 0; left -= 9, at += 9)
         if (!group_digits(&data, flip, left < 9 ? left : 9, digits + at))
-            return NULL;
+            return 0;
+    return 1;
+}
+
+static PyObject *
+decimal_value(const Step *step, const unsigned char *packed, Py_ssize_t size)
+{
+    int scale = step->arg, whole = step->more - scale, lead = -whole & 3;
+    int groups = (whole + 3) / 4, count = groups + (scale + 3) / 4, first = 0;
+    unsigned char digits[DECIMAL_DIGITS_MAX + 8] = {0};
+    unsigned char flip = packed[0] & 0x80 ? 0 : 0xff, *out;
+    PyObject *bytes;
+
+    if (!decimal_digits(step, packed, size, digits + lead))
+        return NULL;
     while (first < count && !memcmp(digits + 4 * first, "\0\0\0\0", 4))
         first++;
     while (count > first && !memcmp(digits + 4 * (count - 1), "\0\0\0\0", 4))
@@ -669,6 +683,151 @@ duration_value(const Step *step, const unsigned char *data)
     return big_endian((uint64_t)(number < 0 ? -us : us), 8, 8);
 }
 
+static PyObject *
+decimal_text(const Step *step, const unsigned char *packed, Py_ssize_t size)
+{
+    int scale = step->arg, whole = step->more - scale, first = 0, digit = 0;
+    unsigned char digits[DECIMAL_DIGITS_MAX] = {0};
+    char text[DECIMAL_DIGITS_MAX + 4], *at = text;
+
+    if (!decimal_digits(step, packed, size, digits))
+        return NULL;
+    while (first < whole && !digits[first])
+        first++;
+    for (int i = first; i < step->more; i++)
+        digit |= digits[i];
+    if (digit && !(packed[0] & 0x80))
+        *at++ = '-';
+    if (first == whole)
+        *at++ = '0';
+    for (int i = first; i < step->more; i++) {
+        if (i == whole)
+            *at++ = '.';
+        *at++ = (char)('0' + digits[i]);
+    }
+    return PyBytes_FromStringAndSize(text, at - text);
+}
+
+/* A number of at least `width` digits, to `at`; gives the place behind it. */
+static char *
+put_number(char *at, unsigned value, int width)
+{
+    char digits[10];
+    int count = 0;
+
+    do {
+        digits[count++] = (char)('0' + value % 10);
+        value /= 10;
+    } while (value || count < width);
+    while (count)
+        *at++ = digits[--count];
+    return at;
+}
+
+static char *
+put_date(char *at, unsigned year, unsigned month, unsigned day)
+{
+    at = put_number(at, year, 4);
+    *at++ = '-';
+    at = put_number(at, month, 2);
+    *at++ = '-';
+    return put_number(at, day, 2);
+}
+
+/* hh:mm:ss and as many digits of a fraction as the step tells; NULL for what is no time of day. */
+static char *
+put_clock(char *at, const Step *step, unsigned hours, unsigned minutes, unsigned seconds,
+          uint64_t fraction)
+{
+    uint64_t us = fraction * (uint64_t)FRACTION_US[step->arg];
+    char digits[10];
+
+    if (minutes > 59 || seconds > 59 || (step->arg && us > 999999))
+        return NULL;
+    at = put_number(at, hours, 2);
+    *at++ = ':';
+    at = put_number(at, minutes, 2);
+    *at++ = ':';
+    at = put_number(at, seconds, 2);
+    if (step->more) {
+        *at++ = '.';
+        put_number(digits, (unsigned)us, 6);
+        memcpy(at, digits, step->more);
+        at += step->more;
+    }
+    return at;
+}
+
+static PyObject *
+datetime_text(const Step *step, const unsigned char *data)
+{
+    uint64_t whole = big_number(data, 5);
+    unsigned month, hours = whole >> 12 & 31;
+    char text[40], *at;
+
+    if (whole < 0x8000000000)
+        return NULL;
+    month = (unsigned)((whole - 0x8000000000) >> 22);
+    if (month / 13 > 9999 || hours > 23)
+        return NULL;
+    at = put_date(text, month / 13, month % 13, whole >> 17 & 31);
+    *at++ = ' ';
+    at = put_clock(at, step, hours, whole >> 6 & 63, whole & 63,
+                   big_number(data + 5, step->arg));
+    return at == NULL ? NULL : PyBytes_FromStringAndSize(text, at - text);
+}
+
+static PyObject *
+instant_text(const Step *step, const unsigned char *data)
+{
+    uint64_t seconds = big_number(data, 4);
+    unsigned of_day = seconds % 86400, z, era, of_era, year, of_year, month;
+    char text[40], *at;
+
+    if (!seconds)
+        return NULL;
+    z = (unsigned)(seconds / 86400) + 719468; /* days since 0000-03-01 */
+    era = z / 146097;
+    of_era = z % 146097;
+    year = (of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) / 365;
+    of_year = of_era - (365 * year + year / 4 - year / 100);
+    month = (5 * of_year + 2) / 153;
+    year += era * 400 + (month > 9);
+    at = put_date(text, year, month < 10 ? month + 3 : month - 9,
+                  of_year - (153 * month + 2) / 5 + 1);
+    *at++ = ' ';
+    at = put_clock(at, step, of_day / 3600, of_day / 60 % 60, of_day % 60,
+                   big_number(data + 4, step->arg));
+    return at == NULL ? NULL : PyBytes_FromStringAndSize(text, at - text);
+}
+
+static PyObject *
+date_text(const unsigned char *data)
+{
+    unsigned packed = (unsigned)little_number(data, 3);
+    char text[16], *at;
+
+    if (packed >> 9 > 9999)
+        return NULL;
+    at = put_date(text, packed >> 9, packed >> 5 & 15, packed & 31);
+    return PyBytes_FromStringAndSize(text, at - text);
+}
+
+static PyObject *
+duration_text(const Step *step, const unsigned char *data)
+{
+    int bits = 8 * step->arg;
+    int64_t number = (int64_t)big_number(data, 3 + step->arg) - ((int64_t)0x800000 << bits);
+    uint64_t size = (uint64_t)(number < 0 ? -number : number), whole = size >> bits & 0x3fffff;
+    uint64_t fraction = size & (((uint64_t)1 << bits) - 1);
+    char text[40], *at = text;
+
+    if (number < 0 && (whole || fraction))
+        *at++ = '-';
+    at = put_clock(at, step, whole >> 12, whole >> 6 & 63, whole & 63, fraction);
+    return at == NULL ? NULL : PyBytes_FromStringAndSize(text, at - text);
+}
+
 static int
 is_ascii(const unsigned char *data, Py_ssize_t size)
 {
@@ -711,6 +870,21 @@ column_value(LogReader *self, const Step *step, const unsigned char *data, Py_ss
         break;
     case DURATION:
         value = duration_value(step, data);
+        break;
+    case DECIMAL_TEXT:
+        value = decimal_text(step, data, size);
+        break;
+    case DATETIME_TEXT:
+        value = datetime_text(step, data);
+        break;
+    case INSTANT_TEXT:
+        value = instant_text(step, data);
+        break;
+    case DATE_TEXT:
+        value = date_text(data);
+        break;
+    case DURATION_TEXT:
+        value = duration_text(step, data);
         break;
     }
     if (value != NULL || PyErr_Occurred())
@@ -888,21 +1062,26 @@ sound_step(const Step *step, PyObject *converts)
     case NUMBER:
         return step->width >= 1 && step->width <= 8 && step->arg <= 8;
     case DECIMAL:
+    case DECIMAL_TEXT:
         if (step->arg > step->more || step->more < 1 || step->more > DECIMAL_DIGITS_MAX)
             return 0;
         need = whole / 9 * 4 + DECIMAL_BYTES[whole % 9] + step->arg / 9 * 4
                + DECIMAL_BYTES[step->arg % 9];
         break;
     case DATETIME:
+    case DATETIME_TEXT:
         need = 5 + step->arg;
         break;
     case INSTANT:
+    case INSTANT_TEXT:
         need = 4 + step->arg;
         break;
     case DURATION:
+    case DURATION_TEXT:
         need = 3 + step->arg;
         break;
     case DATE:
+    case DATE_TEXT:
         need = 3;
         break;
     default:
@@ -910,8 +1089,10 @@ sound_step(const Step *step, PyObject *converts)
                && (step->op == RAW
                    || PyTuple_GET_ITEM(converts, step->column) != Py_None || !step->wanted);
     }
-    return step->width == need && (step->op == DECIMAL || step->arg <= 3)
-           && PyTuple_GET_ITEM(converts, step->column) != Py_None;
+    if (step->op != DECIMAL && step->op != DECIMAL_TEXT
+        && (step->arg > 3 || step->more > 2 * step->arg))
+        return 0;
+    return step->width == need && PyTuple_GET_ITEM(converts, step->column) != Py_None;
 }
 
 static Step *

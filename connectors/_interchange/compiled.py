@@ -14,7 +14,7 @@ from engine.model.change import Change, Event
 from engine.model.relation import Relation
 from engine.model.value import Row, Unchanged, Value
 
-REVISION: Final = 3
+REVISION: Final = 4
 """What the twins expect; another build is left alone."""
 
 PURE_PYTHON: Final = "PENSTOCK_PURE_PYTHON"

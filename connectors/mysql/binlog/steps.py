@@ -32,12 +32,18 @@ _DATETIME: Final = 7
 _INSTANT: Final = 8
 _DATE: Final = Operation(9)
 _DURATION: Final = 10
+_DECIMAL_TEXT: Final = 11
+_DATETIME_TEXT: Final = 12
+_INSTANT_TEXT: Final = 13
+_DATE_TEXT: Final = Operation(14)
+_DURATION_TEXT: Final = 15
 
 _TIMES: Final = {
-    codes.DATETIME2: _DATETIME,
-    codes.TIMESTAMP2: _INSTANT,
-    codes.TIME2: _DURATION,
+    codes.DATETIME2: (_DATETIME, _DATETIME_TEXT),
+    codes.TIMESTAMP2: (_INSTANT, _INSTANT_TEXT),
+    codes.TIME2: (_DURATION, _DURATION_TEXT),
 }
+"""In the interchange form, and in the native one."""
 
 
 def operation(code: int, metadata: int, type: MysqlType, *, native: bool) -> Operation:
@@ -47,8 +53,7 @@ def operation(code: int, metadata: int, type: MysqlType, *, native: bool) -> Ope
     if type.base in CHARACTERS:
         return _TEXT if like_ascii(type.charset) else CALL
     if native:
-        plain = type.base in INTEGERS and not type.zerofill
-        return Operation(_NUMBER, int(type.unsigned)) if plain else CALL
+        return CALL if type.zerofill else _native(code, metadata, type)
     if type.base in INTEGERS:
         return _integer(type)
     if type.base in ("float", "double"):
@@ -56,8 +61,18 @@ def operation(code: int, metadata: int, type: MysqlType, *, native: bool) -> Ope
     if code == codes.NEWDECIMAL:
         return Operation(_DECIMAL, type.scale, type.size)
     if code in _TIMES:
-        return Operation(_TIMES[code], fraction_bytes(metadata))
+        return Operation(_TIMES[code][0], fraction_bytes(metadata))
     return _DATE if code == codes.DATE else CALL
+
+
+def _native(code: int, metadata: int, type: MysqlType) -> Operation:
+    if type.base in INTEGERS:
+        return Operation(_NUMBER, int(type.unsigned))
+    if code == codes.NEWDECIMAL:
+        return Operation(_DECIMAL_TEXT, type.scale, type.size)
+    if code in _TIMES:
+        return Operation(_TIMES[code][1], fraction_bytes(metadata), metadata)
+    return _DATE_TEXT if code == codes.DATE else CALL
 
 
 def _integer(type: MysqlType) -> Operation:
