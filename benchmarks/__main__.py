@@ -14,8 +14,9 @@ from benchmarks.decode import decode
 from benchmarks.drain import drain_hot, drain_insert, drain_pgbench
 from benchmarks.latency import latency
 from benchmarks.load import load_1, load_2
-from benchmarks.maria_drain import maria_maria_drain, maria_pg_drain, rss_mysql
+from benchmarks.maria_drain import maria_maria_drain, maria_pg_drain
 from benchmarks.maria_load import maria_pg_load
+from benchmarks.maria_memory import rss_mysql
 from benchmarks.memory import rss_idle, rss_steady, rss_transaction
 from benchmarks.servers import servers
 from benchmarks.table import markdown

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Final
 
 from benchmarks import backlog, mariadb
-from benchmarks.calibration import calibrate
 from benchmarks.case import Options
 from benchmarks.drain import drained_by_penstock
 from benchmarks.mariadb import (
@@ -22,7 +21,6 @@ from benchmarks.mariadb import (
     MariaWatcher,
     same_rows,
 )
-from benchmarks.memory import LIMIT_MIB, peak_mib
 from benchmarks.pairs import alternate
 from benchmarks.penstock import Replication, running
 from benchmarks.result import Figure, Pair, Result, from_pairs
@@ -86,22 +84,22 @@ def _drained(
 def _into_postgres(servers: Servers, log: Log) -> Figure:
     with servers.target_database() as target, Watcher(target.dsn) as watcher:
         target.execute(EVENTS_IN_POSTGRES)
-        until = partial(watcher.until, _last(log))
+        until = partial(watcher.until, last(log))
         return _by_penstock(log, "postgres", target.dsn, until, target.execute)
 
 
 def _into_mariadb(log: Log, target: MysqlServer) -> Figure:
-    _emptied(target)
+    emptied(target)
     with MariaWatcher(target) as watcher:
-        until = partial(watcher.until, _last(log))
+        until = partial(watcher.until, last(log))
         return _by_penstock(log, "mariadb", target.url(), until, target.execute)
 
 
-def _last(log: Log) -> str:
+def last(log: Log) -> str:
     return f"SELECT 1 FROM {SCHEMA}.events WHERE id = {log.rows}"
 
 
-def _emptied(server: MysqlServer) -> None:
+def emptied(server: MysqlServer) -> None:
     server.execute("DROP DATABASE IF EXISTS penstock")
     server.execute(f"DROP TABLE IF EXISTS {SCHEMA}.events")
     server.execute(EVENTS)
@@ -114,7 +112,7 @@ def _by_penstock(
     until: Callable[..., float],
     ask: Ask,
 ) -> Figure:
-    replication = _replication(log, engine, url)
+    replication = replication_of(log, engine, url)
     with MariaWatcher(log.server) as watcher:
         watcher.end_readers()
         with running(replication, "--stop-at", "caught-up") as run:
@@ -130,7 +128,7 @@ def _by_penstock(
     )
 
 
-def _replication(log: Log, engine: str, url: str) -> Replication:
+def replication_of(log: Log, engine: str, url: str) -> Replication:
     return Replication(
         source=log.url,
         target=url,
@@ -144,7 +142,7 @@ def _replication(log: Log, engine: str, url: str) -> Replication:
 
 
 def _by_replica(log: Log, replica: MysqlServer) -> Figure:
-    _emptied(replica)
+    emptied(replica)
     server, start = log.server, log.start.removeprefix("maria=")
     replica.execute("STOP SLAVE; RESET SLAVE ALL; RESET MASTER")
     replica.execute(
@@ -156,45 +154,7 @@ def _by_replica(log: Log, replica: MysqlServer) -> Figure:
         asked = time.perf_counter()
         replica.execute("START SLAVE")
         active = source.until(DUMPING)
-        done = watcher.until(_last(log))
+        done = watcher.until(last(log))
     equal = same_rows(log, replica.execute)
     replica.execute("STOP SLAVE")
     return Figure(log.rows / (done - active), startup_seconds=active - asked, equal=equal)
-
-
-# --- memory ---------------------------------------------------------------------------------------
-
-
-def rss_mysql(servers: Servers, options: Options) -> Iterator[Result]:
-    """One transaction of a million rows from MariaDB into PostgreSQL."""
-    rows = options.sized(1_000_000, 50_000)
-    with mariadb.inserts(rows, each=rows) as log:
-        figure, speed = _peak(servers, log), calibrate()
-        yield from_pairs(
-            "rss-mysql",
-            [Pair(figure, Figure(LIMIT_MIB), (speed, speed))],
-            unit="MiB",
-            better="lower",
-            reach=1.0,
-            versions={
-                "source": f"MariaDB {log.server.programs.release}",
-                "target": servers.versions["target"],
-            },
-            facts={
-                "mode": "table-parallel",
-                "unit_memory_mib": LIMIT_MIB,
-                "rows": rows,
-                "against": "the limit",
-            },
-        )
-
-
-def _peak(servers: Servers, log: Log) -> Figure:
-    with servers.target_database() as target, Watcher(target.dsn) as watcher:
-        target.execute(EVENTS_IN_POSTGRES)
-        with running(_replication(log, "postgres", target.dsn)) as run:
-            watcher.until(_last(log), alive=run.alive)
-            peak = peak_mib(run.worker())
-            run.stop()
-        equal = same_rows(log, target.execute)
-    return Figure(peak, cpu_seconds=run.cpu_seconds, rows=log.rows, equal=equal)
