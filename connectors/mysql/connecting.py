@@ -198,10 +198,13 @@ def _context(url: ConnectionUrl) -> ssl.SSLContext | None:
     verifies = mode in ("verify-ca", "verify-full")
     if verifies and root and root != SYSTEM_AUTHORITIES and not Path(root).is_file():
         raise TransportRefusedError(f"root certificate file {root} does not exist")
-    known = None if root in ("", SYSTEM_AUTHORITIES) or not verifies else root
-    context = ssl.create_default_context(cafile=known)
-    context.check_hostname = mode == "verify-full"
-    if not verifies:
+    if verifies:
+        known = None if root in ("", SYSTEM_AUTHORITIES) else root
+        context = ssl.create_default_context(cafile=known)
+        context.check_hostname = mode == "verify-full"
+    else:  # reading all authorities that the system knows takes longer than the connection
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if url.option("sslcert"):
         context.load_cert_chain(url.option("sslcert"), url.option("sslkey") or None, password="")

@@ -1,0 +1,21 @@
+import ssl
+
+import pytest
+
+from connectors.mysql.connecting import Link
+from engine.config.url import parse_url
+
+
+@pytest.mark.parametrize(
+    ("mode", "read"),
+    [("prefer", False), ("require", False), ("verify-ca", True), ("verify-full", True)],
+)
+async def test_the_systems_authorities_are_read_only_to_verify_with_them(
+    mode: str, read: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading them takes some 20 ms of a core, at each of a dozen connections of a start."""
+    found: list[object] = []
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: found.append(None))
+    url = parse_url(f"mysql://reader@db.example.org/?sslmode={mode}")
+    Link(url, "test", multi=False, database="")
+    assert bool(found) is read
