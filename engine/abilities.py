@@ -1,6 +1,7 @@
 """What some sources and targets can or need beyond the contracts, found with `isinstance`."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 from engine.contracts import SnapshotSource, Source, Target
@@ -65,6 +66,41 @@ class LoadForms(SnapshotSource, Protocol):
 
     def load_form(self, asked: str) -> str:
         """The form in which it gives rows to a target that asked for this one and takes both."""
+        ...
+
+
+@runtime_checkable
+class MakingSource(Source, Protocol):
+    """Optional: `attach` makes things on its server."""
+
+    def made(self) -> Sequence[str]:
+        """What `detach` drops and, with the reason, what of it stays: a phrase each, for people."""
+        ...
+
+
+@runtime_checkable
+class MarkingSource(Source, Protocol):
+    """Optional: a mark can be left in its database that every session there sees."""
+
+    def marked(self, number: int) -> AbstractAsyncContextManager[None]:
+        """The mark of this number (below 2^63) is there inside the context; nothing is written.
+
+        Raises:
+            SourceConnectionError, SourceError.
+        """
+        ...
+
+
+@runtime_checkable
+class SeeingTarget(Target, Protocol):
+    """Optional: it sees such marks of a source of its family."""
+
+    async def sees(self, number: int) -> bool:
+        """Whether the mark of this number is in this very database.
+
+        Raises:
+            TargetConnectionError, TargetError.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
+from engine.apart import require_apart
 from engine.branching import keep_branch
 from engine.checkpoint.ownership import (
     Claim,
@@ -91,6 +92,7 @@ class Flow:
             around.state("starting")
             identity = await self._source.open()
             await self._target.open()
+            await require_apart(self._source, self._target, around.random)
             await self._target.prepare_control()
             await self._prepare_origins()
             newcomer = self._config.streams and self._held_epoch is None

@@ -4,8 +4,8 @@ Nothing is made on the server: a reader of the log is a replica like any other, 
 keeps of its log is the server's affair.
 """
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Final
 
 from connectors.mysql.assembler import Assembler
@@ -24,6 +24,7 @@ from connectors.mysql.load_reader import LoadReader
 from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
 from connectors.mysql.log_check import check_history, check_reachable, check_server
 from connectors.mysql.log_mark import LogMark, LogMarks
+from connectors.mysql.mark_lock import mark_name
 from connectors.mysql.position import AnyPosition, parse_position
 from connectors.mysql.preflight_source import PreflightSource
 from connectors.mysql.server import Server, read_head, read_server
@@ -46,6 +47,8 @@ from engine.model.value import Key, KeyHash
 
 BEHIND_SECONDS: Final = 0.02
 """Age of a transaction, when it arrives, from which we are behind."""
+
+MARKING: Final = "marking the source, to know it from the target"
 
 CATALOG_ATTEMPTS: Final = 10
 """Readings of the catalog while tables change; each takes a fraction of a second."""
@@ -126,6 +129,16 @@ class MysqlSource:
         if self._server is None or self._history is None or self._reader is None:
             raise SourceConnectionError("the source is not open")
         return self._server, self._history, self._reader
+
+    @asynccontextmanager
+    async def marked(self, number: int) -> AsyncIterator[None]:
+        """See `abilities.MarkingSource`: a lock of the server by name."""
+        name = mark_name(number)
+        await self._sql.ask(MARKING, f"SELECT GET_LOCK('{name}', 0)")
+        try:
+            yield
+        finally:
+            await self._sql.ask(MARKING, f"SELECT RELEASE_LOCK('{name}')")
 
     # --- catalog ----------------------------------------------------------------------------------
 

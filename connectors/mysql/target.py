@@ -18,6 +18,7 @@ from connectors.mysql.connecting import connect
 from connectors.mysql.ensure import ensure
 from connectors.mysql.errors import DRIVER_ERRORS
 from connectors.mysql.finish import finish, loosen
+from connectors.mysql.mark_lock import mark_name
 from connectors.mysql.plan import problems_of
 from connectors.mysql.quoting import literal
 from connectors.mysql.session import MysqlSession, lock_name, prepare
@@ -187,6 +188,12 @@ class MysqlTarget:
             if found < control_schema.VERSION:
                 await session.run(*control_schema.migration(found), subject="database penstock")
             await session.run(f"DO RELEASE_LOCK({lock})".encode())
+
+    async def sees(self, number: int) -> bool:
+        """See `abilities.SeeingTarget`. A database is a schema here, so a server is one place."""
+        async with self._question() as session:
+            (found,) = await session.run(f"SELECT IS_USED_LOCK('{mark_name(number)}')".encode())
+            return found.rows[0][0] is not None
 
     # --- tables -------------------------------------------------------------------------------
 

@@ -60,6 +60,8 @@ from engine.model.snapshot import Snapshot
 from engine.model.table import TableDefinition
 from engine.model.value import Key, KeyHash
 
+MARKING: Final = "marking the source, to know it from the target"
+
 APPLICATION: Final = "penstock"
 """`application_name` of our sessions begins with it."""
 
@@ -102,7 +104,8 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
 
 
 class PostgresSource:
-    """See `engine.contracts.SnapshotSource`, `ExclusiveSource`, `BranchingSource` and `Checked`."""
+    """See `engine.contracts.SnapshotSource`, `ExclusiveSource`, `BranchingSource` and `Checked`,
+    and `abilities.MarkingSource` and `MakingSource`."""
 
     def __init__(self, config: PostgresSourceConfig, clock: Clock) -> None:
         self._config = config
@@ -215,6 +218,18 @@ class PostgresSource:
             await self._capture.remove()
         await self._published.drop()
 
+    def made(self) -> Sequence[str]:
+        """See `abilities.MakingSource`."""
+        config = self._config
+        if not config.streams:
+            return ()
+        things = [(f"replication slot {config.slot}", config.slot_given)]
+        things += [(f"publication {name}", config.given(name)) for name in config.made]
+        return [
+            f"{thing} stays: it was named in the file" if given else thing
+            for thing, given in things
+        ]
+
     async def branch(self) -> str:
         server = await self._checked_server()
         self._opener.timeline = server.timeline
@@ -230,6 +245,15 @@ class PostgresSource:
         server = await self._checked_server()
         offsets = [position.offset for position in reached if isinstance(position, LogPosition)]
         await self._opener.check_timeline(server, int(left), max(offsets, default=0))
+
+    @asynccontextmanager
+    async def marked(self, number: int) -> AsyncIterator[None]:
+        """See `abilities.MarkingSource`: an advisory lock, which belongs to one database."""
+        await self._sql.fetch(MARKING, "SELECT pg_catalog.pg_advisory_lock($1)", number)
+        try:
+            yield
+        finally:
+            await self._sql.fetch(MARKING, "SELECT pg_catalog.pg_advisory_unlock($1)", number)
 
     async def reader(self) -> str | None:
         return await self._slots.owner()

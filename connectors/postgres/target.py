@@ -85,8 +85,16 @@ _IDENTITY: Final = (
 )
 
 
+_MARK: Final = (
+    "SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND"
+    " (classid::int8 << 32 | objid::int8) = $1 AND database ="
+    " (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())"
+)
+
+
 class PostgresTarget:
-    """See `contracts.TransactionalTarget`, `SchemaTarget` and `Checked`."""
+    """See `contracts.TransactionalTarget`, `SchemaTarget` and `Checked`, and
+    `abilities.SeeingTarget`."""
 
     forms = (WIRE,)
 
@@ -176,6 +184,14 @@ class PostgresTarget:
         """See `contracts.OriginTarget.drop_origins`."""
         async with self.session() as session:
             await _plainly(self._origins.drop(session.link))
+
+    async def sees(self, number: int) -> bool:
+        """See `abilities.SeeingTarget`."""
+        return await _of_target(self._sees(number))
+
+    async def _sees(self, number: int) -> bool:
+        found = await self._sql.value("looking for the source's mark", _MARK, number)
+        return found is not None
 
     # --- tables -------------------------------------------------------------------------------
 

@@ -9,12 +9,13 @@ from typing import Final
 import orjson
 import typer
 
+from engine.apart import require_apart
 from engine.bucketing import source_obstacles, target_obstacles
 from engine.config.replication import ApplyMode, ReplicationConfig
 from engine.contracts import Checked, SchemaTarget, Source, Target
 from engine.control.cli.arguments import File, Json, load
 from engine.control.cli.ending import end_with
-from engine.errors import PenstockError
+from engine.errors import ConfigError, PenstockError
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation, TableName
 from engine.observe.redact import clean
@@ -67,14 +68,16 @@ class Preflight:
         """Look at both sides; what cannot be reached is a finding, not an error."""
         self._file()
         selection: Selection | None = None
-        async with self._opened("source", source) as reached:
-            if reached:
+        async with self._opened("source", source) as read:
+            if read:
                 selection = await self._source(source)
-        async with self._opened("target", target) as reached:
-            if reached:
-                tables = selection.tables if selection else ()
-                await self._side("target", target, tables)
-                await self._lanes(target, tables)
+            async with self._opened("target", target) as written:
+                if written:
+                    tables = selection.tables if selection else ()
+                    await self._side("target", target, tables)
+                    await self._lanes(target, tables)
+                if read and written:
+                    await self._apart(source, target)
         return list(dict.fromkeys(self.findings))  # both sides may say the same
 
     def _file(self) -> None:
@@ -97,6 +100,14 @@ class Preflight:
                 yield True
         finally:
             await end.close()
+
+    async def _apart(self, source: Source, target: Target) -> None:
+        try:
+            await require_apart(source, target, SystemRandom())
+        except ConfigError as error:
+            self._add("same-database", Severity.BLOCKS, error)
+        except PenstockError as error:
+            self._add("same-database", Severity.UNCHECKED, error)
 
     async def _source(self, source: Source) -> Selection | None:
         try:

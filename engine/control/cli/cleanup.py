@@ -1,15 +1,15 @@
-"""`penstock cleanup`: drops the slot, publications and control rows that a replication made."""
+"""`penstock cleanup`: drops what a replication made on the source, and its control rows."""
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 import typer
 
-from engine.config.endpoint import WithoutIdentity
-from engine.config.replication import RESERVED_SUFFIX, ReplicationConfig
+from engine.abilities import MakingSource
+from engine.config.replication import ReplicationConfig
 from engine.contracts import ExclusiveSource, OriginTarget, Source, Target, TargetSession
 from engine.control.cli.arguments import File, load
 from engine.control.cli.control_rows import control_session, owner_locked
@@ -34,8 +34,12 @@ def cleanup(file: File, yes: Yes = False) -> None:
 
 
 def _cleanup(config: ReplicationConfig, *, yes: bool) -> int:
-    ends = connect(config, SystemClock(), SystemRandom())
-    agreed = asyncio.run(clean(config, *ends, agree=lambda rows: _agree(config, rows, yes=yes)))
+    source, target = connect(config, SystemClock(), SystemRandom())
+
+    def agree(rows: ControlRows) -> bool:
+        return _agree(what_goes(config, source, rows), yes=yes)
+
+    agreed = asyncio.run(clean(config, source, target, agree=agree))
     typer.echo("done" if agreed else "nothing was dropped")
     return 0 if agreed else DECLINED
 
@@ -98,8 +102,8 @@ async def _count(session: TargetSession) -> ControlRows:
         return ControlRows(owner is not None, len(lanes), len(tables), len(chunks))
 
 
-def _agree(config: ReplicationConfig, rows: ControlRows, *, yes: bool) -> bool:
-    for line in what_goes(config, rows):
+def _agree(lines: Sequence[str], *, yes: bool) -> bool:
+    for line in lines:
         typer.echo(line)
     if yes:
         return True
@@ -108,28 +112,12 @@ def _agree(config: ReplicationConfig, rows: ControlRows, *, yes: bool) -> bool:
     return typer.confirm("Drop these?", default=False)
 
 
-def _publications(config: ReplicationConfig) -> list[tuple[str, str]]:
-    """(name in the file, ending of ours) of each. Ours come as two, unless the first is given."""
-    source = config.source
-    found = [(source.publication, "")]
-    if not source.publication or source.without_identity is WithoutIdentity.INSERT_ONLY:
-        found.append((source.publication_inserts, RESERVED_SUFFIX))
-    return found
-
-
-def what_goes(config: ReplicationConfig, rows: ControlRows) -> list[str]:
+def what_goes(config: ReplicationConfig, source: Source, rows: ControlRows) -> list[str]:
     """What would be dropped, a line each."""
-    lines = []
-    if config.streams:
-        slot = f"replication slot {config.slot_name}"
-        kept = "" if config.slot_is_ours else " stays: it was named in the file"
-        lines.append(f"source: {slot}{kept}")
-        lines += [
-            f"source: publication {given} stays: it was named in the file"
-            if given
-            else f"source: publication {config.object_name}{suffix}"
-            for given, suffix in _publications(config)
-        ]
+    made = source.made() if isinstance(source, MakingSource) else ()
+    if not made:
+        made = ("nothing was made there",)
+    lines = [f"source: {what}" for what in made]
     lines.append(
         f"target: control rows of {config.id}: {rows.lanes} lanes, {rows.tables} tables,"
         f" {rows.chunks} finished chunks" + ("" if rows.owned else " (it has never run here)")

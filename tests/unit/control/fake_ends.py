@@ -31,6 +31,7 @@ class World:
     owner: Owner | None = None
     busy: int = 0
     done: list[str] = field(default_factory=list)
+    made: list[str] = field(default_factory=list)
     opened: int = 0
 
     def fail(self, place: str) -> None:
@@ -69,6 +70,9 @@ class FakeSource(FakeEnd):
 
     async def detach(self) -> None:
         self.world.done.append("detach")
+
+    def made(self) -> Sequence[str]:
+        return self.world.made
 
 
 class FakeTarget(FakeEnd):

@@ -276,11 +276,16 @@ def test_what_is_no_table_name_is_refused(text: str) -> None:
 
 def test_cleanup_lists_and_drops_the_slot_first(penstock: Penstock, world: World) -> None:
     world.owner = Owner(3, "x", "y", "host:1")
+    world.made = ["replication slot penstock_orders"]
     result = penstock("cleanup", "--yes")
     assert result.exit_code == 0
-    assert "replication slot penstock_orders" in result.stdout
+    assert "source: replication slot penstock_orders" in result.stdout
     assert "1 lanes, 0 tables, 2 finished chunks" in result.stdout
     assert [step for step in world.done if step in ("detach", "remove")] == ["detach", "remove"]
+
+
+def test_cleanup_says_when_nothing_was_made_on_the_source(penstock: Penstock) -> None:
+    assert "source: nothing was made there" in penstock("cleanup", "--yes").stdout
 
 
 def test_cleanup_asks_nobody_where_nobody_is(penstock: Penstock, world: World) -> None:

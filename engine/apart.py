@@ -1,0 +1,30 @@
+"""Whether source and target are two databases. A table that is carried into itself never ends."""
+
+from typing import Final
+
+from engine.abilities import MarkingSource, SeeingTarget
+from engine.contracts import Random, Source, Target
+from engine.errors import ConfigError
+
+MARK_BYTES: Final = 7
+"""Of the random number that marks the source: two at one moment are never the same."""
+
+
+async def require_apart(source: Source, target: Target, random: Random) -> None:
+    """Check it by a mark in the source, whatever names and addresses lead there. Both are open.
+
+    Raises:
+        ConfigError: the target is the database that is read.
+        SourceConnectionError, SourceError, TargetConnectionError, TargetError.
+    """
+    if not isinstance(source, MarkingSource) or not isinstance(target, SeeingTarget):
+        return
+    number = int.from_bytes(random.key(MARK_BYTES))
+    async with source.marked(number):
+        if await target.sees(number):
+            raise ConfigError(
+                "target.url",
+                "leads to the database that source.url leads to: its tables would be carried into"
+                " themselves",
+                hint="name another database",
+            )
