@@ -52,7 +52,7 @@ def _value(column: ColumnDef, type_: MysqlType) -> str | bytes | None:
     """A text, bytes of a binary type or BIT, None for NULL, `_COMPUTED` for what is no constant."""
     default = (column.default or "").strip()
     if not default or default.upper() == "NULL":
-        return None if column.nullable else _implicit(type_)
+        return None if column.nullable else implicit(type_)
     if default.upper() in ("TRUE", "FALSE"):
         return "1" if default.upper() == "TRUE" else "0"
     if (match := _BITS.fullmatch(default)) is not None:
@@ -74,7 +74,7 @@ def _bits(digits: str, type_: MysqlType) -> str | bytes:
     return number.to_bytes((type_.size + 7) // 8, "big")
 
 
-def _implicit(type_: MysqlType) -> str | bytes:
+def implicit(type_: MysqlType) -> str | bytes:
     """What a column has that must not be NULL and has no default (MySQL manual, "Data Type Default
     Values")."""
     if type_.base in _NUMERIC:

@@ -5,11 +5,11 @@ here but for the few that are asked for by flavour.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, TypeAlias
 
-from connectors.mysql.quoting import literal
+from connectors.mysql.quoting import literal, qualified
 from connectors.mysql.server import Ask, Server
 from engine.model.relation import TableName
 
@@ -94,11 +94,17 @@ class CatalogTable:
     def identity(self) -> tuple[str, ...]:
         """The columns by which a row is found: the primary key's, else those of the first unique
         index whose columns are whole and cannot be NULL; empty when there is no such."""
+        return next((index.columns for index in self.candidates), ())
+
+    @property
+    def candidates(self) -> Sequence[CatalogIndex]:
+        """Unique indexes of whole columns that cannot be NULL."""
         nullable = {column.name for column in self.columns if column.nullable}
-        for index in self.indexes:
-            if index.unique and index.whole and not nullable.intersection(index.columns):
-                return index.columns
-        return ()
+        return [
+            index
+            for index in self.indexes
+            if index.unique and index.whole and not nullable.intersection(index.columns)
+        ]
 
 
 async def read_tables(
@@ -113,11 +119,23 @@ async def read_tables(
     columns = _by_table(await ask("reading columns", _COLUMNS.format(where=where)))
     indexes = _by_table(await ask("reading indexes", _INDEXES.format(where=where)))
     keys = _by_table(await ask("reading foreign keys", _FOREIGN_KEYS.format(where=where)))
-    return [
+    described = [
         _table(row, columns.get(name, ()), indexes.get(name, ()), keys.get(name, ()), server)
         for row in found
         if (name := TableName(row[0] or "", row[1] or "")) in columns
     ]
+    return [await _with_ordered_keys(ask, table) for table in described]
+
+
+async def _with_ordered_keys(ask: Ask, table: CatalogTable) -> CatalogTable:
+    """The indexes in the server's order, where that decides by which key it finds a row: a table
+    without a primary key, with several that would do. Only SHOW INDEX has it on every server."""
+    if len(table.candidates) < 2 or table.primary_key is not None:
+        return table
+    name = qualified(table.name.schema, table.name.name)
+    order = [row[2] for row in await ask("reading the order of keys", f"SHOW INDEX FROM {name}")]
+    indexes = sorted(table.indexes, key=lambda index: order.index(index.name))
+    return replace(table, indexes=tuple(indexes))
 
 
 def _where(tables: Sequence[TableName] | None) -> str:

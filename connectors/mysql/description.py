@@ -13,8 +13,9 @@ from typing import Final
 import orjson
 
 from connectors.mysql.binlog.columns import Form
-from connectors.mysql.catalog import CatalogTable
+from connectors.mysql.catalog import CatalogColumn, CatalogTable
 from connectors.mysql.charsets import ALWAYS_TEXT, known
+from connectors.mysql.column_default import Constant, of_catalog
 from connectors.mysql.types import MysqlType, interchange, native, parse_type
 from engine.errors import StateError
 from engine.model.relation import Column, Format, Relation, ReplicaIdentity, TableName
@@ -28,14 +29,20 @@ _DECLARED: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class DescribedColumn:
+    """`default`: what a new row has that does not name the column; None where that is not the same
+    for each row, or not known."""
+
     name: str
     type: MysqlType
     nullable: bool
+    default: Constant | None = None
+    generated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """`columns` are those of the log, in its order. `keys`: unique keys of whole columns by name.
+    """`columns` are those of the log, in its order. `keys`: unique keys of whole columns by name,
+    in the server's order.
     `charset` and `collation`: what new columns get."""
 
     table: TableName
@@ -47,9 +54,10 @@ class Description:
     @property
     def identity(self) -> tuple[str, ...]:
         """The columns by which a row is found: the primary key's, else those of the first unique
-        key, by name, whose columns cannot be NULL; empty when there is no such."""
+        key whose columns cannot be NULL; empty when there is no such. The server goes by the same
+        key where it logs a part of an old row."""
         nullable = {column.name for column in self.columns if column.nullable}
-        for name in sorted(self.keys, key=lambda name: (name != PRIMARY, name)):
+        for name in sorted(self.keys, key=lambda name: name != PRIMARY):
             if name == PRIMARY or not nullable.intersection(self.keys[name]):
                 return self.keys[name]
         return ()
@@ -63,6 +71,8 @@ class Description:
             "keys": {name: list(columns) for name, columns in self.keys.items()},
             "charset": self.charset,
             "collation": self.collation,
+            "defaults": {c.name: c.default.text for c in self.columns if c.default is not None},
+            "generated": [c.name for c in self.columns if c.generated],
         }
         return Relation(
             id=_number(self.table),
@@ -126,21 +136,33 @@ def describe(table: CatalogTable, *, generated: bool = True) -> Description:
             " of updates"
         )
     keys = {index.name: index.columns for index in table.indexes if index.unique and index.whole}
-    columns = [
-        DescribedColumn(c.name, declared(c.type, c.charset, c.collation), c.nullable)
-        for c in table.columns
-    ]
+    columns = [_described(column) for column in table.columns]
     charset = table.collation.partition("_")[0]
     return Description(table.name, tuple(columns), keys, charset, table.collation)
+
+
+def _described(column: CatalogColumn) -> DescribedColumn:
+    type_ = declared(column.type, column.charset, column.collation)
+    default = of_catalog(column, type_)
+    return DescribedColumn(column.name, type_, column.nullable, default, bool(column.generated))
 
 
 def restore(relation: Relation) -> Description:
     """The description that a relation was made of. Raises StateError for one of another source."""
     try:
         facts = orjson.loads(relation.native)
+        # Versions that were stored before these facts were known do not tell them.
+        defaults = {name: Constant(text) for name, text in facts.get("defaults", {}).items()}
+        generated = facts.get("generated", ())
         columns = [
-            DescribedColumn(column.name, parse_declared(column.native), column.nullable)
-            for column in relation.columns
+            DescribedColumn(
+                c.name,
+                parse_declared(c.native),
+                c.nullable,
+                defaults.get(c.name),
+                c.name in generated,
+            )
+            for c in relation.columns
         ]
         keys = {name: tuple(map(str, columns)) for name, columns in facts["keys"].items()}
         charset, collation = str(facts["charset"]), str(facts["collation"])

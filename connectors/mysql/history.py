@@ -13,9 +13,10 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from connectors.mysql import ddl_steps as steps
+from connectors.mysql.absent import REPLACED, Absent, absent_values
 from connectors.mysql.binlog.columns import Form
 from connectors.mysql.binlog.events import Query, RowsEvent
-from connectors.mysql.binlog.rows import RowsDecoder
+from connectors.mysql.binlog.rows import IMAGES_MAX, RowsDecoder
 from connectors.mysql.binlog.table_map import TableMap
 from connectors.mysql.ddl import WRITES, parse
 from connectors.mysql.ddl_tokens import Speech
@@ -35,11 +36,6 @@ that found it changed."""
 STRICT: Final = 0x200000 | 0x400000
 """STRICT_TRANS_TABLES and STRICT_ALL_TABLES in `sql_mode`."""
 
-DEFAULTS_UNKNOWN: Final = (
-    "a new row without a value for each column, whose defaults the binary log does not have"
-    " (binlog_row_image = FULL makes it tell them)"
-)
-
 Coordinate = GtidCoordinate | FileCoordinate
 
 
@@ -57,13 +53,22 @@ class Version:
 
 @dataclass(slots=True)
 class _Plan:
-    """How rows of one TABLE_MAP are read. `version` None: they are only counted."""
+    """How rows of one TABLE_MAP are read. `version` None: they are only counted. `images`: what
+    was made of row images met so far."""
 
     table: TableMap
-    decoder: RowsDecoder
     version: Version | None
-    every: int
-    """A bit for each column."""
+    decoder: RowsDecoder
+    counting: RowsDecoder
+    images: dict[tuple[int, bytes, bytes], Absent] = field(
+        default_factory=dict[tuple[int, bytes, bytes], Absent]
+    )
+
+    def count(self, event: RowsEvent) -> int:
+        """How many rows an event has; 0 where it has nothing of them, which nobody can count."""
+        if not any(event.after if event.kind == INSERT else event.before):
+            return 0
+        return len(self.counting.decode(event, _NOBODY))
 
 
 @dataclass(slots=True)
@@ -141,28 +146,43 @@ class History:
         version = plan.version
         untold = event.kind != INSERT and version and version.relation.table in self._insert_only
         if version is None or untold or not _reached(version, coordinate):
-            relation = version.relation if version is not None else _NOBODY
-            return len(plan.decoder.decode(event, relation)), before or None
-        held = int.from_bytes(event.after, "little")
-        if event.kind == INSERT and plan.every & ~held:
-            return self._without_defaults(event, version)
+            return plan.count(event), before or None
+        absent = plan.images.get((event.kind, event.before, event.after))
+        if absent is None:
+            absent = self._absent(plan, event, version)
+        if absent.lost:
+            return plan.count(event), [*before, self._unreadable(version, absent.lost)]
         changes = plan.decoder.decode(event, version.relation)
-        return len(changes), [*before, *changes] if before else changes
+        if absent.refused(changes):
+            return len(changes), [*before, self._unreadable(version, REPLACED)]
+        told = absent.filled(changes)
+        return len(told), [*before, *told] if before else told
 
-    def _without_defaults(self, event: RowsEvent, version: Version) -> tuple[int, Sequence[Event]]:
-        """New rows in which columns got their defaults, which the log does not have."""
-        table = event.table
-        assert table is not None
-        counting = RowsDecoder(table, [None] * len(table.types), self.form, self.zero)
-        count = len(counting.decode(event, version.relation))
+    def _absent(self, plan: _Plan, event: RowsEvent, version: Version) -> Absent:
+        found = absent_values(
+            event.kind,
+            (event.before, event.after),
+            version.description,
+            self.form,
+            self.zero,
+            mariadb=self.flavour.mariadb,
+        )
+        if len(plan.images) >= IMAGES_MAX:
+            plan.images.clear()
+        plan.images[event.kind, event.before, event.after] = found
+        return found
+
+    def _unreadable(self, version: Version, what: str) -> SchemaChanged:
+        """The table stops: it is as if it were not known from here on."""
         del self._versions[version.relation.table]
         self._plans.clear()
-        return count, [self._lost(version, DEFAULTS_UNKNOWN)]
+        return self._lost(version, what)
 
     def _plan(self, table: TableMap, coordinate: Coordinate) -> tuple[_Plan, list[Event]]:
         name = TableName(table.schema, table.name)
         version = self._at(name, coordinate) if name in self._wanted else None
         told: list[Event] = []
+        decoder = counting = RowsDecoder(table, [None] * len(table.types), self.form, self.zero)
         while version is not None:
             try:
                 decoder = self._decoder(table, version)
@@ -174,9 +194,7 @@ class History:
             # A table that is loaded again has been described since it was remembered.
             version = self._at(name, coordinate)
             told = [] if version is not None else told
-        if version is None:
-            decoder = RowsDecoder(table, [None] * len(table.types), self.form, self.zero)
-        plan = _Plan(table, decoder, version, (1 << len(table.types)) - 1)
+        plan = _Plan(table, version, decoder, counting)
         lasting = version is None or not self._may_be_replaced(name, version)
         if lasting and (version is not None or name not in self._wanted):
             self._plans[id(table)] = plan

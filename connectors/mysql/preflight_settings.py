@@ -63,17 +63,21 @@ def _format(_server: Server, variables: Variables) -> Sequence[Finding]:
     return [Finding("binlog-format", BLOCKS, text, remedy)]
 
 
-def _image(_server: Server, variables: Variables) -> Sequence[Finding]:
+def _image(server: Server, variables: Variables) -> Sequence[Finding]:
     value = variables.get("binlog_row_image", "FULL").upper()
     if value in ("FULL", "FULL_NODUP"):
         return []
     text = (
         f"binlog_row_image is {value}: what an update does not send stays on the target as it is"
-        " there, and a new row without a value for each column stops its"
-        " table, for the log does not have its defaults"
+        " there, and a new row without a value for a column whose default is not known stops its"
+        " table"
     )
-    if value == "MINIMAL":
-        text += "; a table with unique keys but without primary key may end the replication"
+    if server.mariadb:
+        text += (
+            "; a REPLACE is logged without the columns that went back to their defaults: under"
+            " MINIMAL it stops its table, under NOBLOB the target keeps the old value of a BLOB or"
+            " TEXT that it leaves out"
+        )
     return [Finding("row-image", WARNS, text, "SET GLOBAL binlog_row_image = 'FULL'")]
 
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from connectors.mysql.added_value import existing_rows
 from connectors.mysql.binlog.columns import Form
+from connectors.mysql.column_default import of_clause, of_statement
 from connectors.mysql.ddl_steps import (
     Action,
     AddColumn,
@@ -28,6 +29,7 @@ from connectors.mysql.ddl_steps import (
     Place,
     RenameColumn,
     RenameKey,
+    SetDefault,
 )
 from connectors.mysql.description import (
     PRIMARY,
@@ -92,7 +94,9 @@ def described_column(column: ColumnDef, charset: str, collation: str) -> Describ
     type_ = declared(column.type, name, own[1] if own[1] != BY_CODE else f"{name}_bin")
     if not type_.text:
         type_ = declared(column.type, "", "")
-    return DescribedColumn(column.name, type_, column.nullable and column.key != "primary")
+    nullable = column.nullable and column.key != "primary"
+    default = of_statement(column, type_)
+    return DescribedColumn(column.name, type_, nullable, default, column.generated is not None)
 
 
 def unique_keys(keys: Sequence[KeyDef], columns: Sequence[ColumnDef]) -> dict[str, tuple[str, ...]]:
@@ -244,6 +248,12 @@ class _Work:
             detail = f"changed from {old.base} to {new.type.base}, which"
             self.later.append(SchemaStep(REWRITE, new.name, detail=detail))
 
+    def set_default(self, action: SetDefault) -> None:
+        place = self._place(action.column)
+        if place is not None:
+            column = self.columns[place]
+            self.columns[place] = replace(column, default=of_clause(action.default, column.type))
+
     # --- keys -------------------------------------------------------------------------------------
 
     def add_key(self, action: AddKey) -> None:
@@ -286,6 +296,7 @@ _HANDLERS: Final[Mapping[type, Callable[[_Work, Any], None]]] = {
     DropColumn: _Work.drop,
     ChangeColumn: _Work.change,
     RenameColumn: _Work.rename,
+    SetDefault: _Work.set_default,
     AddKey: _Work.add_key,
     DropKey: _Work.drop_key,
     RenameKey: _Work.rename_key,

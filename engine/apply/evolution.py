@@ -163,9 +163,12 @@ class Evolution:
 
 def _news(known: Relation, change: SchemaChanged) -> bool:
     """Whether a description tells of anything that is not known. A rewrite leaves no trace in it;
-    a column that took the name and type of another has another number."""
+    a column that took the name and type of another has another number. What only the source needs
+    to know of a version (a default, say) is kept for it."""
     after = change.after
     assert after is not None
+    if known.native != after.native:
+        return True
     if known.columns != after.columns or known.key != after.key:
         return True
     if any(step.kind not in schema.FOLLOWED for step in change.steps):

@@ -16,7 +16,8 @@ def disagreement(table: TableMap, index: int, type: MysqlType) -> str:
     if not table.optional:
         return ""
     told = table.described.columns[index]
-    if told.unsigned is not None and told.unsigned != type.unsigned:
+    # A YEAR counts as unsigned in the log.
+    if told.unsigned not in (None, type.unsigned or type.base == "year"):
         return f"the log tells that it is {'unsigned' if told.unsigned else 'signed'}"
     charset = None if told.collation is None else charset_of(told.collation)
     if charset is not None and charset != (type.charset or charset_of(BINARY_COLLATION)):

@@ -5,12 +5,14 @@ from typing import Final
 import pytest
 
 from connectors.mysql.binlog.columns import Form
+from connectors.mysql.binlog.events import RowsEvent
 from connectors.mysql.temporal import ZeroDate, ZeroDates
 from connectors.mysql.types import selected
 from connectors.mysql.values import row_converter
 from tests.integration.mysql_binlog.cases import VECTORS, Case, cases
 from tests.integration.mysql_binlog.log_file import (
     column_types,
+    events,
     logged_changes,
     new_rows,
     next_file,
@@ -55,6 +57,22 @@ def test_what_the_log_holds_is_what_select_gives(mysql_database: MysqlDatabase) 
                     different.append(f"{case.declared}: {value:.50}: {found!r:.99} {wanted!r:.99}")
     assert not different, "\n".join(different)
     assert sum(len(case.values) for case in tables.values()) > VALUES_MIN
+
+
+def test_signs_are_told_of_numbers_and_of_years(mysql_database: MysqlDatabase) -> None:
+    """Which columns the log's bits are of is nowhere said: one too few, and the signs of all that
+    follow are those of their neighbours."""
+    mysql_database.execute(
+        "CREATE TABLE t (y year, a int, b bit(3), c int unsigned, e enum('a'), d decimal(4,1),"
+        " s datetime, f float unsigned, g bigint)"
+    )
+    file = next_file(mysql_database.server)
+    mysql_database.execute("INSERT INTO t (a) VALUES (1)")
+    (event,) = [event for _, event in events(file) if isinstance(event, RowsEvent)]
+    assert event.table is not None
+    told = [column.unsigned for column in event.table.described.columns]
+    assert told == [True, False, None, True, None, False, None, True, False]
+    assert logged_changes(file, column_types(mysql_database))["t"]
 
 
 VALUES_MIN: Final = 500

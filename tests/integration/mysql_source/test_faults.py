@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from engine.errors import (
     SourceSwitchedError,
 )
 from engine.model.change import DELETE, UPDATE, Block, Change, SchemaChanged
+from engine.model.relation import TableName
 from engine.model.value import UNCHANGED
 from tests.integration.mysql_source.conftest import (
     PATIENCE_SECONDS,
@@ -249,35 +251,171 @@ async def test_what_a_row_image_lacks_is_absent_and_never_null(
     assert [change.kind for change in changes][-1] == DELETE
 
 
-async def test_an_old_row_without_its_key_ends_it_with_the_reason(
+async def test_of_several_unique_keys_the_server_s_choice_is_followed(
     sources: Sources, shop: MysqlServer
 ) -> None:
-    """Of two unique keys the server logs the first that was made, we go by the first by name."""
-    execute(shop, "CREATE TABLE u (x int NOT NULL, y int NOT NULL, UNIQUE b (x), UNIQUE a (y))")
-    execute(shop, "INSERT INTO u VALUES (1, 1)")
+    """The first that was made, whatever its name, and whichever cannot be NULL."""
+    execute(
+        shop,
+        "CREATE TABLE u (x int NOT NULL, y int NOT NULL, z int, UNIQUE c (z), UNIQUE b (x),"
+        " UNIQUE a (y))",
+    )
+    execute(shop, "INSERT INTO u VALUES (1, 1, 1)")
     side: Side = await sources.open(shop)
     await side.attach()
     execute(shop, "UPDATE u SET y = 2")
     (change,) = await side.read(1)
     assert isinstance(change, Change)
-    assert (change.kind, plain(change.old)) == (UPDATE, (U, "1"))
-    execute(shop, "SET SESSION binlog_row_image = 'MINIMAL'; UPDATE u SET y = 3")
-    with pytest.raises(SourceError, match="binlog_row_image=FULL"):
-        await side.read(1)
+    assert (change.kind, plain(change.new), change.old) == (UPDATE, ("1", "2", "1"), None)
+    execute(shop, "SET SESSION binlog_row_image = 'MINIMAL'; UPDATE u SET y = 3; DELETE FROM u")
+    updated, deleted = await side.read(2)
+    assert isinstance(updated, Change)
+    assert isinstance(deleted, Change)
+    assert (plain(updated.new), updated.old) == (("1", "3", U), None)
+    assert plain(deleted.old) == ("1", U, U)
 
 
-async def test_a_new_row_whose_defaults_are_not_logged_stops_its_table(
+async def test_an_old_row_without_its_key_stops_its_table_alone(
     sources: Sources, shop: MysqlServer
 ) -> None:
-    execute(shop, "CREATE TABLE d (id int PRIMARY KEY, n int DEFAULT 7, v int AS (n + 1))")
+    """The order of keys was another one when the target was told of them."""
+    execute(shop, "CREATE TABLE u (x int NOT NULL, y int NOT NULL, UNIQUE b (x), UNIQUE a (y))")
+    execute(shop, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO u VALUES (1, 1)")
     side = await sources.open(shop)
     await side.attach()
-    execute(shop, "INSERT INTO d (id) VALUES (1)")
-    (change,) = await side.read(1)
-    assert isinstance(change, Change)
-    assert plain(change.new)[:2] == ("1", "7")
-    execute(shop, "SET SESSION binlog_row_image = 'MINIMAL'; INSERT INTO d (id) VALUES (2)")
-    execute(shop, "INSERT INTO d (id) VALUES (3)")
-    (stopped,) = await side.read(1)
+    told = {r.table: r for r in side.relations}
+    name = TableName(SCHEMA, "u")
+    told[name] = replace(
+        told[name],
+        native=told[name].native.replace('{"b":["x"],"a":["y"]}', '{"a":["y"],"b":["x"]}'),
+    )
+    side.source.remember(told)
+    execute(
+        shop,
+        "SET SESSION binlog_row_image = 'MINIMAL'; UPDATE u SET y = 3; UPDATE u SET y = 4;"
+        "INSERT INTO t VALUES (1)",
+    )
+    stopped, *_, row = await side.read(3)
     assert isinstance(stopped, SchemaChanged)
-    assert "defaults" in stopped.steps[0].detail
+    assert "key" in stopped.steps[0].detail
+    assert new_rows([row]) == [("1",)]
+
+
+DEFAULTS = """
+CREATE TABLE d (id int AUTO_INCREMENT PRIMARY KEY, n int DEFAULT 7, none int, must int NOT NULL,
+  price decimal(10,2) DEFAULT 1.5, word varchar(20) DEFAULT 'it''s', note text, flag bit(1)
+  DEFAULT b'1', kind enum('a','b') DEFAULT 'b', kinds set('a','b','c') DEFAULT 'a,c',
+  born date DEFAULT '2020-02-29', seen datetime(3) DEFAULT '2020-02-29 01:02:03.5',
+  real_ float DEFAULT 0.1, big bigint unsigned DEFAULT 18446744073709551615, y year DEFAULT 2020,
+  long_ time DEFAULT '-12:00:00', made datetime DEFAULT CURRENT_TIMESTAMP, other int DEFAULT (3));
+CREATE TABLE untouched (id int PRIMARY KEY)
+"""
+
+ALTERED = """
+ALTER TABLE d ALTER n SET DEFAULT 8, ALTER word SET DEFAULT 'new', ADD added int DEFAULT 9,
+  MODIFY price decimal(12,3) DEFAULT 2.5, CHANGE kind type_ enum('a','b','c') DEFAULT 'c'
+"""
+
+
+@pytest.mark.parametrize("form", ["mysql", "postgres"])
+@pytest.mark.parametrize("image", ["NOBLOB", "MINIMAL"])
+async def test_a_new_row_has_the_defaults_that_its_image_lacks(
+    sources: Sources, shop: MysqlServer, image: str, form: str
+) -> None:
+    """Compared with the same row as a full image has it; before and after they are altered, and
+    with those that the log itself told."""
+    execute(shop, DEFAULTS)
+    side = await sources.open(shop, form=form)
+    await side.attach()
+    insert = "INSERT INTO {} (id, made) VALUES ({}, '2020-01-01')"
+    for table, first in (("d", 1), ("d", 3)):
+        execute(
+            shop,
+            f"SET SESSION sql_mode = ''; {insert.format(table, first)};"
+            f"SET SESSION binlog_row_image = '{image}'; {insert.format(table, first + 1)}",
+        )
+        if first == 1:
+            execute(shop, ALTERED)
+    found = [event for event in await side.read(5) if isinstance(event, Change)]
+    rows = [change.new for change in found]
+    for full, partial in ((rows[0], rows[1]), (rows[2], rows[3])):
+        assert full is not None
+        assert partial is not None
+        assert full[1:] == partial[1:]
+    assert rows[0] != rows[2]
+
+
+async def test_a_default_that_is_altered_is_known_after_a_restart(
+    sources: Sources, shop: MysqlServer
+) -> None:
+    """The version that the target is given tells it, and one without the fact does not guess."""
+    execute(shop, "CREATE TABLE d (id int PRIMARY KEY, n int DEFAULT 7)")
+    side = await sources.open(shop)
+    at = await side.attach()
+    execute(shop, "ALTER TABLE d ALTER n SET DEFAULT 8")
+    (changed,) = await side.read(1)
+    assert isinstance(changed, SchemaChanged)
+    assert changed.after is not None
+    execute(shop, "SET SESSION binlog_row_image = 'MINIMAL'; INSERT INTO d (id) VALUES (1)")
+    execute(shop, "ALTER TABLE d ALTER n SET DEFAULT 9")
+    restarted = sources.make(shop)
+    restarted.source.remember({changed.after.table: changed.after})
+    await restarted.source.open()
+    await restarted.source.attach([changed.after.table], ())
+    restarted.at = side.at
+    (row, _) = await restarted.read(2)
+    assert new_rows([row]) == [("1", "8")]
+    assert at is not None
+
+
+async def test_a_new_row_whose_default_is_not_known_stops_its_table_alone(
+    sources: Sources, shop: MysqlServer
+) -> None:
+    """What a column has that lost its default depends on the session."""
+    execute(shop, "CREATE TABLE d (id int PRIMARY KEY, n int DEFAULT 7)")
+    execute(shop, "CREATE TABLE t (id int PRIMARY KEY)")
+    side = await sources.open(shop)
+    await side.attach()
+    execute(
+        shop,
+        "SET SESSION sql_mode = '', binlog_row_image = 'MINIMAL';"
+        "ALTER TABLE d ALTER n DROP DEFAULT;"
+        "INSERT INTO d (id) VALUES (1); INSERT INTO d (id) VALUES (2); INSERT INTO t VALUES (1)",
+    )
+    *_, stopped, row = await side.read(3)
+    assert isinstance(stopped, SchemaChanged)
+    assert "column n" in stopped.steps[0].detail
+    assert new_rows([row]) == [("1",)]
+
+
+REPLACES = """
+SET SESSION binlog_row_image = 'MINIMAL';
+UPDATE r SET n = 2 WHERE id = 1;
+UPDATE r SET id = 2 WHERE id = 1;
+{statement};
+INSERT INTO t VALUES (1)
+"""
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["REPLACE INTO r (id) VALUES (2)", "INSERT INTO r (id) VALUES (2) ON DUPLICATE KEY UPDATE k=5"],
+)
+async def test_an_update_that_may_be_a_replace_stops_its_table_alone(
+    sources: Sources, shop: MysqlServer, statement: str
+) -> None:
+    """MariaDB does not log which columns went back to their defaults; MySQL logs the whole row."""
+    execute(shop, "CREATE TABLE r (id int PRIMARY KEY, n int DEFAULT 7, k int)")
+    execute(shop, "CREATE TABLE t (id int PRIMARY KEY); INSERT INTO r VALUES (1, 1, 1)")
+    side = await sources.open(shop)
+    await side.attach()
+    execute(shop, REPLACES.format(statement=statement))
+    first, moved, last, row = await side.read(4)
+    assert new_rows([first, moved]) == [("1", "2", U), ("2", U, U)]
+    assert new_rows([row]) == [("1",)]
+    if shop.mariadb:
+        assert isinstance(last, SchemaChanged)
+        assert "REPLACE" in last.steps[0].detail
+    else:
+        kept = statement.startswith("INSERT")
+        assert new_rows([last]) == [("2", "2", "5") if kept else ("2", "7", None)]
