@@ -11,6 +11,9 @@ BLOCKS, WARNS, TELLS = Severity.BLOCKS, Severity.WARNS, Severity.TELLS
 RETENTION_SECONDS_MIN: Final = 86_400
 """A replication that stands still for a night should find its place again."""
 
+TESTED_FROM: Final = {True: (10, 6, 0), False: (8, 0, 0)}
+"""By whether it is MariaDB."""
+
 DAY_SECONDS: Final = 86_400
 
 RDS_DIRECTORY: Final = "/rdsdbbin"
@@ -32,9 +35,21 @@ Variables = Mapping[str, str]
 def findings(server: Server, variables: Variables) -> Sequence[Finding]:
     """One for each setting that should be another one, in a fixed order."""
     checks: Sequence[Callable[[Server, Variables], Sequence[Finding]]] = (
-        _server_id, _format, _image, _metadata, _durable, _gtid, _retention, _size, _names,
+        _version, _server_id, _format, _image, _metadata, _durable, _gtid, _retention, _size,
+        _names,
     )  # fmt: skip
     return [finding for check in checks for finding in check(server, variables)]
+
+
+def _version(server: Server, _variables: Variables) -> Sequence[Finding]:
+    tested = TESTED_FROM[server.mariadb]
+    if server.flavour.version >= tested:
+        return []
+    text = (
+        f"the source is {server.flavour}, which Penstock was never tested with: its tests begin at"
+        f" {'.'.join(map(str, tested))}"
+    )
+    return [Finding("source-version", WARNS, text, "upgrade it, or try with data you can lose")]
 
 
 def on_rds(variables: Variables) -> bool:

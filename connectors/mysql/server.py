@@ -45,12 +45,24 @@ class Server:
         return self.flavour.mariadb
 
 
+OLDEST: Final = {True: (10, 2, 5), False: (5, 7, 6)}
+"""By whether it is MariaDB: the first whose catalog tells of generated columns, which no older one
+can be described without."""
+
+
 async def read_server(ask: Ask) -> Server:
-    """Raises what `ask` raises."""
+    """Raises what `ask` raises, SourceError for a server that is too old."""
     doing = "asking the source what it is"
     query = "SELECT @@version, @@server_id, @@log_bin, @@lower_case_table_names"
     ((text, server_id, log_bin, case),) = await ask(doing, query)
     flavour = Flavour.of(text or "")
+    oldest = OLDEST[flavour.mariadb]
+    if flavour.version < oldest:
+        raise SourceError(
+            f"{doing}: it is {flavour}, whose tables cannot be described;"
+            f" {'.'.join(map(str, oldest))} is the oldest that can be read",
+            hint="upgrade the server",
+        )
     gtid, uuid = True, f"server {server_id}"
     if not flavour.mariadb:
         ((mode, uuid_text),) = await ask(doing, "SELECT @@gtid_mode, @@server_uuid")

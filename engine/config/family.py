@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.config.endpoint_settings import (
@@ -49,6 +49,8 @@ class Family:
     """The `AfterConnectScript` that means `session_replication_role = "replica"`."""
     keys: frozenset[str]
     """Keys of `[source]` and `[target]` that mean nothing to any other family."""
+    promises: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
+    """Of these, values that no other family may ignore: other rows would arrive."""
 
 
 def _as_postgres(url: ConnectionUrl, _engine: str) -> ConnectionUrl:
@@ -72,6 +74,7 @@ POSTGRES_FAMILY: Final = Family(
             "catalog_xmin_age_warn",
             "failover_slot",
             "heartbeat",
+            "origin",
             "publication",
             "publication_inserts",
             "replication_origin",
@@ -83,6 +86,10 @@ POSTGRES_FAMILY: Final = Family(
             "watch_partitions",
         }
     ),
+    promises={
+        "origin": frozenset({"none", "except-penstock"}),
+        "replication_origin": frozenset({"required"}),
+    },
 )
 
 MYSQL_FAMILY: Final = Family(
@@ -112,3 +119,14 @@ def foreign_keys(engine: str) -> frozenset[str]:
     own = FAMILIES.get(engine)
     others = (family for family in FAMILIES.values() if family is not own)
     return frozenset(name for family in others for name in family.keys)
+
+
+def foreign_promises(engine: str) -> Mapping[str, frozenset[str]]:
+    """Their values that cannot be ignored."""
+    own = FAMILIES.get(engine)
+    return {
+        name: values
+        for family in FAMILIES.values()
+        if family is not own
+        for name, values in family.promises.items()
+    }

@@ -8,7 +8,7 @@ from typing import Any, Final
 from engine.config.document import Document
 from engine.config.endpoint import SessionReplicationRole, SourceConfig, TargetConfig
 from engine.config.endpoint_settings import AddressSettings, PostgresSourceSettings
-from engine.config.family import FAMILIES, Family, foreign_keys
+from engine.config.family import FAMILIES, Family, foreign_keys, foreign_promises
 from engine.config.problems import Problems, shown
 from engine.config.secret import Secret
 from engine.config.section import Section, declared_keys, read_section, read_value, type_name
@@ -100,13 +100,18 @@ class _Side:
         self._engine: object = table.get("engine")
         engine = self._engine if isinstance(self._engine, str) else ""
         self._foreign = foreign_keys(engine)
+        self._promises = foreign_promises(engine)
         self.family: Family | None = FAMILIES.get(engine)
 
     def read(self) -> dict[str, Any]:
         before = self._problems.count
         arguments = read_section(self._section, self._table, self._problems, beside=("settings",))
         for name in sorted(self._foreign & self._table.keys()):
-            self._reading.no_effect.append(f"{self._name}.{name}")
+            path = f"{self._name}.{name}"
+            if self._table[name] in self._promises.get(name, ()):
+                self._problems.add(path, f"{self._engine} cannot do this, and must not ignore it")
+            else:
+                self._reading.no_effect.append(path)
         self._read_settings()
         if self._problems.count > before:
             return arguments

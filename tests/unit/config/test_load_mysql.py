@@ -63,6 +63,21 @@ def test_keys_that_only_the_other_family_has_are_listed_as_without_effect() -> N
     assert parse(other).no_effect == ("source.zero_dates",)
 
 
+@pytest.mark.parametrize("origin", ["none", "except-penstock"])
+def test_a_filter_that_the_source_does_not_have_is_refused(origin: str) -> None:
+    """Ignored, two replications would send each other's rows in a circle."""
+    text = mysql(more=f'origin = "{origin}"\n')
+    assert "source.origin: mysql cannot do this, and must not ignore it" in problems(text)
+    assert parse(mysql(more='origin = "any"\n')).no_effect == ("source.origin",)
+
+
+def test_marks_that_the_target_does_not_have_are_refused_where_they_are_required() -> None:
+    target = '[target]\nengine = "mysql"\nurl = "mysql://u@localhost/d"\n'
+    text = POSTGRES.partition("[target]")[0] + target
+    assert "target.replication_origin" in problems(text + 'replication_origin = "required"\n')
+    assert parse(text + 'replication_origin = "off"\n').no_effect == ("target.replication_origin",)
+
+
 def test_a_zero_date_is_an_error_unless_somebody_says_otherwise() -> None:
     assert parse(mysql()).source.zero_dates is ZeroDates.ERROR
     earliest = mysql(more='zero_dates = "earliest"\n')
