@@ -50,6 +50,9 @@ BEHIND_SECONDS: Final = 0.02
 
 MARKING: Final = "marking the source, to know it from the target"
 
+WHOLE_SECONDS: Final = 1.0
+"""MariaDB's log tells the second of a commit; that much of an age may be none."""
+
 CATALOG_ATTEMPTS: Final = 10
 """Readings of the catalog while tables change; each takes a fraction of a second."""
 
@@ -279,13 +282,14 @@ class MysqlSource:
 
     async def _read(self, dump: Dump, assembler: Assembler) -> AsyncGenerator[Block, None]:
         begun = behind = False
+        unknown = WHOLE_SECONDS if self._opened()[0].mariadb else 0.0
         try:
             while True:
                 events = await dump.events(behind=behind)
                 received_at = self._clock.monotonic()
                 assembler.feed(events)
                 age = self._age(assembler)
-                behind = age > BEHIND_SECONDS
+                behind = age > BEHIND_SECONDS + unknown
                 parts, idle = assembler.take()
                 if not parts and idle is None and begun:
                     continue
