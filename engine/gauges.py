@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from engine.abilities import CoercingSource, NoticingSource
+from engine.abilities import CoercingSource
 from engine.apply.scheduler import Scheduler
 from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
@@ -102,6 +102,4 @@ class Gauges:
         self._lag_bytes = self._frontier.position.distance(head)
         self._retained = await self._source.retained()
         self._judge(self._retained)
-        if isinstance(self._source, NoticingSource):
-            for notice in self._source.notices():
-                self._around.log.warning(notice, action="source.notice")
+        self._around.noticed(self._source)

@@ -515,6 +515,7 @@ class Loading:
     # progress
 
     def chunk(self, table: TableName, rows: int, size: int) -> None:
+        self._around.noticed(self._source)
         self._rows[table] = self._rows.get(table, 0) + rows
         self._around.metrics.loaded(table, rows, size)
         self._report(table)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from engine.abilities import NoticingSource
 from engine.apply.suspension import Suspensions
-from engine.contracts import Clock, Disk, Random
+from engine.contracts import Clock, Disk, Random, Source
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.spool import SpoolRoom
@@ -43,6 +44,12 @@ class Surroundings:
             transactions=", ".join(who),
             hint="[load] snapshot_wait bounds the wait",
         )
+
+    def noticed(self, source: Source) -> None:
+        """Log what a source has seen since the last call (`abilities.NoticingSource`)."""
+        if isinstance(source, NoticingSource):
+            for notice in source.notices():
+                self.log.warning(notice, action="source.notice")
 
     def state(self, name: str) -> None:
         self.metrics.state(name)

@@ -20,7 +20,7 @@ from connectors.mysql.connecting import READ_BYTES_MAX, Link, close
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.packets import PacketSplitter
-from connectors.mysql.position import AnyPosition, FilePosition
+from connectors.mysql.position import FILE_BEGINNING, AnyPosition, FilePosition
 from engine.errors import DecodeError, SourceConnectionError
 
 COM_BINLOG_DUMP: Final = 0x12
@@ -29,9 +29,6 @@ COM_BINLOG_DUMP_GTID: Final = 0x1E
 
 THROUGH_GTID: Final = 0x04
 """Flag of COM_BINLOG_DUMP_GTID: the set follows."""
-
-FILE_BEGINNING: Final = 4
-"""Offset behind a file's magic number."""
 
 MARIADB_CAPABILITY: Final = 4
 """MARIA_SLAVE_CAPABILITY_GTID: without it events that we could not know come as dummies."""

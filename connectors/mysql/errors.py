@@ -38,6 +38,11 @@ that asked for a file of ours, or closed the connection while it was upgraded.""
 NO_SUCH_TABLE: Final = frozenset({1146, 1051, 1054, 1049, 1412})
 """A table, column or database that is not there, or whose definition is younger than a snapshot."""
 
+DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227})
+"""Refusals for want of a right. Amazon's servers refuse FLUSH TABLES WITH READ LOCK by 1045."""
+
+LOCK_TIMEOUT: Final = 1205
+
 _LINK: Final = frozenset({1152, 1158, 1159, 1160, 1161, 1184, 2002, 2003, 2006, 2013, 2014, 2055})
 _BACKOFF: Final = frozenset({1040, 1053, 1203, 1205, 1213, 1226, 3024, 1969, 1927, 1077, 1080})
 _LOST: Final = frozenset({1236, 1373, 1785})

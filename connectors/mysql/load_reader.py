@@ -4,18 +4,15 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-from connectors.mysql.catalog import read_tables
 from connectors.mysql.connecting import READ_BYTES_MAX, Link
-from connectors.mysql.description import Description, describe, restore
 from connectors.mysql.errors import DRIVER_ERRORS, NO_SUCH_TABLE, error_number, source_error
+from connectors.mysql.held_table import changed
 from connectors.mysql.load_sql import none_query, rows_query
 from connectors.mysql.packets import PacketSplitter
-from connectors.mysql.quoting import qualified
-from connectors.mysql.snapshot import Snapshots, asker
+from connectors.mysql.snapshot import Snapshots
 from connectors.mysql.temporal import ZeroDates
-from engine.errors import DecodeError, SnapshotLostError, SourceConnectionError
+from engine.errors import DecodeError, SourceConnectionError
 from engine.model.chunk import Chunk
-from engine.model.relation import Relation
 from engine.model.snapshot import Snapshot
 
 COM_QUERY: Final = 0x03
@@ -52,10 +49,9 @@ class LoadReader:
         """
         relation = chunk.relation
         doing = f"reading chunk {chunk.ordinal} of {relation.qualified}"
-        async with self._snapshots.reader(doing) as reader:
-            link, finished = reader.link, False
+        async with self._snapshots.reader(relation, doing) as reader:
+            link, description, finished = reader.link, reader.description, False
             try:
-                description = await _still(link, self._snapshots, relation)
                 query = rows_query(
                     chunk,
                     description,
@@ -72,36 +68,12 @@ class LoadReader:
                     self._zero.met += int(await link.value(counting) or 0)
             except DRIVER_ERRORS as error:
                 if error_number(error) in NO_SUCH_TABLE:
-                    raise _changed(relation) from error
+                    raise changed(relation) from error
                 raise source_error(error, doing) from error
             finally:
                 if not finished:
                     link.close()  # what is still being sent would be taken for the next answer
             self._read_at[relation.qualified, chunk.ordinal] = reader.at
-
-
-async def _still(link: Link, snapshots: Snapshots, relation: Relation) -> Description:
-    """The table's description, which is still the relation's: it is held by looking at the table,
-    so no statement can change it until the chunk is read. Raises SnapshotLostError."""
-    name = qualified(relation.schema, relation.name)
-    await link.run(f"SELECT 1 FROM {name} LIMIT 0")
-    tables = await read_tables(asker(link), snapshots.server, [relation.table])
-    known = restore(relation)
-    try:
-        now = [describe(table) for table in tables]
-    except ValueError:
-        now = []
-    if [d.columns for d in now] != [known.columns]:
-        raise _changed(relation)
-    return known
-
-
-def _changed(relation: Relation) -> SnapshotLostError:
-    return SnapshotLostError(
-        f"{relation.qualified} was altered, renamed or dropped while it was read",
-        hint="it is loaded again from its beginning",
-        context={"table": relation.table},
-    )
 
 
 async def _lines(link: Link, doing: str) -> AsyncIterator[bytes]:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from connectors.mysql.description import DescribedColumn, Description
+from connectors.mysql.literals import number
 from connectors.mysql.load_text import LONG_BYTES, escaped, utf8
 from connectors.mysql.quoting import identifier, literal, qualified
 from connectors.mysql.temporal import ZeroDate
@@ -32,6 +33,8 @@ DATES: Final = ("date", "datetime", "timestamp")
 _PLAIN: Final = frozenset((*INTEGERS, "decimal", "year", "time"))
 """Types whose text needs no escape and is the same in both forms."""
 
+_NUMBERS: Final = frozenset((*INTEGERS, "decimal", "float", "double", "year"))
+
 _SPECIAL: Final = frozenset(("json", "uuid", "inet4", "inet6"))
 """Types that have a text of their own."""
 
@@ -40,13 +43,42 @@ def rows_query(
     chunk: Chunk, description: Description, form: str, zero: ZeroDate, *, mariadb: bool
 ) -> str:
     """The SELECT of a chunk: one column, its range, no order of rows. `form`: one of `FORMS`."""
+    line = _line(description, form, zero, mariadb=mariadb)
+    where = _range(chunk, description)
+    table = qualified(description.table.schema, description.table.name)
+    return f"SELECT {line} FROM {table}{f' WHERE {where}' if where else ''}"
+
+
+def keyed_query(description: Description, keys: Sequence[Sequence[bytes]]) -> str:
+    """The SELECT of the rows with these keys, at least one, in MySQL's form of `MYSQL_TEXT`; a key
+    has native values, in the order of `Description.identity`."""
+    types = {column.name: column.type for column in description.columns}
+    names = description.identity
+    wanted = ", ".join(
+        f"({', '.join([constant(types[n], v) for n, v in zip(names, key, strict=True)])})"
+        for key in keys
+    )
+    line = _line(description, MYSQL_TEXT, ZeroDate.ERROR, mariadb=False)
+    table = qualified(description.table.schema, description.table.name)
+    return f"SELECT {line} FROM {table} WHERE ({', '.join(map(identifier, names))}) IN ({wanted})"
+
+
+def constant(type_: MysqlType, value: bytes) -> str:
+    """A native value in SQL, as it compares with its column."""
+    if type_.base in _NUMBERS:
+        return number(value).decode()
+    if type_.base == "bit":
+        return str(int.from_bytes(value, "big"))
+    text = type_.base in DATES or type_.base == "time" or (type_.text and type_.charset != "binary")
+    return f"{'_utf8mb4 ' if text else ''}x'{value.hex()}'"
+
+
+def _line(description: Description, form: str, zero: ZeroDate, *, mariadb: bool) -> str:
     parts: list[str] = []
     for place, column in enumerate(description.columns):
         parts += [_TAB] * bool(place)
         parts.append(_nullable(column, _field(column, form, zero, mariadb=mariadb)))
-    where = _range(chunk, description)
-    table = qualified(description.table.schema, description.table.name)
-    return f"SELECT CONCAT({', '.join(parts)}) FROM {table}{f' WHERE {where}' if where else ''}"
+    return f"CONCAT({', '.join(parts)})"
 
 
 def none_query(chunk: Chunk, description: Description, form: str, zero: ZeroDate) -> str:

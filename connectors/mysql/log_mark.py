@@ -13,9 +13,9 @@ from typing import Final, Self
 from connectors.mysql.binlog import codes
 from connectors.mysql.binlog.decoder import EventDecoder
 from connectors.mysql.connecting import Link
-from connectors.mysql.dump import FILE_BEGINNING, open_dump
+from connectors.mysql.dump import open_dump
 from connectors.mysql.errors import LOAD_AGAIN
-from connectors.mysql.position import FilePosition, LogPlace
+from connectors.mysql.position import FILE_BEGINNING, FilePosition, LogPlace
 from connectors.mysql.server import Ask, Server
 from connectors.mysql.source_config import MysqlSourceConfig, replica_uuid
 from engine.errors import PositionLostError

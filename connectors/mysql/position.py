@@ -22,6 +22,9 @@ from engine.model.position import Coordinate, Position
 AnyGtid: TypeAlias = Gtid | MariaGtid
 AnyGtids: TypeAlias = GtidSet | MariaGtids
 
+FILE_BEGINNING: Final = 4
+"""Offset behind a binlog file's magic number."""
+
 _PLACE: Final = re.compile(r"([^\s:;]+\.[0-9]{1,18}):([0-9]{1,18})", re.ASCII)
 _ORDINAL: Final = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _GTID: Final = "gtid"

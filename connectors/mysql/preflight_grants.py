@@ -10,7 +10,8 @@ from typing import Final
 
 from connectors.mysql.connecting import Link, close
 from connectors.mysql.dump import register
-from connectors.mysql.errors import DRIVER_ERRORS, source_error
+from connectors.mysql.errors import DENIED, DRIVER_ERRORS, source_error
+from connectors.mysql.grants import read
 from connectors.mysql.quoting import identifier, literal, qualified
 from connectors.mysql.server import Ask, Server
 from engine.errors import SourceError
@@ -18,9 +19,6 @@ from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation
 
 BLOCKS = Severity.BLOCKS
-
-DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227})
-"""Numbers of refusals for want of a right."""
 
 _EVERYWHERE: Final = re.compile(r"GRANT (.+) ON \*\.\* TO ", re.IGNORECASE)
 _LOCKING: Final = frozenset({"ALL PRIVILEGES", "RELOAD", "FLUSH_TABLES"})
@@ -89,21 +87,49 @@ async def tables(ask: Ask, relations: Sequence[Relation]) -> Sequence[Finding]:
     return found
 
 
-async def lock(ask: Ask) -> Sequence[Finding]:
-    """Whether MySQL's snapshot may be opened. Raises what `ask` raises."""
-    doing = "looking at grants"
-    ((roles,),) = await ask(doing, "SELECT CURRENT_ROLE()")
-    using = "" if roles in (None, "", "NONE") else f" USING {roles}"
-    rows = await ask(doing, f"SHOW GRANTS FOR CURRENT_USER(){using}")
+async def lock(ask: Ask, text: str, severity: Severity) -> Sequence[Finding]:
+    """Whether all readers may share a snapshot: `text` says what it means that they may not. Raises
+    what `ask` raises."""
     rights = {
         right.strip().upper()
-        for row in rows
-        for match in [_EVERYWHERE.match(row[0] or "")]
+        for line in await _grants(ask)
+        for match in [_EVERYWHERE.match(line)]
         if match is not None
         for right in match[1].split(",")
     }
     if rights & _LOCKING:
         return []
-    text = "the user may not take the lock under which the full load's snapshot is opened"
     remedy = f"GRANT RELOAD ON *.* TO {await grantee(ask)}"
-    return [Finding("lock-right", BLOCKS, text, remedy)]
+    return [Finding("lock-right", severity, text, remedy)]
+
+
+async def table_locks(ask: Ask, relations: Sequence[Relation]) -> Sequence[Finding]:
+    """Whether each of these tables may be locked, for a user who may not lock everything. Raises
+    what `ask` raises."""
+    if not await lock(ask, "", BLOCKS):
+        return []
+    grants = read(await _grants(ask))
+    schemas = sorted({relation.schema for relation in relations if relation.published})
+    text = (
+        "the source has no GTIDs, so without RELOAD each chunk's snapshot is opened under a lock of"
+        " its table, which the user may not take"
+    )
+    return [
+        Finding(
+            "table-lock-right",
+            BLOCKS,
+            text,
+            f"GRANT LOCK TABLES ON {identifier(schema)}.* TO {await grantee(ask)}",
+            schema,
+        )
+        for schema in schemas
+        if grants.missing(["LOCK TABLES"], schema)
+    ]
+
+
+async def _grants(ask: Ask) -> list[str]:
+    doing = "looking at grants"
+    ((roles,),) = await ask(doing, "SELECT CURRENT_ROLE()")
+    using = "" if roles in (None, "", "NONE") else f" USING {roles}"
+    rows = await ask(doing, f"SHOW GRANTS FOR CURRENT_USER(){using}")
+    return [row[0] or "" for row in rows]

@@ -13,16 +13,29 @@ from connectors.mysql.preflight_settings import Variables
 from connectors.mysql.quoting import literal
 from connectors.mysql.server import STATUS_FROM, Ask, Server, read_head
 from connectors.mysql.source_config import MysqlSourceConfig, derived_server_id
+from engine.config.endpoint import LoadSnapshot
 from engine.errors import SourceError
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation
 
-BLOCKS, WARNS, UNCHECKED = Severity.BLOCKS, Severity.WARNS, Severity.UNCHECKED
+BLOCKS, WARNS, TELLS = Severity.BLOCKS, Severity.WARNS, Severity.TELLS
+UNCHECKED = Severity.UNCHECKED
 
 REPLICA_FROM: Final = (8, 0, 22)
 """MySQL version that calls a replica so; 8.4 has lost the older word."""
 
 XA_DENIED: Final = 1401
+
+NO_LOCK: Final = (
+    "the user may not take the lock under which the full load's readers share a snapshot"
+)
+LATER_MOMENTS: Final = (
+    "without RELOAD the full load's readers do not share one moment: each chunk is read at a"
+    " snapshot of its own, and foreign keys between tables wait until the stream is past them all"
+)
+ONE_READER: Final = (
+    "without RELOAD the readers of the full load cannot share a snapshot: one session reads all"
+)
 
 Check = Callable[[], Awaitable[Sequence[Finding]]]
 
@@ -60,8 +73,12 @@ class PreflightSource:
             }
         if self._config.loads:
             checks["select-right"] = lambda: preflight_grants.tables(self._ask, relations)
-            if not self._server.mariadb:
-                checks["lock-right"] = lambda: preflight_grants.lock(self._ask)
+            if not self._server.mariadb and self._config.snapshot is not LoadSnapshot.WATERMARK:
+                checks["lock-right"] = self._lock
+            if self._places_by_lock:
+                checks["table-lock-right"] = lambda: preflight_grants.table_locks(
+                    self._ask, relations
+                )
         found: list[Finding] = []
         for name, check in checks.items():
             try:
@@ -104,6 +121,19 @@ class PreflightSource:
     async def _head(self) -> Sequence[Finding]:
         server = self._server
         return await preflight_grants.head(self._ask, server, lambda: read_head(self._ask, server))
+
+    @property
+    def _places_by_lock(self) -> bool:
+        """Whether snapshots may have to be placed under locks of their tables."""
+        server, choice = self._server, self._config.snapshot
+        without = not server.mariadb and not server.gtid and self._config.streams
+        return without and choice is not LoadSnapshot.LOCK
+
+    async def _lock(self) -> Sequence[Finding]:
+        if self._config.snapshot is LoadSnapshot.LOCK:
+            return await preflight_grants.lock(self._ask, NO_LOCK, BLOCKS)
+        means = LATER_MOMENTS if self._config.streams else ONE_READER
+        return await preflight_grants.lock(self._ask, means, TELLS)
 
     async def _filter(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """Databases that the log leaves out."""

@@ -72,17 +72,31 @@ async def read_server(ask: Ask) -> Server:
 
 async def read_head(ask: Ask, server: Server) -> AnyPosition:
     """The newest position of the log. Raises what `ask` raises, SourceError without a log."""
-    doing = "asking the source for the end of its binary log"
-    old = server.mariadb or server.flavour.version < STATUS_FROM
-    rows = await ask(doing, "SHOW MASTER STATUS" if old else "SHOW BINARY LOG STATUS")
-    if not rows:
-        raise SourceError(
-            f"{doing}: it writes none", hint="turn it on: log_bin, and restart the server"
-        )
-    place = LogPlace(rows[0][0] or "", int(rows[0][1] or 0))
+    place, executed = await _end(ask, server)
     if server.mariadb:
-        ((gtids,),) = await ask(doing, "SELECT @@global.gtid_binlog_pos")
+        ((gtids,),) = await ask(END, "SELECT @@global.gtid_binlog_pos")
         return GtidPosition(MariaGtids.parse(gtids or ""), log=place)
     if server.gtid:
-        return GtidPosition(GtidSet.parse((rows[0][4] or "").replace("\n", "")), log=place)
+        return GtidPosition(GtidSet.parse(executed), log=place)
     return FilePosition(place)
+
+
+async def read_end(ask: Ask, server: Server) -> LogPlace:
+    """Where the log ends, which is between two transactions. Those before it may be committing
+    still. Raises what `ask` raises, SourceError without a log."""
+    return (await _end(ask, server))[0]
+
+
+END: Final = "asking the source for the end of its binary log"
+
+
+async def _end(ask: Ask, server: Server) -> tuple[LogPlace, str]:
+    """The place, and MySQL's set of executed GTIDs."""
+    old = server.mariadb or server.flavour.version < STATUS_FROM
+    rows = await ask(END, "SHOW MASTER STATUS" if old else "SHOW BINARY LOG STATUS")
+    if not rows:
+        raise SourceError(
+            f"{END}: it writes none", hint="turn it on: log_bin, and restart the server"
+        )
+    executed = (rows[0][4] or "").replace("\n", "") if server.gtid and not server.mariadb else ""
+    return LogPlace(rows[0][0] or "", int(rows[0][1] or 0)), executed

@@ -3,7 +3,8 @@
 MariaDB tells, inside a snapshot, how far its binary log was when that was taken: exact, without any
 lock. So every reader takes a snapshot of its own, and each chunk carries that of its reader. MySQL
 has no such word: all readers open theirs under one lock that keeps writers off for a moment, and
-share it.
+share it. Where that lock is not granted or not to be had, each has one of its own there too, and
+finds out where in the log it is (`watermarks.py`, `table_lock.py`).
 
 See: MariaDB Knowledge Base, "START TRANSACTION ... WITH CONSISTENT SNAPSHOT" (`binlog_snapshot_*`);
 MySQL manual, "FLUSH TABLES WITH READ LOCK".
@@ -16,11 +17,24 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.connecting import Link, close
-from connectors.mysql.errors import DRIVER_ERRORS, error_number, source_error
+from connectors.mysql.errors import (
+    DENIED,
+    DRIVER_ERRORS,
+    LOCK_TIMEOUT,
+    NO_SUCH_TABLE,
+    error_number,
+    source_error,
+)
+from connectors.mysql.held_table import changed, hold
 from connectors.mysql.maria_gtid import MariaGtids
-from connectors.mysql.position import AnyPosition, GtidPosition, LogPlace
-from connectors.mysql.server import Ask, Server, read_head
+from connectors.mysql.places import Places
+from connectors.mysql.position import GtidPosition, LogPlace
+from connectors.mysql.reader import Reader, begin, described
+from connectors.mysql.server import Server, read_head
+from connectors.mysql.sql import asker
+from engine.config.endpoint import LoadSnapshot
 from engine.errors import SnapshotLostError, SourceConnectionError, SourceError
+from engine.model.relation import Relation
 from engine.model.snapshot import Snapshot
 
 LOCK_SECONDS: Final = 1
@@ -28,43 +42,48 @@ LOCK_SECONDS: Final = 1
 every writer waits behind us."""
 
 LOCK_ATTEMPTS: Final = 5
-"""Attempts to have it, before the load says who is in the way."""
+"""Attempts to have it, before the load says who is in the way or does without."""
 
 LOCK_PAUSE_SECONDS: Final = 2.0
 """Time the source is left alone between two attempts."""
 
-_BEGIN: Final = (
-    "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ",
-    "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY",
-)
-_LOCK_TIMEOUT: Final = 1205
-_DENIED: Final = 1227
-
 
 @dataclass(slots=True)
-class Reader:
-    """A session inside a transaction that sees the database as it was at `at`."""
+class _Shared:
+    """A session whose snapshot serves many chunks."""
 
     link: Link
     at: Snapshot
 
 
 class Snapshots:
-    """Gives readers. `open_link` opens one more session; `readers_max`: how many read at once."""
+    """Gives readers. `open_link` opens one more session; `readers_max`: how many read at once.
+    `places`: how readers place their own snapshots; None where no log is read, so that a place
+    means nothing. `notice` is told what an operator should know."""
 
     def __init__(
-        self, open_link: Callable[[], Awaitable[Link]], server: Server, readers_max: int
+        self,
+        open_link: Callable[[], Awaitable[Link]],
+        server: Server,
+        readers_max: int,
+        choice: LoadSnapshot = LoadSnapshot.AUTO,
+        places: Places | None = None,
+        notice: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self._open_link = open_link
         self.server = server
         self._readers_max = readers_max
-        self._shared: asyncio.Queue[Reader] | None = None
-        self._number = 0
+        self._choice = choice
+        self._places = places
+        self._notice = notice
+        self._shared: asyncio.Queue[_Shared] | None = None
+        self._apart = False
+        """Readers have snapshots of their own, in MySQL."""
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        """A view of now, alive inside the context. In MariaDB it only begins the load: readers
-        have later ones.
+        """A view of now, alive inside the context. Where readers have later ones it only begins
+        the load.
 
         Raises:
             SourceConnectionError, SourceError.
@@ -74,47 +93,65 @@ class Snapshots:
                 link = await self._opened(stack)
                 yield await _begin_maria(link)
                 return
-            readers = await self._begin_shared(stack)
+            shared = await self._begin_shared(stack)
+            if not shared:
+                self._apart = True
+                yield await self._now(stack)
+                return
+            self._apart = False
             self._shared = asyncio.Queue()
-            for reader in readers:
-                self._shared.put_nowait(reader)
+            for one in shared:
+                self._shared.put_nowait(one)
             try:
-                yield readers[0].at
+                yield shared[0].at
             finally:
                 self._shared = None
 
     @asynccontextmanager
-    async def reader(self, doing: str) -> AsyncIterator[Reader]:
-        """A reader for one chunk.
+    async def reader(self, relation: Relation, doing: str) -> AsyncIterator[Reader]:
+        """A reader for one chunk of a table.
 
         Raises:
-            SnapshotLostError: the snapshot's context has ended, or its session was cut off.
+            SnapshotLostError: the snapshot's context has ended, or its session was cut off; with
+                `table` in its context, the table cannot be read at it any more.
             SourceConnectionError, SourceError.
         """
         try:
-            if self.server.mariadb:
-                async with AsyncExitStack() as stack:
-                    link = await self._opened(stack)
-                    yield Reader(link, await _begin_maria(link))
-                return
-            async with self._borrowed(doing) as reader:
+            async with self._given(relation, doing) as reader:
                 yield reader
         except DRIVER_ERRORS as error:
+            if error_number(error) in NO_SUCH_TABLE:
+                raise changed(relation) from error
             raise source_error(error, doing) from error
 
     @asynccontextmanager
-    async def _borrowed(self, doing: str) -> AsyncIterator[Reader]:
-        shared = self._shared
-        if shared is None:
+    async def _given(self, relation: Relation, doing: str) -> AsyncIterator[Reader]:
+        """Raises the driver's errors too."""
+        async with AsyncExitStack() as stack:
+            if self._apart and self._places is not None:
+                yield await self._places.look(await self._opened(stack), relation)
+                return
+            if self.server.mariadb:
+                link = await self._opened(stack)
+                at = await _begin_maria(link)
+            else:
+                shared = await stack.enter_async_context(self._borrowed(doing))
+                link, at = shared.link, shared.at
+            yield Reader(link, at, await hold(link, self.server, relation))
+
+    @asynccontextmanager
+    async def _borrowed(self, doing: str) -> AsyncIterator[_Shared]:
+        waiting = self._shared
+        if waiting is None:
             raise SnapshotLostError(f"{doing}: the snapshot has ended")
-        reader = await shared.get()
-        if reader.link.closed:
-            shared.put_nowait(reader)
+        shared = await waiting.get()
+        if shared.link.closed:
+            waiting.put_nowait(shared)
             raise SnapshotLostError(f"{doing}: the session that held the snapshot is gone")
         try:
-            yield reader
+            yield shared
         finally:
-            shared.put_nowait(reader)
+            waiting.put_nowait(shared)
 
     async def _opened(self, stack: AsyncExitStack) -> Link:
         link = await self._open_link()
@@ -123,42 +160,74 @@ class Snapshots:
 
     # --- MySQL ------------------------------------------------------------------------------------
 
-    async def _begin_shared(self, stack: AsyncExitStack) -> Sequence[Reader]:
-        links = [await self._opened(stack) for _ in range(self._readers_max)]
+    async def _begin_shared(self, stack: AsyncExitStack) -> Sequence[_Shared]:
+        """Readers that share a snapshot; none where each is to have its own."""
+        if self._choice is LoadSnapshot.WATERMARK:
+            return await self._alone(stack)
+        async with AsyncExitStack() as opening:
+            links = [await self._opened(opening) for _ in range(self._readers_max)]
+            try:
+                shared = await self._locked(links)
+            except DRIVER_ERRORS as error:
+                lacking = error_number(error) in (*DENIED, LOCK_TIMEOUT)
+                if not lacking or self._choice is LoadSnapshot.LOCK:
+                    raise _not_locked(error) from error
+                self._notice(_without_lock(error))
+            else:
+                stack.push_async_exit(opening.pop_all())
+                return shared
+        return await self._alone(stack)
+
+    async def _locked(self, links: Sequence[Link]) -> Sequence[_Shared]:
+        """Raises the driver's errors, that of the last attempt."""
         async with AsyncExitStack() as locking:
             lock = await self._opened(locking)
-            for attempt in range(LOCK_ATTEMPTS):
+            for attempt in range(1, LOCK_ATTEMPTS + 1):
                 try:
                     return await self._under_lock(lock, links)
                 except DRIVER_ERRORS as error:
-                    if error_number(error) != _LOCK_TIMEOUT or attempt == LOCK_ATTEMPTS - 1:
-                        raise _not_locked(error) from error
+                    if error_number(error) != LOCK_TIMEOUT or attempt == LOCK_ATTEMPTS:
+                        raise
                 await asyncio.sleep(LOCK_PAUSE_SECONDS)
         raise AssertionError
 
-    async def _under_lock(self, lock: Link, links: Sequence[Link]) -> Sequence[Reader]:
+    async def _under_lock(self, lock: Link, links: Sequence[Link]) -> Sequence[_Shared]:
         """Raises the driver's errors. The lock is held for two round trips."""
         await lock.run(f"SET lock_wait_timeout = {LOCK_SECONDS}")
         await lock.run("FLUSH TABLES WITH READ LOCK")
         try:
-            await asyncio.gather(*(_begin(link) for link in links))
+            await asyncio.gather(*(begin(link) for link in links))
             at = await read_head(asker(lock), self.server)
         finally:
             await lock.run("UNLOCK TABLES")
-        snapshot = _described(at)
-        return [Reader(link, snapshot) for link in links]
+        return [_Shared(link, described(at)) for link in links]
 
+    async def _alone(self, stack: AsyncExitStack) -> Sequence[_Shared]:
+        """Without a stream one session reads everything at one moment; nobody asks where that is in
+        the log."""
+        if self._places is not None:
+            return ()
+        link = await self._opened(stack)
+        try:
+            at = await read_head(asker(link), self.server)
+            await begin(link)
+        except DRIVER_ERRORS as error:
+            raise source_error(error, "opening a snapshot") from error
+        return [_Shared(link, described(at))]
 
-async def _begin(link: Link) -> None:
-    for statement in _BEGIN:
-        await link.run(statement)
+    async def _now(self, stack: AsyncExitStack) -> Snapshot:
+        link = await self._opened(stack)
+        try:
+            return described(await read_head(asker(link), self.server))
+        except DRIVER_ERRORS as error:
+            raise source_error(error, "beginning a load") from error
 
 
 async def _begin_maria(link: Link) -> Snapshot:
     """Raises the driver's errors as SourceError."""
     doing = "opening a snapshot"
     try:
-        await _begin(link)
+        await begin(link)
         rows = await link.run("SHOW STATUS LIKE 'binlog_snapshot_%'")
         told = {(name or b"").lower(): (value or b"").decode() for name, value in rows}
         file, offset = told[b"binlog_snapshot_file"], told[b"binlog_snapshot_position"]
@@ -168,28 +237,23 @@ async def _begin_maria(link: Link) -> Snapshot:
         raise source_error(error, doing) from error
     if gtids is None:
         raise SourceConnectionError(f"{doing}: its place in the binary log is gone already")
-    return _described(GtidPosition(MariaGtids.parse(gtids.decode()), log=place))
+    return described(GtidPosition(MariaGtids.parse(gtids.decode()), log=place))
 
 
-def _described(at: AnyPosition) -> Snapshot:
-    return Snapshot(text=str(at), until=at, token=str(at))
-
-
-def asker(link: Link) -> Ask:
-    """Questions over one session. They raise the driver's errors."""
-
-    async def ask(_doing: str, query: str) -> Sequence[Sequence[str | None]]:
-        rows = await link.run(query)
-        return [[None if v is None else v.decode("utf-8", "replace") for v in row] for row in rows]
-
-    return ask
+def _without_lock(error: BaseException) -> str:
+    why = "is not granted" if error_number(error) in DENIED else "could not be had"
+    return (
+        f"the lock under which all readers of the full load share a snapshot {why}: each chunk is"
+        ' read at a snapshot of its own (source.snapshot = "lock" refuses to load so)'
+    )
 
 
 def _not_locked(error: BaseException) -> SourceError:
     doing = "taking the lock under which the snapshot is opened"
     found = source_error(error, doing)
-    if error_number(error) == _LOCK_TIMEOUT:
+    if error_number(error) == LOCK_TIMEOUT:
         found.hint = "a statement on the source has run longer than that: see SHOW PROCESSLIST"
-    if error_number(error) == _DENIED:
-        found.hint = "GRANT RELOAD ON *.* TO the user of the source's url"
+    if error_number(error) in DENIED:
+        found.hint = "GRANT RELOAD ON *.* TO the user of the source's url, or leave source.snapshot"
+        found.hint += " at auto"
     return found

@@ -25,12 +25,13 @@ from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
 from connectors.mysql.log_check import check_history, check_reachable, check_server
 from connectors.mysql.log_mark import LogMark, LogMarks
 from connectors.mysql.mark_lock import mark_name
+from connectors.mysql.places import places_of
 from connectors.mysql.position import AnyPosition, parse_position
 from connectors.mysql.preflight_source import PreflightSource
 from connectors.mysql.server import Server, read_head, read_server
-from connectors.mysql.snapshot import Snapshots, asker
+from connectors.mysql.snapshot import Snapshots
 from connectors.mysql.source_config import MysqlSourceConfig, replica_uuid
-from connectors.mysql.sql import Sql, open_session
+from connectors.mysql.sql import Sql, asker, open_session
 from connectors.mysql.temporal import ZeroDate, ZeroDates
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Clock, Random, Waiting
@@ -69,7 +70,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSo
 
 class MysqlSource:
     """See `engine.contracts.SnapshotSource`, `KeyedSource`, `SpeakingSource`, `BranchingSource`,
-    `RememberingSource`, `ReaderSnapshots` and `Checked`."""
+    `RememberingSource`, `ReaderSnapshots`, `NoticingSource` and `Checked`."""
 
     def __init__(self, config: MysqlSourceConfig, clock: Clock, readers: int = 1) -> None:
         self._config = config
@@ -85,6 +86,7 @@ class MysqlSource:
         self._reader: LoadReader | None = None
         self._lookup = ChunkLookup()
         self._visible: dict[str, AnyPosition] = {}
+        self._notices: list[str] = []
 
     # --- life -------------------------------------------------------------------------------------
 
@@ -118,7 +120,14 @@ class MysqlSource:
                 self._form, self._zero, server.flavour, lower_names=server.lower_names
             )
             self._history.remember(self._known)
-        snapshots = Snapshots(self._session, server, self._readers)
+        snapshots = Snapshots(
+            self._session,
+            server,
+            self._readers,
+            self._config.snapshot,
+            places_of(self._session, server, self._config),
+            self._notices.append,
+        )
         self._reader = LoadReader(snapshots, self._zero)
         return server.identity
 
@@ -339,6 +348,11 @@ class MysqlSource:
         else. Of a load they are counted once a chunk is read."""
         met, self._zero.met = self._zero.met, 0
         return {"zero-date": met} if met and self._zero.policy is not ZeroDate.ERROR else {}
+
+    def notices(self) -> Sequence[str]:
+        """See `abilities.NoticingSource`."""
+        told, self._notices[:] = list(self._notices), []
+        return told
 
     # --- existing rows ----------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from engine.config.endpoint import ZeroDates
+from engine.config.endpoint import LoadSnapshot, ZeroDates
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.config.replication import ReplicationConfig
 from engine.config.url import ConnectionUrl
@@ -23,8 +23,9 @@ class MysqlSourceConfig:
     """`replication` is the id. `engine` is as the user named it: mysql, mariadb or aurora.
 
     `server_id`: under which the log is asked for. `zero_dates`: what becomes of a date that no
-    calendar has, where the target cannot hold it. `execute_timeout_seconds`: longest time of one
-    catalog question. `streams`: the log is read; `loads`: existing rows are.
+    calendar has, where the target cannot hold it. `snapshot`: how MySQL's rows are read at places
+    of the log that are known. `execute_timeout_seconds`: longest time of one catalog question.
+    `streams`: the log is read; `loads`: existing rows are.
     `silence_seconds`: see `SILENCE_SECONDS`.
     """
 
@@ -33,6 +34,7 @@ class MysqlSourceConfig:
     url: ConnectionUrl = field(repr=False)
     server_id: int
     zero_dates: ZeroDates = ZeroDates.ERROR
+    snapshot: LoadSnapshot = LoadSnapshot.AUTO
     streams: bool = True
     loads: bool = True
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
@@ -50,6 +52,7 @@ class MysqlSourceConfig:
             url=source.url,
             server_id=source.server_id or derived_server_id(config.id),
             zero_dates=source.zero_dates,
+            snapshot=source.snapshot,
             streams=config.streams,
             loads=config.loads,
             execute_timeout_seconds=source.mysql.execute_timeout_seconds,

@@ -10,6 +10,7 @@ from typing import Final
 from connectors.mysql.connecting import Link, close, connect
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.flavour import Flavour
+from connectors.mysql.server import Ask
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.config.url import ConnectionUrl
 from engine.errors import SourceConnectionError
@@ -138,3 +139,13 @@ async def open_session(url: ConnectionUrl, program: str, side: str = "source") -
         refused.hint = refused.hint or NOBODY_ANSWERS
         raise refused from error
     return link
+
+
+def asker(link: Link) -> Ask:
+    """Questions over one session. They raise the driver's errors."""
+
+    async def ask(_doing: str, query: str) -> Sequence[Sequence[str | None]]:
+        rows = await link.run(query)
+        return [[None if v is None else v.decode("utf-8", "replace") for v in row] for row in rows]
+
+    return ask

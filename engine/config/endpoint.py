@@ -76,6 +76,14 @@ class ZeroDates(StrEnum):
     EARLIEST = "earliest"
 
 
+class LoadSnapshot(StrEnum):
+    """How a MySQL source's rows are read at places of its log that are known."""
+
+    AUTO = "auto"
+    LOCK = "lock"
+    WATERMARK = "watermark"
+
+
 class StreamForm(StrEnum):
     """In which form the stream carries values."""
 
@@ -198,6 +206,15 @@ class SourceConfig(Section):
         " cannot hold them. error: the row is one that cannot be applied, see `on_row_error`; the"
         " default, since anything else changes data. null: NULL. earliest: 0001-01-01.",
         default=ZeroDates.ERROR,
+    )
+    snapshot: LoadSnapshot = key(
+        Choice(LoadSnapshot),
+        "How the full load of MySQL knows the place in the log at which rows were read. lock: all"
+        " readers share a snapshot that is opened under FLUSH TABLES WITH READ LOCK, held for"
+        " milliseconds; needs RELOAD. watermark: no such lock; each chunk is read at a snapshot of"
+        " its own, whose place is found in the log (without GTIDs under a lock of its table). auto:"
+        " lock, and where that is not granted or not had, watermark. MariaDB needs neither.",
+        default=LoadSnapshot.AUTO,
     )
     server_id: int = key(
         Integer(0, SERVER_ID_MAX),

@@ -162,7 +162,7 @@ async def test_each_missing_right_is_named_with_the_statement_that_grants_it(
                 shop.execute(finding.remedy)
     expected = {"replication-right": BLOCKS, "monitor-right": BLOCKS, "select-right": BLOCKS}
     if not shop.mariadb:
-        expected |= {"lock-right": BLOCKS, "prepared": Severity.UNCHECKED}
+        expected |= {"lock-right": Severity.TELLS, "prepared": Severity.UNCHECKED}
     assert missing == expected
     side = await sources.open(shop, url=reader)
     assert not [f for f in await findings(side) if f.remedy.startswith("GRANT")]

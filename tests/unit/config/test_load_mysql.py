@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from engine.config.endpoint import SessionReplicationRole, ZeroDates
+from engine.config.endpoint import LoadSnapshot, SessionReplicationRole, ZeroDates
 from engine.config.load import parse_replication
 from engine.config.replication import ReplicationConfig
 from engine.errors import ConfigError
@@ -84,6 +84,13 @@ def test_a_zero_date_is_an_error_unless_somebody_says_otherwise() -> None:
     assert parse(earliest).source.zero_dates is ZeroDates.EARLIEST
     assert 'one of "error", "null", "earliest"' in problems(mysql(more='zero_dates = "zero"\n'))
     assert "source.server_id" in problems(mysql(more="server_id = 4294967296\n"))
+
+
+def test_how_snapshots_are_opened_may_be_chosen() -> None:
+    assert parse(mysql()).source.snapshot is LoadSnapshot.AUTO
+    chosen = parse(mysql(more='snapshot = "watermark"\n')).source.snapshot
+    assert chosen is LoadSnapshot.WATERMARK
+    assert 'one of "auto", "lock", "watermark"' in problems(mysql(more='snapshot = "no"\n'))
 
 
 def test_the_mysql_address_may_be_written_the_way_aws_does() -> None:
