@@ -3,27 +3,25 @@
 import asyncio
 import random
 import secrets
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field
 from typing import Final
 
-import pymysql
 import pytest
 
 from connectors.mysql import reader, watermarks
 from connectors.mysql.connecting import Link
-from connectors.mysql.load_data import NativeRows
-from connectors.mysql.position import parse_position
-from connectors.mysql.source import MysqlSource
 from engine.config.endpoint import LoadSnapshot
 from engine.errors import SourceError
-from engine.model.change import DELETE, Change, Transaction
-from engine.model.chunk import Chunk
 from engine.model.relation import Relation
-from engine.model.value import UNCHANGED, Key, Row
-from tests.integration.mysql_source.conftest import PATIENCE_SECONDS, SCHEMA, Side, Sources
+from tests.integration.mysql_source.conftest import SCHEMA, Sources
+from tests.integration.mysql_source.logged import (
+    Content,
+    log_of,
+    read_chunk,
+    relation_of,
+    replayed,
+)
+from tests.integration.mysql_source.writers import TABLES, writers
 from tests.servers.mysql import MysqlServer
 
 SEED = random.SystemRandom().randrange(1 << 32)
@@ -32,24 +30,6 @@ USER: Final = "penstock_unlocked"
 
 READINGS: Final = 4
 """Of each table."""
-
-WRITERS: Final = 3
-
-RETRIED: Final = (1213, 1205, 1062)
-"""Deadlock, lock timeout, a key that is taken."""
-
-Content = dict[Key, Row]
-
-TABLES: Final = {
-    # Few keys and many changes: each window meets this one.
-    "hot": "id int PRIMARY KEY, n int NOT NULL, note varchar(20)",
-    # Keys that are equal under the collation and are not the same bytes; two columns.
-    "named": (
-        "k varchar(20) COLLATE utf8mb4_general_ci, b varbinary(4), day date,"
-        " amount decimal(10,2), f float, j json, PRIMARY KEY (k, b)"
-    ),
-    "calm": "id bigint unsigned PRIMARY KEY",
-}
 
 
 @pytest.fixture
@@ -68,141 +48,6 @@ def unlocked(shop: MysqlServer) -> Iterator[str]:
     shop.execute("INSERT INTO calm VALUES (18446744073709551615)", database=SCHEMA)
     yield shop.url(user=USER, password=password)
     shop.execute(f"DROP USER {USER}")
-
-
-@dataclass
-class Writer(threading.Thread):
-    """Small transactions until stopped."""
-
-    server: MysqlServer
-    number: int
-    error: BaseException | None = None
-    stopping: threading.Event = field(default_factory=threading.Event)
-
-    def __post_init__(self) -> None:
-        super().__init__(daemon=True)
-        self._random = random.Random(f"{SEED} {self.number}")
-
-    def __hash__(self) -> int:
-        return id(self)
-
-    def run(self) -> None:
-        try:
-            with self.server.connect(SCHEMA) as connection, connection.cursor() as cursor:
-                while not self.stopping.is_set():
-                    try:
-                        cursor.execute(";".join(["BEGIN", *self._statements(), "COMMIT"]))
-                        while cursor.nextset():
-                            pass
-                    except (pymysql.err.OperationalError, pymysql.err.IntegrityError) as error:
-                        if error.args[0] not in RETRIED:
-                            raise
-                        cursor.execute("ROLLBACK")
-        except BaseException as error:  # noqa: BLE001 - raised where the writer is stopped
-            self.error = error
-
-    def _statements(self) -> list[str]:
-        return [self._statement() for _ in range(self._random.choice([1, 1, 2, 4]))]
-
-    def _statement(self) -> str:
-        chosen = self._random
-        key, other = chosen.randint(1, 12), chosen.randint(1, 12)
-        row = f'{other}.5, {other / 3}, \'{{"a": [{key}, "x"]}}\''
-        name = chosen.choice(["a", "A", "ä", "b", "B"]) + str(chosen.randint(1, 3))
-        return chosen.choice(
-            [
-                f"UPDATE hot SET n = n + 1 WHERE id = {key}",
-                f"UPDATE hot SET n = n % 2, note = NULL WHERE id = {key}",
-                f"UPDATE hot SET id = {other} WHERE id = {key}",
-                f"DELETE FROM hot WHERE id = {key}",
-                f"REPLACE INTO hot VALUES ({key}, {other}, 'tab\tand\\\\{other}')",
-                f"INSERT INTO hot VALUES ({key}, {other}, 'new')",
-                f"UPDATE named SET k = '{name}' WHERE k = '{name.swapcase()}'",
-                f"DELETE FROM named WHERE k = '{name}'",
-                f"UPDATE named SET f = {key / 7}, j = JSON_SET(j, '$.b', {key})",
-                f"REPLACE INTO named VALUES ('{name}', x'00{key:02x}', '2020-01-{key:02}', {row})",
-            ]
-        )
-
-
-@contextmanager
-def writers(server: MysqlServer) -> Iterator[None]:
-    started = [Writer(server, number) for number in range(WRITERS)]
-    for writer in started:
-        writer.start()
-    try:
-        yield
-    finally:
-        for writer in started:
-            writer.stopping.set()
-        for writer in started:
-            writer.join()
-    for writer in started:
-        if writer.error is not None:
-            raise writer.error
-
-
-async def read_chunk(source: MysqlSource, chunk: Chunk) -> tuple[str, Content]:
-    """A chunk's rows, and the text of the snapshot they were read at."""
-    async with source.snapshot() as snapshot:
-        data = b"".join([part async for part in source.rows(chunk, snapshot, "mysql-text")])
-        at = source.read_at(chunk, snapshot).text
-    reader = NativeRows(len(chunk.relation.columns))
-    return at, {
-        chunk.relation.key_of(row): row for row in map(reader.values, data.split(b"\n")[:-1])
-    }
-
-
-async def log_of(side: Side) -> list[tuple[Transaction, list[Change]]]:
-    """Every transaction since `attach`."""
-    assert side.at is not None
-    goal = await side.source.head()
-    found: list[tuple[Transaction, list[Change]]] = []
-    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(side.source.blocks(side.at)) as blocks:
-        async for block in blocks:
-            for part in block.parts:
-                events = [event for event in part.events if isinstance(event, Change)]
-                found.append((part.transaction, events))
-            end = next((p.end for p in reversed(block.parts) if p.end), block.idle)
-            if end is not None and end.reaches(goal):
-                return found
-    raise AssertionError("the stream ended")
-
-
-def replayed(
-    log: list[tuple[Transaction, list[Change]]],
-    relation: Relation,
-    text: str,
-    begun: Content | None = None,
-) -> Content:
-    """What the log comes to at a place, from the rows there were before, or none."""
-    at = parse_position(text)
-    rows = dict(begun or {})
-    for transaction, changes in log:
-        if not at.covers(transaction.coordinate, 1):
-            continue
-        for change in changes:
-            if change.relation.table != relation.table:
-                continue
-            was: Row = ()
-            if change.old is not None:
-                was = rows.pop(relation.key_of(change.old))
-            if change.kind != DELETE:
-                assert change.new is not None
-                key = relation.key_of(change.new)
-                rows[key] = filled(change.new, was or rows.get(key, change.new))
-    return rows
-
-
-def filled(new: Row, was: Row) -> Row:
-    """A row of which the log may not tell what stayed as it was."""
-    return tuple([a if b is UNCHANGED else b for a, b in zip(was, new, strict=True)])
-
-
-async def relation_of(side: Side, name: str) -> tuple[Relation, Chunk]:
-    relation = next(r for r in side.relations if r.name == name)
-    (chunk,) = await side.source.chunks(relation, 1000)
-    return relation, chunk
 
 
 @pytest.mark.parametrize(
@@ -224,7 +69,7 @@ async def test_a_chunk_is_what_the_log_comes_to_at_its_place(
     await side.attach()
     read: list[tuple[Relation, str, Content]] = []
     try:
-        with writers(shop):
+        with writers(shop, SEED):
             for _ in range(READINGS):
                 for table in ("hot", "named"):
                     relation, chunk = await relation_of(side, table)
