@@ -1,5 +1,5 @@
 /* The loops that run once per row, in C. Optional: every function here has a twin in Python
- * (rowcode.py, copy_rows.py, replication.py, binlog/rows.py), which says what it must do, and which
+ * (rowcode.py, copy_rows.py, replication.py, binlog/rows.py, load_lines.py), which says what it must do, and which
  * the tests hold it against. Nothing here words an error: what does not look as expected is handed
  * to the twin.
  *
@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { REVISION = 4, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
+enum { REVISION = 5, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
 
 static uint32_t
 read_u32(const unsigned char *at)
@@ -1227,6 +1227,214 @@ static PyTypeObject LogReaderType = {
     .tp_dealloc = (destructor)log_reader_dealloc,
 };
 
+/* --- write_lines: rows of MySQL's text protocol to lines of COPY or LOAD DATA --------------------- */
+
+enum { PLAIN_FIELD, ESCAPED_FIELD, ESCAPED_NUL_FIELD, HEX_FIELD, DATE_FIELD, DATETIME_FIELD,
+       TIMESTAMP_FIELD, CHECKED_FIELD, FIELD_KINDS };
+
+enum { PACKET_HEAD = 4, PACKET_FULL = 0xffffff, NO_VALUE = 0xfb, FIELD_ROOM = 8 };
+
+/* What stands behind a backslash for a byte; 0 for one that stands for itself. */
+static char
+escape_of(unsigned char byte, int kind)
+{
+    switch (byte) {
+    case '\\': return '\\';
+    case '\t': return 't';
+    case '\n': return 'n';
+    case '\r': return 'r';
+    case '\0': return kind == ESCAPED_NUL_FIELD ? '0' : 0;
+    }
+    return 0;
+}
+
+static unsigned char *
+write_escaped(unsigned char *out, const unsigned char *value, Py_ssize_t size, int kind)
+{
+    for (Py_ssize_t i = 0; i < size; i++) {
+        char escape = value[i] < ' ' || value[i] == '\\' ? escape_of(value[i], kind) : 0;
+        if (escape) {
+            *out++ = '\\';
+            *out++ = escape;
+        } else {
+            *out++ = value[i];
+        }
+    }
+    return out;
+}
+
+static unsigned char *
+write_hex(unsigned char *out, const unsigned char *value, Py_ssize_t size)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    memcpy(out, "\\\\x", 3);
+    out += 3;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        *out++ = digits[value[i] >> 4];
+        *out++ = digits[value[i] & 15];
+    }
+    return out;
+}
+
+static unsigned
+decimal_number(const unsigned char *text, int count, int *sound)
+{
+    unsigned value = 0;
+
+    for (int i = 0; i < count; i++) {
+        *sound &= text[i] >= '0' && text[i] <= '9';
+        value = value * 10 + (text[i] - '0');
+    }
+    return value;
+}
+
+/* Whether a text begins with a day of a year from 1 on that is one in every year. */
+static int
+is_usual_date(const unsigned char *text, Py_ssize_t size)
+{
+    static const unsigned char last[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int sound = 1;
+    unsigned year, month, day;
+
+    if (size < 10)
+        return 0;
+    year = decimal_number(text, 4, &sound);
+    month = decimal_number(text + 5, 2, &sound);
+    day = decimal_number(text + 8, 2, &sound);
+    return sound && year && month >= 1 && month <= 12 && day >= 1 && day <= last[month - 1];
+}
+
+/* Writes a value, of which there is room for twice its size and FIELD_ROOM. NULL: not as expected. */
+static unsigned char *
+write_field(unsigned char *out, int kind, const unsigned char *value, Py_ssize_t size)
+{
+    switch (kind) {
+    case CHECKED_FIELD:
+        if (size == 1 && value[0] == 0xfe)
+            return NULL;
+        /* fall through */
+    case ESCAPED_FIELD:
+    case ESCAPED_NUL_FIELD:
+        return write_escaped(out, value, size, kind);
+    case HEX_FIELD:
+        return write_hex(out, value, size);
+    case DATE_FIELD:
+    case DATETIME_FIELD:
+    case TIMESTAMP_FIELD:
+        if (!is_usual_date(value, size))
+            return NULL;
+        break;
+    }
+    memcpy(out, value, size);
+    out += size;
+    if (kind == TIMESTAMP_FIELD) {
+        memcpy(out, "+00", 3);
+        out += 3;
+    }
+    return out;
+}
+
+/* The length of a value and where it begins; -1: not as expected, -2: there is none. */
+static Py_ssize_t
+value_size(const unsigned char **at, const unsigned char *end)
+{
+    Py_ssize_t bytes, size;
+
+    if (*at >= end)
+        return -1;
+    size = *(*at)++;
+    if (size < NO_VALUE)
+        return size <= end - *at ? size : -1;
+    if (size == NO_VALUE)
+        return -2;
+    bytes = size == 0xfc ? 2 : size == 0xfd ? 3 : 8;
+    if (bytes == 8 || bytes > end - *at)
+        return -1;
+    size = (Py_ssize_t)little_number(*at, bytes);
+    *at += bytes;
+    return size <= end - *at ? size : -1;
+}
+
+/* Writes the line of a row; NULL: not as expected. */
+static unsigned char *
+write_line(unsigned char *out, const unsigned char *kinds, Py_ssize_t count,
+           const unsigned char *at, const unsigned char *end)
+{
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_ssize_t size = value_size(&at, end);
+        if (size == -1)
+            return NULL;
+        if (i)
+            *out++ = '\t';
+        if (size == -2) {
+            *out++ = '\\';
+            *out++ = 'N';
+        } else {
+            if ((out = write_field(out, kinds[i], at, size)) == NULL)
+                return NULL;
+            at += size;
+        }
+    }
+    if (at != end)
+        return NULL;
+    *out++ = '\n';
+    return out;
+}
+
+static PyObject *
+write_lines(PyObject *module, PyObject *args)
+{
+    PyObject *kinds, *buffer, *lines, *written;
+    const unsigned char *data, *end;
+    Py_ssize_t at, count, room = 0, used = 0;
+
+    if (!PyArg_ParseTuple(args, "O!O!nO!", &PyBytes_Type, &kinds, &PyBytes_Type, &buffer, &at,
+                          &PyList_Type, &lines))
+        return NULL;
+    count = PyBytes_GET_SIZE(kinds);
+    for (Py_ssize_t i = 0; i < count; i++)
+        if ((unsigned char)PyBytes_AS_STRING(kinds)[i] >= FIELD_KINDS)
+            at = -1;
+    if (!count || at < 0 || at > PyBytes_GET_SIZE(buffer)) {
+        PyErr_SetString(PyExc_ValueError, "write_lines: arguments that do not fit together");
+        return NULL;
+    }
+    data = (const unsigned char *)PyBytes_AS_STRING(buffer) + at;
+    end = (const unsigned char *)PyBytes_AS_STRING(buffer) + PyBytes_GET_SIZE(buffer);
+    room = end - data + (end - data) / 2;
+    if ((written = PyBytes_FromStringAndSize(NULL, room)) == NULL)
+        return NULL;
+    while (end - data > PACKET_HEAD) {
+        Py_ssize_t size = (Py_ssize_t)little_number(data, 3), need;
+        unsigned char *from, *to;
+        if (size == PACKET_FULL || size > end - data - PACKET_HEAD || !size
+            || data[PACKET_HEAD] > 0xfd)
+            break;
+        need = used + 2 * size + FIELD_ROOM * count + 1;
+        if (need > room) {
+            room = need + room / 2;
+            if (_PyBytes_Resize(&written, room) < 0)
+                return NULL;
+        }
+        from = (unsigned char *)PyBytes_AS_STRING(written) + used;
+        to = write_line(from, (const unsigned char *)PyBytes_AS_STRING(kinds), count,
+                        data + PACKET_HEAD, data + PACKET_HEAD + size);
+        if (to == NULL)
+            break;
+        used += to - from;
+        data += PACKET_HEAD + size;
+    }
+    if (_PyBytes_Resize(&written, used) < 0)
+        return NULL;
+    if (used && PyList_Append(lines, written) < 0) {
+        Py_DECREF(written);
+        return NULL;
+    }
+    Py_DECREF(written);
+    return PyLong_FromSsize_t((const char *)data - PyBytes_AS_STRING(buffer));
+}
+
 /* --- module ---------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -1239,6 +1447,9 @@ static PyMethodDef methods[] = {
      "take_messages(get, free, connection, room, kind, messages): append what PQgetCopyData gives "
      "up to `room` bytes, or a message of another kind. Gives the bytes taken, the last result "
      "and that other message or None."},
+    {"write_lines", write_lines, METH_VARARGS,
+     "write_lines(kinds, buffer, at, lines): append the lines of the rows in whole packets from "
+     "`at` on, up to one that is not as expected; gives where that begins."},
     {NULL, NULL, 0, NULL},
 };
 

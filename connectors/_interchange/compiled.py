@@ -2,7 +2,7 @@
 
 `make accelerate` builds them from `_accelerated.c`. Without them, or with PENSTOCK_PURE_PYTHON set,
 `LOOPS` is None and their twins in Python do the same: `rowcode.read_rows` and its actions,
-`copy_rows.compile_encoder`, `replication.ReplicationConnection`, `binlog.rows`.
+`copy_rows.compile_encoder`, `replication.ReplicationConnection`, `binlog.rows`, `load_lines`.
 """
 
 import os
@@ -14,7 +14,7 @@ from engine.model.change import Change, Event
 from engine.model.relation import Relation
 from engine.model.value import Row, Unchanged, Value
 
-REVISION: Final = 4
+REVISION: Final = 5
 """What the twins expect; another build is left alone."""
 
 PURE_PYTHON: Final = "PENSTOCK_PURE_PYTHON"
@@ -84,6 +84,12 @@ class Loops(Protocol):
         """Append what PQgetCopyData gives, up to `room` bytes or a message that does not begin with
         `kind`. Returns the bytes taken, PQgetCopyData's last result, and that message or None.
         Addresses: of PQgetCopyData, PQfreemem and the PGconn."""
+        ...
+
+    def write_lines(self, kinds: bytes, buffer: bytes, at: int, lines: list[bytes], /) -> int:
+        """Append the lines of the rows in MySQL's packets from `at` on, up to one that is not as
+        expected or not whole; gives where that begins. `kinds`: of each column, see
+        `connectors.mysql.load_lines`."""
         ...
 
 

@@ -7,19 +7,17 @@ from typing import Final
 from connectors.mysql.connecting import READ_BYTES_MAX, Link
 from connectors.mysql.errors import DRIVER_ERRORS, NO_SUCH_TABLE, error_number, source_error
 from connectors.mysql.held_table import changed
-from connectors.mysql.load_sql import none_query, rows_query
-from connectors.mysql.packets import PacketSplitter
+from connectors.mysql.load_lines import LineWriter
+from connectors.mysql.load_sql import kinds, rows_query
 from connectors.mysql.snapshot import Snapshots
 from connectors.mysql.temporal import ZeroDates
-from engine.errors import DecodeError, SourceConnectionError
+from engine.errors import SourceConnectionError
 from engine.model.chunk import Chunk
 from engine.model.snapshot import Snapshot
 
 COM_QUERY: Final = 0x03
-END: Final = 0xFE
-NULL: Final = 0xFB
-END_BYTES_MAX: Final = 9
-"""An end of rows is shorter; a row that begins like one is longer."""
+END: Final = b"\xfe"
+"""Begins the packet behind the last row."""
 
 
 class LoadReader:
@@ -52,20 +50,12 @@ class LoadReader:
         async with self._snapshots.reader(relation, doing) as reader:
             link, description, finished = reader.link, reader.description, False
             try:
-                query = rows_query(
-                    chunk,
-                    description,
-                    form,
-                    self._zero.policy,
-                    mariadb=self._snapshots.server.mariadb,
-                )
-                link.send(COM_QUERY, query.encode())
-                async for buffer in _lines(link, doing):
+                writer = LineWriter(kinds(description, form), self._zero.policy)
+                link.send(COM_QUERY, rows_query(chunk, description, form).encode())
+                async for buffer in _lines(link, writer, doing):
                     yield buffer
                 finished = True
-                counting = none_query(chunk, description, form, self._zero.policy)
-                if counting:
-                    self._zero.met += int(await link.value(counting) or 0)
+                self._zero.met += writer.met
             except DRIVER_ERRORS as error:
                 if error_number(error) in NO_SUCH_TABLE:
                     raise changed(relation) from error
@@ -76,33 +66,19 @@ class LoadReader:
             self._read_at[relation.qualified, chunk.ordinal] = reader.at
 
 
-async def _lines(link: Link, doing: str) -> AsyncIterator[bytes]:
-    """The rows of a query of one column, each with a newline. Raises the driver's errors,
-    SourceConnectionError, DecodeError."""
+async def _lines(link: Link, writer: LineWriter, doing: str) -> AsyncIterator[bytes]:
+    """The lines of a query's rows, as they come. Raises the driver's errors, SourceConnectionError,
+    DecodeError."""
     await link.head_of_rows()
-    splitter = PacketSplitter()
     reader = link.reader
     while True:
         data = await reader.read(READ_BYTES_MAX)
         if not data:
             raise SourceConnectionError(f"{doing}: the source closed the connection")
-        lines: list[bytes] = []
-        for payload in splitter.feed(data):
-            first = payload[0] if payload else END
-            if first < NULL:
-                lines.append(payload[1:])
-            elif first in (0xFC, 0xFD) or (first == END and len(payload) > END_BYTES_MAX):
-                lines.append(payload[{0xFC: 3, 0xFD: 4}.get(first, 9) :])
-            elif first == END:
-                if lines:
-                    yield b"\n".join(lines) + b"\n"
-                return
-            elif first == NULL:
-                raise DecodeError(
-                    f"{doing}: a row is longer than the server lets a text be",
-                    hint="raise max_allowed_packet on the source",
-                )
-            else:
-                link.refused(payload)
+        lines, end = writer.feed(data)
         if lines:
-            yield b"\n".join(lines) + b"\n"
+            yield lines[0] if len(lines) == 1 else b"".join(lines)
+        if end is not None:
+            if end[:1] != END:
+                link.refused(end)
+            return

@@ -1,23 +1,20 @@
-"""(pure) SQL that reads a chunk's rows, each as one text: a line of COPY or of LOAD DATA.
+"""(pure) SQL that reads a chunk's rows, and what each column becomes in a line.
 
-The server writes the line; reading takes bytes, not values. It runs beside us, and what has to be
-done for each value costs it a tenth of what it would cost here.
+Columns are read as they are, and lines are written here (`load_lines.py`): a server that writes
+them itself takes three times as long for a row.
 
-A line whose text would be longer than the server's `max_allowed_packet` is NULL, never cut short:
-no part of it may be asked for behind a function that would hide that (IFNULL, CONCAT_WS).
-
-See: PostgreSQL manual, COPY, "Text Format"; MySQL manual, "LOAD DATA Statement", "String
-Functions".
+See: MySQL manual, "Character Set Conversion" of results; PostgreSQL manual, COPY, "Text Format".
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from connectors.mysql import load_lines
+from connectors.mysql.charsets import ALWAYS_TEXT
 from connectors.mysql.description import DescribedColumn, Description
 from connectors.mysql.literals import number
-from connectors.mysql.load_text import LONG_BYTES, escaped, utf8
+from connectors.mysql.load_text import utf8
 from connectors.mysql.quoting import identifier, literal, qualified
-from connectors.mysql.temporal import ZeroDate
 from connectors.mysql.types import BINARIES, GEOMETRIES, INTEGERS, MysqlType, selected
 from engine.model.chunk import Chunk
 
@@ -25,12 +22,13 @@ POSTGRES_TEXT: Final = "postgres-text"
 MYSQL_TEXT: Final = "mysql-text"
 FORMS: Final = (POSTGRES_TEXT, MYSQL_TEXT)
 
-_TAB: Final = "x'09'"
-_NULL: Final = "x'5c4e'"
+_DATES: Final = {
+    "date": load_lines.DATE,
+    "datetime": load_lines.DATETIME,
+    "timestamp": load_lines.TIMESTAMP,
+}
 
-DATES: Final = ("date", "datetime", "timestamp")
-
-_PLAIN: Final = frozenset((*INTEGERS, "decimal", "year", "time"))
+_PLAIN: Final = frozenset((*INTEGERS, "decimal", "year", "time", "float", "double"))
 """Types whose text needs no escape and is the same in both forms."""
 
 _NUMBERS: Final = frozenset((*INTEGERS, "decimal", "float", "double", "year"))
@@ -39,28 +37,23 @@ _SPECIAL: Final = frozenset(("json", "uuid", "inet4", "inet6"))
 """Types that have a text of their own."""
 
 
-def rows_query(
-    chunk: Chunk, description: Description, form: str, zero: ZeroDate, *, mariadb: bool
-) -> str:
-    """The SELECT of a chunk: one column, its range, no order of rows. `form`: one of `FORMS`."""
-    line = _line(description, form, zero, mariadb=mariadb)
+def rows_query(chunk: Chunk, description: Description, form: str) -> str:
+    """The SELECT of a chunk: its columns and range, no order of rows. `form`: one of `FORMS`."""
     where = _range(chunk, description)
-    table = qualified(description.table.schema, description.table.name)
-    return f"SELECT {line} FROM {table}{f' WHERE {where}' if where else ''}"
+    return f"{_selection(description, form)}{f' WHERE {where}' if where else ''}"
 
 
 def keyed_query(description: Description, keys: Sequence[Sequence[bytes]]) -> str:
-    """The SELECT of the rows with these keys, at least one, in MySQL's form of `MYSQL_TEXT`; a key
-    has native values, in the order of `Description.identity`."""
+    """The SELECT of the rows with these keys, at least one, as for `MYSQL_TEXT`; a key has native
+    values, in the order of `Description.identity`."""
     types = {column.name: column.type for column in description.columns}
     names = description.identity
     wanted = ", ".join(
         f"({', '.join([constant(types[n], v) for n, v in zip(names, key, strict=True)])})"
         for key in keys
     )
-    line = _line(description, MYSQL_TEXT, ZeroDate.ERROR, mariadb=False)
-    table = qualified(description.table.schema, description.table.name)
-    return f"SELECT {line} FROM {table} WHERE ({', '.join(map(identifier, names))}) IN ({wanted})"
+    key = f"({', '.join(map(identifier, names))})"
+    return f"{_selection(description, MYSQL_TEXT)} WHERE {key} IN ({wanted})"
 
 
 def constant(type_: MysqlType, value: bytes) -> str:
@@ -69,88 +62,53 @@ def constant(type_: MysqlType, value: bytes) -> str:
         return number(value).decode()
     if type_.base == "bit":
         return str(int.from_bytes(value, "big"))
-    text = type_.base in DATES or type_.base == "time" or (type_.text and type_.charset != "binary")
+    dated = type_.base in _DATES or type_.base == "time"
+    text = dated or (type_.text and type_.charset != "binary")
     return f"{'_utf8mb4 ' if text else ''}x'{value.hex()}'"
 
 
-def _line(description: Description, form: str, zero: ZeroDate, *, mariadb: bool) -> str:
-    parts: list[str] = []
-    for place, column in enumerate(description.columns):
-        parts += [_TAB] * bool(place)
-        parts.append(_nullable(column, _field(column, form, zero, mariadb=mariadb)))
-    return f"CONCAT({', '.join(parts)})"
+def _selection(description: Description, form: str) -> str:
+    names = ", ".join([_expression(column, form) for column in description.columns])
+    return f"SELECT {names} FROM {qualified(description.table.schema, description.table.name)}"
 
 
-def none_query(chunk: Chunk, description: Description, form: str, zero: ZeroDate) -> str:
-    """How many dates of a chunk become something else; empty where none does."""
-    dates = [c.name for c in description.columns if c.type.base in DATES]
-    if form == MYSQL_TEXT or zero is ZeroDate.ERROR or not dates:
-        return ""
-    sums = " + ".join(f"COALESCE({is_no_date(identifier(name))}, 0)" for name in dates)
-    where = _range(chunk, description)
-    table = qualified(description.table.schema, description.table.name)
-    return f"SELECT SUM({sums}) FROM {table}{f' WHERE {where}' if where else ''}"
+def kinds(description: Description, form: str) -> Sequence[int]:
+    """What each column of the query becomes, as `load_lines` names it."""
+    return [_kind(column.type, native=form == MYSQL_TEXT) for column in description.columns]
 
 
-def _nullable(column: DescribedColumn, field: str) -> str:
-    if not column.nullable:
-        return field
-    return f"IF({identifier(column.name)} IS NULL, {_NULL}, {field})"
-
-
-def _field(column: DescribedColumn, form: str, zero: ZeroDate, *, mariadb: bool) -> str:
+def _expression(column: DescribedColumn, form: str) -> str:
     name, type_ = identifier(column.name), column.type
-    moves = mariadb and _may_be_long(type_)
-    native = form == MYSQL_TEXT
-    if type_.base in _PLAIN:
-        return _bytes(name)
-    if type_.base in ("float", "double"):
-        return _bytes(selected(type_, name))
-    if type_.base in DATES:
-        return _bytes(name) if native else _date(name, type_, zero)
-    if type_.text and type_.charset != "binary":
-        return escaped(utf8(name, type_.charset), moves=moves)
-    if type_.base in _SPECIAL:
-        return escaped(_bytes(f"CAST({name} AS CHAR CHARACTER SET utf8mb4)"), moves=moves)
-    if native:
-        return escaped(_bytes(name), nul=True, moves=moves)
-    if type_.base == "bit":
+    if _is_converted(type_):
+        text = f"COALESCE({utf8(name, type_.charset)}, x'{load_lines.TOO_LONG.hex()}')"
+        return f"IF({name} IS NULL, NULL, {text})" if column.nullable else text
+    if type_.base == "bit" and form != MYSQL_TEXT:
         return f"LPAD(BIN({name} + 0), {type_.size}, '0')"
-    assert type_.base in (*BINARIES, *GEOMETRIES, "vector") or type_.charset == "binary"
-    return f"CONCAT(x'5c5c78', HEX({name}))"
+    return selected(type_, name)
 
 
-def _bytes(expression: str) -> str:
-    """Of one collation with everything else."""
-    return f"CAST({expression} AS BINARY)"
+def _kind(type_: MysqlType, *, native: bool) -> int:
+    base = type_.base
+    if base in _PLAIN or (base in _DATES and native):
+        return load_lines.PLAIN
+    if base in _DATES:
+        return _DATES[base]
+    if type_.text and type_.charset != "binary":
+        return load_lines.CHECKED if _is_converted(type_) else load_lines.ESCAPED
+    if base in _SPECIAL:
+        return load_lines.ESCAPED
+    if native:
+        return load_lines.ESCAPED_NUL
+    if base == "bit":
+        return load_lines.PLAIN
+    assert base in (*BINARIES, *GEOMETRIES, "vector") or type_.charset == "binary"
+    return load_lines.HEX
 
 
-def _may_be_long(type_: MysqlType) -> bool:
-    sized = type_.base in ("char", "varchar", "binary", "varbinary", "enum", *_SPECIAL)
-    return not sized or 4 * type_.size >= LONG_BYTES
-
-
-# --- dates ----------------------------------------------------------------------------------------
-
-
-def _date(name: str, type_: MysqlType, zero: ZeroDate) -> str:
-    """Year 0 of MySQL is 1 BC. A date that is none becomes what the setting says; its own text is
-    none to PostgreSQL either, which refuses it."""
-    zone = "'+00'" if type_.base == "timestamp" else "''"
-    text = _bytes(f"CONCAT({name}, {zone})")
-    year_0 = _bytes(f"CONCAT('0001', SUBSTRING({name}, 5), {zone}, ' BC')")
-    right = f"IF(YEAR({name}) = 0, {year_0}, {text})"
-    if zero is ZeroDate.ERROR:
-        return f"IF({is_no_date(name)}, {text}, {right})"
-    instead = _NULL if zero is ZeroDate.NULL else literal(_EARLIEST[type_.base])
-    return f"IF({is_no_date(name)}, {instead}, {right})"
-
-
-_EARLIEST: Final = {
-    "date": "0001-01-01",
-    "datetime": "0001-01-01 00:00:00",
-    "timestamp": "0001-01-01 00:00:00+00",
-}
+def _is_converted(type_: MysqlType) -> bool:
+    """Whether the text is made UTF-8 by an expression of ours, which sees what has no character:
+    what the server does by itself to results has a question mark for that."""
+    return type_.text and type_.charset != "binary" and type_.charset not in ALWAYS_TEXT
 
 
 def is_no_date(name: str) -> str:

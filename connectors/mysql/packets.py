@@ -6,6 +6,7 @@ into one packet goes on in the next, and ends with the first packet that is not 
 See: MySQL, "Client/Server Protocol", MySQL Packets.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from engine.errors import DecodeError
@@ -28,8 +29,10 @@ class PacketSplitter:
         self._begun: list[bytes] = []
         self._begun_size = 0
 
-    def feed(self, data: bytes) -> list[bytes]:
-        """The payloads that are whole by now. Raises DecodeError for one that is too long."""
+    def feed(self, data: bytes, take: Callable[[bytes, int], int] | None = None) -> list[bytes]:
+        """The payloads that are whole by now. `take`: is given what was read and where a packet
+        begins in it, deals with whole packets from there on as it likes, and says where it left
+        off. Raises DecodeError for a payload that is too long."""
         self._parts.append(data)
         self._size += len(data)
         if self._size < self._wanted:
@@ -38,7 +41,11 @@ class PacketSplitter:
         payloads: list[bytes] = []
         size, at = len(buffer), 0
         wanted = HEAD_BYTES
-        while size - at >= HEAD_BYTES:
+        while True:
+            if take is not None and not self._begun:
+                at = take(buffer, at)
+            if size - at < HEAD_BYTES:
+                break
             length = buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16
             end = at + HEAD_BYTES + length
             if end > size:

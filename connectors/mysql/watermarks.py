@@ -27,8 +27,8 @@ from connectors.mysql.dump import open_dump
 from connectors.mysql.errors import DRIVER_ERRORS, error_number
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.held_table import hold
-from connectors.mysql.load_data import NativeRows
-from connectors.mysql.load_sql import keyed_query
+from connectors.mysql.load_lines import CHECKED, TOO_LONG
+from connectors.mysql.load_sql import MYSQL_TEXT, keyed_query, kinds
 from connectors.mysql.log_check import check_server
 from connectors.mysql.log_prefix import seen_of, touched_keys
 from connectors.mysql.log_window import LogWindow, Touching
@@ -169,12 +169,11 @@ async def _rows(
 ) -> Mapping[Key, Row] | None:
     """Rows of the session's snapshot with these keys, by key; None when one is too long to be
     sent."""
-    reader = NativeRows(len(description.columns))
+    checked = [i for i, kind in enumerate(kinds(description, MYSQL_TEXT)) if kind == CHECKED]
     found: dict[Key, Row] = {}
-    for (line,) in await link.run(keyed_query(description, keys)):
-        if line is None:
+    for row in await link.run(keyed_query(description, keys)):
+        if any(row[i] == TOO_LONG for i in checked):
             return None
-        row = reader.values(line)
         found[relation.key_of(row)] = row
     return found
 

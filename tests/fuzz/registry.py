@@ -17,6 +17,7 @@ MODULES: Final = (
     "tests.fuzz.postgres.control",
     "tests.fuzz.mysql.events",
     "tests.fuzz.mysql.rows",
+    "tests.fuzz.mysql.lines",
     "tests.fuzz.mysql.gtids",
     "tests.fuzz.engine.configuration",
     "tests.fuzz.engine.stored",

@@ -29,7 +29,14 @@ GROUPS: Final = {
     "others": tuple(name for name in targets() if name not in LARGE),
 }
 
-COMPILED: Final = ("pgoutput", "pgoutput-rows", "copy-data", "copy-rows", "binlog-rows")
+COMPILED: Final = (
+    "pgoutput",
+    "pgoutput-rows",
+    "copy-data",
+    "copy-rows",
+    "binlog-rows",
+    "load-lines",
+)
 """Targets whose messages go through the compiled loops."""
 
 

@@ -28,7 +28,9 @@ def growth(work: Callable[[], None]) -> int:
     return sys.getallocatedblocks() - before
 
 
-@pytest.mark.parametrize("name", ["pgoutput-rows", "copy-data", "copy-rows", "binlog-rows"])
+@pytest.mark.parametrize(
+    "name", ["pgoutput-rows", "copy-data", "copy-rows", "binlog-rows", "load-lines"]
+)
 def test_nothing_is_left_behind(name: str) -> None:
     if compiled.LOOPS is None:
         pytest.skip("the compiled loops are not built or turned off")
