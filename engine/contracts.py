@@ -192,12 +192,19 @@ class Source(Protocol):
 
 
 @runtime_checkable
-class ExclusiveSource(Source, Protocol):
-    """Optional: the log is read through something that one reader at a time may hold (a slot)."""
+class ReadSource(Source, Protocol):
+    """Optional: it is known who reads the log for a replication."""
 
     async def reader(self) -> str | None:
-        """Who holds it now, in words for people; None when nobody does."""
+        """Who does so now, in words for people; None when nobody does. A reader whose process died
+        may be told until the source has noticed."""
         ...
+
+
+@runtime_checkable
+class ExclusiveSource(ReadSource, Protocol):
+    """Optional: the log is read through something that one reader at a time may hold (a slot), and
+    nobody else begins before that one is gone."""
 
     async def evict(self) -> None:
         """End that reader's session on the source, as far as allowed."""

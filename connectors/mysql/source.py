@@ -24,6 +24,7 @@ from connectors.mysql.load_reader import LoadReader
 from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
 from connectors.mysql.log_check import check_history, check_reachable, check_server
 from connectors.mysql.log_mark import LogMark, LogMarks
+from connectors.mysql.log_reader import end_reader, lock_holder, take_lock
 from connectors.mysql.mark_lock import mark_name
 from connectors.mysql.places import places_of
 from connectors.mysql.position import AnyPosition, parse_position
@@ -70,7 +71,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSo
 
 class MysqlSource:
     """See `engine.contracts.SnapshotSource`, `KeyedSource`, `SpeakingSource`, `BranchingSource`,
-    `RememberingSource`, `ReaderSnapshots`, `NoticingSource` and `Checked`."""
+    `RememberingSource`, `ReaderSnapshots`, `NoticingSource`, `ReadSource` and `Checked`."""
 
     def __init__(self, config: MysqlSourceConfig, clock: Clock, readers: int = 1) -> None:
         self._config = config
@@ -81,6 +82,8 @@ class MysqlSource:
         self._form = Form.INTERCHANGE
         self._zero = ZeroDates(ZeroDate(config.zero_dates.value))
         self._server: Server | None = None
+        self._dumping = 0
+        """The server's number of the session that reads the log, 0 before there was one."""
         self._history: History | None = None
         self._known: Mapping[TableName, Relation] = {}
         self._reader: LoadReader | None = None
@@ -135,6 +138,10 @@ class MysqlSource:
         return await open_session(self._config.url, self._program)
 
     async def close(self) -> None:
+        """See `contracts.Source.close`."""
+        session, self._dumping = self._dumping, 0
+        if session:
+            await end_reader(self._sql.ask, self._config.replication, session)
         await self._sql.close()
 
     def _opened(self) -> tuple[Server, History, LoadReader]:
@@ -281,6 +288,8 @@ class MysqlSource:
             ask = asker(link)
             await check_server(ask, self._opened()[0])
             await check_reachable(ask, start)
+            await take_lock(link, self._config.replication)
+            self._dumping = link.thread_id()
         except DRIVER_ERRORS as error:
             link.close()
             raise source_error(error, "checking the source's binary log") from error
@@ -318,6 +327,11 @@ class MysqlSource:
     async def head(self) -> Position:
         server, _, _ = self._opened()
         return await read_head(self._sql.ask, server)
+
+    async def reader(self) -> str | None:
+        """See `contracts.ReadSource.reader`."""
+        self._opened()
+        return await lock_holder(self._sql.ask, self._config.replication)
 
     async def retained(self) -> Retained:
         """Unknown: what the server keeps, it does not keep for us."""

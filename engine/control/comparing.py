@@ -8,7 +8,7 @@ import engine.registry as connectors
 from engine.comparable import Comparable
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, ExclusiveSource, Random
+from engine.contracts import Clock, Random, ReadSource
 from engine.errors import ComparisonError, ConfigError, PenstockError
 from engine.model.relation import TableName
 from engine.plan.tables import select
@@ -75,7 +75,7 @@ async def _look(
     try:
         await source.open()
         relations = await source.relations()
-        running = not isinstance(source, ExclusiveSource) or await source.reader() is not None
+        running = not isinstance(source, ReadSource) or await source.reader() is not None
     except PenstockError as error:
         raise ComparisonError(f"source: {error.message}", hint=error.hint) from error
     finally:

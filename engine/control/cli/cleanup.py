@@ -10,7 +10,7 @@ import typer
 
 from engine.abilities import MakingSource
 from engine.config.replication import ReplicationConfig
-from engine.contracts import ExclusiveSource, OriginTarget, Source, Target, TargetSession
+from engine.contracts import OriginTarget, ReadSource, Source, Target, TargetSession
 from engine.control.cli.arguments import File, load
 from engine.control.cli.control_rows import control_session, owner_locked
 from engine.control.cli.ending import end_with
@@ -88,7 +88,7 @@ async def clean(
 
 
 async def _refuse_running(source: Source) -> None:
-    reader = await source.reader() if isinstance(source, ExclusiveSource) else None
+    reader = await source.reader() if isinstance(source, ReadSource) else None
     if reader is not None:
         raise FencedError(f"the replication runs: {reader}", hint="stop it first")
 
