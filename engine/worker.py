@@ -39,6 +39,7 @@ from engine.contracts import (
 )
 from engine.errors import ConfigError, InvariantError, PenstockError
 from engine.failpoint import arm
+from engine.leaving import leave
 from engine.observe.health import Health, Verdict
 from engine.observe.http import Address, Answer, Paths, serving
 from engine.observe.log import Log
@@ -46,6 +47,7 @@ from engine.observe.metrics import Metrics
 from engine.observe.report import Outcome, ReportPipe, leading
 from engine.observe.watchdog import Watchdog, error_places
 from engine.observe.writer import FORMATS, start_writing
+from engine.version import version
 
 if TYPE_CHECKING:
     from engine.config.replication import ReplicationConfig
@@ -124,6 +126,7 @@ class Parts:
 
 def main(arguments: Sequence[str] | None = None, parts: Callable[[], Parts] | None = None) -> int:
     """Run a worker to its end; gives the exit code. Every error is reported, none escapes."""
+    gc.disable()  # until everything is loaded, which leaves nothing to collect
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     options = parse(sys.argv[1:] if arguments is None else arguments)
     die_with(options.parent)
@@ -379,16 +382,6 @@ def state_directory(chosen: Path | None, replication: str) -> Path:
     return chosen / replication
 
 
-def version() -> str:
-    """The installed version of Penstock."""
-    from importlib import metadata  # only for this: it parses packages' metadata
-
-    try:
-        return metadata.version("penstock")
-    except metadata.PackageNotFoundError:
-        return "unknown"
-
-
 def system_parts() -> Parts:
     """The real parts; imported here because a failed import must be reported like any error."""
     from engine.config.load import load_replication
@@ -415,6 +408,7 @@ def _spare_collecting() -> None:
     """Leave out of every collection what was loaded at the start, and collect rarely."""
     gc.freeze()
     gc.set_threshold(*COLLECTOR_THRESHOLDS)
+    gc.enable()
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -450,4 +444,4 @@ def _address(text: str) -> Address:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

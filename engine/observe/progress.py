@@ -1,12 +1,11 @@
-"""What a run shows: progress bars on a terminal, JSON lines anywhere else.
+"""What a run shows on a terminal: progress bars. Anywhere else: `json_lines.py`.
 
 Both are fed with the worker's events (`engine/observe/report.py`) and the supervisor's.
 """
 
 from collections.abc import Mapping
-from typing import Final, TextIO
+from typing import Final
 
-import orjson
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
@@ -21,10 +20,6 @@ from rich.progress import (
 from rich.text import Text
 
 from engine.contracts import Clock
-from engine.observe.writer import stamp
-
-METRICS_INTERVAL_SECONDS: Final = 5.0
-"""Time between two metrics lines; a log collector needs no more, `/metrics` has them finer."""
 
 BARS_MAX: Final = 8
 """Tables with a bar of their own at once; a small terminal has 24 lines."""
@@ -34,39 +29,6 @@ FRAMES_PER_SECOND: Final = 4
 
 DONE_STATES: Final = frozenset({"loaded", "streaming"})
 STOPPED_STATES: Final = frozenset({"suspended", "needs-reload"})
-
-
-class JsonLines:
-    """Writes every event as a JSON line with its time; metrics at most every few seconds."""
-
-    takes_log = False
-
-    def __init__(self, stream: TextIO, replication: str, clock: Clock) -> None:
-        self._stream = stream
-        self._replication = replication
-        self._clock = clock
-        self._metrics_at: float | None = None
-
-    def event(self, event: Mapping[str, object]) -> None:
-        """Write one event."""
-        if event["event"] == "metrics" and not self._due():
-            return
-        line = {"time": stamp(self._clock.wall()), "replication": self._replication, **event}
-        self._stream.write(orjson.dumps(line).decode() + "\n")
-        self._stream.flush()
-
-    def log_line(self, line: str) -> None:
-        """Never called: log lines go to standard error by themselves."""
-
-    def close(self) -> None:
-        """Nothing is held back."""
-
-    def _due(self) -> bool:
-        now = self._clock.monotonic()
-        if self._metrics_at is not None and now - self._metrics_at < METRICS_INTERVAL_SECONDS:
-            return False
-        self._metrics_at = now
-        return True
 
 
 class Bars:

@@ -1,15 +1,17 @@
-"""The command line: names and help texts of the commands; each lives in a module of its own."""
+"""The command line: names and help texts of the commands. Each lives in a module of its own, which
+is imported when it is called."""
 
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
-from engine.control.cli.check import check
-from engine.control.cli.cleanup import cleanup
-from engine.control.cli.compare import compare
-from engine.control.cli.reload import reload
-from engine.control.cli.run import run
-from engine.worker import version
+from engine.leaving import leave
+from engine.version import version
+
+COMMANDS: Final = ("check", "run", "compare", "reload", "cleanup")
+"""Each is a function of that name in the module of that name beside this one."""
 
 EXIT_CODES = (
     "Exit codes: 0 done, equal, nothing blocks. 1 no: differences, blocking findings, or a"
@@ -17,8 +19,26 @@ EXIT_CODES = (
     " 3 needs a person: another owner, position lost, another source, no comparison possible."
 )
 
+
+class Commands(TyperGroup):
+    """The group of all commands."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        names: Any = dict.fromkeys(COMMANDS)
+        self.commands = names
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        alone.command()(getattr(import_module(f"engine.control.cli.{cmd_name}"), cmd_name))
+        return typer.main.get_command(alone)
+
+
 app = typer.Typer(
     name="penstock",
+    cls=Commands,
     help="Copy a database to another and keep it up to date: full load, then every change.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
@@ -27,9 +47,6 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-for command in (check, run, compare, reload, cleanup):
-    app.command()(command)
 
 
 def _show_version(wanted: bool) -> None:
@@ -54,6 +71,10 @@ def options(
     """Copy a database to another and keep it up to date: full load, then every change."""
 
 
-def main() -> None:
+def main() -> NoReturn:
     """The console script."""
-    app(prog_name="penstock")
+    try:
+        app(prog_name="penstock")
+    except SystemExit as end:
+        leave(end.code if isinstance(end.code, int) else 0)
+    leave(0)

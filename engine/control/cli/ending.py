@@ -18,7 +18,7 @@ from engine.errors import ConfigError, InvariantError
 from engine.observe.redact import clean
 from engine.observe.report import Outcome, leading
 from engine.observe.watchdog import error_places
-from engine.worker import version
+from engine.version import version
 
 INTERRUPTED = 1
 """Exit code of a command that Ctrl-C ended before it was done (`run` drains instead: 0)."""

@@ -5,20 +5,23 @@ import sys
 from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
-from rich.console import Console
 
 from engine.config.replication import ReplicationConfig
+from engine.contracts import Clock
 from engine.control.cli.arguments import File, load
 from engine.control.cli.ending import end_with, say_error, say_warning
 from engine.control.supervisor import Supervisor, WorkerArguments
 from engine.observe.http import Address
-from engine.observe.progress import Bars, JsonLines
+from engine.observe.json_lines import JsonLines
 from engine.observe.report import Outcome
 from engine.registry import check_position, source
 from engine.seams import SystemClock, SystemRandom
+
+if TYPE_CHECKING:
+    from engine.observe.progress import Bars
 
 CAUGHT_UP = "caught-up"
 
@@ -103,15 +106,21 @@ def _run(arguments: WorkerArguments) -> int:
 
 def _watch(arguments: WorkerArguments, replication: str) -> Outcome:
     clock = SystemClock()
-    if sys.stdout.isatty():
-        view: Bars | JsonLines = Bars(Console(), replication, clock)
-    else:
-        view = JsonLines(sys.stdout, replication, clock)
-    with closing(view):
+    with closing(_view(replication, clock)) as view:
         outcome = asyncio.run(Supervisor(arguments, view, clock, SystemRandom()).run())
         ended = {"exit": outcome.exit, "reason": outcome.reason, "remedy": outcome.remedy}
         view.event({"event": "ended", **ended})
     return outcome
+
+
+def _view(replication: str, clock: Clock) -> "Bars | JsonLines":
+    if not sys.stdout.isatty():
+        return JsonLines(sys.stdout, replication, clock)
+    from rich.console import Console  # a library, for terminals only
+
+    from engine.observe.progress import Bars
+
+    return Bars(Console(), replication, clock)
 
 
 def _check(arguments: WorkerArguments, config: ReplicationConfig) -> None:

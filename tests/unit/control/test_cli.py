@@ -1,6 +1,8 @@
 """The commands over fake ends: what they say, what they do, and their exit codes."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +37,8 @@ engine = "memory"
 [target]
 engine = "memory"
 """
+
+ROOT = Path(__file__).parents[3]
 
 CANARY = "canary-c0de"
 
@@ -362,3 +366,22 @@ def test_a_malformed_stop_position_is_found_before_anything_starts(
     assert result.exit_code == 2
     assert "--stop-at (caught-up, or a position): must be a position of" in result.stderr
     assert "such as 16/B374D848" in result.stderr
+
+
+def test_a_command_that_there_is_not_is_told_with_one_that_there_is() -> None:
+    result = CliRunner().invoke(app, ["rnu"])
+    assert result.exit_code == 2
+    assert "Did you mean 'run'?" in result.output
+
+
+def test_only_the_command_that_is_called_is_imported() -> None:
+    code = (
+        "import sys; from engine.control.cli import main; from engine.control.cli import run;"
+        "print(*[n for n in sys.modules if n.split('.')[0] in ('engine', 'connectors', 'rich')])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = set(done.stdout.split())
+    assert "engine.control.cli.run" in loaded
+    assert not loaded & {"rich", "engine.control.cli.compare", "engine.worker", "connectors"}

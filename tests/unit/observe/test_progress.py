@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from rich.console import Console
 
-from engine.observe.progress import BARS_MAX, Bars, JsonLines, LoadBars, StatusLine
+from engine.observe.json_lines import JsonLines
+from engine.observe.progress import BARS_MAX, Bars, LoadBars, StatusLine
 
 
 class FakeClock:
