@@ -7,6 +7,10 @@ it begins, what its rows are numbered, where it ends, and how the position grows
 Every row of the log is counted, also of tables that nobody asked for: a position inside a
 transaction means the same whatever is selected.
 
+A distributed transaction that is prepared tells nothing; its rows are those of the transaction that
+has its XA COMMIT. They are told from memory, or, where they are not held (`xa.py`), by who reads
+them from the log again: `due`, `replay`, `settle`.
+
 See: MySQL internals, "Binlog Event"; `connectors/mysql/position.py` for positions.
 """
 
@@ -26,10 +30,13 @@ from connectors.mysql.binlog.events import (
     RowsEvent,
     Statement,
     TransactionPayload,
+    XaId,
     XaPrepare,
     Xid,
 )
+from connectors.mysql.log_walk import LogWalk
 from connectors.mysql.position import (
+    AnyGtid,
     AnyPosition,
     FileCoordinate,
     FilePosition,
@@ -37,12 +44,17 @@ from connectors.mysql.position import (
     GtidPosition,
     LogPlace,
 )
+from connectors.mysql.xa import (
+    Due,
+    PreparedGroups,
+    XaGroup,
+    holds_changes,
+    read_statement,
+    size_of,
+)
 from engine.errors import DecodeError, SourceError
 from engine.model.change import Event as Told
 from engine.model.change import Part, Transaction
-
-_OFFSET_BITS: Final = 32
-_LOW: Final = (1 << _OFFSET_BITS) - 1
 
 _WORDS: Final = re.compile(r"(?:\s|/\*(?!M?!).*?\*/)*([A-Za-z]+)(?:\s+([A-Za-z]+))?", re.DOTALL)
 """The first two words of a statement, behind comments."""
@@ -71,11 +83,16 @@ class LogTables(Protocol):
 class Assembler:
     """Takes events in the log's order; `take` gives what they came to."""
 
-    def __init__(self, tables: LogTables, start: AnyPosition) -> None:
+    def __init__(self, tables: LogTables, start: AnyPosition, prepared: PreparedGroups) -> None:
         self._decoder = EventDecoder()
         self._tables = tables
-        self._file = ""
-        self._offset = 0
+        self._walk = LogWalk()
+        self._prepared = prepared
+        self._group: XaGroup | None = None
+        self._waiting: Sequence[bytes] = ()
+        self.due: Due | None = None
+        self.replayed_bytes = 0
+        """What was held of the parts that were not taken so far."""
         self._done = start.done if isinstance(start, GtidPosition) else None
         self._inside = start.ordinal > 0
         self._parts: list[Part] = []
@@ -85,6 +102,7 @@ class Assembler:
         self._in_rows = False
         self._touched: set[str] = set()
         self._ordinal = 0
+        self._begun: tuple[LogPlace, AnyGtid | None] = LogPlace("", 0), None
         self._idle: AnyPosition | None = None
         self.committed_at_us = 0
         """When the newest transaction was committed, by the server's clock."""
@@ -95,13 +113,30 @@ class Assembler:
         return self._transaction is not None
 
     def feed(self, events: Sequence[bytes]) -> None:
-        """Take events. Raises DecodeError, SourceError."""
-        decode, handle = self._decoder.decode, self._handle
-        for data in events:
+        """Take events. Those behind a transaction that is `due` wait for `settle`. Raises
+        DecodeError, SourceError."""
+        decode, handle, advance = self._decoder.decode, self._handle, self._walk.advance
+        for index, data in enumerate(events):
             header, event = decode(data)
             handle(header, event)
-            if header.end:
-                self._advance(header)
+            advance(header.end)
+            if self.due is not None:
+                self._waiting = events[index + 1 :]
+                return
+
+    def replay(self, events: Sequence[Event]) -> None:
+        """Take what the transaction that is due holds, in order. Raises as `feed`."""
+        assert self.due is not None
+        for event in events:
+            self._handle(self.due.header, event)
+
+    def settle(self) -> None:
+        """The transaction that is due was replayed to its end. Raises as `feed`."""
+        assert self.due is not None
+        header, self.due = self.due.header, None
+        self._end(header)
+        waiting, self._waiting = self._waiting, ()
+        self.feed(waiting)
 
     def take(self) -> tuple[list[Part], AnyPosition | None]:
         """The parts so far, and the position behind everything when it is beyond the last part and
@@ -111,27 +146,13 @@ class Assembler:
         self._part = None
         return parts, (None if self.open else idle)
 
-    # --- places -----------------------------------------------------------------------------------
-
-    def _advance(self, header: Header) -> None:
-        """Offsets in headers have 32 bits; files may be longer."""
-        end = self._offset & ~_LOW | header.end
-        self._offset = end if end >= self._offset else end + (1 << _OFFSET_BITS)
-
-    def _end_of(self, header: Header) -> LogPlace:
-        if header.end:
-            self._advance(header)
-        return LogPlace(self._file, self._offset)
-
-    def _start_of(self, header: Header) -> LogPlace:
-        end = self._end_of(header)
-        return LogPlace(end.file, end.offset - header.size)
-
     # --- events -----------------------------------------------------------------------------------
 
     def _handle(self, header: Header, event: Event) -> None:
         kind = event.__class__
-        if kind is RowsEvent:
+        if self._group is not None and holds_changes(event):
+            self._hold(self._group, event)
+        elif kind is RowsEvent:
             assert isinstance(event, RowsEvent)
             self._rows(event)
         elif isinstance(event, MysqlGtid | MariaGtidEvent):
@@ -140,15 +161,21 @@ class Assembler:
             self._end(header)
         elif isinstance(event, Query):
             self._query(header, event)
-        elif isinstance(event, Rotate):
-            self._file, self._offset = event.file, event.offset
+        else:
+            self._handle_rare(header, event)
+
+    def _handle_rare(self, header: Header, event: Event) -> None:
+        if isinstance(event, Rotate):
+            self._walk.rotate(event)
         elif isinstance(event, TransactionPayload):
             for inner, unpacked in self._decoder.unpacked(event):
                 self._handle(inner, unpacked)
         elif isinstance(event, Heartbeat):
             self._rest(event)
-        elif isinstance(event, XaPrepare | Statement):
-            raise _unfollowable(event)
+        elif isinstance(event, XaPrepare):
+            self._ends_group(header, event)
+        elif isinstance(event, Statement):
+            raise _in_statement_form(event.what)
 
     def _rest(self, event: Heartbeat) -> None:
         """The server has nothing more, so everything up to there has come; but for the transaction
@@ -158,18 +185,17 @@ class Assembler:
             return
         if self._done is not None:
             self._idle = GtidPosition(self._done, log=place)
-        elif place.file == self._file:
+        elif place.file == self._walk.file:
             self._idle = FilePosition(place)
 
     def _begin(self, header: Header, event: MysqlGtid | MariaGtidEvent) -> None:
         if self._transaction is not None:
             raise DecodeError(
-                f"a transaction of the binary log has no end before {self._start_of(header)}"
+                f"a transaction of the binary log has no end before {self._walk.start_of(header)}"
             )
-        if isinstance(event, MariaGtidEvent) and (event.prepared or event.completed):
-            raise _distributed()
-        start = self._start_of(header)
+        start = self._walk.start_of(header)
         gtid = event.gtid
+        self._begun = start, gtid
         if gtid is None or self._done is None:
             coordinate: object = FileCoordinate(start)
         else:
@@ -182,6 +208,8 @@ class Assembler:
         self._told = False
         self._touched.clear()
         self._in_rows = isinstance(event, MariaGtidEvent) and not event.standalone
+        if isinstance(event, MariaGtidEvent) and event.prepared and event.xid is not None:
+            self._group = XaGroup(event.xid, start, gtid)
 
     def _rows(self, event: RowsEvent) -> None:
         if event.table is None:
@@ -217,7 +245,7 @@ class Assembler:
         if first == "BEGIN":
             self._in_rows = True
         elif first == "XA":
-            raise _distributed()
+            self._distributed(header, query)
         elif not self._in_rows:
             self._alone(header, query)
         elif first == "COMMIT":
@@ -238,6 +266,53 @@ class Assembler:
         else:
             self._end(header)
 
+    # --- distributed transactions -----------------------------------------------------------------
+
+    def _distributed(self, header: Header, query: Query) -> None:
+        """A statement that begins a group of MySQL, or decides on a transaction."""
+        verb, xid = read_statement(query.sql)
+        self._opened()
+        if verb == "START":
+            start, gtid = self._begun
+            self._group = XaGroup(xid, start, gtid)
+        elif verb == "COMMIT":
+            self._commit(header, xid, self._prepared.take(xid))
+        elif verb == "ROLLBACK":
+            self._prepared.take(xid)
+            self._end(header)
+
+    def _hold(self, group: XaGroup, event: Event) -> None:
+        if isinstance(event, Query) and event.sql.startswith("XA "):
+            verb, xid = read_statement(event.sql)
+            if verb != "END" or xid != group.xid:
+                raise DecodeError(f"a distributed transaction of the log goes on with XA {verb}")
+        else:
+            self._prepared.hold(group, event)
+
+    def _ends_group(self, header: Header, event: XaPrepare) -> None:
+        group, self._group = self._group, None
+        if group is None or group.xid != event.xid:
+            raise DecodeError("a distributed transaction ends in the log that did not begin there")
+        if event.one_phase:
+            self._prepared.settle(group)
+            self._commit(header, group.xid, group)
+        else:
+            self._prepared.keep(group)
+            self._end(header)
+
+    def _commit(self, header: Header, xid: XaId, group: XaGroup | None) -> None:
+        self._in_rows = True
+        if group is None or group.held is None:
+            committed, _ = self._begun
+            self.due = Due(xid, committed, group, header)
+            return
+        for event in group.held:
+            self._handle(header, event)
+            self.replayed_bytes += size_of(event)
+        self._end(header)
+
+    # --- parts ------------------------------------------------------------------------------------
+
     def _tell_if_any(self, events: Sequence[Told]) -> None:
         if events:
             self._tell(events)
@@ -251,7 +326,7 @@ class Assembler:
     def _end(self, header: Header) -> None:
         transaction = self._opened()
         self._inside = False
-        end = self._end_position(transaction.coordinate, self._end_of(header))
+        end = self._end_position(transaction.coordinate, self._walk.end_of(header))
         self._transaction = None
         self._in_rows = False
         if not self._told:
@@ -269,17 +344,6 @@ class Assembler:
             self._done = end.done
             return end
         return FilePosition(place)
-
-
-def _unfollowable(event: XaPrepare | Statement) -> SourceError:
-    return _distributed() if isinstance(event, XaPrepare) else _in_statement_form(event.what)
-
-
-def _distributed() -> SourceError:
-    return SourceError(
-        "the source has prepared a distributed transaction (XA), which cannot be followed yet",
-        hint="leave the replication stopped, or load again after the last of them",
-    )
 
 
 def _in_statement_form(what: str) -> SourceError:

@@ -61,7 +61,7 @@ class LogMarks:
 
     async def newest(self) -> LogMark:
         """The mark of now. Raises SourceConnectionError, SourceError."""
-        file = (await self._files())[-1]
+        file = (await self.files())[-1]
         return LogMark(self._server.uuid, file, await self._created(file))
 
     async def check(self, mark: LogMark) -> None:
@@ -71,7 +71,7 @@ class LogMarks:
             PositionLostError: it was.
             SourceConnectionError, SourceError.
         """
-        files = await self._files()
+        files = await self.files()
         there = mark.file in files and await self._created(mark.file) == mark.created
         number = LogPlace(mark.file, 0).file_number
         purged = number < LogPlace(files[0], 0).file_number
@@ -82,7 +82,8 @@ class LogMarks:
                 hint=f"its log was reset, or it was restored or made again; {LOAD_AGAIN}",
             )
 
-    async def _files(self) -> list[str]:
+    async def files(self) -> list[str]:
+        """Their names, the oldest first. Raises SourceConnectionError, SourceError."""
         rows = await self._ask("listing the files of the source's binary log", "SHOW BINARY LOGS")
         return [row[0] or "" for row in rows]
 

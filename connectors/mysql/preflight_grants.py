@@ -11,6 +11,7 @@ from typing import Final
 from connectors.mysql.connecting import Link, close
 from connectors.mysql.dump import register
 from connectors.mysql.errors import DENIED, DRIVER_ERRORS, source_error
+from connectors.mysql.flavour import Flavour
 from connectors.mysql.grants import read
 from connectors.mysql.quoting import identifier, literal, qualified
 from connectors.mysql.server import Ask, Server
@@ -129,7 +130,9 @@ async def table_locks(ask: Ask, relations: Sequence[Relation]) -> Sequence[Findi
 
 async def _grants(ask: Ask) -> list[str]:
     doing = "looking at grants"
-    ((roles,),) = await ask(doing, "SELECT CURRENT_ROLE()")
+    ((version, roles),) = await ask(doing, "SELECT @@version, CURRENT_ROLE()")
+    if Flavour.of(version or "").mariadb:  # it shows those of roles by itself
+        return [row[0] or "" for row in await ask(doing, "SHOW GRANTS")]
     using = "" if roles in (None, "", "NONE") else f" USING {roles}"
     rows = await ask(doing, f"SHOW GRANTS FOR CURRENT_USER(){using}")
     return [row[0] or "" for row in rows]

@@ -29,6 +29,10 @@ XA_DENIED: Final = 1401
 NO_LOCK: Final = (
     "the user may not take the lock under which the full load's readers share a snapshot"
 )
+NO_LOCK_FOR_XA: Final = (
+    "distributed transactions (XA) are in use, and the user may not take the lock under which the"
+    " full load's snapshots are opened while one is prepared"
+)
 LATER_MOMENTS: Final = (
     "without RELOAD the full load's readers do not share one moment: each chunk is read at a"
     " snapshot of its own, and foreign keys between tables wait until the stream is past them all"
@@ -73,7 +77,9 @@ class PreflightSource:
             }
         if self._config.loads:
             checks["select-right"] = lambda: preflight_grants.tables(self._ask, relations)
-            if not self._server.mariadb and self._config.snapshot is not LoadSnapshot.WATERMARK:
+            if self._server.mariadb:
+                checks["lock-right"] = self._lock_for_xa
+            elif self._config.snapshot is not LoadSnapshot.WATERMARK:
                 checks["lock-right"] = self._lock
             if self._places_by_lock:
                 checks["table-lock-right"] = lambda: preflight_grants.table_locks(
@@ -135,6 +141,12 @@ class PreflightSource:
         means = LATER_MOMENTS if self._config.streams else ONE_READER
         return await preflight_grants.lock(self._ask, means, TELLS)
 
+    async def _lock_for_xa(self) -> Sequence[Finding]:
+        """MariaDB's snapshots need the lock only where distributed transactions are in use."""
+        if not self._config.streams or not await self._ask("looking for XA", _XA_USED):
+            return []
+        return await preflight_grants.lock(self._ask, NO_LOCK_FOR_XA, WARNS)
+
     async def _filter(self, relations: Sequence[Relation]) -> Sequence[Finding]:
         """Databases that the log leaves out."""
         old = self._server.mariadb or self._server.flavour.version < STATUS_FROM
@@ -182,8 +194,8 @@ class PreflightSource:
         if not rows:
             return []
         text = (
-            f"{len(rows)} distributed transactions (XA) are prepared: the replication stops at the"
-            " first of the log, for it cannot follow them yet"
+            f"{len(rows)} distributed transactions (XA) are prepared: their rows are carried when"
+            " they are committed, as long as the binary log goes back to where they were prepared"
         )
         names = [row[3] if self._server.mariadb else _xid(row) for row in rows]
         remedy = "\n".join(f"XA COMMIT {name} or XA ROLLBACK {name}" for name in names)
@@ -197,6 +209,10 @@ def _xid(row: Sequence[str | None]) -> str:
     cut = 2 * int(size)
     return f"X'{data[:cut]}', X'{data[cut:]}', {form}"
 
+
+_XA_USED: Final = """
+SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_xa_start', 'Com_xa_commit') AND Value > 0
+"""
 
 _RDS: Final = """
 SELECT value FROM mysql.rds_configuration WHERE name = 'binlog retention hours'

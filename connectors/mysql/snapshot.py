@@ -6,6 +6,9 @@ has no such word: all readers open theirs under one lock that keeps writers off 
 share it. Where that lock is not granted or not to be had, each has one of its own there too, and
 finds out where in the log it is (`watermarks.py`, `table_lock.py`).
 
+MariaDB's word is not exact for XA COMMIT, which is in its log a moment before its rows are seen.
+Where one may be under way, its snapshot is opened under the lock too.
+
 See: MariaDB Knowledge Base, "START TRANSACTION ... WITH CONSISTENT SNAPSHOT" (`binlog_snapshot_*`);
 MySQL manual, "FLUSH TABLES WITH READ LOCK".
 """
@@ -14,7 +17,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from connectors.mysql.connecting import Link, close
 from connectors.mysql.errors import (
@@ -46,6 +50,13 @@ LOCK_ATTEMPTS: Final = 5
 
 LOCK_PAUSE_SECONDS: Final = 2.0
 """Time the source is left alone between two attempts."""
+
+QUIET_ATTEMPTS: Final = 5
+QUIET_PAUSE_SECONDS: Final = 0.02
+"""Attempts to open a snapshot of MariaDB while no distributed transaction is prepared, and the time
+between two of them: most end within milliseconds. Then it is opened under the lock."""
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -91,7 +102,7 @@ class Snapshots:
         async with AsyncExitStack() as stack:
             if self.server.mariadb:
                 link = await self._opened(stack)
-                yield await _begin_maria(link)
+                yield await self._begin_maria(link)
                 return
             shared = await self._begin_shared(stack)
             if not shared:
@@ -133,7 +144,7 @@ class Snapshots:
                 return
             if self.server.mariadb:
                 link = await self._opened(stack)
-                at = await _begin_maria(link)
+                at = await self._begin_maria(link)
             else:
                 shared = await stack.enter_async_context(self._borrowed(doing))
                 link, at = shared.link, shared.at
@@ -158,6 +169,22 @@ class Snapshots:
         stack.push_async_callback(close, link)
         return link
 
+    # --- MariaDB ----------------------------------------------------------------------------------
+
+    async def _begin_maria(self, link: Link) -> Snapshot:
+        """Raises SourceConnectionError, SourceError."""
+        if self._places is None:
+            return await _begin_maria(link)
+        for _ in range(QUIET_ATTEMPTS):
+            snapshot = await _begin_quiet(link)
+            if snapshot is not None:
+                return snapshot
+            await asyncio.sleep(QUIET_PAUSE_SECONDS)
+        try:
+            return await self._under_lock(lambda _: _begin_maria(link))
+        except DRIVER_ERRORS as error:
+            raise _not_locked(error) from error
+
     # --- MySQL ------------------------------------------------------------------------------------
 
     async def _begin_shared(self, stack: AsyncExitStack) -> Sequence[_Shared]:
@@ -167,7 +194,7 @@ class Snapshots:
         async with AsyncExitStack() as opening:
             links = [await self._opened(opening) for _ in range(self._readers_max)]
             try:
-                shared = await self._locked(links)
+                shared = await self._under_lock(partial(self._begin_all, links))
             except DRIVER_ERRORS as error:
                 lacking = error_number(error) in (*DENIED, LOCK_TIMEOUT)
                 if not lacking or self._choice is LoadSnapshot.LOCK:
@@ -178,29 +205,24 @@ class Snapshots:
                 return shared
         return await self._alone(stack)
 
-    async def _locked(self, links: Sequence[Link]) -> Sequence[_Shared]:
-        """Raises the driver's errors, that of the last attempt."""
+    async def _begin_all(self, links: Sequence[Link], lock: Link) -> Sequence[_Shared]:
+        await asyncio.gather(*(begin(link) for link in links))
+        at = await read_head(asker(lock), self.server)
+        return [_Shared(link, described(at)) for link in links]
+
+    async def _under_lock(self, do: Callable[[Link], Awaitable[T]]) -> T:
+        """Do something of a few round trips while nobody commits; it is given the session that
+        holds the lock. Raises the driver's errors, that of the last attempt, and what it raises."""
         async with AsyncExitStack() as locking:
             lock = await self._opened(locking)
             for attempt in range(1, LOCK_ATTEMPTS + 1):
                 try:
-                    return await self._under_lock(lock, links)
+                    return await _locked(lock, do)
                 except DRIVER_ERRORS as error:
                     if error_number(error) != LOCK_TIMEOUT or attempt == LOCK_ATTEMPTS:
                         raise
                 await asyncio.sleep(LOCK_PAUSE_SECONDS)
         raise AssertionError
-
-    async def _under_lock(self, lock: Link, links: Sequence[Link]) -> Sequence[_Shared]:
-        """Raises the driver's errors. The lock is held for two round trips."""
-        await lock.run(f"SET lock_wait_timeout = {LOCK_SECONDS}")
-        await lock.run("FLUSH TABLES WITH READ LOCK")
-        try:
-            await asyncio.gather(*(begin(link) for link in links))
-            at = await read_head(asker(lock), self.server)
-        finally:
-            await lock.run("UNLOCK TABLES")
-        return [_Shared(link, described(at)) for link in links]
 
     async def _alone(self, stack: AsyncExitStack) -> Sequence[_Shared]:
         """Without a stream one session reads everything at one moment; nobody asks where that is in
@@ -221,6 +243,40 @@ class Snapshots:
             return described(await read_head(asker(link), self.server))
         except DRIVER_ERRORS as error:
             raise source_error(error, "beginning a load") from error
+
+
+async def _locked(lock: Link, do: Callable[[Link], Awaitable[T]]) -> T:
+    await lock.run(f"SET lock_wait_timeout = {LOCK_SECONDS}")
+    await lock.run("FLUSH TABLES WITH READ LOCK")
+    try:
+        return await do(lock)
+    finally:
+        await lock.run("UNLOCK TABLES")
+
+
+async def _begin_quiet(link: Link) -> Snapshot | None:
+    """A snapshot of MariaDB; None where an XA COMMIT may have been under way when it was opened.
+
+    One that began before the first look at their number had ended before the snapshot, or its
+    transaction was still among the prepared ones; one that began later shows in the second look.
+    """
+    try:
+        before = await _xa_commits(link)
+        if await link.run("XA RECOVER"):
+            return None
+        snapshot = await _begin_maria(link)
+        if await _xa_commits(link) == before:
+            return snapshot
+        await link.run("ROLLBACK")
+    except DRIVER_ERRORS as error:
+        raise source_error(error, "looking for distributed transactions") from error
+    return None
+
+
+async def _xa_commits(link: Link) -> bytes | None:
+    """How many were begun, in words of the server's."""
+    ((_, count),) = await link.run("SHOW GLOBAL STATUS LIKE 'Com_xa_commit'")
+    return count
 
 
 async def _begin_maria(link: Link) -> Snapshot:

@@ -25,19 +25,22 @@ from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
 from connectors.mysql.log_check import check_history, check_reachable, check_server
 from connectors.mysql.log_mark import LogMark, LogMarks
 from connectors.mysql.log_reader import end_reader, lock_holder, take_lock
+from connectors.mysql.log_stream import LogStream
 from connectors.mysql.mark_lock import mark_name
 from connectors.mysql.places import places_of
-from connectors.mysql.position import AnyPosition, parse_position
+from connectors.mysql.position import AnyPosition, FilePosition, LogPlace, parse_position
 from connectors.mysql.preflight_source import PreflightSource
 from connectors.mysql.server import Server, read_head, read_server
 from connectors.mysql.snapshot import Snapshots
-from connectors.mysql.source_config import MysqlSourceConfig, replica_uuid
+from connectors.mysql.source_config import MysqlSourceConfig, derived_server_id, replica_uuid
 from connectors.mysql.sql import Sql, asker, open_session
 from connectors.mysql.temporal import ZeroDate, ZeroDates
+from connectors.mysql.xa import PreparedGroups
+from connectors.mysql.xa_log import XaLog
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Clock, Random, Waiting
 from engine.errors import ConfigError, SourceConnectionError, SourceError, SourceIdentityError
-from engine.model.change import Block, Part, Transaction
+from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding
 from engine.model.position import Position
@@ -47,20 +50,10 @@ from engine.model.snapshot import Snapshot
 from engine.model.table import TableDefinition
 from engine.model.value import Key, KeyHash
 
-BEHIND_SECONDS: Final = 0.02
-"""Age of a transaction, when it arrives, from which we are behind."""
-
 MARKING: Final = "marking the source, to know it from the target"
-
-WHOLE_SECONDS: Final = 1.0
-"""MariaDB's log tells the second of a commit; that much of an age may be none."""
 
 CATALOG_ATTEMPTS: Final = 10
 """Readings of the catalog while tables change; each takes a fraction of a second."""
-
-EVENT_BYTES: Final = 160
-VALUE_BYTES: Final = 44
-"""Memory of a change, and of one of its values, beside the bytes themselves."""
 
 
 def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSource":
@@ -269,27 +262,44 @@ class MysqlSource:
         """See `contracts.Source.blocks`."""
         server, history, _ = self._opened()
         start = parse_position(str(after))
-        dump = await open_dump(
-            await self._checked(start),
-            start,
-            mariadb=server.mariadb,
-            server_id=self._config.server_id,
-            uuid=replica_uuid(self._config, self._config.server_id),
-            silence_seconds=self._config.silence_seconds,
+        dump = await self._dump(
+            await self._checked(start, alone=True), start, self._config.server_id
         )
-        async with aclosing(self._read(dump, Assembler(history, start))) as blocks:
+        prepared = PreparedGroups(self._config.prepared_bytes)
+        log = XaLog(self._dump_again, self._marks(server).files, prepared)
+        assembler = Assembler(history, start, prepared)
+        stream = LogStream(dump, assembler, log, self._clock, mariadb=server.mariadb)
+        async with aclosing(stream.blocks()) as blocks:
             async for block in blocks:
                 yield block
 
-    async def _checked(self, start: AnyPosition) -> Link:
-        """A session on the server that was opened, whose log goes on from there."""
+    async def _dump_again(self, place: LogPlace) -> Dump:
+        """The log from an earlier place on, beside the stream and under another name."""
+        start = FilePosition(place)
+        name = derived_server_id(f"{self._config.replication} prepared")
+        return await self._dump(await self._checked(start, alone=False), start, name)
+
+    async def _dump(self, link: Link, start: AnyPosition, server_id: int) -> Dump:
+        return await open_dump(
+            link,
+            start,
+            mariadb=self._opened()[0].mariadb,
+            server_id=server_id,
+            uuid=replica_uuid(self._config, server_id),
+            silence_seconds=self._config.silence_seconds,
+        )
+
+    async def _checked(self, start: AnyPosition, *, alone: bool) -> Link:
+        """A session on the server that was opened, whose log goes on from there. `alone`: it is the
+        one that reads for this replication; who read before is ended."""
         link = await self._session()
         try:
             ask = asker(link)
             await check_server(ask, self._opened()[0])
             await check_reachable(ask, start)
-            await take_lock(link, self._config.replication)
-            self._dumping = link.thread_id()
+            if alone:
+                await take_lock(link, self._config.replication)
+                self._dumping = link.thread_id()
         except DRIVER_ERRORS as error:
             link.close()
             raise source_error(error, "checking the source's binary log") from error
@@ -297,29 +307,6 @@ class MysqlSource:
             link.close()
             raise
         return link
-
-    async def _read(self, dump: Dump, assembler: Assembler) -> AsyncGenerator[Block, None]:
-        begun = behind = False
-        unknown = WHOLE_SECONDS if self._opened()[0].mariadb else 0.0
-        try:
-            while True:
-                events = await dump.events(behind=behind)
-                received_at = self._clock.monotonic()
-                assembler.feed(events)
-                age = self._age(assembler)
-                behind = age > BEHIND_SECONDS + unknown
-                parts, idle = assembler.take()
-                if not parts and idle is None and begun:
-                    continue
-                begun = True
-                size = sum(map(len, events)) + _overhead(parts)
-                yield Block(parts, size, idle, received_at, age)
-        finally:
-            await dump.close()
-
-    def _age(self, assembler: Assembler) -> float:
-        committed = assembler.committed_at_us
-        return max(0.0, self._clock.wall() - committed / 1e6) if committed else 0.0
 
     async def acknowledge(self, position: Position) -> None:
         """Nobody is told: the server does not keep its log for us."""
@@ -426,13 +413,3 @@ def _relation(
     if at is None:
         return description.relation(form, "", zero_dates=True)
     return history.describe(description, at)
-
-
-def _overhead(parts: Sequence[Part]) -> int:
-    """Memory of the objects beside the bytes, from one row of each part."""
-    size = 0
-    for part in parts:
-        if part.events:
-            columns = len(getattr(getattr(part.events[-1], "relation", None), "columns", ()))
-            size += len(part.events) * (EVENT_BYTES + columns * VALUE_BYTES)
-    return size

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from engine.config.endpoint import LoadSnapshot, ZeroDates
+from engine.config.endpoint import PREPARED_MEMORY_BYTES, LoadSnapshot, ZeroDates
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.config.replication import ReplicationConfig
 from engine.config.url import ConnectionUrl
@@ -26,6 +26,7 @@ class MysqlSourceConfig:
     calendar has, where the target cannot hold it. `snapshot`: how MySQL's rows are read at places
     of the log that are known. `execute_timeout_seconds`: longest time of one catalog question.
     `streams`: the log is read; `loads`: existing rows are.
+    `prepared_bytes`: memory for rows of distributed transactions that are prepared.
     `silence_seconds`: see `SILENCE_SECONDS`.
     """
 
@@ -35,6 +36,7 @@ class MysqlSourceConfig:
     server_id: int
     zero_dates: ZeroDates = ZeroDates.ERROR
     snapshot: LoadSnapshot = LoadSnapshot.AUTO
+    prepared_bytes: int = PREPARED_MEMORY_BYTES
     streams: bool = True
     loads: bool = True
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
@@ -53,6 +55,7 @@ class MysqlSourceConfig:
             server_id=source.server_id or derived_server_id(config.id),
             zero_dates=source.zero_dates,
             snapshot=source.snapshot,
+            prepared_bytes=source.prepared_memory_bytes,
             streams=config.streams,
             loads=config.loads,
             execute_timeout_seconds=source.mysql.execute_timeout_seconds,

@@ -30,6 +30,12 @@ HEARTBEAT_OFF: Final = 0.0
 SERVER_ID_MAX: Final = 2**32 - 1
 """MySQL's `server_id` has 32 bits; 0 is nobody."""
 
+PREPARED_MEMORY_BYTES: Final = 8 << 20
+"""Some 15,000 rows of prepared transactions, which mostly end within milliseconds; little beside
+the smallest unit."""
+
+PREPARED_MEMORY_BYTES_MAX: Final = 1 << 30
+
 _ENGINE: Final = Text("a connector's name", re.compile(r"[a-z][a-z0-9_-]{0,39}"))
 _FILE: Final = Text("a path", empty=True)
 _PUBLICATION: Final = Text("a publication's name of at most 63 bytes", empty=True)
@@ -221,6 +227,14 @@ class SourceConfig(Section):
         "The `server_id` under which a MySQL source's log is read; no other replica of that server"
         " may have it. 0: made from the replication's id.",
         default=0,
+    )
+    prepared_memory_bytes: int = key(
+        Size(0, PREPARED_MEMORY_BYTES_MAX),
+        "Memory for rows of a MySQL source's distributed transactions (XA) that are prepared and"
+        " not yet committed. Rows beyond it, and those of a transaction that takes more than a"
+        " quarter of it, are read from the log again at the commit; 0 reads all of them again.",
+        default=PREPARED_MEMORY_BYTES,
+        name="prepared_memory",
     )
     settings: PostgresSourceSettings = field(default_factory=PostgresSourceSettings)
     mysql: MysqlSourceSettings = field(default_factory=MysqlSourceSettings)

@@ -104,7 +104,7 @@ MYSQL_FAMILY: Final = Family(
     scheme="mysql",
     names_database=False,
     keys_off_script=KEYS_OFF_SCRIPT,
-    keys=frozenset({"server_id", "snapshot", "zero_dates"}),
+    keys=frozenset({"prepared_memory", "server_id", "snapshot", "zero_dates"}),
 )
 
 FAMILIES: Final[Mapping[str, Family]] = {

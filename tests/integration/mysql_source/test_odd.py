@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 
-from engine.errors import SourceError
 from engine.model.change import SchemaChanged, Truncate
 from tests.conftest import MysqlServers
 from tests.integration.mysql_source.conftest import SCHEMA, Sources, new_rows
@@ -73,23 +72,6 @@ async def test_statements_may_spell_names_as_they_like_where_case_does_not_count
     assert isinstance(altered, SchemaChanged)
     assert new_rows([row]) == [("1", "2")]
     assert isinstance(truncate, Truncate)
-
-
-@pytest.mark.parametrize("end", ["XA COMMIT 'x'", "XA ROLLBACK 'x'"])
-async def test_a_distributed_transaction_stops_the_stream_before_any_of_its_rows(
-    sources: Sources, shop: MysqlServer, end: str
-) -> None:
-    shop.execute("CREATE TABLE t (id int PRIMARY KEY)", database=SCHEMA)
-    side = await sources.open(shop)
-    await side.attach()
-    shop.execute("INSERT INTO t VALUES (1)", database=SCHEMA)
-    assert new_rows(await side.read(1)) == [("1",)]
-    shop.execute(
-        f"XA START 'x'; INSERT INTO t VALUES (2); XA END 'x'; XA PREPARE 'x'; {end}",
-        database=SCHEMA,
-    )
-    with pytest.raises(SourceError, match="distributed transaction"):
-        await side.read(1)
 
 
 @pytest.mark.parametrize("before", ["int", "enum('x', 'y')"])

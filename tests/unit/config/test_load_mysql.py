@@ -84,6 +84,8 @@ def test_a_zero_date_is_an_error_unless_somebody_says_otherwise() -> None:
     assert parse(earliest).source.zero_dates is ZeroDates.EARLIEST
     assert 'one of "error", "null", "earliest"' in problems(mysql(more='zero_dates = "zero"\n'))
     assert "source.server_id" in problems(mysql(more="server_id = 4294967296\n"))
+    assert parse(mysql()).source.prepared_memory_bytes == 8 << 20
+    assert "source.prepared_memory" in problems(mysql(more='prepared_memory = "2GiB"\n'))
 
 
 def test_how_snapshots_are_opened_may_be_chosen() -> None:

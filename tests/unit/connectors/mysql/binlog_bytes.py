@@ -45,12 +45,13 @@ def format_description(
     checksums: bool = True,
     in_use: bool = False,
     old_tables: bool = False,
+    end: int = END,
 ) -> bytes:
     sizes = bytearray(codes.MARIA_PARTIAL_ROWS)
     for code, size in POST_HEADERS.items():
         sizes[code - 1] = 6 if old_tables and size in (8, 10) else size
     body = struct.pack("<H50sIB", 4, server.encode(), 0, 19) + bytes(sizes) + bytes([checksums])
-    plain = event(codes.FORMAT_DESCRIPTION, body)
+    plain = event(codes.FORMAT_DESCRIPTION, body, end=end)
     return plain[:17] + bytes([in_use]) + plain[18:]
 
 

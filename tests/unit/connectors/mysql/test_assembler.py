@@ -9,7 +9,7 @@ from connectors.mysql.assembler import Assembler
 from connectors.mysql.binlog import codes
 from connectors.mysql.binlog.events import Query, RowsEvent
 from connectors.mysql.position import parse_position
-from engine.errors import SourceError
+from connectors.mysql.xa import PreparedGroups
 from engine.model.change import Event
 from tests.unit.connectors.mysql.binlog_bytes import (
     MARIA,
@@ -34,7 +34,7 @@ class NoTables:
 
 
 def assembler(start: str) -> Assembler:
-    made = Assembler(NoTables(), parse_position(start))
+    made = Assembler(NoTables(), parse_position(start), PreparedGroups(0))
     made.feed([rotate(), format_description(MARIA)])
     return made
 
@@ -79,8 +79,3 @@ def test_a_position_inside_a_transaction_is_not_given_up_for_one_before_it(start
     assert idle(made) is None
     made.feed([gtid(6), statement(b"CREATE DATABASE d"), HEARTBEAT])
     assert idle(made) is not None
-
-
-def test_a_distributed_transaction_stops_with_the_reason() -> None:
-    with pytest.raises(SourceError, match="XA"):
-        assembler("maria=0-7-5").feed([gtid(6), statement(b"XA START 'x'")])

@@ -21,10 +21,12 @@ engine = "memory"
 
 
 def test_a_source_is_told_what_the_file_says() -> None:
-    more = 'server_id = 7\nzero_dates = "null"\n[source.settings]\nExecuteTimeout = 9\n'
+    more = 'server_id = 7\nzero_dates = "null"\nprepared_memory = "1MiB"\n'
+    more += "[source.settings]\nExecuteTimeout = 9\n"
     told = MysqlSourceConfig.of(config(more))
     assert (told.replication, told.engine, told.url.port) == ("orders", "mariadb", 3306)
     assert (told.server_id, told.zero_dates, told.execute_timeout_seconds) == (7, ZeroDates.NULL, 9)
+    assert told.prepared_bytes == 1 << 20
     assert told.streams
     assert "hunter2" not in repr(told)
 
