@@ -17,7 +17,13 @@ class PairReplication:
 
     @classmethod
     def between(
-        cls, folder: Path, name: str, source: Side, target: Side, **sections: Mapping[str, object]
+        cls,
+        folder: Path,
+        name: str,
+        source: Side,
+        target: Side,
+        /,
+        **sections: Mapping[str, object],
     ) -> "PairReplication":
         """Write its file. `sections`: further keys, by table of the file."""
         tables: dict[str, dict[str, object]] = {

@@ -4,6 +4,7 @@ Sums that must hold in any state that was committed: balances of `account` stay 
 `counter` is the number of its rows in `step`.
 """
 
+import contextlib
 import random
 import threading
 from collections.abc import Mapping
@@ -37,6 +38,9 @@ COLUMNS: Final[Mapping[str, str]] = {
 }
 
 PAUSE_SECONDS: Final = 0.002
+
+PREPARED_SECONDS: Final = 0.3
+"""How long a distributed transaction stays prepared, at most."""
 
 RETRIED: Final = (1213, 1205)
 """Deadlock, lock timeout."""
@@ -189,3 +193,30 @@ class Writer(threading.Thread):
         if self.error is not None:
             raise self.error
         return self.committed
+
+
+class DistributedWriter(Writer):
+    """Changes items of its own by distributed transactions (XA), which stay prepared for a while:
+    meanwhile others commit."""
+
+    def _transaction(self, session: Session) -> None:
+        name = f"w{self._number}-{self._random.getrandbits(32)}"
+        session.execute(f"XA START '{name}'")
+        try:
+            for _ in range(self._random.choice([1, 2, 5, 20])):
+                self._item(session)
+        except (pymysql.err.IntegrityError, pymysql.err.OperationalError) as error:
+            if isinstance(error, pymysql.err.OperationalError) and error.args[0] not in RETRIED:
+                raise
+            with contextlib.suppress(pymysql.err.OperationalError):  # a deadlock has ended it
+                session.execute(f"XA END '{name}'")
+            session.execute(f"XA ROLLBACK '{name}'")
+            return
+        session.execute(f"XA END '{name}'")
+        session.execute(f"XA PREPARE '{name}'")
+        self._stopping.wait(self._random.uniform(0, PREPARED_SECONDS))
+        if self._random.random() < 0.2:
+            session.execute(f"XA ROLLBACK '{name}'")
+        else:
+            session.execute(f"XA COMMIT '{name}'")
+            self.committed += 1
