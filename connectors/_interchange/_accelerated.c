@@ -1,5 +1,6 @@
 /* The loops that run once per row, in C. Optional: every function here has a twin in Python
- * (rowcode.py, copy_rows.py, replication.py, binlog/rows.py, load_lines.py), which says what it must do, and which
+ * (rowcode.py, copy_rows.py, replication.py, binlog/rows.py, load_lines.py,
+ * blackhole/target.py), which says what it must do, and which
  * the tests hold it against. Nothing here words an error: what does not look as expected is handed
  * to the twin.
  *
@@ -11,7 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { REVISION = 5, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
+enum { REVISION = 6, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
 
 static uint32_t
 read_u32(const unsigned char *at)
@@ -1435,6 +1436,61 @@ write_lines(PyObject *module, PyObject *args)
     return PyLong_FromSsize_t((const char *)data - PyBytes_AS_STRING(buffer));
 }
 
+/* --- sum_values: the bytes of rows and the sum of their values' checksums ------------------------ */
+
+static uint32_t crc_table[256];
+
+static void
+fill_crc_table(void)
+{
+    for (uint32_t i = 0; i < 256; i++) {
+        uint32_t value = i;
+        for (int bit = 0; bit < 8; bit++)
+            value = value >> 1 ^ (value & 1 ? 0xedb88320 : 0);
+        crc_table[i] = value;
+    }
+}
+
+static uint32_t
+checksum_of(const unsigned char *data, Py_ssize_t size)
+{
+    uint32_t value = 0xffffffff;
+    for (Py_ssize_t i = 0; i < size; i++)
+        value = value >> 8 ^ crc_table[(value ^ data[i]) & 0xff];
+    return ~value;
+}
+
+static PyObject *
+sum_values(PyObject *module, PyObject *args)
+{
+    PyObject *given, *rows;
+    Py_ssize_t total = 0;
+    uint64_t checksum = 0;
+
+    if (!PyArg_ParseTuple(args, "O", &given))
+        return NULL;
+    if ((rows = PySequence_Fast(given, "rows are a sequence")) == NULL)
+        return NULL;
+    for (Py_ssize_t i = 0; i < PySequence_Fast_GET_SIZE(rows); i++) {
+        PyObject *row = PySequence_Fast_GET_ITEM(rows, i);
+        if (!PyTuple_Check(row)) {
+            Py_DECREF(rows);
+            PyErr_SetString(PyExc_TypeError, "a row is a tuple");
+            return NULL;
+        }
+        for (Py_ssize_t j = 0; j < PyTuple_GET_SIZE(row); j++) {
+            PyObject *value = PyTuple_GET_ITEM(row, j);
+            if (!PyBytes_CheckExact(value))
+                continue;
+            total += PyBytes_GET_SIZE(value);
+            checksum += checksum_of((const unsigned char *)PyBytes_AS_STRING(value),
+                                    PyBytes_GET_SIZE(value));
+        }
+    }
+    Py_DECREF(rows);
+    return Py_BuildValue("nK", total, (unsigned long long)checksum);
+}
+
 /* --- module ---------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -1450,6 +1506,8 @@ static PyMethodDef methods[] = {
     {"write_lines", write_lines, METH_VARARGS,
      "write_lines(kinds, buffer, at, lines): append the lines of the rows in whole packets from "
      "`at` on, up to one that is not as expected; gives where that begins."},
+    {"sum_values", sum_values, METH_VARARGS,
+     "sum_values(rows): the bytes of their values, and the sum of every value's CRC-32."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -1466,6 +1524,7 @@ PyInit__accelerated(void)
 {
     PyObject *module;
 
+    fill_crc_table();
     if (PyType_Ready(&RowReaderType) < 0 || PyType_Ready(&LogReaderType) < 0
         || (module = PyModule_Create(&definition)) == NULL)
         return NULL;

@@ -2,7 +2,8 @@
 
 `make accelerate` builds them from `_accelerated.c`. Without them, or with PENSTOCK_PURE_PYTHON set,
 `LOOPS` is None and their twins in Python do the same: `rowcode.read_rows` and its actions,
-`copy_rows.compile_encoder`, `replication.ReplicationConnection`, `binlog.rows`, `load_lines`.
+`copy_rows.compile_encoder`, `replication.ReplicationConnection`, `binlog.rows`, `load_lines`,
+`blackhole.target.sums`.
 """
 
 import os
@@ -14,7 +15,7 @@ from engine.model.change import Change, Event
 from engine.model.relation import Relation
 from engine.model.value import Row, Unchanged, Value
 
-REVISION: Final = 5
+REVISION: Final = 6
 """What the twins expect; another build is left alone."""
 
 PURE_PYTHON: Final = "PENSTOCK_PURE_PYTHON"
@@ -90,6 +91,10 @@ class Loops(Protocol):
         """Append the lines of the rows in MySQL's packets from `at` on, up to one that is not as
         expected or not whole; gives where that begins. `kinds`: of each column, see
         `connectors.mysql.load_lines`."""
+        ...
+
+    def sum_values(self, rows: Sequence[Row], /) -> tuple[int, int]:
+        """See `connectors.blackhole.target.sums`."""
         ...
 
 

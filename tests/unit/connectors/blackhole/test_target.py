@@ -3,15 +3,18 @@
 from zlib import crc32
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from connectors.blackhole.target import BlackholeTarget
+from connectors._interchange import compiled
+from connectors.blackhole.target import BlackholeTarget, sums
 from engine.contracts import TransactionalTarget
 from engine.errors import FenceFailedError
 from engine.model.batch import Run
 from engine.model.change import INSERT, UPDATE
 from engine.model.relation import Column, ColumnType, Relation, TableName
 from engine.model.state import Fence, LaneRow
-from engine.model.value import UNCHANGED
+from engine.model.value import UNCHANGED, Row
 
 RELATION = Relation(1, "s", "t", (Column("a", ColumnType("x")), Column("b", ColumnType("x"))))
 TABLE = TableName("s", "t")
@@ -31,12 +34,23 @@ def target() -> BlackholeTarget:
     return target
 
 
+@pytest.mark.usefixtures("loops")
 async def test_rows_are_added_up_in_any_order(target: BlackholeTarget) -> None:
     insert = Run(INSERT, RELATION, [(b"x", None), (b"", b"yy")])
     update = Run(UPDATE, RELATION, [(UNCHANGED, b"z")], sent=(1,))
     await fill(target, insert, update, fence=Fence("l", 1, 0, "p"))
     assert (target.rows, target.discarded[TABLE].bytes) == (3, 4)
     assert target.checksum == crc32(b"x") + crc32(b"yy") + crc32(b"z")
+
+
+values = st.binary(max_size=40) | st.none() | st.just(UNCHANGED)
+
+
+@given(st.lists(st.tuples(values, values)))
+def test_both_loops_come_to_the_same(rows: list[Row]) -> None:
+    if compiled.LOOPS is None:
+        pytest.skip("the compiled loops are not built or turned off")
+    assert compiled.LOOPS.sum_values(rows) == sums(rows)
 
 
 async def test_what_was_not_committed_does_not_count(target: BlackholeTarget) -> None:
