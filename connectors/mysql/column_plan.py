@@ -25,6 +25,13 @@ NATIVE: Final = "mysql"
 INTERCHANGE: Final = "postgres"
 """That of the interchange form; taken with every column in `Format.TEXT`."""
 
+_LARGEST_REAL: Final = (
+    "CASE {value} WHEN '3.4028235e+38' THEN '3.4028234663852886e+38'"
+    " WHEN '-3.4028235e+38' THEN '-3.4028234663852886e+38' ELSE {value} END"
+)
+"""The shortest text of the largest single-precision number, which PostgreSQL writes, is a larger
+number to a server that reads it with double precision: it says out of range."""
+
 _UTF8: Final = "CONVERT({value} USING utf8mb4)"
 
 
@@ -149,7 +156,7 @@ def _interchange(source: PostgresType, target: ColumnType) -> tuple[Encode, str]
     if special is not None:
         return special
     if source.base == "real" and target.base == "float":
-        return literals.single_float, ""
+        return literals.single_float, _LARGEST_REAL
     return literals.number, ""
 
 

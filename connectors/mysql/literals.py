@@ -21,6 +21,10 @@ DATETIME_OUT_OF_RANGE: Final = "22008"
 INVALID_TEXT: Final = "22P02"
 
 _NUMBER: Final = re.compile(rb"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
+NEGATIVE_ZERO: Final = b"-0"
+"""Of a floating-point number, in either form."""
+_NEGATIVE_ZERO: Final = b"-0e0"
+"""Without an exponent it is a whole number, which knows no such thing."""
 _FLOAT: Final = struct.Struct("<f")
 
 
@@ -47,6 +51,8 @@ def rejected(error: UnfitError, table: str, column: str) -> RowRejectedError:
 
 
 def number(value: bytes) -> bytes:
+    if value == NEGATIVE_ZERO:
+        return _NEGATIVE_ZERO
     if value.isdigit() or _NUMBER.match(value):
         return value
     raise UnfitError("the number has no form in the target's type", NUMERIC_VALUE_OUT_OF_RANGE)
@@ -75,7 +81,7 @@ def single_float(value: bytes) -> bytes:
         (exact,) = _FLOAT.unpack(_FLOAT.pack(float(number(value))))
     except OverflowError:
         raise UnfitError("the number is out of range", NUMERIC_VALUE_OUT_OF_RANGE) from None
-    return repr(exact).encode()
+    return repr(exact).encode() if exact else number(value)
 
 
 def truth(value: bytes) -> bytes:

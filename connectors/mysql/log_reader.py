@@ -94,7 +94,7 @@ async def end_reader(ask: Ask, replication: str, session: int) -> None:
 
 
 def _name(replication: str) -> str:
-    return literal(f"penstock {replication}")
+    return literal(f"penstock reads {replication}")
 
 
 def _session(number: bytes | None) -> str:

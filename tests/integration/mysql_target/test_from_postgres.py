@@ -131,7 +131,7 @@ async def pair(rig: Rig, source_database: Database) -> AsyncIterator[Pair]:
     source_database.execute(SCHEMA)
     source_database.execute(ROWS)
     sql = Sql(source_database.dsn, "test")
-    relations = [_as_text(relation) for relation in await Catalog(sql).relations()]
+    relations = [as_text(relation) for relation in await Catalog(sql).relations()]
     await sql.close()
     connection = await asyncpg.connect(source_database.dsn)
     await prepare(connection)
@@ -142,7 +142,7 @@ async def pair(rig: Rig, source_database: Database) -> AsyncIterator[Pair]:
     rig.database.server.drop_database("shop")
 
 
-def _as_text(relation: Relation) -> Relation:
+def as_text(relation: Relation) -> Relation:
     columns = [replace(column, format=Format.TEXT) for column in relation.columns]
     return replace(relation, columns=tuple(columns))
 
