@@ -8,8 +8,10 @@ The server knows sessions by a number that it gives again after a restart. So ea
 user-level lock with a name nobody can guess: whoever has the name can ask which session that is.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from connectors.mysql import target_table
@@ -27,6 +29,11 @@ from connectors.mysql.transaction import MysqlTransaction
 from engine.errors import RowMissingError, TargetBusyError, TargetConnectionError, TargetError
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
+
+LOOK_SECONDS: Final = 60.0
+"""Age at which what is known of a table is read again, when rows come for it. Somebody may alter it
+while it is written, and no statement fails because a column has fewer digits now: the server
+rounds. Four short questions; once a minute they are no load, also of a thousand tables."""
 
 PLANS_MAX: Final = 2000
 """Relation versions a session remembers; beyond, it starts anew."""
@@ -79,6 +86,17 @@ async def prepare(
     )
 
 
+@dataclass(slots=True)
+class _Known:
+    """How a relation's rows go into a table, and when the table was last looked at (seconds of the
+    event loop)."""
+
+    relation: Relation
+    table: TargetTable | None
+    statements: RowStatements
+    looked: float
+
+
 class MysqlSession:
     """See `contracts.TargetSession`. `loads`: LOAD DATA LOCAL is allowed on both sides.
     `packet_bytes_max`: largest statement that the server takes, in bytes."""
@@ -104,7 +122,7 @@ class MysqlSession:
         self._identity = identity
         self._connect = connect
         self._tables: dict[TableName, TargetTable | None] = {}
-        self._plans: dict[int, tuple[Relation, RowStatements]] = {}
+        self._plans: dict[int, _Known] = {}
         self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
         self._number = 0
         self._fresh = True
@@ -152,13 +170,19 @@ class MysqlSession:
         Raises:
             SchemaMismatchError: the rows do not fit the target's table.
         """
+        now = asyncio.get_running_loop().time()
         known = self._plans.get(id(relation))
-        if known is not None:
-            return known[1]
+        if known is not None and now < known.looked + LOOK_SECONDS:
+            return known.statements
         # A new version of the relation may come with a table that another session has altered.
-        plan = compile_plan(relation, await self.table_now(relation.table))
+        table = await self.table_now(relation.table)
+        if known is not None and known.table == table:
+            known.looked = now
+            return known.statements
+        self._plans.pop(id(relation), None)
+        plan = compile_plan(relation, table)
         made = RowStatements(plan, self.stage, self.packet_bytes_max)
-        self._plans[id(relation)] = (relation, made)
+        self._plans[id(relation)] = _Known(relation, table, made, now)
         return made
 
     async def table(self, name: TableName) -> TargetTable | None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from connectors.mysql import control_sql, target_evolution
-from engine.errors import FenceFailedError, SchemaMismatchError
+from connectors.mysql import control_sql, session, target_evolution
+from engine.errors import FenceFailedError, RowRejectedError, SchemaMismatchError
 from engine.model.batch import Run
 from engine.model.change import INSERT, SchemaChanged, SchemaStep
 from engine.model.relation import Column, ColumnType, Format, Relation
@@ -49,6 +49,28 @@ def _intents(rig: Rig) -> int:
     replication = rig.session.config.replication
     sql = "SELECT COUNT(*) FROM penstock.intent WHERE replication = %s"
     return int(rig.execute(sql, replication)[0][0])
+
+
+@pytest.mark.parametrize("narrower", ["decimal(12,2)", "float", "datetime"])
+async def test_a_column_that_somebody_made_narrower_is_noticed_without_an_error(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, narrower: str
+) -> None:
+    """The server rounds what does not fit, and says so of some types only."""
+    wide = {"decimal(12,2)": "decimal(12,4)", "float": "double", "datetime": "datetime(6)"}
+    value = "1.2345" if narrower != "datetime" else "2024-01-01 00:00:00.000001"
+    rig.execute(f"CREATE TABLE t (id int PRIMARY KEY, a {wide[narrower]})")
+    relation = await rig.relation()
+    await rig.apply(Run(INSERT, relation, rows(["1", value])))
+    before = await rig.session.statements(relation)
+    monkeypatch.setattr(session, "LOOK_SECONDS", 0.0)
+    assert await rig.session.statements(relation) is before
+    rig.execute(f"ALTER TABLE t MODIFY a {narrower}")
+    with pytest.raises((SchemaMismatchError, RowRejectedError)):
+        await rig.apply(Run(INSERT, relation, rows(["2", value])))
+    assert rig.execute("SELECT id FROM t") == [(1,)]
+    rig.execute(f"ALTER TABLE t MODIFY a {wide[narrower]}, ADD c int")
+    await rig.apply(Run(INSERT, relation, rows(["2", value])))
+    assert rig.execute("SELECT id FROM t ORDER BY id") == [(1,), (2,)]
 
 
 async def test_an_added_column_gives_existing_rows_what_the_source_gave_them(rig: Rig) -> None:
