@@ -260,7 +260,8 @@ class Assembler:
     def _alone(self, header: Header, query: Query) -> None:
         """A statement that is a transaction by itself."""
         transaction = self._opened()
-        self._tell_if_any(self._tables.statement(query, transaction.coordinate))
+        if not query.void:
+            self._tell_if_any(self._tables.statement(query, transaction.coordinate))
         if _ATOMIC_CREATE.search(query.sql):
             self._in_rows = True
         else:

@@ -132,12 +132,13 @@ def _made_up(keys: Mapping[str, object], column: str) -> str:
 @dataclass(slots=True)
 class _Work:
     """The statement so far. Columns have their new names in `columns`; what the statement calls
-    them is found by `renamed`."""
+    each stands beside it in `called`, empty for one that it adds."""
 
     description: Description
     form: Form
     strict: bool
     columns: list[DescribedColumn] = field(init=False)
+    called: list[str] = field(init=False)
     keys: dict[str, tuple[str, ...]] = field(init=False)
     charset: str = field(init=False)
     collation: str = field(init=False)
@@ -147,6 +148,7 @@ class _Work:
 
     def __post_init__(self) -> None:
         self.columns = list(self.description.columns)
+        self.called = [column.name.lower() for column in self.columns]
         self.keys = dict(self.description.keys)
         self.charset = self.description.charset
         self.collation = self.description.collation
@@ -165,10 +167,16 @@ class _Work:
     # --- columns ----------------------------------------------------------------------------------
 
     def _place(self, name: str) -> int | None:
-        """Where a column is that the statement calls so."""
-        wanted = self.renamed.get(name, name).lower()
-        places = (i for i, column in enumerate(self.columns) if column.name.lower() == wanted)
-        return next(places, None)
+        """Where a column is that the statement calls so; names may be swapped in it."""
+        wanted = name.lower()
+        if wanted in self.called:
+            return self.called.index(wanted)
+        return self._named(wanted)
+
+    def _named(self, name: str) -> int | None:
+        """Where a column is that has this name by now."""
+        names = (column.name.lower() for column in self.columns)
+        return next((place for place, known in enumerate(names) if known == name), None)
 
     def _there(self, name: str) -> int:
         place = self._place(name)
@@ -176,22 +184,24 @@ class _Work:
             raise ValueError(f"it has no column {name}")
         return place
 
-    def _insert(self, column: DescribedColumn, place: Place | None) -> None:
-        if place is None:
-            self.columns.append(column)
-        elif not place.after:
-            self.columns.insert(0, column)
-        else:
-            self.columns.insert(self._there(place.after) + 1, column)
+    def _insert(self, column: DescribedColumn, called: str, place: Place | None) -> None:
+        at = len(self.columns)
+        if place is not None and not place.after:
+            at = 0
+        elif place is not None:
+            after = self._named(place.after.lower())
+            at = (self._there(place.after) if after is None else after) + 1
+        self.columns.insert(at, column)
+        self.called.insert(at, called)
 
     def add(self, action: AddColumn) -> None:
         column = action.column
-        if self._place(column.name) is not None:
+        if self._named(column.name.lower()) is not None:
             if action.if_not_exists:
                 return
             raise ValueError(f"it has a column {column.name} already")
         described = described_column(column, self.charset, self.collation)
-        self._insert(described, action.place)
+        self._insert(described, "", action.place)
         default, detail = existing_rows(column, described.type, self.form)
         type_ = _type_name(described.type, self.form)
         self.later.append(SchemaStep(ADD, column.name, type=type_, default=default, detail=detail))
@@ -205,6 +215,7 @@ class _Work:
                 return
             raise ValueError(f"it has no column {action.name}")
         column = self.columns.pop(place)
+        del self.called[place]
         self.drops.append(SchemaStep(DROP, column.name))
         kept = {
             name: tuple([c for c in columns if c.lower() != action.name.lower()])
@@ -213,28 +224,26 @@ class _Work:
         self.keys = {name: columns for name, columns in kept.items() if columns}
 
     def rename(self, action: RenameColumn) -> None:
-        self._rename(action.name, action.to)
+        place = self._there(action.name)
+        self._rename(place, replace(self.columns[place], name=action.to))
 
-    def _rename(self, name: str, to: str) -> None:
-        place = self._there(name)
-        old = self.columns[place]
-        self.columns[place] = replace(old, name=to)
-        if old.name != to:
-            self.renamed[old.name] = to
+    def _rename(self, place: int, column: DescribedColumn) -> None:
+        old = self.columns[place].name
+        self.columns[place] = column
+        if old != column.name:
+            self.renamed[old] = column.name
 
     def change(self, action: ChangeColumn) -> None:
         place = self._place(action.name)
         if place is None and action.if_exists:
             return
-        old = self.columns[self._there(action.name)]
+        place = self._there(action.name)
         new = described_column(action.column, self.charset, self.collation)
-        self._retype(old.type, new)
-        self._rename(action.name, new.name)
-        place = self._there(new.name)
-        self.columns[place] = new
+        self._retype(self.columns[place].type, new)
+        self._rename(place, new)
         if action.place is not None:
             del self.columns[place]
-            self._insert(new, action.place)
+            self._insert(new, self.called.pop(place), action.place)
         for key in _of_columns([action.column]):
             _add_key(self.keys, key)
 

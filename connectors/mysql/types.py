@@ -143,7 +143,8 @@ def _declared(type: MysqlType) -> str:
     if type.unsigned:
         return f"{name} unsigned"
     if type.charset and type.charset != "binary":
-        return f"{name} character set {type.charset} collate {type.collation}"
+        collation = f" collate {type.collation}" if type.collation else ""
+        return f"{name} character set {type.charset}{collation}"
     return name
 
 

@@ -41,6 +41,7 @@ from connectors.mysql.binlog.gtid_events import (
 from connectors.mysql.binlog.query import parse_query
 from connectors.mysql.binlog.rows_event import ROWS_EVENTS
 from connectors.mysql.binlog.tables import Tables
+from connectors.mysql.flavour import Flavour
 from connectors.mysql.gtid import GtidSet
 from engine.errors import DecodeError
 
@@ -271,7 +272,7 @@ class EventDecoder:
         algorithm = cursor.u8()
         if algorithm not in (0, _CRC32):
             raise ValueError(f"checksums are made by algorithm {algorithm}, which is unknown")
-        self._tables = Tables(sizes)
+        self._tables = Tables(sizes, Flavour.of(server))
         self._checksums = algorithm == _CRC32
         self.format = FormatDescription(server, self._checksums, sizes)
         return self.format

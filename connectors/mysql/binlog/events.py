@@ -135,6 +135,8 @@ class Query:
     """A statement: DDL, the beginning or end of a transaction, or a change in statement form.
 
     `sql_mode` None: not told. `xid` is the transaction's for DDL that commits atomically, else 0.
+    `void`: an ALTER of MariaDB that has only begun (its end is logged as another one) or that was
+    given up; nothing has changed.
     """
 
     thread_id: int
@@ -145,6 +147,7 @@ class Query:
     collation_client: int
     """Number of the collation whose charset the statement was written in; 0: not told."""
     xid: int = 0
+    void: bool = False
 
     @property
     def ansi_quotes(self) -> bool:

@@ -15,8 +15,10 @@ from engine.errors import DecodeError
 _DUMMY: Final = "# Dummy event replacing event type"
 """What MariaDB sends in the place of an event that it takes a reader not to understand."""
 
-_START_ALTER: Final = 0x02
-_ENDS_ALTER: Final = 0x04 | 0x08
+_STARTS_ALTER: Final = 0x02
+_COMMITS_ALTER: Final = 0x04
+_GIVES_ALTER_UP: Final = 0x08
+_MARIA_FLAGS: Final = 130
 _OVERFLOW: Final = 254
 
 
@@ -25,6 +27,7 @@ class _Session:
     sql_mode: int | None = None
     collation: int = 0
     xid: int = 0
+    void: bool = False
 
 
 def parse_query(cursor: Cursor, body: Callable[[Cursor], bytes]) -> Query:
@@ -45,7 +48,14 @@ def parse_query(cursor: Cursor, body: Callable[[Cursor], bytes]) -> Query:
             hint="announce MariaDB's slave capability 4 when the stream is opened",
         )
     return Query(
-        thread_id, error_code, schema, sql, session.sql_mode, session.collation, session.xid
+        thread_id,
+        error_code,
+        schema,
+        sql,
+        session.sql_mode,
+        session.collation,
+        session.xid,
+        session.void,
     )
 
 
@@ -63,6 +73,8 @@ def _session(cursor: Cursor) -> _Session:
             cursor.skip(4)
         elif number in (17, 129):
             session.xid = cursor.u64()
+        elif number == _MARIA_FLAGS:
+            session.void = _is_void(cursor)
         elif skip is not None:
             skip(cursor)
         else:
@@ -96,10 +108,12 @@ def _updated_schemas(cursor: Cursor) -> None:
             pass
 
 
-def _maria_flags(cursor: Cursor) -> None:
-    flags = cursor.u16()
-    if flags & _ENDS_ALTER:
+def _is_void(cursor: Cursor) -> bool:
+    """Of an ALTER in two phases (`binlog_alter_two_phase`); its end names its start."""
+    flags = cursor.u8()
+    if flags & (_COMMITS_ALTER | _GIVES_ALTER_UP):
         cursor.skip(8)
+    return bool(flags & (_STARTS_ALTER | _GIVES_ALTER_UP))
 
 
 def _collations(cursor: Cursor) -> None:
@@ -124,7 +138,6 @@ _SKIPS: Final[dict[int, Callable[[Cursor], None]]] = {
     19: _fixed(1),
     20: _fixed(1),
     128: _fixed(3),
-    130: _maria_flags,
     131: _collations,
 }
 """How the value of a status variable is passed over, by the variable's number."""

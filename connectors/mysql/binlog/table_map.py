@@ -2,7 +2,7 @@
 
 Types and what is needed to walk over a row are always there. Names, labels, charsets and the key
 come with `binlog_row_metadata=FULL`; signedness and charsets also with MINIMAL; MariaDB's default
-NO_LOG leaves out everything.
+NO_LOG leaves out everything. Which columns a field counts depends on the server that wrote it.
 
 See: MySQL source, `rows_event.h`, "Table_map_event"; MariaDB source, `log_event_server.cc`.
 """
@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Final
 
 from connectors.mysql.binlog.cursor import Cursor
+from connectors.mysql.flavour import Flavour
 from engine.errors import DecodeError
 
 DECIMAL: Final = 0
@@ -66,6 +67,9 @@ _CHARACTER: Final = frozenset(
      VARCHAR_COMPRESSED)
 )  # fmt: skip
 
+_COUNTS_YEAR: Final = (8, 0, 29)
+"""MySQL version from which YEAR is known to be among the numbers. Some before do not count it."""
+
 BINARY_COLLATION: Final = 63
 
 
@@ -113,6 +117,7 @@ class TableMap:
     metadata: tuple[int, ...]
     nullable: tuple[bool, ...]
     optional: bytes
+    server: Flavour
 
     @cached_property
     def described(self) -> TableMetadata:
@@ -122,7 +127,7 @@ class TableMap:
             DecodeError: it was not understood.
         """
         try:
-            return _Optional(self.types, self.optional).read()
+            return _Optional(self.types, self.optional, self.server).read()
         except ValueError as error:
             what = f"the binlog's description of {self.qualified} is malformed: {error}"
             raise DecodeError(what) from error
@@ -136,8 +141,8 @@ class TableMap:
         return f"{self.schema}.{self.name}"
 
 
-def parse_table_map(cursor: Cursor, id_bytes: int) -> TableMap:
-    """Read an event's body. Raises ValueError."""
+def parse_table_map(cursor: Cursor, id_bytes: int, server: Flavour) -> TableMap:
+    """Read an event's body, which this server wrote. Raises ValueError."""
     table_id = cursor.uint(id_bytes)
     cursor.skip(2)
     schema = cursor.terminated(cursor.u8()).decode()
@@ -150,7 +155,7 @@ def parse_table_map(cursor: Cursor, id_bytes: int) -> TableMap:
     real, metadata = _column_metadata(types, Cursor(facts, 0, len(facts)))
     bits = cursor.take((count + 7) // 8)
     nullable = tuple([bool(bits[i >> 3] >> (i & 7) & 1) for i in range(count)])
-    return TableMap(table_id, schema, name, real, metadata, nullable, cursor.rest())
+    return TableMap(table_id, schema, name, real, metadata, nullable, cursor.rest(), server)
 
 
 def _column_metadata(types: bytes, facts: Cursor) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -187,16 +192,19 @@ def _wide_fact(code: int, fact: bytes) -> tuple[int, int]:
 class _Optional:
     """Reads the optional part: fields of a type, a length and a body, in any order."""
 
-    def __init__(self, types: Sequence[int], data: bytes) -> None:
+    def __init__(self, types: Sequence[int], data: bytes, server: Flavour) -> None:
         self._types = types
         self._data = data
+        self._server = server
+        # MariaDB makes a geometry of a blob.
+        characters = _CHARACTER | ({GEOMETRY} if server.mariadb else set())
         self._found: list[dict[str, object]] = [{} for _ in types]
         self._key: list[int] | None = None
         self._prefixes: list[int] = []
         self._readers: dict[int, Callable[[Cursor], None]] = {
             1: self._signedness,
-            2: lambda cursor: self._default_charset(cursor, self._of(_CHARACTER)),
-            3: lambda cursor: self._charsets(cursor, self._of(_CHARACTER)),
+            2: lambda cursor: self._default_charset(cursor, self._of(characters)),
+            3: lambda cursor: self._charsets(cursor, self._of(characters)),
             4: self._names,
             5: lambda cursor: self._labels(cursor, SET),
             6: lambda cursor: self._labels(cursor, ENUM),
@@ -234,7 +242,12 @@ class _Optional:
             self._found[column][name] = bool(bits[place >> 3] >> (7 - (place & 7)) & 1)
 
     def _signedness(self, cursor: Cursor) -> None:
-        self._bits(cursor, "unsigned", self._of(_NUMERIC))
+        """Behind a YEAR of an old MySQL it is not known whose bit one is."""
+        if self._server.mariadb or self._server.version >= _COUNTS_YEAR:
+            self._bits(cursor, "unsigned", self._of(_NUMERIC))
+        else:
+            first = self._types.index(YEAR) if YEAR in self._types else len(self._types)
+            self._bits(cursor, "unsigned", [i for i in self._of(_NUMERIC) if i < first])
 
     def _visibility(self, cursor: Cursor) -> None:
         self._bits(cursor, "visible", range(len(self._types)))

@@ -11,6 +11,7 @@ from connectors.mysql.binlog.cursor import Cursor
 from connectors.mysql.binlog.events import RowsEvent
 from connectors.mysql.binlog.rows_event import COMPRESSED, parse_rows
 from connectors.mysql.binlog.table_map import TableMap, parse_table_map
+from connectors.mysql.flavour import Flavour
 
 TABLES_MAX: Final = 4096
 """Tables remembered by number, and as many frames of rows."""
@@ -21,10 +22,11 @@ _OLD_POST_HEADER: Final = 6
 
 class Tables:
     """What was described since the file began. `post_headers` are the sizes that its format tells,
-    by event type less one."""
+    by event type less one; `server` wrote it."""
 
-    def __init__(self, post_headers: bytes) -> None:
+    def __init__(self, post_headers: bytes, server: Flavour) -> None:
         self._post_headers = post_headers
+        self._server = server
         self._id_bytes = 6
         if self._post_header(codes.TABLE_MAP) == _OLD_POST_HEADER:
             self._id_bytes = 4
@@ -43,7 +45,7 @@ class Tables:
         known = self._tables.get(number)
         if known is not None and known[0] == body:
             return known[1]
-        table = parse_table_map(Cursor(body, 0, len(body)), self._id_bytes)
+        table = parse_table_map(Cursor(body, 0, len(body)), self._id_bytes, self._server)
         self._frames.clear()
         if len(self._tables) >= TABLES_MAX:
             self._tables.clear()

@@ -23,6 +23,7 @@ from connectors.mysql.binlog.events import (
     Xid,
 )
 from connectors.mysql.binlog.table_map import TableMap
+from connectors.mysql.charsets import charset_of
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.maria_gtid import MariaGtids
 from engine.errors import DecodeError
@@ -145,6 +146,29 @@ def test_statements_and_their_sessions(database: MysqlDatabase) -> None:
     assert statement.error_code == 0
     if not database.server.mariadb:
         assert statement.xid
+
+
+def test_an_alter_in_two_phases_is_void_until_its_end(database: MysqlDatabase) -> None:
+    if not database.server.mariadb:
+        pytest.skip("MySQL logs an ALTER once")
+    file = next_file(database.server)
+    run(database, "SET binlog_alter_two_phase = ON", "ALTER TABLE t ADD COLUMN a int")
+    assert [query.void for query in of(file, Query)] == [True, False]
+
+
+def test_what_the_log_tells_of_columns_is_told_of_the_right_ones(database: MysqlDatabase) -> None:
+    """Servers count a YEAR among the numbers; MariaDB counts a geometry among the texts."""
+    database.execute(
+        "CREATE TABLE told (y year, n int, u int unsigned, p point, b varbinary(3),"
+        " c char(3) CHARACTER SET latin1, PRIMARY KEY (n)) CHARACTER SET utf8mb4"
+    )
+    file = next_file(database.server)
+    run(database, "INSERT INTO told (n) VALUES (1)")
+    (table,) = of(file, TableMap)
+    told = table.described.columns
+    assert [column.unsigned for column in told[1:3]] == [False, True]
+    charsets = [charset_of(c.collation) for c in told[4:] if c.collation is not None]
+    assert charsets == ["binary", "latin1"]
 
 
 def test_a_transaction_begins_and_ends(database: MysqlDatabase) -> None:

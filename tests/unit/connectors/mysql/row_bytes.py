@@ -7,6 +7,7 @@ from typing import Final
 from connectors.mysql.binlog import table_map as codes
 from connectors.mysql.binlog.cursor import Cursor
 from connectors.mysql.binlog.table_map import TableMap, parse_table_map
+from connectors.mysql.flavour import Flavour
 from connectors.mysql.types import parse_type
 from tests.unit.connectors.mysql.binlog_bytes import bits, table_map
 
@@ -48,10 +49,13 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
+SERVER: Final = Flavour(mariadb=False, version=(9, 0, 0))
+
+
 def described(columns: Sequence[Column], optional: bytes = b"") -> TableMap:
     facts = b"".join(c.fact for c in columns)
     body = table_map([c.code for c in columns], facts, optional=optional)
-    return parse_table_map(Cursor(body, 0, len(body)), 6)
+    return parse_table_map(Cursor(body, 0, len(body)), 6, SERVER)
 
 
 def image(columns: Sequence[Column], held: Sequence[bool], values: Sequence[bytes | None]) -> bytes:

@@ -332,7 +332,7 @@ def test_a_statement_and_its_session() -> None:
 def test_variables_of_mariadb() -> None:
     variables = (
         b"\x83\x02" + bytes(8) + b"\x04" + struct.pack("<HHH", 45, 45, 8) + b"\x80" + bytes(3)
-        + b"\x82" + struct.pack("<HQ", 4, 9) + b"\x81" + struct.pack("<Q", 6)
+        + b"\x82" + struct.pack("<BQ", 4, 9) + b"\x81" + struct.pack("<Q", 6)
     )  # fmt: skip
     found = decode(codes.QUERY, query(b"BEGIN", variables=variables))
     assert found == Query(5, 0, "shop", "BEGIN", None, 45, 6)

@@ -1,0 +1,82 @@
+"""What an ALTER TABLE of the log makes of a description, and what a target has to do."""
+
+from typing import Final
+
+import pytest
+
+from connectors.mysql.binlog.columns import Form
+from connectors.mysql.ddl import parse
+from connectors.mysql.ddl_steps import AlterTable, Understood
+from connectors.mysql.ddl_tokens import Speech
+from connectors.mysql.description import DescribedColumn, Description, declared
+from connectors.mysql.flavour import Flavour
+from connectors.mysql.schema_change import Alteration, altered
+from engine.model.relation import TableName
+from engine.plan import schema
+
+COLUMNS: Final = {"id": "int", "a": "int", "b": "varchar(9)", "c": "date"}
+
+T: Final = Description(
+    TableName("shop", "t"),
+    tuple(
+        [DescribedColumn(name, declared(type_, "", ""), True) for name, type_ in COLUMNS.items()]
+    ),
+    {"PRIMARY": ("id",)},
+    "utf8mb4",
+    "utf8mb4_bin",
+)
+
+
+def after(actions: str) -> Alteration:
+    speech = Speech(Flavour(mariadb=False, version=(9, 0, 0)))
+    found = parse(f"ALTER TABLE t {actions}", "shop", speech)
+    assert isinstance(found, Understood)
+    (step,) = found.steps
+    assert isinstance(step, AlterTable)
+    return altered(T, step.actions, Form.NATIVE, strict=True)
+
+
+def named(change: Alteration) -> dict[str, str]:
+    return {column.name: column.type.base for column in change.description.columns}
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [
+        "RENAME COLUMN a TO c, RENAME COLUMN c TO a",
+        "RENAME COLUMN c TO a, RENAME COLUMN a TO c",
+        "CHANGE a c int, CHANGE c a date",
+        "CHANGE c a date, CHANGE a c int",
+    ],
+)
+def test_columns_that_swap_their_names_keep_their_places_and_types(actions: str) -> None:
+    change = after(actions)
+    assert list(named(change).items()) == [
+        ("id", "int"), ("c", "int"), ("b", "varchar"), ("a", "date"),
+    ]  # fmt: skip
+    assert {step.kind for step in change.steps} == {schema.RENAME}
+    assert len(change.steps) == 3
+
+
+def test_names_that_are_handed_on_in_a_ring() -> None:
+    change = after("RENAME COLUMN a TO b, RENAME COLUMN b TO c, RENAME COLUMN c TO a")
+    assert list(named(change)) == ["id", "b", "c", "a"]
+
+
+def test_a_place_is_behind_the_column_that_has_the_name_afterwards() -> None:
+    change = after("RENAME COLUMN a TO c, RENAME COLUMN c TO a, ADD COLUMN d int AFTER c")
+    assert list(named(change)) == ["id", "c", "d", "b", "a"]
+
+
+def test_a_change_may_move_the_column_under_its_new_name() -> None:
+    assert list(named(after("CHANGE a z bigint AFTER c"))) == ["id", "b", "c", "z"]
+    assert list(named(after("MODIFY c date FIRST, DROP COLUMN a"))) == ["c", "id", "b"]
+
+
+@pytest.mark.parametrize(
+    "type_", ["varchar(9) character set sjis", "text character set latin1", "enum('x') charset gbk"]
+)
+def test_a_character_set_without_a_collation(type_: str) -> None:
+    (*_, column) = after(f"ADD COLUMN d {type_}").description.columns
+    assert column.type.charset == type_.rsplit(maxsplit=1)[-1]
+    assert column.type.collation == ""
