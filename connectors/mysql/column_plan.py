@@ -120,6 +120,12 @@ def compile_column(index: int, column: Column, other: TargetColumn, wire: str) -
     )
 
 
+def constant(column: Column, declared: ColumnType, value: str) -> str:
+    """A value in PostgreSQL's text as a constant for a column so declared. Raises UnfitError."""
+    encode, _ = _interchange(read(column.type), declared)
+    return encode(value.encode()).decode()
+
+
 def _compares_alike(source: ColumnType, target: ColumnType) -> bool:
     if target.base not in CHARACTER:
         return True

@@ -88,10 +88,16 @@ def default(expression: str) -> str | None:
         return "CURRENT_TIMESTAMP(6)"
     if expression in ("true", "false"):
         return "1" if expression == "true" else "0"
-    number, text = _NUMBER.match(expression), _TEXT.match(expression)
+    number, plain = _NUMBER.match(expression), constant(expression)
     if number is not None:
         return number["number"]
+    return None if plain is None else literal(plain)
+
+
+def constant(expression: str) -> str | None:
+    """The value of a default that is a quoted one, as PostgreSQL prints it; None for any other."""
+    text = _TEXT.match(expression)
     if text is None:
         return None
     plain = text["text"].replace("''", "'")
-    return literal(plain.replace("\\\\", "\\") if text["escapes"] else plain)
+    return plain.replace("\\\\", "\\") if text["escapes"] else plain

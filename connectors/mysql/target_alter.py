@@ -12,9 +12,10 @@ from typing import Final
 
 from connectors.mysql import postgres_ddl
 from connectors.mysql.catalog import CatalogTable
-from connectors.mysql.column_plan import NATIVE, judge
+from connectors.mysql.column_plan import NATIVE, constant, judge
 from connectors.mysql.column_type import BLOBS, TEXTS, parse
 from connectors.mysql.declare import declare
+from connectors.mysql.literals import UnfitError
 from connectors.mysql.native_ddl import adapted
 from connectors.mysql.passage import Passage, judge_native
 from connectors.mysql.quoting import IDENTIFIER_CHARACTERS_MAX, identifier
@@ -30,7 +31,8 @@ ADD: Final = "add-column"
 @dataclass(slots=True)
 class Alteration:
     """`there` and `catalog` are the table as it is. `occupied`: columns to be added that the target
-    has with other values."""
+    has with other values. A statement names a column once, as it is before: `renamed` and `retyped`
+    hold the new name and the new type of each until all steps are taken."""
 
     change: SchemaChanged
     there: TargetTable
@@ -39,6 +41,8 @@ class Alteration:
     drop_columns: bool
     occupied: set[str] = field(default_factory=set[str])
     made: list[str] = field(default_factory=list[str])
+    renamed: dict[str, str] = field(default_factory=dict[str, str])
+    retyped: dict[str, str] = field(default_factory=dict[str, str])
     columns: dict[str, TargetColumn] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,15 +78,25 @@ class Alteration:
             return ""
         if self.wire == NATIVE:
             return expression(step.default)
-        found = postgres_ddl.default(step.default)
+        column = self.after(step.column)
+        found = None if column is None else self._translated(step.default, column)
         if found is None:
             raise self.refuse(
                 f"the default of the new column {step.column} has no counterpart on the target"
             )
-        column = self.after(step.column)
         long = column is None or parse(self.declared(column)).base in (*TEXTS, *BLOBS)
         # An expression only where it must be one: with a log, early 8.0 adds no such column.
         return f"({found})" if long or found.startswith("CURRENT") else found
+
+    def _translated(self, default: str, column: Column) -> str | None:
+        """A default of PostgreSQL; its values are spelt otherwise here, as those of rows are."""
+        value = postgres_ddl.constant(default)
+        if value is None:
+            return postgres_ddl.default(default)
+        try:
+            return constant(column, parse(self.declared(column)), value)
+        except UnfitError:
+            return None
 
 
 def questions(work: Alteration) -> Iterator[tuple[str, str]]:
@@ -107,7 +121,16 @@ def actions(work: Alteration) -> list[str]:
         if apply is None:
             raise work.refuse(f"a change of kind {step.kind} cannot be followed on the target")
         apply(work, step)
-    return work.made
+    return [*work.made, *_changed_columns(work)]
+
+
+def _changed_columns(work: Alteration) -> Iterator[str]:
+    for name in dict.fromkeys((*work.renamed, *work.retyped)):
+        old, new, type_ = identifier(name), work.renamed.get(name, name), work.retyped.get(name)
+        if type_ is not None:
+            yield f"CHANGE COLUMN {old} {identifier(new)} {type_}"
+        elif new != name:
+            yield f"RENAME COLUMN {old} TO {identifier(new)}"
 
 
 def _add_column(work: Alteration, step: SchemaStep) -> None:
@@ -162,7 +185,7 @@ def _rename_column(work: Alteration, step: SchemaStep) -> None:
     if there is not None:
         _step_aside(work, there)
     work.columns[step.new_name.lower()] = column
-    work.made.append(f"RENAME COLUMN {identifier(column.name)} TO {identifier(step.new_name)}")
+    work.renamed[column.name] = step.new_name
 
 
 def _retype_column(work: Alteration, step: SchemaStep) -> None:
@@ -176,7 +199,7 @@ def _retype_column(work: Alteration, step: SchemaStep) -> None:
         raise work.refuse(
             f"column {step.column} cannot go from {there.declared} to {new} without loss"
         )
-    work.made.append(f"MODIFY COLUMN {identifier(there.name)} {new}{_attributes(work, there)}")
+    work.retyped[there.name] = f"{new}{_attributes(work, there)}"
 
 
 def _attributes(work: Alteration, column: TargetColumn) -> str:

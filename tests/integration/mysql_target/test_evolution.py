@@ -2,6 +2,7 @@
 
 # ruff: noqa: PT012 (what must raise is a whole transaction)
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from engine.model.change import INSERT, SchemaChanged, SchemaStep
 from engine.model.relation import Column, ColumnType, Format, Relation
 from engine.model.state import Fence
 from tests.integration.mysql_target.conftest import LANE, Rig, rows
+
+NIGHT = dt.datetime.fromisoformat("2024-02-29 01:02:03")
 
 
 async def _known(rig: Rig) -> Relation:
@@ -189,3 +192,50 @@ async def test_a_column_of_postgresql(rig: Rig) -> None:
     step = SchemaStep("add-column", "c", type="boolean", default="true")
     await _evolve(rig, _changed(before, [*columns, _column("c", "boolean", nullable=False)], step))
     assert rig.execute("SELECT c FROM t") == [(1,)]
+
+
+@pytest.mark.parametrize(
+    ("type_", "default", "there"),
+    [
+        ("boolean", "'t'", 1),
+        ("bytea", " E'\\\\x00ff'", b"\0\xff"),
+        ("bit(4)", "'1010'", b"\x0a"),
+        ("timestamp with time zone", "'2024-02-29 01:02:03+00'", NIGHT),
+        ("text", "'it''s'", "it's"),
+        ("numeric", "'1.10'", "1.10"),
+    ],
+)
+async def test_a_default_of_postgresql_is_spelt_as_values_of_rows_are(
+    rig: Rig, type_: str, default: str, there: object
+) -> None:
+    known = await _known(rig)
+    types = ("integer", "integer", "character varying(10)")
+    columns = [replace(c, type=ColumnType(t)) for c, t in zip(known.columns, types, strict=True)]
+    before = replace(known, wire="postgres", columns=tuple(columns))
+    step = SchemaStep("add-column", "c", type=type_, default=default)
+    await _evolve(rig, _changed(before, [*columns, _column("c", type_)], step))
+    assert rig.execute("SELECT c FROM t") == [(there,)]
+
+
+async def test_a_default_that_no_value_here_is_is_refused(rig: Rig) -> None:
+    known = await _known(rig)
+    before = replace(known, wire="postgres")
+    step = SchemaStep("add-column", "c", type="date", default="'infinity'")
+    with pytest.raises(SchemaMismatchError, match="no counterpart"):
+        await _evolve(rig, _changed(before, [*known.columns, _column("c", "date")], step))
+
+
+async def test_columns_swap_their_names_and_one_becomes_wider(rig: Rig) -> None:
+    known = await _known(rig)
+    ((wide, _),) = [(c.type.name, c) for c in known.columns if c.name == "b"]
+    columns = [known.columns[0], _column("b", "bigint", nullable=False), _column("a", wide)]
+    steps = (
+        SchemaStep("rename-column", "a", new_name="aside"),
+        SchemaStep("rename-column", "b", new_name="a"),
+        SchemaStep("rename-column", "aside", new_name="b"),
+        SchemaStep("retype-column", "b", type="bigint"),
+    )
+    change = _changed(known, columns, *steps)
+    assert change.after is not None
+    await _evolve(rig, change, Run(INSERT, change.after, rows(["2", str(1 << 40), "new"])))
+    assert rig.execute("SELECT id, b, a FROM t ORDER BY id") == [(1, 10, "x"), (2, 1 << 40, "new")]
