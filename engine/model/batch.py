@@ -19,8 +19,9 @@ class Run:
     target may apply them as a set, in any order inside the run. Otherwise they are applied one
     after the other.
 
-    `replaced`, of a net UPDATE: each row was deleted and inserted anew. Where the target deletes
-    rows by itself (a cascading foreign key) they may be gone already, and are inserted.
+    `replaced`, of a net UPDATE: each row was deleted and inserted anew. Where a foreign key of the
+    target acts on deletions it is done as these two: the row may be gone already, or the source
+    does not tell what its deletion did to other rows.
     """
 
     kind: int

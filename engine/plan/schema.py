@@ -62,10 +62,11 @@ def steps(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
 
 def replacing(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
     """The steps for a table whose rows are about to be replaced, where no attribute numbers are
-    known: whether a column is another one under an old name does not matter.
+    known: whether a column is another one under an old name does not matter, nor whether a type's
+    values were computed anew. A target refuses a type that does not hold what it has.
 
     Raises:
-        SchemaChangeError: a type that cannot be followed.
+        SchemaChangeError: an added column that cannot be followed.
     """
     after = change.after
     assert after is not None
@@ -74,10 +75,10 @@ def replacing(known: Relation, change: SchemaChanged) -> tuple[SchemaStep, ...]:
     now = {column.name: column for column in after.columns}
     found = [SchemaStep(DROP, column=name) for name in before if name not in now]
     for name, column in now.items():
-        if name in before:
-            found += _retyped(known, before[name], column)
-        else:
+        if name not in before:
             found.append(_added(known, column, told))
+        elif before[name].type != column.type:
+            found.append(SchemaStep(RETYPE, column=name, type=column.type.name))
     return tuple(found)
 
 

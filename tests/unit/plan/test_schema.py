@@ -180,3 +180,14 @@ def test_steps_lead_from_one_version_to_the_other(
             assert step.column not in table
             table[step.column] = next(c.number for c in now.columns if c.name == step.column)
     assert table == {column.name: column.number for column in now.columns}
+
+
+def test_a_table_that_is_loaded_anew_may_get_any_type_that_its_target_takes() -> None:
+    known = relation("0:id:tinyint", "0:a:int", "0:b:text")
+    after = relation("0:id:int", "0:b:text", "0:c:date")
+    steps = schema.replacing(known, changed(after, SchemaStep(ADD, "c")))
+    assert [schema.describe([step]) for step in steps] == [
+        "drop-column a",
+        "retype-column id int",
+        "add-column c date",
+    ]
