@@ -22,9 +22,10 @@ RDS_DIRECTORY: Final = "/rdsdbbin"
 NAMES: Final = (
     "basedir", "binlog_expire_logs_auto_purge", "binlog_expire_logs_seconds", "binlog_format",
     "binlog_row_image", "binlog_row_metadata", "binlog_space_limit", "expire_logs_days",
-    "gtid_mode", "gtid_strict_mode", "innodb_flush_log_at_trx_commit", "log_replica_updates",
-    "log_slave_updates", "lower_case_table_names",
-    "max_allowed_packet", "max_binlog_total_size", "server_id", "sync_binlog",
+    "gtid_mode", "gtid_strict_mode", "innodb_flush_log_at_trx_commit",
+    "innodb_native_foreign_keys", "log_replica_updates", "log_slave_updates",
+    "lower_case_table_names", "max_allowed_packet", "max_binlog_total_size", "server_id",
+    "sync_binlog",
 )  # fmt: skip
 """The settings that are looked at; not every server has each."""
 

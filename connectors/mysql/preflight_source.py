@@ -116,7 +116,11 @@ class PreflightSource:
         tables: Sequence[CatalogTable] = await read_tables(self._ask, self._server, names)
         packet = int(variables.get("max_allowed_packet", 0) or 0)
         return preflight_tables.findings(
-            tables, packet, streams=self._config.streams, generated=self._generated
+            tables,
+            packet,
+            streams=self._config.streams,
+            generated=self._generated,
+            acts_logged=variables.get("innodb_native_foreign_keys") == "OFF",
         )
 
     async def _stream(self) -> Sequence[Finding]:

@@ -25,17 +25,23 @@ _ACTING: Final = ("CASCADE", "SET NULL")
 
 
 def findings(
-    tables: Sequence[CatalogTable], packet_bytes: int, *, streams: bool, generated: bool
+    tables: Sequence[CatalogTable],
+    packet_bytes: int,
+    *,
+    streams: bool,
+    generated: bool,
+    acts_logged: bool = False,
 ) -> Sequence[Finding]:
     """Of each table, in order; `packet_bytes` is `max_allowed_packet`; for `generated` see
-    `description.describe`."""
+    `description.describe`. `acts_logged`: the log tells what foreign keys do by themselves, as that
+    of MySQL does from 9.6 on."""
     found: list[Finding] = []
     for table in tables:
         found += _unreadable(table, generated=generated)
         found += _engine(table)
         if streams:
             found += _identity(table)
-            found += _acting_keys(table)
+            found += _acting_keys(table, logged=acts_logged)
         if packet_bytes < PACKET_BYTES_MIN:
             found += _long_values(table, packet_bytes)
     return found
@@ -73,13 +79,19 @@ def _identity(table: CatalogTable) -> Iterator[Finding]:
     yield Finding("no-key", TELLS, text, remedy, str(table.name))
 
 
-def _acting_keys(table: CatalogTable) -> Iterator[Finding]:
+def _acting_keys(table: CatalogTable, *, logged: bool) -> Iterator[Finding]:
+    """A log that tells of them has a child's change before its parent's, and of a parent that is
+    replaced a deletion that deleted no child."""
     for key in table.foreign_keys:
-        if key.on_delete in _ACTING or key.on_update in _ACTING:
-            text = (
-                f"{table.name} has rows changed by foreign key {key.name}, which the binary log"
-                f" does not tell: carry {key.parent} too and keep that key on the target"
-            )
+        if key.on_delete not in _ACTING and key.on_update not in _ACTING:
+            continue
+        text = f"{table.name} has rows changed by foreign key {key.name}, which the binary log"
+        if logged:
+            text += " tells; the same key on the target must not act, too"
+            remedy = 'session_replication_role = "replica" in [target]'
+            yield Finding("acting-key", WARNS, text, remedy, str(table.name))
+        else:
+            text += f" does not tell: carry {key.parent} too and keep that key on the target"
             yield Finding("acting-key", TELLS, text, subject=str(table.name))
 
 

@@ -191,7 +191,7 @@ class MysqlSession:
 
     async def table_now(self, name: TableName) -> TargetTable | None:
         """The target's table as it is now: another session may have altered it."""
-        found, columns, keys, actions = await self.run(
+        found, columns, keys, actions, leading = await self.run(
             *[sql.encode() for sql in target_table.describe(name)]
         )
         table = self._tables[name] = target_table.read_table(
@@ -200,6 +200,7 @@ class MysqlSession:
             columns.rows,
             keys.rows,
             actions.rows,
+            leading.rows,
             checked=self.config.checks_keys,
         )
         return table

@@ -76,7 +76,7 @@ class RowStatements:
             yield from self._by_image(run)
         elif run.kind == DELETE:
             yield from self._deletes(run)
-        elif run.replaced and self.plan.target.cascaded:
+        elif run.replaced and self.plan.target.acts:
             yield from self._deletes(run)
             yield from self._inserts(run.rows)
         else:

@@ -46,7 +46,8 @@ class TargetTable:
     """`unique` are the unique indexes by name with their columns, an expression is an empty one;
     `primary` and `keys` are those over whole columns. What foreign keys do here by themselves when
     a row that they lead to changes, before the source's own changes of these rows come: `cascaded`,
-    rows are deleted; `adjusted`, these columns are changed."""
+    rows are deleted; `adjusted`, these columns are changed. `parent`: when one of its rows is
+    deleted, rows of others are deleted or changed."""
 
     table: TableName
     engine: str
@@ -57,6 +58,12 @@ class TargetTable:
     unique: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     cascaded: bool = False
     adjusted: frozenset[str] = frozenset()
+    parent: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether it matters that a row was deleted, also where it was inserted anew."""
+        return self.cascaded or self.parent
 
     @property
     def sql(self) -> str:
@@ -94,7 +101,7 @@ class TargetTable:
 
 
 def describe(table: TableName) -> tuple[str, ...]:
-    """Four statements whose results `read_table` takes. With no such table all are empty."""
+    """Five statements whose results `read_table` takes. With no such table all are empty."""
     where = f"TABLE_SCHEMA = {literal(table.schema)} AND TABLE_NAME = {literal(table.name)}"
     return (
         f"SELECT TABLE_TYPE, ENGINE FROM information_schema.TABLES WHERE {where}",
@@ -117,6 +124,11 @@ def describe(table: TableName) -> tuple[str, ...]:
             f" AND r.TABLE_NAME = {literal(table.name)}"
             f" AND k.TABLE_SCHEMA = {literal(table.schema)}"
         ),
+        (
+            "SELECT DELETE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS"
+            f" WHERE UNIQUE_CONSTRAINT_SCHEMA = {literal(table.schema)}"
+            f" AND REFERENCED_TABLE_NAME = {literal(table.name)}"
+        ),
     )
 
 
@@ -126,6 +138,7 @@ def read_table(
     columns: Cells,
     indexes: Cells,
     actions: Cells,
+    leading: Cells,
     *,
     checked: bool = True,
 ) -> TargetTable | None:
@@ -142,6 +155,7 @@ def read_table(
         if part or not column:
             partial.add(name)
     rules = [_texts(row) for row in actions] if checked else []
+    led_to = [_texts(row)[0] for row in leading] if checked else []
     return TargetTable(
         table=table,
         engine=engine,
@@ -154,6 +168,7 @@ def read_table(
         adjusted=frozenset(
             [name for delete, update, name in rules if delete in _SETS or update in _CHANGES]
         ),
+        parent=any(delete in _CHANGES for delete in led_to),
     )
 
 

@@ -72,7 +72,7 @@ class RowStatements:
             return [self._by_image(run)]
         if run.kind == DELETE:
             return [self._delete(run)]
-        if run.replaced and plan.target.cascaded:
+        if run.replaced and plan.target.acts:
             return [self._delete(run), self._insert(run)]
         return self._update(run)
 

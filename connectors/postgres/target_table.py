@@ -60,7 +60,8 @@ class TargetTable:
 
     What foreign keys do here by themselves when a row that they lead to changes, before the
     source's own changes of these rows come: `cascaded`, rows are deleted; `adjusted`, these columns
-    are changed. Only of keys that fire in the session."""
+    are changed. `parent`: when one of its rows is deleted, rows of others are deleted or changed.
+    Only of keys that fire in the session."""
 
     oid: int
     table: TableName
@@ -74,6 +75,12 @@ class TargetTable:
     version: int = 0
     cascaded: bool = False
     adjusted: frozenset[str] = frozenset()
+    parent: bool = False
+
+    @property
+    def acts(self) -> bool:
+        """Whether it matters that a row was deleted, also where it was inserted anew."""
+        return self.cascaded or self.parent
 
     @property
     def sql(self) -> str:
@@ -94,7 +101,9 @@ SHAPE: Final = (
 
 _TABLE: Final = """
 SELECT c.oid, {kind}, c.relrowsecurity, ({shape}),
-  EXISTS (SELECT FROM pg_constraint k WHERE k.condeferrable AND c.oid IN (k.conrelid, k.confrelid))
+  EXISTS (SELECT FROM pg_constraint k WHERE k.condeferrable AND c.oid IN (k.conrelid, k.confrelid)),
+  EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND k.confrelid = c.oid
+    AND k.confdeltype IN ('c', 'n', 'd') AND {acts})
 FROM pg_class c WHERE c.oid = {oid}"""
 
 _COLUMNS: Final = """
@@ -164,7 +173,7 @@ def read_table(
     """The description; None when there is no such table. `types`: those of its columns."""
     if not found:
         return None
-    oid, kind, row_security, shape, deferrable = (cell or "" for cell in found[0])
+    oid, kind, row_security, shape, deferrable, parent = (cell or "" for cell in found[0])
     indexes: dict[str, set[str]] = {}
     operators: dict[str, str] = {}
     for index, name, schema, operator in keys:
@@ -184,6 +193,7 @@ def read_table(
         version=version,
         cascaded=any(cascades == "t" for cascades, _, _ in actions),
         adjusted=frozenset(name or "" for _, adjusts, name in actions if adjusts == "t"),
+        parent=parent == "t",
     )
 
 

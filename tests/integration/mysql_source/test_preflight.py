@@ -220,6 +220,9 @@ async def test_tables_that_are_carried_otherwise_than_expected_are_named(
         ("no-key", f"{SCHEMA}.keyless"),
         ("no-transactions", f"{SCHEMA}.old"),
     }
+    acts = shop.execute("SHOW VARIABLES LIKE 'innodb_native_foreign_keys'")
+    logged = acts == [("innodb_native_foreign_keys", "OFF")]
+    assert ("session_replication_role" in found(said, "acting-key").remedy) is logged
     shop.execute(found(said, "no-transactions").remedy)
     later = await findings(await sources.open(shop), "old")
     assert not [f for f in later if f.check == "no-transactions"]

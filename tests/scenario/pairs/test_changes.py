@@ -185,3 +185,28 @@ def test_a_table_swapped_in_by_an_online_tool_is_whole(replicate: Replicate, too
         source.execute(f"UPDATE {SCHEMA}.t SET b = 6 WHERE id = 1")
         until(lambda: same(replication, "t", "id, a, b"), "what comes after the swap", run=run)
         assert run.stop() == 0
+
+
+@pytest.mark.parametrize("action", ["CASCADE", "SET NULL"])
+def test_a_parent_that_is_deleted_and_comes_back_has_lost_its_children(
+    replicate: Replicate, action: str
+) -> None:
+    """Also where the log does not tell what the foreign key did, and both are applied at once."""
+    replication = replicate()
+    source = replication.source
+    source.execute(f"CREATE TABLE {SCHEMA}.p (id int PRIMARY KEY, n int)")
+    source.execute(
+        f"CREATE TABLE {SCHEMA}.t (id int PRIMARY KEY, p int,"
+        f" FOREIGN KEY (p) REFERENCES {SCHEMA}.p (id) ON DELETE {action})"
+    )
+    source.execute(f"INSERT INTO {SCHEMA}.p VALUES (1, 1), (2, 2)")
+    source.execute(f"INSERT INTO {SCHEMA}.t VALUES (10, 1), (20, 2)")
+    replication.catch_up()
+    session = source.session()
+    session.execute(f"DELETE FROM {SCHEMA}.p WHERE id = 1")
+    session.execute(f"INSERT INTO {SCHEMA}.p VALUES (1, 5)")
+    session.commit()
+    session.close()
+    replication.catch_up()
+    assert same(replication, "p", "id, n")
+    assert same(replication, "t", "id, p")
