@@ -9,11 +9,11 @@ import argparse
 import random
 import signal
 import sys
-import tempfile
-from pathlib import Path
+from typing import Final
 
-from tests.differential.run import between, differ
-from tests.servers.postgres import Cluster, Database
+from tests.differential.between import between_servers
+
+SERVERS: Final = "a major version of PostgreSQL, or mariadb-10.11, mysql-9, ..."
 
 
 def main() -> int:
@@ -22,21 +22,19 @@ def main() -> int:
     parser.add_argument("--markers", type=int, default=20)
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
     parser.add_argument("--mode", default="table-parallel")
-    parser.add_argument("--source", default="15", help="major version of PostgreSQL")
-    parser.add_argument("--target", default="18", help="major version of PostgreSQL")
+    parser.add_argument("--source", default="15", help=SERVERS)
+    parser.add_argument("--target", default="18", help=SERVERS)
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with (
-        Cluster(given.source) as source,
-        Cluster(given.target) as target,
-        tempfile.TemporaryDirectory() as folder,
-    ):
-        ends = Database.create(source, "source"), Database.create(target, "target")
-        replication = between(Path(folder), *ends, given.mode)
-        result = differ(
-            replication, seed=given.seed, transactions=given.transactions, markers=given.markers
-        )
+    result = between_servers(
+        given.source,
+        given.target,
+        mode=given.mode,
+        seed=given.seed,
+        transactions=given.transactions,
+        markers=given.markers,
+    )
     for name, count in sorted(result.met.items()):
         print(f"  {name}: {count}")
     for difference in result.differences:

@@ -7,104 +7,18 @@ for each table's number of rows and a hash of them all.
 import random
 import time
 from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
-from typing import Any, Final
+from typing import Final
 
-import psycopg
-
-from tests.differential.kinds import TYPES
-from tests.differential.statements import Copy, Statements, Work
-from tests.differential.tables import RandomTable, random_tables
+from tests.differential.postgres.kinds import TYPES
+from tests.differential.postgres.session import PostgresSession
+from tests.differential.postgres.statements import Statements
+from tests.differential.postgres.tables import RandomTable, random_tables
+from tests.differential.work import WRITERS, Result, Writer, write
 from tests.scenario.running import Replication, Run, until
 from tests.servers.postgres import Database
 
-WRITERS: Final = 2
-
-SCHEMA_CHANGES: Final = 25
-"""Transactions of one writer between two with a schema change."""
-
-LOCK_TIMEOUT: Final = "5s"
-"""Writers, schema changes among their work, must not wait for each other for ever."""
-
-TRIED_IN_VAIN: Final = (
-    psycopg.errors.IntegrityError,  # the rows of two statements meet
-    psycopg.errors.OperationalError,  # deadlocks, lock timeouts, rows that moved meanwhile
-    psycopg.errors.ProgrammingError,  # a column that the other writer has just dropped
-    psycopg.errors.DataError,
-)
-"""What an application meets here; its transaction is rolled back."""
-
 ROWS_SHOWN: Final = 5
-
-
-@dataclass(slots=True)
-class Result:
-    """What was run; `differences` are tables that were not equal at a marker."""
-
-    transactions: int = 0
-    markers: int = 0
-    differences: list[str] = field(default_factory=list[str])
-    met: Counter[str] = field(default_factory=Counter[str])
-    seconds: float = 0.0
-
-
-class Writer:
-    """One connection that does works of its own; the same seed makes the same works."""
-
-    def __init__(self, dsn: str, tables: list[RandomTable], seed: int, number: int) -> None:
-        self._dsn = dsn
-        self._chance = random.Random(f"{seed}-{number}")
-        self._statements = Statements(tables, self._chance, number)
-        self._changes_schema = number == 0
-        self._works = 0
-        self.committed = 0
-        self.error: Exception | None = None
-
-    @property
-    def met(self) -> Counter[str]:
-        return self._statements.met
-
-    def write(self, count: int) -> None:
-        """Commit so many transactions. An error that no application expects is kept in `error`."""
-        try:
-            with psycopg.connect(self._dsn, autocommit=True) as connection:
-                connection.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
-                goal = self.committed + count
-                while self.committed < goal:
-                    self._one(connection)
-        except Exception as error:  # noqa: BLE001 (raised by whoever joins the thread)
-            self.error = error
-
-    def _one(self, connection: "psycopg.Connection[Any]") -> None:
-        self._works += 1
-        schema = self._changes_schema and self._works % SCHEMA_CHANGES == 0
-        work = self._statements.schema_work() if schema else self._statements.work()
-        try:
-            _do(connection, work)
-        except TRIED_IN_VAIN:
-            connection.execute("ROLLBACK")
-            self.met["in vain"] += 1
-            return
-        for done in work.after:
-            done()
-        self.committed += work.end != "ROLLBACK"
-
-
-def _do(connection: "psycopg.Connection[Any]", work: Work) -> None:
-    connection.execute("BEGIN")
-    for step in work.steps:
-        if isinstance(step, Copy):
-            with connection.cursor().copy(step.statement) as copy:
-                copy.write("".join(f"{line}\n" for line in step.lines))
-        else:
-            connection.execute(step.encode())
-    if work.end != "PREPARE":
-        connection.execute(work.end.encode())
-        return
-    connection.execute(f"PREPARE TRANSACTION '{work.named}'".encode())
-    connection.execute(f"COMMIT PREPARED '{work.named}'".encode())
 
 
 def between(folder: Path, source: Database, target: Database, mode: str) -> Replication:
@@ -126,12 +40,12 @@ def differ(replication: Replication, *, seed: int, transactions: int, markers: i
     began = time.monotonic()
     tables = random_tables(random.Random(seed))
     replication.source.execute(TYPES + ";\n".join(table.create() for table in tables))
-    writers = [Writer(replication.source.dsn, tables, seed, n) for n in range(WRITERS)]
+    writers = [_writer(replication.source.dsn, tables, seed, n) for n in range(WRITERS)]
     result = Result()
     with replication.run() as run:
         run.state("streaming")
         while result.markers < markers and not result.differences:
-            _write(writers, transactions // markers // WRITERS)
+            write(writers, transactions // markers // WRITERS)
             result.differences = _compare(replication, run)
             result.markers += 1
         assert run.stop() == 0, run.story()
@@ -141,15 +55,9 @@ def differ(replication: Replication, *, seed: int, transactions: int, markers: i
     return result
 
 
-def _write(writers: list[Writer], count: int) -> None:
-    threads = [Thread(target=writer.write, args=(count,), daemon=True) for writer in writers]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for writer in writers:
-        if writer.error is not None:
-            raise writer.error
+def _writer(dsn: str, tables: list[RandomTable], seed: int, number: int) -> Writer:
+    works = Statements(tables, random.Random(f"{seed}-{number}"), number)
+    return Writer(lambda: PostgresSession(dsn), works, schema=number == 0)
 
 
 def _compare(replication: Replication, run: Run) -> list[str]:

@@ -1,12 +1,12 @@
 """Transactions at random over tables: rows in every way they change, savepoints, schema changes."""
 
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from tests.differential.kinds import KINDS, REWRITING, Chance, Kind
-from tests.differential.tables import Column, RandomTable, Shape, random_table
+from tests.differential.postgres.kinds import KINDS, REWRITING, Chance, Kind
+from tests.differential.postgres.tables import Column, RandomTable, Shape, random_table
+from tests.differential.work import Copy, Step, Work
 
 NULLS: Final = 0.15
 """Share of values that are NULL."""
@@ -15,34 +15,19 @@ WIDENED: Final = {"smallint": "bigint", "integer": "bigint", "varchar(400)": "te
 """Types that a column changes to without another value."""
 
 
-@dataclass(slots=True)
-class Copy:
-    """Rows for COPY, one expressionless text line each."""
-
-    statement: str
-    lines: list[str]
-
-
-Step = str | Copy
-
-
-@dataclass(slots=True)
-class Work:
-    """Steps of one transaction and how it ends. `after` is done once it has been committed."""
-
-    steps: list[Step]
-    end: str
-    named: str = ""
-    """Of a prepared transaction."""
-    after: list[Callable[[], None]] = field(default_factory=list[Callable[[], None]])
-
-
 class Statements:
     """Works for one writer. `met` counts what they were made of."""
 
-    def __init__(self, tables: list[RandomTable], chance: Chance, writer: int) -> None:
+    def __init__(
+        self,
+        tables: list[RandomTable],
+        chance: Chance,
+        writer: int,
+        kinds: Sequence[Kind] = KINDS,
+    ) -> None:
         self._tables = tables
         self._chance = chance
+        self._kinds = kinds
         self._writer = writer
         self._serial = 0
         self._inside = False
@@ -209,7 +194,7 @@ class Statements:
     def _add(self, table: RandomTable) -> tuple[str, Callable[[], None]]:
         table.added += 1
         in_place = _in_place(table)
-        kinds = [kind for kind in KINDS if not (in_place and kind.sql in REWRITING)]
+        kinds = [kind for kind in self._kinds if not (in_place and kind.sql in REWRITING)]
         column = Column(f"a{table.added}", self._chance.choice(kinds))
         default = ""
         if self._chance.random() < 0.5:
@@ -249,7 +234,7 @@ class Statements:
     def _create(self) -> tuple[str, Callable[[], None]]:
         self.met["table created"] += 1
         shape = self._chance.choice((Shape.KEYED, Shape.COMPOSITE, Shape.NAMED, Shape.FULL))
-        table = random_table(len(self._tables), shape, self._chance)
+        table = random_table(len(self._tables), shape, self._chance, self._kinds)
         return table.create(), lambda: self._tables.append(table)
 
 

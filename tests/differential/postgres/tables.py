@@ -1,10 +1,11 @@
 """Tables at random: every way a row is told apart, any columns, some constraints."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
 
-from tests.differential.kinds import KINDS, Chance, Kind, literal
+from tests.differential.postgres.kinds import KINDS, Chance, Kind, literal
 
 KEYS_MAX: Final = 300
 """Different keys of a table: few, so that statements meet each other's rows."""
@@ -121,8 +122,10 @@ _KEYS: Final = {
 }
 
 
-def random_table(number: int, shape: Shape, chance: Chance) -> RandomTable:
-    columns = [Column(f"c{n}", chance.choice(KINDS)) for n in range(chance.randint(2, 7))]
+def random_table(
+    number: int, shape: Shape, chance: Chance, kinds: Sequence[Kind] = KINDS
+) -> RandomTable:
+    columns = [Column(f"c{n}", chance.choice(kinds)) for n in range(chance.randint(2, 7))]
     table = RandomTable(f"t{number}", shape, _KEYS.get(shape, [Column("id", _INTEGER)]), columns)
     if shape is Shape.CHILD:
         table.action = chance.choice(ACTIONS)
@@ -132,7 +135,7 @@ def random_table(number: int, shape: Shape, chance: Chance) -> RandomTable:
     return table
 
 
-def random_tables(chance: Chance) -> list[RandomTable]:
+def random_tables(chance: Chance, kinds: Sequence[Kind] = KINDS) -> list[RandomTable]:
     """One of each shape. The first one, `t0`, has a key of one integer."""
     shapes = [Shape.KEYED, *chance.sample(list(Shape)[1:], len(Shape) - 1)]
-    return [random_table(number, shape, chance) for number, shape in enumerate(shapes)]
+    return [random_table(number, shape, chance, kinds) for number, shape in enumerate(shapes)]

@@ -131,3 +131,14 @@ KINDS: Final = (
     Kind("mood", _one_of("sad", "ok", "very happy", "Ünicode")),
     Kind("pair", lambda c: f"ROW({c.randint(0, 9)}, {_text(c)})::pair"),
 )  # fmt: skip
+
+_FINITE: Final[dict[str, Callable[[Chance], str]]] = {
+    "real": lambda c: repr(c.randint(-(10**6), 10**6) / 8),
+    "double precision": lambda c: repr(c.uniform(-1e6, 1e6)),
+    "date": _one_of("2024-02-29", "0001-01-01", "9999-12-31"),
+    "timestamp": _one_of("2024-02-29 12:00:00.000001", "0001-01-01 00:00:00"),
+    "timestamptz": _one_of("2024-03-31 02:30:00+02", "1900-01-01 00:00:00Z"),
+}  # fmt: skip
+
+FINITE_KINDS: Final = tuple(Kind(k.sql, _FINITE.get(k.sql, k.value)) for k in KINDS)
+"""The same with values that other families have, too: no infinities, years 1 to 9999."""

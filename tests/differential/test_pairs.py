@@ -1,0 +1,36 @@
+"""Random work between families, as `python -m tests.differential --source mariadb-10.11` does it.
+More of it, between more servers: `make chaos SUITES=differential-pairs`.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.differential.pairs import between, differ
+from tests.scenario.pairs.conftest import Ends
+
+TRANSACTIONS: Final = 200
+MARKERS: Final = 2
+
+RUNS: Final = [
+    ("mariadb-10.11", "18", "table-parallel", 1),
+    ("mysql-9", "mariadb-10.11", "transactional", 2),
+]
+"""Source, target, mode, seed."""
+
+
+@pytest.mark.parametrize(("source", "target", "mode", "seed"), RUNS)
+def test_random_work_arrives_whole(
+    ends: Ends, tmp_path: Path, source: str, target: str, mode: str, seed: int
+) -> None:
+    start, end = ends.source(source), ends.target(target)
+    try:
+        replication = between(tmp_path, start, end, mode)
+        result = differ(replication, seed=seed, transactions=TRANSACTIONS, markers=MARKERS)
+        assert result.differences == []
+        assert result.transactions >= TRANSACTIONS - MARKERS
+        assert result.met["in vain"] < result.transactions
+    finally:
+        start.drop()
+        end.drop()
