@@ -60,6 +60,7 @@ def create(config: ReplicationConfig, _clock: Clock, random: Random) -> "MysqlTa
             url=target.url,
             session_replication_role=target.session_replication_role.value,
             drop_columns=config.apply.drop_columns,
+            streams=config.streams,
         ),
         random,
     )

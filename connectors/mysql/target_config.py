@@ -25,7 +25,8 @@ class MysqlTargetConfig:
     `session_replication_role`: with `replica` foreign keys are not checked and do nothing by
     themselves (`foreign_key_checks = 0`); triggers fire all the same. `drop_columns`: what the
     source drops is dropped here too; else it stays, with its values. `local_infile` False: loads go
-    as INSERT statements, whatever the server allows.
+    as INSERT statements, whatever the server allows. `streams`: changes come, not only existing
+    rows.
     """
 
     replication: str
@@ -33,6 +34,7 @@ class MysqlTargetConfig:
     session_replication_role: str = "origin"
     drop_columns: bool = False
     local_infile: bool = True
+    streams: bool = True
     lock_timeout_seconds: int = LOCK_TIMEOUT_SECONDS
     idle_in_transaction_seconds: int = IDLE_IN_TRANSACTION_SECONDS
 

@@ -6,7 +6,7 @@ from connectors.mysql.target import MysqlTarget
 from connectors.mysql.target_config import MysqlTargetConfig
 from engine.config.url import parse_url
 from engine.model.finding import Finding, Severity
-from engine.model.relation import ColumnType, Relation
+from engine.model.relation import ColumnType, Relation, ReplicaIdentity
 from engine.seams import SystemRandom
 from tests.integration.mysql_target.conftest import Rig
 
@@ -30,6 +30,17 @@ async def test_what_a_table_lacks(rig: Rig) -> None:
     assert found["target-shape"].severity is Severity.BLOCKS
     assert found["target-key"].severity is Severity.WARNS
     assert "odd" in found["target-trigger"].message
+
+
+async def test_a_table_whose_rows_are_found_by_reading_it(rig: Rig) -> None:
+    rig.execute("CREATE TABLE t (a int, b int)")
+    keyless = replace(await rig.relation(), key=(), replica_identity=ReplicaIdentity.FULL)
+    for relation in (keyless, replace(keyless, name="absent")):
+        assert (await _found(rig, relation))["target-no-key"].severity is Severity.WARNS
+    inserted = replace(keyless, replica_identity=ReplicaIdentity.NOTHING)
+    assert "target-no-key" not in await _found(rig, inserted)
+    rig.execute("CREATE INDEX i ON t (a)")
+    assert "target-no-key" not in await _found(rig, keyless)
 
 
 async def test_a_table_that_will_be_made_and_one_without_transactions(rig: Rig) -> None:
