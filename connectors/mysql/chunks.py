@@ -59,9 +59,9 @@ async def _bounds(ask: Ask, description: Description, step: int) -> list[str]:
     bounds: list[str] = []
     while True:
         after = f" WHERE {name} > {bounds[-1]}" if bounds else ""
-        query = f"SELECT {name} FROM {table}{after} ORDER BY {name} LIMIT 1 OFFSET {step - 1}"
+        query = f"SELECT {name} FROM {table}{after} ORDER BY {name} LIMIT 2 OFFSET {step - 1}"
         rows = await ask(doing, query)
-        if not rows or len(bounds) == CHUNKS_MAX:
+        if len(rows) < 2 or len(bounds) == CHUNKS_MAX:  # nothing stands behind a last row
             return bounds
         bounds.append(str(int(rows[0][0] or 0)))
 
