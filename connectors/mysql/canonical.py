@@ -9,8 +9,8 @@ from typing import Final
 
 from connectors.mysql.load_sql import is_no_date
 from connectors.mysql.quoting import literal
-from connectors.mysql.temporal import ZeroDate
 from connectors.mysql.types import BINARIES, CHARACTERS, GEOMETRIES, INTEGERS, MysqlType
+from engine.config.endpoint import ZeroDate
 from engine.model.canonical import ABSENT, HASHED, TextForm
 
 _TEXTUAL: Final = (TextForm.TEXT, TextForm.STRIPPED, TextForm.JSONB)

@@ -20,8 +20,8 @@ from connectors.mysql.quoting import literal
 from connectors.mysql.server import Server, read_head, read_server
 from connectors.mysql.source_config import MysqlSourceConfig
 from connectors.mysql.sql import open_session
-from connectors.mysql.temporal import ZeroDate
 from connectors.mysql.types import MysqlType, parse_type
+from engine.config.endpoint import ZeroDate
 from engine.config.replication import ReplicationConfig
 from engine.config.url import ConnectionUrl
 from engine.errors import ComparisonError, ConfigError, SourceError
@@ -282,7 +282,7 @@ def create(config: ReplicationConfig, side: Literal["source", "target"]) -> Mysq
     """The side of a replication. Raises ConfigError when it has no URL."""
     if side == "source":
         source = MysqlSourceConfig.of(config)
-        return MysqlComparable(side, source.url, ZeroDate(source.zero_dates.value))
+        return MysqlComparable(side, source.url, source.zero_dates)
     if config.target.url is None:
         raise ConfigError("target.url", "is needed")
     return MysqlComparable(side, config.target.url)

@@ -10,8 +10,8 @@ from typing import Final
 
 from connectors.mysql import canonical
 from connectors.mysql.quoting import identifier, literal, qualified
-from connectors.mysql.temporal import ZeroDate
 from connectors.mysql.types import MysqlType
+from engine.config.endpoint import ZeroDate
 from engine.model.canonical import CANONICAL, SEPARATOR
 from engine.model.compared import Reading, RowKey, Span
 

@@ -24,7 +24,8 @@ from connectors.mysql.description import Description, restore
 from connectors.mysql.flavour import Flavour
 from connectors.mysql.position import AnyPosition, FileCoordinate, GtidCoordinate, parse_position
 from connectors.mysql.schema_change import altered, described_column, unique_keys
-from connectors.mysql.temporal import ZeroDate, ZeroDates
+from connectors.mysql.temporal import ZeroDates
+from engine.config.endpoint import ZeroDate
 from engine.errors import DecodeError, SourceError
 from engine.model.change import INSERT, Event, SchemaChanged, SchemaStep, Truncate
 from engine.model.relation import Relation, ReplicaIdentity, TableName

@@ -13,7 +13,8 @@ from typing import Final
 
 from connectors._interchange import compiled
 from connectors.mysql.packets import HEAD_BYTES, PacketSplitter
-from connectors.mysql.temporal import ZeroDate, days_of
+from connectors.mysql.temporal import days_of
+from engine.config.endpoint import ZeroDate
 from engine.errors import DecodeError
 
 PLAIN: Final = 0

@@ -34,9 +34,10 @@ from connectors.mysql.server import Server, read_head, read_server
 from connectors.mysql.snapshot import Snapshots
 from connectors.mysql.source_config import MysqlSourceConfig, derived_server_id, replica_uuid
 from connectors.mysql.sql import Sql, asker, open_session
-from connectors.mysql.temporal import ZeroDate, ZeroDates
+from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.xa import PreparedGroups
 from connectors.mysql.xa_log import XaLog
+from engine.config.endpoint import ZeroDate
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Clock, Random, Waiting
 from engine.errors import ConfigError, SourceConnectionError, SourceError, SourceIdentityError
@@ -73,7 +74,7 @@ class MysqlSource:
         self._program = f"penstock {config.replication}"
         self._sql = Sql(config.url, self._program, config.execute_timeout_seconds)
         self._form = Form.INTERCHANGE
-        self._zero = ZeroDates(ZeroDate(config.zero_dates.value))
+        self._zero = ZeroDates(config.zero_dates)
         self._server: Server | None = None
         self._dumping = 0
         """The server's number of the session that reads the log, 0 before there was one."""

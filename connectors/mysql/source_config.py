@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from typing import Final, Self
 
-from engine.config.endpoint import PREPARED_MEMORY_BYTES, LoadSnapshot, ZeroDates
+from engine.config.endpoint import PREPARED_MEMORY_BYTES, LoadSnapshot, ZeroDate
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.config.replication import ReplicationConfig
 from engine.config.url import ConnectionUrl
@@ -34,7 +34,7 @@ class MysqlSourceConfig:
     engine: str
     url: ConnectionUrl = field(repr=False)
     server_id: int
-    zero_dates: ZeroDates = ZeroDates.ERROR
+    zero_dates: ZeroDate = ZeroDate.ERROR
     snapshot: LoadSnapshot = LoadSnapshot.AUTO
     prepared_bytes: int = PREPARED_MEMORY_BYTES
     streams: bool = True

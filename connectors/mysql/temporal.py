@@ -12,19 +12,10 @@ source, `timestamp.c`.
 import struct
 from collections.abc import Callable
 from datetime import date
-from enum import Enum
 from typing import Final
 
+from engine.config.endpoint import ZeroDate
 from engine.model.value import Misfit
-
-
-class ZeroDate(Enum):
-    """What a date that is none becomes in the interchange form."""
-
-    NULL = "null"
-    ERROR = "error"
-    EARLIEST = "earliest"
-
 
 NO_DATE: Final = Misfit(
     "zero-date",

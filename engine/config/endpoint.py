@@ -74,7 +74,7 @@ class Origin(StrEnum):
     EXCEPT_PENSTOCK = "except-penstock"
 
 
-class ZeroDates(StrEnum):
+class ZeroDate(StrEnum):
     """What becomes of a date that no calendar has."""
 
     ERROR = "error"
@@ -206,12 +206,12 @@ class SourceConfig(Section):
         default=HEARTBEAT_OFF,
         name="heartbeat",
     )
-    zero_dates: ZeroDates = key(
-        Choice(ZeroDates),
+    zero_dates: ZeroDate = key(
+        Choice(ZeroDate),
         "MySQL's dates that no calendar has (0000-00-00, a month or day of zero), for a target that"
         " cannot hold them. error: the row is one that cannot be applied, see `on_row_error`; the"
         " default, since anything else changes data. null: NULL. earliest: 0001-01-01.",
-        default=ZeroDates.ERROR,
+        default=ZeroDate.ERROR,
     )
     snapshot: LoadSnapshot = key(
         Choice(LoadSnapshot),

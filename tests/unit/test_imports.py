@@ -38,6 +38,8 @@ IMPURE: Final = {
     "threading",
     "asyncpg",
     "psycopg",
+    "aiomysql",
+    "pymysql",
 }
 
 MODULES: Final = {

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from connectors._interchange import compiled
 from connectors.mysql.load_lines import LineWriter
-from connectors.mysql.temporal import ZeroDate
+from engine.config.endpoint import ZeroDate
 from engine.errors import DecodeError
 from tests.fuzz.mutation import mutated
 from tests.fuzz.target import Decoded, Fuzzed

@@ -17,8 +17,9 @@ from connectors.mysql.binlog.rows import RowsDecoder
 from connectors.mysql.binlog.table_map import JSON, TableMap
 from connectors.mysql.json_binary import json_text, parse_json
 from connectors.mysql.json_diff import apply_diffs, parse_diffs
-from connectors.mysql.temporal import ZeroDate, ZeroDates
+from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.values import to_interchange
+from engine.config.endpoint import ZeroDate
 from engine.errors import DecodeError
 from engine.model.change import DELETE, INSERT, UPDATE, Change
 from engine.model.relation import Relation

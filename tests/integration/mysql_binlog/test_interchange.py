@@ -6,9 +6,10 @@ import psycopg
 import pytest
 from psycopg import pq
 
-from connectors.mysql.temporal import ZeroDate, ZeroDates
+from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.types import interchange, parse_type
 from connectors.mysql.values import row_converter
+from engine.config.endpoint import ZeroDate
 from tests.servers.postgres import Cluster
 
 UUID: Final = "6ba7b810-9dad-11d1-80b4-00c04fd430c8"

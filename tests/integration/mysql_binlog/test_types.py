@@ -6,9 +6,10 @@ import pytest
 
 from connectors.mysql.binlog.columns import Form
 from connectors.mysql.binlog.events import RowsEvent
-from connectors.mysql.temporal import ZeroDate, ZeroDates
+from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.types import selected
 from connectors.mysql.values import row_converter
+from engine.config.endpoint import ZeroDate
 from tests.integration.mysql_binlog.cases import VECTORS, Case, cases
 from tests.integration.mysql_binlog.log_file import (
     column_types,

@@ -7,7 +7,7 @@ import pytest
 
 from connectors.mysql.source import MysqlSource
 from connectors.mysql.source_config import MysqlSourceConfig
-from engine.config.endpoint import ZeroDates
+from engine.config.endpoint import ZeroDate
 from engine.config.url import parse_url
 from engine.model.change import Change
 from engine.model.value import Misfit, Value
@@ -50,7 +50,7 @@ async def streamed(source: MysqlSource, database: MysqlDatabase) -> list[tuple[V
     raise AssertionError
 
 
-def source_of(database: MysqlDatabase, zero: ZeroDates) -> MysqlSource:
+def source_of(database: MysqlDatabase, zero: ZeroDate) -> MysqlSource:
     config = MysqlSourceConfig(
         replication="zero",
         engine="mariadb" if database.server.mariadb else "mysql",
@@ -66,10 +66,10 @@ EARLIEST = [b"0001-01-01", b"0001-01-01 00:00:00", b"0001-01-01 00:00:00+00"]
 
 
 @pytest.mark.parametrize(
-    ("zero", "expected"), [(ZeroDates.NULL, [rb"\N"] * 3), (ZeroDates.EARLIEST, EARLIEST)]
+    ("zero", "expected"), [(ZeroDate.NULL, [rb"\N"] * 3), (ZeroDate.EARLIEST, EARLIEST)]
 )
 async def test_they_become_what_the_setting_says(
-    mysql_database: MysqlDatabase, zero: ZeroDates, expected: list[bytes]
+    mysql_database: MysqlDatabase, zero: ZeroDate, expected: list[bytes]
 ) -> None:
     mysql_database.execute(TABLE)
     insert(mysql_database, 1, NONE)
@@ -83,7 +83,7 @@ async def test_they_become_what_the_setting_says(
         assert right[1].endswith(b" BC")
         assert source.coerced() == {"zero-date": 3}
         told, known = await streamed(source, mysql_database)
-        assert (told == (None, None, None)) is (zero is ZeroDates.NULL)
+        assert (told == (None, None, None)) is (zero is ZeroDate.NULL)
         assert not any(isinstance(value, Misfit) for value in (*told, *known))
         assert source.coerced() == {"zero-date": 3}
     finally:
@@ -93,7 +93,7 @@ async def test_they_become_what_the_setting_says(
 async def test_by_default_their_row_is_refused(mysql_database: MysqlDatabase) -> None:
     mysql_database.execute(TABLE)
     insert(mysql_database, 1, NONE)
-    source = source_of(mysql_database, ZeroDates.ERROR)
+    source = source_of(mysql_database, ZeroDate.ERROR)
     await source.open()
     try:
         ((date, moment, instant),) = await loaded(source, mysql_database)

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from engine.config.endpoint import LoadSnapshot, SessionReplicationRole, ZeroDates
+from engine.config.endpoint import LoadSnapshot, SessionReplicationRole, ZeroDate
 from engine.config.load import parse_replication
 from engine.config.replication import ReplicationConfig
 from engine.errors import ConfigError
@@ -79,9 +79,9 @@ def test_marks_that_the_target_does_not_have_are_refused_where_they_are_required
 
 
 def test_a_zero_date_is_an_error_unless_somebody_says_otherwise() -> None:
-    assert parse(mysql()).source.zero_dates is ZeroDates.ERROR
+    assert parse(mysql()).source.zero_dates is ZeroDate.ERROR
     earliest = mysql(more='zero_dates = "earliest"\n')
-    assert parse(earliest).source.zero_dates is ZeroDates.EARLIEST
+    assert parse(earliest).source.zero_dates is ZeroDate.EARLIEST
     assert 'one of "error", "null", "earliest"' in problems(mysql(more='zero_dates = "zero"\n'))
     assert "source.server_id" in problems(mysql(more="server_id = 4294967296\n"))
     assert parse(mysql()).source.prepared_memory_bytes == 8 << 20

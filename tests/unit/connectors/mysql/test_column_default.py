@@ -7,8 +7,9 @@ from connectors.mysql.binlog.columns import Form
 from connectors.mysql.column_default import NULL, Constant, of_clause, of_statement
 from connectors.mysql.ddl_steps import ColumnDef
 from connectors.mysql.description import DescribedColumn, Description
-from connectors.mysql.temporal import ZeroDate, ZeroDates
+from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.types import parse_type
+from engine.config.endpoint import ZeroDate
 from engine.model.change import INSERT
 from engine.model.relation import TableName
 

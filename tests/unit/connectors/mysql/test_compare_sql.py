@@ -4,8 +4,8 @@ import pytest
 
 from connectors.mysql import canonical
 from connectors.mysql.compare_sql import FIND_BYTES_MAX, Statements
-from connectors.mysql.temporal import ZeroDate
 from connectors.mysql.types import MysqlType
+from engine.config.endpoint import ZeroDate
 from engine.model.canonical import CANONICAL, TextForm
 from engine.model.compared import Reading, Span
 from engine.model.relation import TableName

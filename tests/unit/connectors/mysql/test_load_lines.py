@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from connectors._interchange import compiled
 from connectors.mysql import load_lines, packets
 from connectors.mysql.load_lines import LineWriter
-from connectors.mysql.temporal import ZeroDate
+from engine.config.endpoint import ZeroDate
 from engine.errors import DecodeError
 
 END: Final = b"\xfe\x00\x00\x02\x00"

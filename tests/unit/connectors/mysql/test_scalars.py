@@ -14,9 +14,10 @@ from connectors.mysql.charsets import UNDECODABLE, charset_of, known, statement_
 from connectors.mysql.decimals import number_of, packed_bytes, sender, text_of, unpacker
 from connectors.mysql.floats import double_text
 from connectors.mysql.interchange import bit_sender
-from connectors.mysql.temporal import NO_DATE, ZeroDate, ZeroDates
+from connectors.mysql.temporal import NO_DATE, ZeroDates
 from connectors.mysql.types import parse_type
 from connectors.mysql.values import row_converter
+from engine.config.endpoint import ZeroDate
 from engine.errors import DecodeError
 
 # --- decimals -------------------------------------------------------------------------------------

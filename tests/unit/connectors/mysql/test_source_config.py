@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from connectors.mysql.source_config import MysqlSourceConfig, derived_server_id
-from engine.config.endpoint import ZeroDates
+from engine.config.endpoint import ZeroDate
 from engine.config.load import parse_replication
 from engine.config.replication import ReplicationConfig
 
@@ -25,7 +25,7 @@ def test_a_source_is_told_what_the_file_says() -> None:
     more += "[source.settings]\nExecuteTimeout = 9\n"
     told = MysqlSourceConfig.of(config(more))
     assert (told.replication, told.engine, told.url.port) == ("orders", "mariadb", 3306)
-    assert (told.server_id, told.zero_dates, told.execute_timeout_seconds) == (7, ZeroDates.NULL, 9)
+    assert (told.server_id, told.zero_dates, told.execute_timeout_seconds) == (7, ZeroDate.NULL, 9)
     assert told.prepared_bytes == 1 << 20
     assert told.streams
     assert "hunter2" not in repr(told)
