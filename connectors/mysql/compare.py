@@ -5,13 +5,13 @@ scan; none takes a lock that a writer waits for.
 """
 
 import asyncio
-import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, Literal, TypeAlias
 
 from connectors.mysql import canonical, compare_sql
 from connectors.mysql.catalog import CatalogColumn, CatalogTable, read_tables
+from connectors.mysql.commits import owned
 from connectors.mysql.compare_sql import UNMADE, Statements
 from connectors.mysql.connecting import Link, close
 from connectors.mysql.errors import DRIVER_ERRORS, NO_SUCH_TABLE, error_number, source_error
@@ -39,8 +39,6 @@ are visible a moment before."""
 OWNED_POLL_SECONDS: Final = 0.02
 
 PROGRAM: Final = "penstock compare"
-
-_OWNED: Final = re.compile(r"[0-9a-fA-F-]{36}:[^,#]+")
 
 Cells: TypeAlias = Sequence[str | None]
 
@@ -135,16 +133,12 @@ class MysqlComparable:
             raise self._failed(error) from error
 
     async def _wait_for_commits(self) -> None:
-        first = owned = await self._owned()
+        first = still = await owned(self._ask)
         for _ in range(round(OWNED_WAIT_SECONDS / OWNED_POLL_SECONDS)):
-            if not first & owned:
+            if not first & still:
                 return
             await asyncio.sleep(OWNED_POLL_SECONDS)
-            owned = await self._owned()
-
-    async def _owned(self) -> frozenset[str]:
-        ((text,),) = await self._all("its log", "SELECT @@global.gtid_owned")
-        return frozenset(_OWNED.findall(text or ""))
+            still = await owned(self._ask)
 
     def position(self, text: str) -> Position:
         return parse_position(text)

@@ -30,14 +30,12 @@ from connectors.mysql.errors import (
     source_error,
 )
 from connectors.mysql.held_table import changed, hold
-from connectors.mysql.maria_gtid import MariaGtids
 from connectors.mysql.places import Places
-from connectors.mysql.position import GtidPosition, LogPlace
-from connectors.mysql.reader import Reader, begin, described
+from connectors.mysql.reader import Reader, begin, begin_maria, described
 from connectors.mysql.server import Server, read_head
 from connectors.mysql.sql import asker
 from engine.config.endpoint import LoadSnapshot
-from engine.errors import SnapshotLostError, SourceConnectionError, SourceError
+from engine.errors import SnapshotLostError, SourceError
 from engine.model.relation import Relation
 from engine.model.snapshot import Snapshot
 
@@ -174,14 +172,14 @@ class Snapshots:
     async def _begin_maria(self, link: Link) -> Snapshot:
         """Raises SourceConnectionError, SourceError."""
         if self._places is None:
-            return await _begin_maria(link)
+            return await begin_maria(link)
         for _ in range(QUIET_ATTEMPTS):
             snapshot = await _begin_quiet(link)
             if snapshot is not None:
                 return snapshot
             await asyncio.sleep(QUIET_PAUSE_SECONDS)
         try:
-            return await self._under_lock(lambda _: _begin_maria(link))
+            return await self._under_lock(lambda _: begin_maria(link))
         except DRIVER_ERRORS as error:
             raise _not_locked(error) from error
 
@@ -264,7 +262,7 @@ async def _begin_quiet(link: Link) -> Snapshot | None:
         before = await _xa_commits(link)
         if await link.run("XA RECOVER"):
             return None
-        snapshot = await _begin_maria(link)
+        snapshot = await begin_maria(link)
         if await _xa_commits(link) == before:
             return snapshot
         await link.run("ROLLBACK")
@@ -277,23 +275,6 @@ async def _xa_commits(link: Link) -> bytes | None:
     """How many were begun, in words of the server's."""
     ((_, count),) = await link.run("SHOW GLOBAL STATUS LIKE 'Com_xa_commit'")
     return count
-
-
-async def _begin_maria(link: Link) -> Snapshot:
-    """Raises the driver's errors as SourceError."""
-    doing = "opening a snapshot"
-    try:
-        await begin(link)
-        rows = await link.run("SHOW STATUS LIKE 'binlog_snapshot_%'")
-        told = {(name or b"").lower(): (value or b"").decode() for name, value in rows}
-        file, offset = told[b"binlog_snapshot_file"], told[b"binlog_snapshot_position"]
-        place = LogPlace(file, int(offset))
-        gtids = await link.value(f"SELECT BINLOG_GTID_POS('{place.file}', {place.offset})")
-    except DRIVER_ERRORS as error:
-        raise source_error(error, doing) from error
-    if gtids is None:
-        raise SourceConnectionError(f"{doing}: its place in the binary log is gone already")
-    return described(GtidPosition(MariaGtids.parse(gtids.decode()), log=place))
 
 
 def _without_lock(error: BaseException) -> str:

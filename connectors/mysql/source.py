@@ -12,6 +12,7 @@ from connectors.mysql.assembler import Assembler
 from connectors.mysql.binlog.columns import Form
 from connectors.mysql.catalog import CatalogTable, read_tables
 from connectors.mysql.chunks import ChunkLookup, cut
+from connectors.mysql.commits import become_visible
 from connectors.mysql.connecting import Link
 from connectors.mysql.definitions import define
 from connectors.mysql.description import describe
@@ -228,7 +229,7 @@ class MysqlSource:
     ) -> Attached:
         """See `contracts.Source.attach`: nothing is made."""
         server, _, _ = self._opened()
-        await self.publish(streamed, insert_only)
+        await self._want(streamed, insert_only)
         start = await read_head(self._sql.ask, server)
         return Attached(server.identity, start, created=create)
 
@@ -240,7 +241,13 @@ class MysqlSource:
         waiting: Waiting | None = None,
     ) -> None:
         """See `contracts.Source.publish`. A transaction is in the log as a whole, where it was
-        committed, so nobody has to be waited for."""
+        committed, so only those that are committing have to be waited for."""
+        server, _, _ = self._opened()
+        await self._want(streamed, insert_only)
+        limit = self._config.snapshot_wait_seconds
+        await become_visible(self._sql.ask, self._session, server, limit, waiting)
+
+    async def _want(self, streamed: Sequence[TableName], insert_only: Sequence[TableName]) -> None:
         _, history, _ = self._opened()
         history.want(streamed, insert_only)
         await self._described(history.unknown())

@@ -24,8 +24,9 @@ class MysqlSourceConfig:
 
     `server_id`: under which the log is asked for. `zero_dates`: what becomes of a date that no
     calendar has, where the target cannot hold it. `snapshot`: how MySQL's rows are read at places
-    of the log that are known. `execute_timeout_seconds`: longest time of one catalog question.
-    `streams`: the log is read; `loads`: existing rows are.
+    of the log that are known. `snapshot_wait_seconds`: longest time that what is committing is
+    waited for before a table is read again; 0 is no limit. `execute_timeout_seconds`:
+    longest time of one catalog question. `streams`: the log is read; `loads`: existing rows are.
     `prepared_bytes`: memory for rows of distributed transactions that are prepared.
     `silence_seconds`: see `SILENCE_SECONDS`.
     """
@@ -39,6 +40,7 @@ class MysqlSourceConfig:
     prepared_bytes: int = PREPARED_MEMORY_BYTES
     streams: bool = True
     loads: bool = True
+    snapshot_wait_seconds: float = 0.0
     execute_timeout_seconds: float = EXECUTE_TIMEOUT_SECONDS
     silence_seconds: float = SILENCE_SECONDS
 
@@ -56,6 +58,7 @@ class MysqlSourceConfig:
             zero_dates=source.zero_dates,
             snapshot=source.snapshot,
             prepared_bytes=source.prepared_memory_bytes,
+            snapshot_wait_seconds=config.load.snapshot_wait_seconds,
             streams=config.streams,
             loads=config.loads,
             execute_timeout_seconds=source.mysql.execute_timeout_seconds,

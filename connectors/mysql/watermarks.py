@@ -17,10 +17,10 @@ Cycle"; `sql/binlog.cc`, `ordered_commit`.
 """
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
+from connectors.mysql.commits import owned
 from connectors.mysql.connecting import Link
 from connectors.mysql.description import Description
 from connectors.mysql.dump import open_dump
@@ -54,9 +54,6 @@ COMMIT_SECONDS: Final = 1
 
 DEFINITION_CHANGED: Final = 1412
 """The table is younger than the snapshot."""
-
-_THREAD: Final = re.compile(r"#[0-9]+|\s")
-"""Behind each owned GTID the thread that owns it."""
 
 
 class Watermarks:
@@ -103,10 +100,11 @@ class Watermarks:
     async def _low(self, link: Link) -> tuple[AnyPosition, GtidSet]:
         """Where the window begins, and what was executed before the snapshot is opened."""
         place = await read_end(asker(link), self._server)
-        owned = _THREAD.sub("", (await link.value("SELECT @@global.gtid_owned") or b"").decode())
+        committing = await owned(asker(link))
         waited = b"0"
-        if owned:
-            wait = f"SELECT WAIT_FOR_EXECUTED_GTID_SET({literal(owned)}, {COMMIT_SECONDS})"
+        if committing:
+            names = literal(str(committing))
+            wait = f"SELECT WAIT_FOR_EXECUTED_GTID_SET({names}, {COMMIT_SECONDS})"
             waited = await link.value(wait) or b""
         executed = await link.value("SELECT @@global.gtid_executed") or b""
         done = GtidSet.parse(executed.decode())

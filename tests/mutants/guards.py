@@ -499,6 +499,53 @@ GUARDS: Final = (
         ),
     ),
     Guard(
+        "mysql-snapshot-place",
+        "a snapshot counts as later than it is: what was not in it is dropped",
+        "connectors/mysql/watermarks.py",
+        "    return window.end if seen == len(touching) else touching[seen].before\n",
+        "    return window.end\n",
+        (
+            (
+                "tests/integration/mysql_source/test_watermarks.py"
+                "::test_what_commits_just_before_is_seen_and_what_commits_just_after_is_not"
+            ),
+        ),
+    ),
+    Guard(
+        "mysql-snapshot-commits",
+        "a snapshot counts as earlier than it is: what was in it is applied again",
+        "connectors/mysql/watermarks.py",
+        '        return (FilePosition(place) if waited == b"0" else GtidPosition(done)), done\n',
+        "        return FilePosition(place), done\n",
+        (
+            (
+                "tests/integration/mysql_source/test_commits.py"
+                "::test_what_was_in_the_log_before_and_becomes_visible_just_then_is_in_it"
+            ),
+        ),
+    ),
+    Guard(
+        "mysql-snapshot-obscured",
+        "a statement in the window of a snapshot is taken for none",
+        "connectors/mysql/log_window.py",
+        "            self.obscure = self.obscure or why\n",
+        "            pass\n",
+        ("tests/unit/connectors/mysql/test_log_window.py",),
+    ),
+    Guard(
+        "mysql-sent-before-committed",
+        "a table is read again without what its stopped lane had dropped",
+        "connectors/mysql/commits.py",
+        "    while who := await left():\n",
+        "    while who := ():\n",
+        (
+            (
+                "tests/integration/mysql_source/test_commits.py"
+                "::test_a_table_is_not_read_again_before_what_was_sent_is_visible"
+            ),
+        ),
+    ),
+    Guard(
         "mysql-log-begun-anew",
         "a binary log that was reset passes for the one that was read",
         "connectors/mysql/log_mark.py",

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,6 +10,8 @@ from typing import Any, Final
 import pytest
 import pytest_asyncio
 
+from connectors.mysql import reader, watermarks
+from connectors.mysql.connecting import Link
 from connectors.mysql.source import MysqlSource
 from connectors.mysql.source_config import SERVER_ID_FIRST, MysqlSourceConfig
 from engine.config.url import parse_url
@@ -129,3 +131,31 @@ def shop(mysql: MysqlServer) -> MysqlServer:
     mysql.drop_database(SCHEMA)
     mysql.create_database(SCHEMA)
     return mysql
+
+
+Act = Callable[[], object]
+
+Around = Callable[..., list[int]]
+
+
+@pytest.fixture
+def around(monkeypatch: pytest.MonkeyPatch) -> Around:
+    """Has something done just before each snapshot is opened, or just after it; gives a list that
+    grows by the number of each snapshot."""
+
+    def arrange(before: Act | None = None, after: Act | None = None, times: int = 1) -> list[int]:
+        opened: list[int] = []
+
+        async def begin(link: Link) -> None:
+            opened.append(len(opened) + 1)
+            acts = len(opened) <= times
+            if acts and before is not None:
+                before()
+            await reader.begin(link)
+            if acts and after is not None:
+                after()
+
+        monkeypatch.setattr(watermarks, "begin", begin)
+        return opened
+
+    return arrange

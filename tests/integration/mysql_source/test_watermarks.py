@@ -1,19 +1,16 @@
 """Snapshots that find their own place in MySQL's log, while writers change the very table."""
 
-import asyncio
 import random
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final
 
 import pytest
 
-from connectors.mysql import reader, watermarks
-from connectors.mysql.connecting import Link
-from engine.config.endpoint import LoadSnapshot
+from connectors.mysql import watermarks
 from engine.errors import SourceError
 from engine.model.relation import Relation
-from tests.integration.mysql_source.conftest import SCHEMA, Sources
+from tests.integration.mysql_source.conftest import SCHEMA, Around, Sources
 from tests.integration.mysql_source.logged import (
     Content,
     log_of,
@@ -86,32 +83,6 @@ async def test_a_chunk_is_what_the_log_comes_to_at_its_place(
 # --- what may stand in the window -----------------------------------------------------------------
 
 
-Act = Callable[[], object]
-
-
-@pytest.fixture
-def around(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[int]]:
-    """Has something done just before each snapshot is opened, or just after it; gives a list that
-    grows by the number of each snapshot."""
-
-    def arrange(before: Act | None = None, after: Act | None = None, times: int = 1) -> list[int]:
-        opened: list[int] = []
-
-        async def begin(link: Link) -> None:
-            opened.append(len(opened) + 1)
-            acts = len(opened) <= times
-            if acts and before is not None:
-                before()
-            await reader.begin(link)
-            if acts and after is not None:
-                after()
-
-        monkeypatch.setattr(watermarks, "begin", begin)
-        return opened
-
-    return arrange
-
-
 async def placed(sources: Sources, server: MysqlServer, url: str, table: str) -> Content:
     """What is read of a table, at the place that it is said to be read at."""
     side = await sources.open(server, url=url)
@@ -129,7 +100,7 @@ def plain_value(value: object) -> bytes | None:
 
 
 async def test_what_commits_just_before_is_seen_and_what_commits_just_after_is_not(
-    sources: Sources, shop: MysqlServer, unlocked: str, around: Callable[..., list[int]]
+    sources: Sources, shop: MysqlServer, unlocked: str, around: Around
 ) -> None:
     """What a snapshot shows and the set of executed GTIDs lacked when it was asked for."""
     shop.execute("INSERT INTO hot VALUES (1, 10, 'x'), (2, 20, 'y')", database=SCHEMA)
@@ -165,7 +136,7 @@ async def test_a_window_of_which_nothing_can_be_said_is_left_for_another(
     sources: Sources,
     shop: MysqlServer,
     unlocked: str,
-    around: Callable[..., list[int]],
+    around: Around,
     statements: str,
 ) -> None:
     shop.execute("INSERT INTO hot VALUES (1, 10, 'x')", database=SCHEMA)
@@ -179,7 +150,7 @@ async def test_a_window_of_which_nothing_can_be_said_is_left_for_another(
 
 
 async def test_a_new_log_file_in_the_window_does_not_matter(
-    sources: Sources, shop: MysqlServer, unlocked: str, around: Callable[..., list[int]]
+    sources: Sources, shop: MysqlServer, unlocked: str, around: Around
 ) -> None:
     opened = around(
         lambda: shop.execute(
@@ -195,7 +166,7 @@ async def test_a_table_without_key_needs_a_window_in_which_it_rests(
     sources: Sources,
     shop: MysqlServer,
     unlocked: str,
-    around: Callable[..., list[int]],
+    around: Around,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shop.execute("CREATE TABLE keyless (n int)", database=SCHEMA)
@@ -214,39 +185,3 @@ async def test_a_table_without_key_needs_a_window_in_which_it_rests(
     with pytest.raises(SourceError, match="no key") as caught:
         await read_chunk(side.source, chunk)
     assert "GRANT RELOAD" in caught.value.hint
-
-
-async def test_a_transaction_that_stands_in_the_log_and_is_not_committed_is_not_in_the_snapshot(
-    sources: Sources, private_mysql: Callable[..., MysqlServer], mysql_version: str
-) -> None:
-    """Semi-synchronous replication lets it wait there, as long as no replica confirms it."""
-    if mysql_version.startswith("mariadb"):
-        pytest.skip("MariaDB's snapshots say where they are")
-    server = private_mysql(mysql_version)
-    server.create_database(SCHEMA)
-    server.execute("CREATE TABLE hot (id int PRIMARY KEY)", database=SCHEMA)
-    server.execute(
-        "INSTALL PLUGIN rpl_semi_sync_source SONAME 'semisync_source.so';"
-        "SET GLOBAL rpl_semi_sync_source_timeout = 3600000;"
-        "SET GLOBAL rpl_semi_sync_source_enabled = ON"
-    )
-    side = await sources.open(server, snapshot=LoadSnapshot.WATERMARK)
-    await side.attach()
-    _, chunk = await relation_of(side, "hot")
-    insert = asyncio.create_task(
-        asyncio.to_thread(server.execute, "INSERT INTO hot VALUES (1)", database=SCHEMA)
-    )
-    owned = ""
-    while not owned:
-        await asyncio.sleep(0.01)
-        ((owned,),) = server.execute("SELECT @@global.gtid_owned")
-    text, rows = await read_chunk(side.source, chunk)
-    assert rows == {}
-    server.execute("SET GLOBAL rpl_semi_sync_source_enabled = OFF")
-    await insert
-    ((transaction, changes),) = await log_of(side)
-    assert len(changes) == 1
-    assert not side.source.visible(text, transaction)
-    text, rows = await read_chunk(side.source, chunk)
-    assert list(rows) == [(b"1",)]
-    assert side.source.visible(text, transaction)
