@@ -108,13 +108,37 @@ async def test_a_table_is_not_read_again_before_what_was_sent_is_visible(
         assert server.execute("SELECT count(*) FROM hot", database=SCHEMA) == [(1,)]
 
 
-async def test_a_new_file_of_the_log_is_nothing_to_wait_for(
-    sources: Sources, server: MysqlServer
+@pytest.mark.parametrize(
+    "statements",
+    [
+        "CREATE TABLE more (id int)",
+        "INSERT INTO hot VALUES (1)",
+        "FLUSH BINARY LOGS",
+        "CREATE TABLE other (id int PRIMARY KEY) ENGINE = MyISAM; INSERT INTO other VALUES (1)",
+    ],
+    ids=["ddl", "rows", "new-file", "no-transactions"],
+)
+async def test_what_is_not_committing_is_not_waited_for(
+    sources: Sources, server: MysqlServer, statements: str
 ) -> None:
     side = await sources.open(server, snapshot_wait_seconds=PATIENCE_SECONDS)
     await side.attach()
-    server.execute("FLUSH BINARY LOGS; CREATE TABLE more (id int)", database=SCHEMA)
-    server.execute("FLUSH BINARY LOGS")
+    server.execute(statements, database=SCHEMA)
+    await side.source.publish([relation.table for relation in side.relations], ())
+
+
+async def test_what_is_prepared_is_not_waited_for(sources: Sources, server: MysqlServer) -> None:
+    side = await sources.open(server, snapshot_wait_seconds=PATIENCE_SECONDS)
+    await side.attach()
+    with server.connect(SCHEMA) as session, session.cursor() as cursor:
+        for statement in ("START 'w'", "END 'w'", "PREPARE 'w'"):
+            cursor.execute(f"XA {statement}")
+            if statement == "START 'w'":
+                cursor.execute("INSERT INTO hot VALUES (7)")
+        try:
+            await side.source.publish([relation.table for relation in side.relations], ())
+        finally:
+            cursor.execute("XA COMMIT 'w'")
     await side.source.publish([relation.table for relation in side.relations], ())
 
 
