@@ -12,11 +12,14 @@ from connectors.mysql.plan import engine_remedy, problems_of
 from connectors.mysql.table_ddl import Target
 from connectors.mysql.target_table import OTHER_KIND_REMEDY
 from engine.errors import ConfigError, SchemaMismatchError
+from engine.failpoint import hit, register
 from engine.model.relation import TableName
 from engine.model.table import TableDefinition
 
 if TYPE_CHECKING:
     from connectors.mysql.session import MysqlSession
+
+MADE: Final = register("mysql.table-made", "a table is there, others are not yet")
 
 PREPARATIONS: Final = ("do-nothing", "drop-and-create", "truncate")
 
@@ -49,6 +52,7 @@ async def ensure(
         if definition.table not in kept:
             statement = table_ddl.create_table(definition, target)
             await session.run(statement.encode(), subject=str(definition.table))
+            hit(MADE)
     session.forget()
 
 

@@ -6,7 +6,7 @@ be made is a finding with its statement; what the target's dialect has no words 
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from connectors.mysql import table_ddl
 from connectors.mysql.catalog import CatalogTable
@@ -15,12 +15,15 @@ from connectors.mysql.quoting import identifier
 from connectors.mysql.table_ddl import Addition, Target, table_name
 from connectors.mysql.target_definitions import read_catalog
 from engine.errors import TargetConnectionError, TargetError
+from engine.failpoint import hit, register
 from engine.model.finding import Finding, Severity
 from engine.model.relation import TableName
 from engine.model.table import TableDefinition
 
 if TYPE_CHECKING:
     from connectors.mysql.session import MysqlSession
+
+ADDED: Final = register("mysql.key-made", "an index or foreign key is there, others are not yet")
 
 
 @dataclass(slots=True)
@@ -40,6 +43,7 @@ class _Work:
             return
         try:
             await self.session.run(addition.statement.encode(), subject=str(table))
+            hit(ADDED)
         except TargetConnectionError:
             raise
         except TargetError as error:

@@ -20,6 +20,7 @@ from connectors.mysql.plan import TablePlan
 from connectors.mysql.result import Result
 from connectors.mysql.target_link import FILE_NAME, ServerError
 from engine.errors import RowRejectedError, SchemaMismatchError
+from engine.failpoint import hit, register
 from engine.model.batch import Run, Written
 from engine.model.change import INSERT
 from engine.model.load_rows import LoadRows
@@ -28,6 +29,8 @@ from engine.model.value import Row
 
 if TYPE_CHECKING:
     from connectors.mysql.session import MysqlSession
+
+SENDING: Final = register("mysql.load-data", "a chunk's rows are on their way to LOAD DATA")
 
 NATIVE_TEXT: Final = "mysql-text"
 """Rows in the native form: fields apart by tabs, rows ended by newlines, `\\N` for NULL. Inside a
@@ -95,12 +98,13 @@ class Feed:
         async for piece in self._data:
             self.rows += piece.count(b"\n")
             self.bytes += len(piece)
-            if not self._translate:
+            if self._translate:
+                data = held + piece
+                held = b"\\" if _ends_in_escape(data) else b""
+                yield _translated(data[:-1] if held else data)
+            else:
                 yield piece
-                continue
-            data = held + piece
-            held = b"\\" if _ends_in_escape(data) else b""
-            yield _translated(data[:-1] if held else data)
+            hit(SENDING)
         if held:
             yield held
 

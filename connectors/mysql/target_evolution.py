@@ -11,7 +11,7 @@ the ALTER would wait for them for ever. Then the change is refused, and the tabl
 """
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import orjson
 
@@ -22,12 +22,16 @@ from connectors.mysql.target_definitions import read_catalog
 from connectors.mysql.target_errors import not_followed
 from connectors.mysql.target_table import TargetTable
 from engine.errors import SchemaMismatchError, TargetError
+from engine.failpoint import hit, register
 from engine.model import relation_text
 from engine.model.change import SchemaChanged
 from engine.model.relation import Relation, TableName
 
 if TYPE_CHECKING:
     from connectors.mysql.session import MysqlSession
+
+INTENDED: Final = register("mysql.change-intended", "an intent is durable, its table as it was")
+CHANGED: Final = register("mysql.change-made", "a table is altered, the change not committed")
 
 
 async def evolve(session: "MysqlSession", change: SchemaChanged) -> None:
@@ -62,8 +66,10 @@ async def _evolve(session: "MysqlSession", table: TableName, change: SchemaChang
     if not actions:
         return
     await session.run(control_sql.save_intent(replication, table, wanted, before))
+    hit(INTENDED)
     statement = f"ALTER TABLE {there.sql} {', '.join(actions)}"
     await session.run(statement.encode(), subject=str(table))
+    hit(CHANGED)
 
 
 async def _actions(session: "MysqlSession", there: TargetTable, change: SchemaChanged) -> list[str]:

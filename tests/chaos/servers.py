@@ -1,4 +1,4 @@
-"""Suites between real servers: `kills`, `hand-over`, `differential`, `differential-pairs`.
+"""Suites between real servers: `differential`, `differential-pairs`.
 
 Each task starts servers of its own and leaves nothing running. They keep the machine busy, so they
 run one after the other.
@@ -10,58 +10,15 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from tests.chaos.suite import Failure, Measure, Outcome, Sizes, Suite, Task, Tier, register
+from tests.chaos.suite import Failure, Outcome, Sizes, Suite, Task, Tier, register
 from tests.differential.between import between_servers
-from tests.scenario.kills import kill_between
-from tests.servers.postgres import Cluster
 
-KILLS: Final = "kills"
 TRANSACTIONS: Final = "transactions"
 MARKERS: Final = "markers"
-
-TO_PROGRESS: Final = "start to progress"
 
 MODES: Final = ("table-parallel", "transactional", "key-parallel")
 
 SOURCE, TARGET = "15", "18"
-
-TO_PROGRESS_SECONDS_MAX: Final = 5.0
-"""What an operator may count on, on a machine that is busy with both servers and the writers."""
-
-KILLS_PER_TASK: Final = 50
-
-HAND_OVER_KILLS_PER_TASK: Final = 8
-"""A load of the workload's tables takes about so many starts; the next task loads anew."""
-
-
-def _kill(*, count: int, seed: int, mode: str, load: bool) -> Outcome:
-    outcome = Outcome()
-    began = time.monotonic()
-    try:
-        with Cluster(SOURCE) as source, Cluster(TARGET) as target:
-            killed = kill_between(source, target, count=count, seed=seed, mode=mode, load=load)
-        outcome.measured[TO_PROGRESS] = list(killed.to_progress)
-    except Exception as error:  # noqa: BLE001 (told, with the command that shows it again)
-        options = f"--count {count} --seed {seed} --mode {mode}{' --load' if load else ''}"
-        what = f"{mode}: {type(error).__name__}: {error}"
-        outcome.failures.append(Failure(what, f"python -m tests.scenario.kills {options}"))
-    outcome.trials[KILLS] += count
-    outcome.seconds = time.monotonic() - began
-    return outcome
-
-
-def _kill_tasks(sizes: Sizes, seed: int, *, load: bool, per_task: int) -> Sequence[Task]:
-    """The modes take turns, also when there are few."""
-    tasks: list[Task] = []
-    left = sizes[KILLS]
-    most = min(per_task, -(-left // len(MODES)))
-    while left > 0:
-        count, number = min(left, most), len(tasks)
-        mode = MODES[number % len(MODES)]
-        work = partial(_kill, count=count, seed=seed + number, mode=mode, load=load)
-        tasks.append(Task(f"{count} kills, {mode}", work))
-        left -= count
-    return tasks
 
 
 def _differ(
@@ -136,44 +93,6 @@ def _pair_tasks(sizes: Sizes, seed: int) -> Sequence[Task]:
     more = sizes[TRANSACTIONS] >= PAIRS_FROM
     return _differential_tasks(MORE_PAIRS if more else PAIRS, sizes, seed)
 
-
-register(
-    Suite(
-        "kills",
-        "a worker, or it and its supervisor, killed with -9 at any moment while writers run loses"
-        " and repeats nothing between real servers",
-        {
-            Tier.SMOKE: {KILLS: 30},
-            Tier.NIGHTLY: {KILLS: 500},
-            Tier.RELEASE: {KILLS: 2_000},
-        },
-        partial(_kill_tasks, load=False, per_task=KILLS_PER_TASK),
-        alone=True,
-        measures={
-            TO_PROGRESS: Measure(
-                "from the start of a worker's process after a kill to its first transaction that is"
-                " durable on the target",
-                "s",
-                percentile=99,
-                at_most=TO_PROGRESS_SECONDS_MAX,
-            )
-        },
-    )
-)
-
-register(
-    Suite(
-        "hand-over",
-        "the same in every phase of the full load and of the hand-over to the stream",
-        {
-            Tier.SMOKE: {KILLS: 15},
-            Tier.NIGHTLY: {KILLS: 200},
-            Tier.RELEASE: {KILLS: 1_000},
-        },
-        partial(_kill_tasks, load=True, per_task=HAND_OVER_KILLS_PER_TASK),
-        alone=True,
-    )
-)
 
 register(
     Suite(

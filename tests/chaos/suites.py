@@ -9,6 +9,7 @@ from tests.chaos.suite import Suite, registered
 MODULES: Final = (
     "tests.chaos.simulator",
     "tests.chaos.fuzz",
+    "tests.chaos.kills",
     "tests.chaos.servers",
     "tests.chaos.scheduling",
     "tests.chaos.soak",

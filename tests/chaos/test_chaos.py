@@ -128,6 +128,8 @@ def test_every_suite_has_every_tier_and_each_tries_more_than_the_one_before() ->
         "fuzz",
         "kills",
         "hand-over",
+        "pair-kills",
+        "pair-hand-over",
         "differential",
         "differential-pairs",
         "scheduling",

@@ -28,6 +28,7 @@ from typing import IO, Any, Final, NoReturn, Self
 
 import psycopg
 
+from tests.scenario.dialects import AnyDatabase
 from tests.servers.postgres import Database
 
 ROOT: Final = Path(__file__).parents[2]
@@ -238,15 +239,42 @@ class Run:
 
 
 @dataclass
-class Replication:
-    """A replication file between two databases."""
+class Started:
+    """A replication file, and the commands that its users run with it."""
 
     file: Path
     id: str
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict[str, str], kw_only=True)
+
+    def run(self, *arguments: str, **environment: str) -> Run:
+        """Start `penstock run`."""
+        words = ["run", "--log-format=json", f"--state-dir={self.folder / 'state'}"]
+        return Run([*words, *arguments, "--", str(self.file)], {**self.environment, **environment})
+
+    def command(self, name: str, *arguments: str) -> tuple[int, str]:
+        """Run another command to its end: its exit code and all it said."""
+        done = subprocess.run(
+            [*PENSTOCK, name, str(self.file), *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_SECONDS,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def catch_up(self, *arguments: str) -> None:
+        """Run until everything committed by now is in the target."""
+        with self.run("--stop-at=caught-up", *arguments) as run:
+            assert run.wait() == 0, run.story()
+
+
+@dataclass
+class Replication(Started):
+    """A replication file between two databases of PostgreSQL."""
+
     source: Database
     target: Database
-    folder: Path
-    environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def between(
@@ -275,30 +303,13 @@ class Replication:
         for name, keys in sections.items():
             ends.setdefault(name, {}).update(keys)
         path.write_text(toml(ends))
-        return cls(path, id, source, target, folder)
-
-    def run(self, *arguments: str, **environment: str) -> Run:
-        """Start `penstock run`."""
-        words = ["run", "--log-format=json", f"--state-dir={self.folder / 'state'}"]
-        return Run([*words, *arguments, "--", str(self.file)], {**self.environment, **environment})
-
-    def command(self, name: str, *arguments: str) -> tuple[int, str]:
-        """Run another command to its end: its exit code and all it said."""
-        done = subprocess.run(
-            [*PENSTOCK, name, str(self.file), *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def catch_up(self, *arguments: str) -> None:
-        """Run until everything committed by now is in the target."""
-        with self.run("--stop-at=caught-up", *arguments) as run:
-            assert run.wait() == 0, run.story()
+        return cls(path, id, folder, source, target)
 
     # --- what the servers say -----------------------------------------------------------------
+
+    @property
+    def ends(self) -> tuple[AnyDatabase, AnyDatabase]:
+        return self.source, self.target
 
     @property
     def slot(self) -> str:

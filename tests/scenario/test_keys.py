@@ -7,7 +7,8 @@ import pytest
 from tests.scenario.conftest import Replicate
 from tests.scenario.kills import applying
 from tests.scenario.running import Replication, Run, until
-from tests.scenario.workload import SCHEMA, Writers
+from tests.scenario.workload import create
+from tests.scenario.writers import Writers
 from tests.servers.postgres import Database
 
 BY_KEY = applying("key-parallel")
@@ -118,7 +119,8 @@ def test_the_mode_is_changed_between_two_runs(
     replicate: Replicate, source: Database, target: Database, killed: bool
 ) -> None:
     """There and back: at each start the positions are those of the other layout."""
-    source.execute(f"{SCHEMA}; {HOT}")
+    create(source)
+    source.execute(HOT)
     name = "modes"
     with Writers(source) as writers:
         for apply in (BY_TABLE, BY_KEY, BY_TABLE, BY_KEY):

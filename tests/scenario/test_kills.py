@@ -6,7 +6,7 @@ import random
 import pytest
 
 from tests.scenario.conftest import Replicate
-from tests.scenario.kills import applying, kill_and_compare, prepare
+from tests.scenario.kills import Plan, applying, kill_and_compare, prepare
 
 SEED = random.SystemRandom().randrange(1 << 32)
 
@@ -15,7 +15,7 @@ SEED = random.SystemRandom().randrange(1 << 32)
 def test_kills_at_random_moments_lose_and_repeat_nothing(replicate: Replicate, mode: str) -> None:
     replication = replicate(apply=applying(mode))
     prepare(replication, loaded=True)
-    assert kill_and_compare(replication, count=10, seed=SEED).committed
+    assert kill_and_compare(replication, Plan(10, SEED, mode)).committed
 
 
 def test_no_reading_of_a_transactional_target_shows_what_the_source_never_was(
@@ -23,4 +23,4 @@ def test_no_reading_of_a_transactional_target_shows_what_the_source_never_was(
 ) -> None:
     replication = replicate(apply={"mode": "transactional"})
     prepare(replication, loaded=True)
-    assert kill_and_compare(replication, count=10, seed=SEED, transactional=True).committed
+    assert kill_and_compare(replication, Plan(10, SEED, "transactional")).committed

@@ -10,7 +10,8 @@ import pytest
 
 from tests.scenario.conftest import Replicate, one_pair
 from tests.scenario.running import Event, Replication
-from tests.scenario.workload import LOAD_SCHEMA, SCHEMA, Writers, broken_rules
+from tests.scenario.workload import broken_rules, create
+from tests.scenario.writers import Writers
 
 SEED = random.SystemRandom().randrange(1 << 32)
 
@@ -60,7 +61,7 @@ def _story(
     """Kills at these points under writers, some at any moment between; then all is compared."""
     missed = []
     chosen = random.Random(SEED)
-    replication.source.execute(SCHEMA + LOAD_SCHEMA)
+    create(replication.source, loading=True)
     with Writers(replication.source, seed=SEED, loading=True):
         for number, point in enumerate(points):
             if number < starts:
@@ -110,7 +111,7 @@ def test_a_worker_that_dies_in_the_load_is_started_again_without_anybody(
         load={"rows_per_chunk": 1000, "parallel_tables": 1},
         source={"without_identity": "insert-only"},
     )
-    replication.source.execute(SCHEMA + LOAD_SCHEMA)
+    create(replication.source, loading=True)
     with Writers(replication.source, loading=True) as writers, replication.run() as run:
         run.await_event(lambda e: e["event"] == "table" and e["rows"], "a chunk")
         run.kill_worker()

@@ -5,7 +5,8 @@ import time
 
 from tests.scenario.conftest import Replicate
 from tests.scenario.running import Replication, Run, alive, kill, seconds_between, until
-from tests.scenario.workload import SCHEMA, Writers
+from tests.scenario.workload import create
+from tests.scenario.writers import Writers
 from tests.servers.postgres import Database
 
 WAIT_SECONDS = 10.0
@@ -54,7 +55,7 @@ def test_a_second_run_takes_the_slot_when_the_first_ends_meanwhile(
 
 
 def test_take_over_ends_a_busy_owner_with_exit_3(replicate: Replicate, source: Database) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     with (
         Writers(source) as writers,
@@ -85,7 +86,7 @@ def test_an_owner_that_was_frozen_changes_nothing_when_it_goes_on(
     replicate: Replicate, source: Database
 ) -> None:
     """Stopped in the middle of whatever it did, with its connections open and its locks held."""
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     with Writers(source) as writers, _streaming(replication) as older:
         frozen = older.worker

@@ -11,7 +11,8 @@ from tests.conftest import need
 from tests.scenario.conftest import Majors, each_of
 from tests.scenario.faults.proxied import Proxied, proxied
 from tests.scenario.running import Replication, Run, until
-from tests.scenario.workload import SCHEMA, Writers, broken_rules
+from tests.scenario.workload import broken_rules, create
+from tests.scenario.writers import Writers
 from tests.servers.postgres import Cluster, Database
 from tests.servers.versions import PAIRS
 
@@ -159,7 +160,7 @@ def test_a_standby_with_the_slot_is_read_on_without_loss(
 ) -> None:
     source.primary.configure(synchronized_standby_slots=PHYSICAL)
     source.primary.reload()
-    source.before.execute(SCHEMA)
+    create(source.before)
     replication = make(source)
     with _streaming(replication) as run:
         with Writers(source.before) as writers:

@@ -8,7 +8,8 @@ import pytest
 
 from tests.scenario.conftest import Majors
 from tests.scenario.running import Replication, Run, until
-from tests.scenario.workload import SCHEMA, Writers, broken_rules
+from tests.scenario.workload import broken_rules, create
+from tests.scenario.writers import Writers
 from tests.servers.postgres import Cluster, Database
 
 PrivateCluster = Callable[..., Cluster]
@@ -56,7 +57,7 @@ LATE = {"acknowledge_delay": "1h"}
 def test_a_target_restored_while_running_reads_again_what_the_source_still_has(
     source: Database, target: Database, backup: Backup, tmp_path: Path, mode: str
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = Replication.between(
         tmp_path, f"restored-running-{mode}", source, target, apply={**LATE, "mode": mode}
     )
@@ -77,7 +78,7 @@ def test_a_target_restored_while_running_reads_again_what_the_source_still_has(
 def test_a_target_restored_while_stopped_reads_again_what_the_source_still_has(
     source: Database, target: Database, backup: Backup, tmp_path: Path
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = Replication.between(tmp_path, "restored-stopped", source, target, apply=LATE)
     replication.catch_up()
     backup.take()
@@ -95,7 +96,7 @@ def test_a_target_restored_while_stopped_reads_again_what_the_source_still_has(
 def test_a_target_restored_while_running_behind_what_the_source_was_told_stops(
     source: Database, target: Database, backup: Backup, tmp_path: Path
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = Replication.between(tmp_path, "lost-running", source, target)
     replication.catch_up()
     backup.take()
@@ -112,7 +113,7 @@ def test_a_target_restored_while_running_behind_what_the_source_was_told_stops(
 def test_a_target_restored_while_stopped_behind_what_the_source_was_told_stops(
     source: Database, target: Database, backup: Backup, tmp_path: Path
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = Replication.between(tmp_path, "lost-stopped", source, target)
     replication.catch_up()
     backup.take()
@@ -131,7 +132,7 @@ def test_a_target_restored_to_before_the_replication_existed_is_loaded_anew(
     source: Database, target: Database, backup: Backup, tmp_path: Path
 ) -> None:
     """The slot is there and the target knows nothing: the rows are loaded, none is missing."""
-    source.execute(SCHEMA)
+    create(source)
     replication = Replication.between(tmp_path, "restored-empty", source, target)
     backup.take()
     replication.catch_up()

@@ -11,7 +11,8 @@ import pytest
 
 from tests.scenario.conftest import Majors, Replicate, one_pair
 from tests.scenario.running import Replication, Run, kill, seconds_between, until
-from tests.scenario.workload import SCHEMA, Writers
+from tests.scenario.workload import create
+from tests.scenario.writers import Writers
 from tests.servers.postgres import Cluster, Database
 
 STOP_SECONDS = 10.0
@@ -30,7 +31,7 @@ def _timed_stop(run: Run) -> float:
 def test_sigterm_drains_in_time_under_writers(
     replicate: Replicate, source: Database, target: Database, mode: str
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate(apply={"mode": mode})
     with Writers(source), replication.run() as run:
         run.state("streaming")
@@ -87,7 +88,7 @@ def test_sigterm_ends_in_time_when_the_worker_hangs(replicate: Replicate, source
 def test_caught_up_on_an_idle_source_ends_with_equal_tables(
     replicate: Replicate, source: Database
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     replication.catch_up()
     lsn = str(source.execute("SELECT pg_current_wal_lsn()")[0][0])
@@ -102,7 +103,7 @@ def test_caught_up_on_an_idle_source_ends_with_equal_tables(
 def test_caught_up_on_a_busy_source_has_what_was_committed_when_the_stream_began(
     replicate: Replicate, source: Database
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     replication.catch_up()
     with Writers(source) as writers:

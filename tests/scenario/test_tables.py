@@ -6,7 +6,8 @@ import pytest
 from engine.config.intervals import NEW_TABLES_SECONDS
 from tests.scenario.conftest import Replicate
 from tests.scenario.running import Replication, Run, until
-from tests.scenario.workload import SCHEMA, TABLES, Writers, audited, broken_rules
+from tests.scenario.workload import TABLES, broken_rules, create
+from tests.scenario.writers import Writers, audited
 from tests.servers.postgres import Database
 
 MINUTE_SECONDS = 60.0
@@ -30,7 +31,7 @@ def test_a_table_is_loaded_again_while_it_is_written_to(
     replicate: Replicate, source: Database, target: Database, mode: str
 ) -> None:
     """Rows that only the target has are gone, those it lacks are there, the others stream on."""
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate(apply={"mode": mode})
     with Writers(source) as writers, _running(replication) as run:
         tables = ["moving"]
@@ -53,7 +54,7 @@ def test_a_table_is_loaded_again_while_it_is_written_to(
 def test_a_reload_of_a_table_tied_by_a_foreign_key_brings_the_key_back(
     replicate: Replicate, source: Database, target: Database
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     with Writers(source) as writers, _running(replication) as run:
         for table in ("line", "invoice"):
@@ -75,7 +76,7 @@ def _has_foreign_key(target: Database) -> bool:
 def test_a_reload_of_an_untied_table_leaves_the_keys_of_others_and_the_stream_alone(
     replicate: Replicate, source: Database, target: Database
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     replication.catch_up()
     with _running(replication) as run:
@@ -213,7 +214,7 @@ def test_a_reload_request_outlives_a_schema_change_of_the_same_table(
 def test_reloads_killed_anywhere_are_done_by_the_next_start(
     replicate: Replicate, source: Database, target: Database
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate(load={"parallel_tables": 1})
     replication.catch_up()
     with Writers(source) as writers:
@@ -232,7 +233,7 @@ def test_reloads_killed_anywhere_are_done_by_the_next_start(
 
 
 def test_a_new_table_is_carried_within_a_minute(replicate: Replicate, source: Database) -> None:
-    source.execute(SCHEMA)
+    create(source)
     # nothing tells of it, and the looks are as rare as a user's
     replication = replicate(
         **{"source.settings": {"CaptureDdls": False}},
@@ -291,7 +292,7 @@ def test_a_refused_row_stops_its_table_and_no_other_and_mended_it_returns_by_its
 def test_a_refused_row_of_a_lane_of_several_tables_leaves_the_others_and_all_return_mended(
     replicate: Replicate, source: Database, target: Database
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate(apply=MEND)
     with Writers(source) as writers, _running(replication) as run:
         target.execute("ALTER TABLE line ADD CONSTRAINT small CHECK (amount <> 13) NOT VALID")
@@ -381,7 +382,7 @@ def test_stop_ends_the_replication_before_the_refused_row(
 def test_no_reading_shows_a_torn_transaction_while_tables_are_added(
     replicate: Replicate, source: Database, target: Database
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate(apply={"mode": "transactional"})
     replication.catch_up()
     with Writers(source) as writers, audited(target), _running(replication) as run:

@@ -24,7 +24,7 @@ from typing import Any, Final, Self, TypeAlias
 from urllib.parse import quote, urlencode
 
 import pymysql
-from pymysql.constants import CLIENT, ER
+from pymysql.constants import CLIENT, CR, ER
 
 from tests.servers.certificates import Authority
 from tests.servers.mysql_programs import MysqlPrograms, find_mysql
@@ -235,6 +235,11 @@ class MysqlServer:
         self, database: str | None = None, *, user: str = "root", password: str = ""
     ) -> "pymysql.Connection[Any]":
         """A session over the socket, for the caller to close; every statement is committed."""
+        try:
+            with socket.socket(socket.AF_UNIX) as listens:  # the driver would leave it open
+                listens.connect(str(self.socket))
+        except OSError as error:
+            raise pymysql.OperationalError(CR.CR_CONNECTION_ERROR, str(error)) from error
         return pymysql.connect(
             unix_socket=str(self.socket),
             user=user,
@@ -321,10 +326,8 @@ class MysqlServer:
         if not self.socket.exists():
             return "no socket"
         try:
-            with socket.socket(socket.AF_UNIX) as listens:  # the driver would leave it open
-                listens.connect(str(self.socket))
             self.connect().close()
-        except (OSError, pymysql.OperationalError) as error:
+        except pymysql.OperationalError as error:
             return str(error)
         return None
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.scenario.running import Replication, Run
-from tests.scenario.workload import SCHEMA, Writers, broken_rules
+from tests.scenario.workload import broken_rules, create
+from tests.scenario.writers import Writers
 from tests.servers.postgres import Cluster, Database
 from tests.soak.resting import CENSUS, Figures, figures
 from tests.soak.worker import CENSUS_FILE
@@ -84,7 +85,8 @@ class Soak:
     def run(self, seconds: float, rounds_min: int = ROUNDS_MIN) -> Soaked:
         """Soak for that long, at least for so many rounds, then compare everything."""
         soaked = Soaked()
-        self._source.execute(SCHEMA + OWN_SCHEMA)
+        create(self._source)
+        self._source.execute(OWN_SCHEMA)
         began = time.monotonic()
         with self._start() as run:
             run.state("streaming")

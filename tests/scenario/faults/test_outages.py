@@ -13,7 +13,8 @@ from tests.scenario.faults.conftest import Replicate
 from tests.scenario.faults.proxied import proxied
 from tests.scenario.faults.watched import ROW, Watched
 from tests.scenario.running import Run, until
-from tests.scenario.workload import SCHEMA, Writers, broken_rules
+from tests.scenario.workload import broken_rules, create
+from tests.scenario.writers import Writers
 from tests.servers.postgres import Cluster, Database
 from tests.servers.proxy import FaultProxy
 
@@ -54,7 +55,7 @@ def _whole(replication: Watched, run: Run) -> None:
 def test_target_goes_and_comes_back(
     source: Database, target: Database, replicate: Replicate, go: Down
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     with replication.run() as run, Writers(source) as writers:
         run.state("streaming")
@@ -70,7 +71,7 @@ def test_target_goes_and_comes_back(
 
 @down
 def test_source_goes_and_comes_back(source: Database, replicate: Replicate, go: Down) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     with replication.run() as run:
         run.state("streaming")
@@ -89,7 +90,7 @@ def test_source_goes_and_comes_back(source: Database, replicate: Replicate, go: 
 def test_a_server_killed_during_the_load(
     source: Database, target: Database, replicate: Replicate, side: str
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     source.execute(
         "CREATE TABLE big (id int PRIMARY KEY, filler text);"
         f" INSERT INTO big SELECT g, '{ROW}' || repeat('x', 300) FROM generate_series(1, 60000) g"
@@ -114,7 +115,7 @@ def test_a_server_killed_during_the_load(
 def test_a_server_is_down_for_more_than_a_minute(
     source: Database, target: Database, replicate: Replicate, side: str
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     cluster = (source if side == "source" else target).cluster
     with replication.run() as run:
@@ -132,7 +133,7 @@ def test_a_server_is_down_for_more_than_a_minute(
 def test_a_frozen_target_is_waited_for(
     source: Database, target: Database, replicate: Replicate
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     replication = replicate()
     with replication.run() as run, Writers(source) as writers:
         run.state("streaming")
@@ -151,7 +152,7 @@ def test_the_targets_network_is_cut_anywhere(
     source: Database, target: Database, replicate: Replicate
 ) -> None:
     """Also after COMMIT was sent and before its answer; `audit` has no key, so twice would show."""
-    source.execute(SCHEMA)
+    create(source)
     chosen = random.Random(815)
     with proxied(target.cluster) as proxy:
         replication = replicate(target_dsn=target.cluster.dsn(target.name, port=proxy.port))
@@ -199,7 +200,7 @@ def test_many_cuts_leave_no_open_descriptors(
 
 
 def test_the_sources_network_is_cut_anywhere(source: Database, replicate: Replicate) -> None:
-    source.execute(SCHEMA)
+    create(source)
     chosen = random.Random(816)
     with proxied(source.cluster) as proxy:
         replication = replicate(source_dsn=source.cluster.dsn(source.name, port=proxy.port))
@@ -219,7 +220,7 @@ def test_the_sources_network_is_cut_anywhere(source: Database, replicate: Replic
 def test_a_refusing_network_is_tried_again(
     source: Database, target: Database, replicate: Replicate, side: str
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     database = source if side == "source" else target
     with proxied(database.cluster) as proxy:
         dsn = database.cluster.dsn(database.name, port=proxy.port)
@@ -239,7 +240,7 @@ def test_a_refusing_network_is_tried_again(
 
 def test_a_silent_source_is_noticed(source: Database, replicate: Replicate) -> None:
     """A black hole sends no reset: only the missing sign of life tells."""
-    source.execute(SCHEMA)
+    create(source)
     source.execute(f"ALTER DATABASE {source.name} SET wal_sender_timeout = '3s'")
     with proxied(source.cluster) as proxy:
         replication = replicate(source_dsn=source.cluster.dsn(source.name, port=proxy.port))
@@ -260,7 +261,7 @@ def test_a_silent_source_is_noticed(source: Database, replicate: Replicate) -> N
 def test_a_silent_target_is_waited_for(
     source: Database, target: Database, replicate: Replicate, cut: bool
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     with proxied(target.cluster) as proxy:
         replication = replicate(target_dsn=target.cluster.dsn(target.name, port=proxy.port))
         with replication.run() as run, Writers(source) as writers:
@@ -280,7 +281,7 @@ def test_a_silent_target_is_waited_for(
 def test_a_slow_network_is_only_slow(
     source: Database, target: Database, replicate: Replicate
 ) -> None:
-    source.execute(SCHEMA)
+    create(source)
     with proxied(target.cluster) as proxy:
         proxy.do(lambda p: p.delay(0.02))
         replication = replicate(target_dsn=target.cluster.dsn(target.name, port=proxy.port))

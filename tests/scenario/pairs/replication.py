@@ -1,17 +1,20 @@
 """A replication between two sides, run as its users run it."""
 
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from tests.scenario.pairs.sides import SCHEMA, Side
-from tests.scenario.running import PATIENCE_SECONDS, PENSTOCK, ROOT, SOON, Run, toml
+from tests.scenario.dialects import AnyDatabase
+from tests.scenario.pairs.sides import SCHEMA, Side, content
+from tests.scenario.running import SOON, Started, toml
+from tests.scenario.workload import TABLES
+
+ROWS_SHOWN: Final = 3
 
 
 @dataclass
-class PairReplication:
-    file: Path
+class PairReplication(Started):
     source: Side
     target: Side
 
@@ -38,25 +41,19 @@ class PairReplication:
             tables.setdefault(section, {}).update(keys)
         file = folder / f"{name}.toml"
         file.write_text(toml(tables))
-        return cls(file, source, target)
+        return cls(file, name, folder, source, target)
 
-    def run(self, *arguments: str) -> Run:
-        """Start `penstock run`."""
-        state = f"--state-dir={self.file.parent / 'state'}"
-        return Run(["run", "--log-format=json", state, *arguments, "--", str(self.file)], {})
+    @property
+    def ends(self) -> tuple[AnyDatabase, AnyDatabase]:
+        return self.source.database, self.target.database
 
-    def command(self, name: str, *arguments: str) -> tuple[int, str]:
-        """Run another command to its end: its exit code and all it said."""
-        done = subprocess.run(
-            [*PENSTOCK, name, str(self.file), *arguments],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE_SECONDS,
-        )
-        return done.returncode, done.stdout + done.stderr
-
-    def catch_up(self) -> None:
-        """Run until everything committed by now is in the target."""
-        with self.run("--stop-at=caught-up") as run:
-            assert run.wait() == 0, run.story()
+    def differences(self, tables: Sequence[str] = TABLES) -> list[str]:
+        """Tables that differ, with both counts and the first rows that one side alone has."""
+        found: list[str] = []
+        for table in tables:
+            here, there = content(self.source, table, "*"), content(self.target, table, "*")
+            if here != there:
+                lacks = [row for row in here if row not in there][:ROWS_SHOWN]
+                extra = [row for row in there if row not in here][:ROWS_SHOWN]
+                found.append(f"{table}: {len(here)} != {len(there)}; lacks {lacks}, has {extra}")
+        return found

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from tests.scenario.pairs import workload
 from tests.scenario.pairs.conftest import Replicate
 from tests.scenario.pairs.replication import PairReplication
 from tests.scenario.pairs.sides import SCHEMA, Side, content
-from tests.scenario.pairs.workload import Writer
 from tests.scenario.running import until
+from tests.scenario.workload import create
+from tests.scenario.writers import Writers
 
 SEED = random.SystemRandom().randrange(1 << 32)
 
@@ -109,46 +109,38 @@ def test_a_change_that_computes_values_anew_asks_for_a_reload_and_gets_it(
 
 def test_a_new_table_is_loaded_while_others_stream(replicate: Replicate) -> None:
     replication = replicate()
-    source, target = replication.source, replication.target
-    workload.create(source)
-    writers = [Writer(source, number, SEED) for number in range(2)]
+    source = replication.source
+    create(source.database)
     with replication.run() as run:
         run.state("streaming")
-        for writer in writers:
-            writer.start()
-        source.execute(f"CREATE TABLE {SCHEMA}.late (id <auto> PRIMARY KEY, note varchar(20))")
-        source.execute(f"INSERT INTO {SCHEMA}.late (note) VALUES ('a'), ('b')")
-        run.table(f"{SCHEMA}.late", "streaming")
-        source.execute(f"INSERT INTO {SCHEMA}.late (note) VALUES ('c')")
-        source.execute(f"UPDATE {SCHEMA}.late SET note = 'd' WHERE note = 'a'")
-        until(lambda: same(replication, "late", "id, note"), "the new table", run=run)
-        for writer in writers:
-            writer.stop()
+        with Writers(source.database, seed=SEED):
+            source.execute(f"CREATE TABLE {SCHEMA}.late (id <auto> PRIMARY KEY, note varchar(20))")
+            source.execute(f"INSERT INTO {SCHEMA}.late (note) VALUES ('a'), ('b')")
+            run.table(f"{SCHEMA}.late", "streaming")
+            source.execute(f"INSERT INTO {SCHEMA}.late (note) VALUES ('c')")
+            source.execute(f"UPDATE {SCHEMA}.late SET note = 'd' WHERE note = 'a'")
+            until(lambda: same(replication, "late", "id, note"), "the new table", run=run)
         assert run.stop() == 0
     replication.catch_up()
-    assert workload.differences(source, target) == []
+    assert replication.differences() == []
 
 
 def test_a_table_is_reloaded_while_its_writers_run(replicate: Replicate) -> None:
     replication = replicate()
-    source, target = replication.source, replication.target
-    workload.create(source)
-    writers = [Writer(source, number, SEED) for number in range(2)]
+    source = replication.source
+    create(source.database)
     with replication.run() as run:
         run.state("streaming")
-        for writer in writers:
-            writer.start()
-        for table in ("item", "plain", "step"):
-            mark = run.mark
-            code, said = replication.command("reload", f"{SCHEMA}.{table}")
-            assert code == 0, said
-            run.table(f"{SCHEMA}.{table}", "loading", after=mark)
-            run.table(f"{SCHEMA}.{table}", "streaming", after=mark)
-        for writer in writers:
-            writer.stop()
+        with Writers(source.database, seed=SEED):
+            for table in ("item", "lost_and_found", "step"):
+                mark = run.mark
+                code, said = replication.command("reload", f"{SCHEMA}.{table}")
+                assert code == 0, said
+                run.table(f"{SCHEMA}.{table}", "loading", after=mark)
+                run.table(f"{SCHEMA}.{table}", "streaming", after=mark)
         assert run.stop() == 0
     replication.catch_up()
-    assert workload.differences(source, target) == []
+    assert replication.differences() == []
 
 
 def test_a_truncate_empties_the_target(replicate: Replicate) -> None:

@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import pytest
 
-from tests.scenario.pairs import workload
 from tests.scenario.pairs.conftest import Ends, Replicate, each_of
 from tests.scenario.pairs.replication import PairReplication
-from tests.scenario.pairs.sides import Session, Side
-from tests.scenario.pairs.workload import Writer
+from tests.scenario.pairs.sides import Side
+from tests.scenario.workload import create
+from tests.scenario.writers import Writers
 
 SEED: Final = random.SystemRandom().randrange(1 << 32)
 
@@ -22,6 +22,12 @@ PAIRS: Final = (
     ("18", "mysql-9"),
     ("mariadb-10.11", "mysql-9"),
 )
+
+ONCE: Final = (
+    *each_of((PAIRS[0], PAIRS[3])),
+    *each_of((PAIRS[1], PAIRS[2], PAIRS[4]), nightly=True),
+)
+"""For a test of half a minute: each family is a source and a target, the others nightly."""
 
 NIGHTLY: Final = (
     ("mariadb-11.8", "13"),
@@ -166,8 +172,11 @@ def fill_every_type(replication: PairReplication, offset: int) -> int:
         for type_number, values in enumerate(types_of(replication).values())
         for place, value in enumerate(values)
     ]
+    session = replication.source.session()
     for id_, column, value in rows:
-        replication.source.execute(f"INSERT INTO shop.every (id, {column}) VALUES ({id_}, {value})")
+        session.execute(f"INSERT INTO shop.every (id, {column}) VALUES ({id_}, {value})")
+    session.commit()
+    session.close()
     return len(rows)
 
 
@@ -204,66 +213,54 @@ CHANGES: Final = {
 }
 
 
-def create(source: Side) -> None:
-    """The workload's tables, all of them carried."""
-    workload.create(source)
-    if source.engine == "postgres":
-        source.execute("ALTER TABLE shop.plain REPLICA IDENTITY FULL")
+TABLES: Final = (
+    "CREATE TABLE shop.item (k varchar(9) PRIMARY KEY, n int, price decimal(12,2), note text)",
+    "CREATE TABLE shop.plain (who int, what varchar(20))",
+)
 
 
 def test_what_differs_is_named_by_its_key(replicate: Replicate) -> None:
     replication = replicate()
-    create(replication.source)
-    for n in range(200):
-        note = "NULL" if n == 9 else "''" if n == 3 else "'note'"
-        replication.source.execute(
-            "INSERT INTO shop.item (k, n, price, ratio, note)"
-            f" VALUES ('k{n}', {n}, {n}.5, 0.1, {note})"
-        )
-        replication.source.execute(f"INSERT INTO shop.plain VALUES ({n % 5}, NULL)")
+    source = replication.source
+    for statement in TABLES:
+        source.execute(statement)
+    if source.engine == "postgres":
+        source.execute("ALTER TABLE shop.plain REPLICA IDENTITY FULL")
+    notes = dict.fromkeys(range(200), "'note'") | {3: "''", 9: "NULL"}
+    rows = ", ".join([f"('k{n}', {n}, {n}.5, {note})" for n, note in notes.items()])
+    source.execute(f"INSERT INTO shop.item VALUES {rows}")
+    rows = ", ".join([f"({n % 5}, NULL)" for n in range(200)])
+    source.execute(f"INSERT INTO shop.plain VALUES {rows}")
     replication.catch_up()
     code, said = compare(replication)
     assert code == 0
-    assert "0 differences in 5 tables, 423 rows" in said.splitlines()
+    assert "0 differences in 2 tables, 400 rows" in said.splitlines()
     for statement in CHANGES.values():
         replication.target.execute(statement)
     replication.target.execute("UPDATE shop.plain SET what = '' WHERE who = 3")
     code, said = compare(replication)
     assert code == 1
     lines = said.splitlines()
-    assert "85 differences in 5 tables, 423 rows" in lines
+    assert "85 differences in 2 tables, 400 rows" in lines
     for line in ("  different: k7", "  different: k9", "  different: k3", "  missing: k11"):
         assert line in lines
     assert "  extra: K11 " in lines
 
 
-class KeyedWriter(Writer):
-    """Leaves the table without key alone: there the target finds a changed row by reading all of
-    them, which it cannot do as fast as rows are written."""
-
-    def _plain(self, session: Session) -> None:
-        self._step(session)
-
-
+@pytest.mark.parametrize("pair", ONCE, indirect=True)
 def test_under_writers_nothing_differs_until_a_row_is_lost(replicate: Replicate) -> None:
     replication = replicate(load={"rows_per_chunk": 1_000})
     source, target = replication.source, replication.target
-    create(source)
+    create(source.database)
     source.execute("INSERT INTO shop.item (k, n) VALUES ('still', 1)")
-    writers = [KeyedWriter(source, number, SEED) for number in range(2)]
-    try:
-        with replication.run() as run:
-            run.state("streaming")
-            for writer in writers:
-                writer.start()
-            for _ in range(3):
+    with replication.run() as run:
+        run.state("streaming")
+        with Writers(source.database, seed=SEED, keyed=True) as writers:
+            for _ in range(2):
                 found = verdict(replication)
                 assert (found["equal"], found["differences"]) == (True, 0), (SEED, found)
             target.execute("DELETE FROM shop.item WHERE k = 'still'")
             tables = {table["source"]: table for table in verdict(replication)["tables"]}
             assert tables["shop.item"]["keys"] == [{"kind": "missing", "key": ["still"]}]
-            assert all(writer.stop() for writer in writers)
-            run.stop()
-    finally:
-        for writer in writers:
-            writer.stop()
+        assert writers.committed
+        run.stop()

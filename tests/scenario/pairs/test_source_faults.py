@@ -1,6 +1,5 @@
 """A MySQL or MariaDB source that crashes, fails over, or loses its log under a replication."""
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -11,12 +10,13 @@ import pymysql
 import pytest
 
 from tests.scenario.faults.proxied import proxied
-from tests.scenario.pairs import workload
+from tests.scenario.kills import MYSQL_WHOLE_PAGES
 from tests.scenario.pairs.conftest import Ends
 from tests.scenario.pairs.replication import PairReplication
 from tests.scenario.pairs.sides import SCHEMA, MysqlSide, Side, content, mysql_side
-from tests.scenario.pairs.workload import Writer
 from tests.scenario.running import Run, until
+from tests.scenario.workload import broken_rules, create
+from tests.scenario.writers import Writers
 from tests.servers.mysql import MysqlDatabase, MysqlServer
 
 SEED: Final = 7
@@ -83,27 +83,19 @@ def ended(replication: PairReplication) -> Run:
 
 
 def test_a_server_that_is_killed_under_load_is_read_on_without_loss(prepare: Prepare) -> None:
-    setup = prepare()
-    workload.create(setup.source)
-    with setup.replication().run() as run:
+    setup = prepare(**MYSQL_WHOLE_PAGES)
+    create(setup.source.database)
+    replication = setup.replication()
+    with replication.run() as run:
         run.state("streaming")
-        for seed in range(3):
-            writers = [Writer(setup.source, number, seed) for number in range(2)]
-            for writer in writers:
-                writer.start()
-            until(lambda made=writers: all(w.committed > 50 for w in made), "writes")  # type: ignore[misc]
-            setup.server.kill9()
-            for writer in writers:
-                with contextlib.suppress(pymysql.err.MySQLError):
-                    writer.stop()
-            setup.server.start()
-        until(
-            lambda: workload.differences(setup.source, setup.target) == [],
-            "tables to be equal",
-            run=run,
-        )
+        with Writers(setup.source.database, seed=SEED, lasting=True) as writers:
+            for number in range(1, 4):
+                until(lambda goal=number * 100: writers.committed > goal, "writes")  # type: ignore[misc]
+                setup.server.kill9()
+                setup.server.start()
+        until(lambda: replication.differences() == [], "tables to be equal", run=run)
         assert run.stop() == 0
-    assert workload.broken_rules(setup.target) == []
+    assert broken_rules(setup.target.database) == []
 
 
 # --- fail-over ------------------------------------------------------------------------------------

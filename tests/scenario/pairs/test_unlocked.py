@@ -9,12 +9,12 @@ from typing import Final
 
 import pytest
 
-from tests.scenario.pairs import workload
 from tests.scenario.pairs.conftest import Ends
 from tests.scenario.pairs.replication import PairReplication
 from tests.scenario.pairs.sides import SCHEMA, MysqlSide, Side
-from tests.scenario.pairs.workload import Writer
 from tests.scenario.running import Run
+from tests.scenario.workload import LOAD_SCHEMA, TABLES, broken_rules, create
+from tests.scenario.writers import Writers
 from tests.servers.versions import MYSQL_VERSIONS
 
 SEED = random.SystemRandom().randrange(1 << 32)
@@ -55,39 +55,29 @@ def target(ends: Ends) -> Iterator[Side]:
 def test_killed_in_a_load_without_lock_it_loses_and_repeats_nothing(
     source: MysqlSide, target: Side, tmp_path: Path, kills: int
 ) -> None:
-    workload.create(source)
-    for counter in (1, 2, 3):
-        rows = ", ".join([f"({counter}, 'before')"] * 1_000)
-        source.execute(f"INSERT INTO shop.step (counter, note) VALUES {rows}")
-        source.execute(f"UPDATE shop.counter SET value = 1000 WHERE id = {counter}")
+    create(source.database, loading=True)
     replication = PairReplication.between(
         tmp_path, "unlocked", source, target, load={"rows_per_chunk": 1_000}
     )
     chosen = random.Random(SEED)
     runs: list[Run] = []
-    writers = [Writer(source, number, SEED) for number in range(WRITERS)]
     try:
-        for writer in writers:
-            writer.start()
-        for _ in range(kills):
+        with Writers(source.database, count=WRITERS, seed=SEED, loading=True) as writers:
+            for _ in range(kills):
+                with replication.run() as run:
+                    run.event("started")
+                    time.sleep(chosen.uniform(0, SECONDS))
+                    run.kill_supervisor()
+                runs.append(run)
             with replication.run() as run:
-                run.event("started")
-                time.sleep(chosen.uniform(0, SECONDS))
-                run.kill_supervisor()
+                run.state("streaming")
+                assert run.stop() == 0
             runs.append(run)
-        with replication.run() as run:
-            run.state("streaming")
-            assert run.stop() == 0
-        runs.append(run)
         assert any("a snapshot of its own" in line for run in runs for line in run.log)
-        committed = sum(writer.stop() for writer in writers)
         replication.catch_up()
-        assert workload.differences(source, target) == []
-        assert workload.broken_rules(source) == workload.broken_rules(target) == []
-        assert committed
+        assert replication.differences((*TABLES, *LOAD_SCHEMA)) == []
+        assert broken_rules(source.database) == broken_rules(target.database) == []
+        assert writers.committed
     except BaseException as error:
         error.add_note(f"seed {SEED}")
         raise
-    finally:
-        for writer in writers:
-            writer.stop()
