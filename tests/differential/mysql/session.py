@@ -1,5 +1,6 @@
 """A session of MySQL or MariaDB that does random works."""
 
+import contextlib
 from typing import Any, Final
 
 import pymysql
@@ -33,7 +34,7 @@ class MysqlSession:
         except TRIED_IN_VAIN as error:
             if error.args[0] in BROKEN:
                 raise
-            self._execute("ROLLBACK")
+            self._give_up(work)
             raise InVainError(str(error)) from error
         finally:
             for statement in work.last:
@@ -42,16 +43,29 @@ class MysqlSession:
     def _tried(self, work: Work) -> None:
         for statement in work.before:
             self._execute(statement)
+        distributed = work.end == "PREPARE"
         if work.end:
-            self._execute("BEGIN")
+            self._execute(f"XA START '{work.named}'" if distributed else "BEGIN")
         for step in work.steps:
             assert not isinstance(step, Copy)
             if isinstance(step, Charset):
                 self._connection.set_character_set(step.name)
             else:
                 self._execute(step)
-        if work.end:
+        if distributed:
+            for word in ("END", "PREPARE", "COMMIT"):
+                self._execute(f"XA {word} '{work.named}'")
+        elif work.end:
             self._execute(work.end)
+
+    def _give_up(self, work: Work) -> None:
+        if work.end != "PREPARE":
+            self._execute("ROLLBACK")
+            return
+        for word in ("END", "ROLLBACK"):
+            # Which of them it takes depends on where it stopped, and why.
+            with contextlib.suppress(pymysql.err.OperationalError):
+                self._execute(f"XA {word} '{work.named}'")
 
     def _execute(self, sql: str) -> None:
         with self._connection.cursor() as cursor:

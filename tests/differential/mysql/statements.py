@@ -19,11 +19,14 @@ class Statements:
         chance: Chance,
         schema: SchemaChanges,
         switches: Switches,
+        writer: int,
     ) -> None:
         self._tables = tables
         self._chance = chance
         self._schema = schema
         self._switches = switches
+        self._writer = writer
+        self._serial = 0
         self.met: Counter[str] = Counter()
 
     def work(self) -> Work:
@@ -37,9 +40,12 @@ class Statements:
         if roll < 0.15:
             self.met["autocommit"] += 1
             return Work(steps, "")
-        end = self._chance.choices(("COMMIT", "ROLLBACK"), (0.92, 0.08))[0]
+        end = self._chance.choices(("COMMIT", "ROLLBACK", "PREPARE"), (0.89, 0.08, 0.03))[0]
         self.met[end.lower()] += 1
         self.met["empty transaction"] += not steps
+        self._serial += 1
+        if end == "PREPARE":
+            return Work(steps, end, f"w{self._writer}-{self._serial}")
         return self._switches.dressed(Work(steps, end), self.met)
 
     def schema_work(self) -> Work:

@@ -58,7 +58,7 @@ class Switches:
         if chance.random() < 0.15:
             return self._modes(met)
         every: list[tuple[str, list[Step]]] = [
-            ("row image", [f"SET binlog_row_image = '{chance.choice(IMAGES)}'"]),
+            ("row image", [f"SET binlog_row_image = '{chance.choice(self._dialect.images)}'"]),
             ("time zone", [f"SET time_zone = '{chance.choice(ZONES)}'"]),
             ("charset", [Charset(chance.choice(("utf8mb4", "latin1", "gbk")))]),
             ("new log file", ["FLUSH BINARY LOGS"]),
@@ -126,6 +126,5 @@ class Switches:
         ]  # fmt: skip
 
 
-IMAGES: Final = ("FULL", "FULL", "MINIMAL", "NOBLOB")
 METADATA: Final = ("FULL", "MINIMAL")
 ZONES: Final = ("+00:00", "+05:30", "-08:00")

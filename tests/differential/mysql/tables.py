@@ -21,14 +21,19 @@ CHARSETS: Final = ("utf8mb4", "utf8mb4", "latin1", "utf8mb3")
 """A table's own, for columns that name none."""
 
 
+IMAGES: Final = ("FULL", "FULL", "MINIMAL", "NOBLOB")
+
+
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """What the servers of a pair know. `name` is the source's dialect; `old`: MySQL before 8.0.20.
-    `generated`: columns that are computed may be carried."""
+    `generated`: columns that are computed may be carried. `images`: values of `binlog_row_image`
+    to choose from."""
 
     name: str
     old: bool = False
     generated: bool = True
+    images: tuple[str, ...] = IMAGES
 
     @property
     def mysql(self) -> bool:

@@ -95,3 +95,36 @@ async def test_a_table_that_was_described_anew_is_read_by_that(
     finally:
         shop.execute("SET GLOBAL binlog_row_metadata = 'FULL'")
     assert new_rows(told) == [("3", "y"), ("4", "x")]
+
+
+@pytest.mark.parametrize(
+    ("change", "row"),
+    [
+        ("CHANGE a b int", ("2", "20")),
+        ("MODIFY a varchar(20)", ("2", "20")),
+        ("ADD COLUMN b int DEFAULT 3 FIRST", ("3", "2", "20")),
+    ],
+)
+async def test_rows_that_come_again_from_before_a_known_change_take_no_later_one_with_them(
+    sources: Sources, shop: MysqlServer, change: str, row: tuple[str, ...]
+) -> None:
+    """After a restart the log is read from before what the stored description says."""
+    shop.execute("CREATE TABLE t (id int PRIMARY KEY, a int)", database=SCHEMA)
+    side = await sources.open(shop)
+    start = await side.attach()
+    written = "INSERT INTO t (id, {}) VALUES ({}, {}0)"
+    name = "b" if change.startswith("CHANGE") else "a"
+    shop.execute(
+        f"{written.format('a', 1, 1)}; ALTER TABLE t {change}; {written.format(name, 2, 2)}",
+        database=SCHEMA,
+    )
+    (changed,) = [event for event in await side.read(3) if isinstance(event, SchemaChanged)]
+    assert changed.after is not None
+    again = sources.make(shop)
+    again.source.remember({changed.table: changed.after})
+    await again.source.open()
+    await again.attach()
+    again.at = start
+    events = await again.read(1)
+    assert new_rows(events) == [row]
+    assert len(events) == 1
