@@ -60,13 +60,15 @@ class XaLog:
     async def _prepared(self, file: str, before: LogPlace) -> dict[XaId, XaGroup]:
         """Transactions that are prepared where a file ends, or at `before`."""
         reading = XaReading(rows=False)
+        begun = None
         async with aclosing(self._events(LogPlace(file, FILE_BEGINNING))) as events:
             async for data in events:
                 for _ in reading.feed(data):
                     pass
-                place = reading.place
-                if place.file and (place.file != file or before <= place):
-                    break
+                if reading.begun is not begun:
+                    begun = reading.begun
+                    if begun is not None and (begun.file != file or before <= begun):
+                        break
         return reading.prepared
 
     async def rows(self, group: XaGroup) -> AsyncGenerator[Events, None]:

@@ -50,10 +50,6 @@ class XaReading:
         self.prepared: dict[XaId, XaGroup] = {}
         """Those that nothing has ended so far."""
 
-    @property
-    def place(self) -> LogPlace:
-        return self._walk.place
-
     def feed(self, data: bytes) -> Iterator[Event]:
         """Read an event: what it tells of the transaction in `group`, if anything. Raises
         DecodeError."""

@@ -170,6 +170,25 @@ def test_a_replica_that_was_promoted_is_read_on(pair: Callable[..., Pair]) -> No
     assert rows(after.target) == rows(after.source) == [("1", "1"), ("2", "2"), ("3", "3")]
 
 
+@pytest.mark.nightly
+def test_what_was_prepared_before_a_fail_over_is_carried_when_the_replica_commits_it(
+    pair: Callable[..., Pair],
+) -> None:
+    both = pair()
+    insert = f"INSERT INTO {SCHEMA}.t VALUES"
+    with both.primary.replication().run() as run:
+        run.state("streaming")
+        both.primary.server.execute(f"XA START 'x'; {insert} (1, 1); XA END 'x'; XA PREPARE 'x'")
+        both.primary.source.execute(f"{insert} (2, 2)")
+        await_rows(both.primary, run)
+        assert run.stop() == 0
+    both.await_replica()
+    after = both.fail_over()
+    after.server.execute("FLUSH LOGS; XA COMMIT 'x'")
+    after.replication().catch_up()
+    assert rows(after.target) == rows(after.source) == [("1", "1"), ("2", "2")]
+
+
 def test_a_replica_that_takes_over_the_address_is_read_on_by_the_same_run(
     pair: Callable[..., Pair],
 ) -> None:
