@@ -558,4 +558,53 @@ GUARDS: Final = (
             ),
         ),
     ),
+    Guard(
+        "mysql-xa-prepared-only",
+        "rows of a distributed transaction that is only prepared take effect",
+        "connectors/mysql/assembler.py",
+        "        if event.one_phase:\n",
+        "        if True:\n",
+        ("tests/unit/connectors/mysql/test_xa.py::test_rows_come_where_they_are_committed",),
+    ),
+    Guard(
+        "mysql-xa-rolled-back",
+        "rows that were rolled back take effect when their name is committed later",
+        "connectors/mysql/xa_reading.py",
+        "            self.prepared.pop(xid, None)\n            self.group = None\n",
+        "            self.group = None\n",
+        (
+            "tests/unit/connectors/mysql/test_xa.py::test_a_commit_of_what_was_never_logged_is_not_passed_over",
+        ),
+    ),
+    Guard(
+        "mysql-xa-not-found",
+        "the commit of a distributed transaction whose rows are gone is passed over",
+        "connectors/mysql/log_stream.py",
+        "        group = due.group or await self._xa_log.find(due.xid, due.committed)\n",
+        "        group = due.group\n        if group is None:\n            return\n",
+        ("tests/unit/connectors/mysql/test_xa.py::test_rows_that_are_in_no_file_any_more",),
+    ),
+    Guard(
+        "mysql-xa-another-group",
+        "rows of another transaction are taken for those that were prepared",
+        "connectors/mysql/xa_log.py",
+        "    if (found.xid, found.gtid) != (group.xid, group.gtid):\n",
+        "    if False:\n",
+        (
+            "tests/unit/connectors/mysql/test_xa.py::test_another_transaction_in_its_place_is_not_taken_for_it",
+        ),
+    ),
+    Guard(
+        "mysql-xa-quiet-snapshot",
+        "a snapshot of MariaDB lacks rows whose XA COMMIT is before its place in the log",
+        "connectors/mysql/snapshot.py",
+        "        if self._places is None:\n",
+        "        if True:\n",
+        (
+            (
+                "tests/integration/mysql_source/test_xa.py"
+                "::test_a_snapshot_is_opened_under_the_lock_where_a_commit_may_be_under_way"
+            ),
+        ),
+    ),
 )
