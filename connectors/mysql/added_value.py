@@ -7,6 +7,7 @@ from connectors._sql.quoting import literal as postgres_literal
 from connectors.mysql.binlog.columns import Form
 from connectors.mysql.ddl_steps import ColumnDef
 from connectors.mysql.quoting import literal as mysql_literal
+from connectors.mysql.quoting import unescaped
 from connectors.mysql.types import BINARIES, INTEGERS, MysqlType
 
 COMPUTED: Final = "default that is computed for each row"
@@ -18,8 +19,6 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?", re.IGNORE
 _STRING: Final = re.compile(r"(?:_\w+\s*)?'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
 _BITS: Final = re.compile(r"b'([01]*)'|0b([01]+)", re.IGNORECASE)
 _HEX: Final = re.compile(r"x'([0-9a-f]*)'|0x([0-9a-f]+)", re.IGNORECASE)
-_ESCAPE: Final = re.compile(r"''|\\(.)", re.DOTALL)
-_ESCAPES: Final = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 
 _NUMERIC: Final = frozenset((*INTEGERS, "decimal", "float", "double", "year"))
 _DATES: Final = frozenset(("date", "datetime", "timestamp"))
@@ -62,7 +61,7 @@ def _value(column: ColumnDef, type_: MysqlType) -> str | bytes | None:
     if _NUMBER.fullmatch(default):
         return _bits(f"{int(default):b}", type_) if type_.base == "bit" else default
     if (match := _STRING.fullmatch(default)) is not None:
-        text = _ESCAPE.sub(_unescaped, match[1])
+        text = unescaped(match[1])
         return text.encode() if type_.base in BINARIES else text
     return _COMPUTED
 
@@ -94,7 +93,3 @@ def _binary(value: bytes, type_: MysqlType, form: Form) -> str:
     if type_.base == "bit":
         return f"B'{int.from_bytes(value, 'big'):0{type_.size}b}'"
     return postgres_literal("\\x" + value.hex())
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    return "'" if match[1] is None else _ESCAPES.get(match[1], match[1])

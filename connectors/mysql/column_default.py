@@ -24,6 +24,7 @@ from connectors.mysql.catalog import CatalogColumn
 from connectors.mysql.ddl_steps import ColumnDef
 from connectors.mysql.decimals import text_of
 from connectors.mysql.floats import double_text
+from connectors.mysql.quoting import unescaped
 from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.types import BINARIES, CHARACTERS, INTEGERS, MysqlType
 from connectors.mysql.values import to_interchange
@@ -41,8 +42,6 @@ _RAW: Final = frozenset((*BINARIES, "bit"))
 
 _ZERO_DATE: Final = re.compile(r"0000-00-00(?: 00:00:00(?:\.0+)?)?")
 _QUOTED: Final = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
-_ESCAPE: Final = re.compile(r"''|\\(.)", re.DOTALL)
-_ESCAPES: Final = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 _BITS: Final = re.compile(r"b'([01]+)'|0b([01]+)", re.IGNORECASE)
 _WHOLE: Final = re.compile(r"[+-]?\d+")
 _FIXED: Final = re.compile(r"([+-]?)(\d*)(?:\.(\d*))?")
@@ -84,13 +83,13 @@ def of_catalog(column: CatalogColumn, type: MysqlType) -> Constant | None:
     if column.default is None:
         return _without(type, nullable=column.nullable)
     if column.default_expression or type.base == "bit":
-        return _of_sql(column.default, type, escapes=True)
+        return _of_sql(column.default, type)
     return _constant(column.default, type)
 
 
 def of_statement(column: ColumnDef, type: MysqlType) -> Constant | None:
-    """The same of a column of a statement. What a backslash means there depends on the session, and
-    which default a TIMESTAMP gets by itself on the server."""
+    """The same of a column of a statement. Which default a TIMESTAMP gets by itself depends on the
+    server."""
     if column.generated is not None or column.auto_increment:
         return None
     if column.default is None:
@@ -102,7 +101,7 @@ def of_statement(column: ColumnDef, type: MysqlType) -> Constant | None:
 def of_clause(default: str | None, type: MysqlType) -> Constant | None:
     """The default that ALTER ... SET DEFAULT gives a column; `default` None: it has none, and
     whether NULL takes its place is not told."""
-    return None if default is None else _of_sql(default, type, escapes=False)
+    return None if default is None else _of_sql(default, type)
 
 
 def _without(type: MysqlType, *, nullable: bool) -> Constant | None:
@@ -116,8 +115,8 @@ def _without(type: MysqlType, *, nullable: bool) -> Constant | None:
     return _constant(_ZEROS.get(type.base, value), type)
 
 
-def _of_sql(text: str, type: MysqlType, *, escapes: bool) -> Constant | None:
-    """A literal as SQL has it. `escapes`: a backslash is one."""
+def _of_sql(text: str, type: MysqlType) -> Constant | None:
+    """A literal as SQL has it."""
     text = text.strip()
     if text.upper() == "NULL":
         return NULL
@@ -125,9 +124,7 @@ def _of_sql(text: str, type: MysqlType, *, escapes: bool) -> Constant | None:
         return _of_bits(text, type)
     quoted = _QUOTED.fullmatch(text)
     if quoted is not None:
-        if "\\" in text and not escapes:
-            return None
-        return _constant(_ESCAPE.sub(_unescaped, quoted[1]), type)
+        return _constant(unescaped(quoted[1]), type)
     if type.base in INTEGERS and text.upper() in ("TRUE", "FALSE"):
         return Constant(str(int(text.upper() == "TRUE")))
     return None if type.text else _constant(text, type)
@@ -237,10 +234,6 @@ def _labels(text: str, type: MysqlType) -> str:
     if ",".join(members) != text:
         raise ValueError
     return text
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    return "'" if match[1] is None else _ESCAPES.get(match[1], match[1])
 
 
 _BY_BASE: Final[Mapping[str, Callable[[str, MysqlType], str]]] = {

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from connectors.mysql.quoting import unescaped
+
 INTEGERS: Final = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 """Integer types and their bits."""
 
@@ -47,10 +49,8 @@ _TYPE: Final = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _LABEL: Final = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
-_ESCAPE: Final = re.compile(r"''|\\(.)", re.DOTALL)
 _CHARSET: Final = re.compile(r"\bcharacter set (\w+)", re.IGNORECASE)
 _COLLATION: Final = re.compile(r"\bcollate (\w+)", re.IGNORECASE)
-_ESCAPED: Final = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ def parse(text: str) -> ColumnType:
     labels: tuple[str, ...] = ()
     size = scale = None
     if base in LABELLED:
-        labels = tuple([_plain(label) for label in _LABEL.findall(arguments or "")])
+        labels = tuple([unescaped(label) for label in _LABEL.findall(arguments or "")])
     elif arguments:
         numbers = [part.strip() for part in arguments.split(",")]
         size = int(numbers[0]) if numbers[0].isdigit() else None
@@ -138,7 +138,3 @@ def parse(text: str) -> ColumnType:
         collation=collation[1].lower() if collation else "",
         labels=labels,
     )
-
-
-def _plain(label: str) -> str:
-    return _ESCAPE.sub(lambda m: "'" if m[1] is None else _ESCAPED.get(m[1], m[1]), label)

@@ -168,13 +168,15 @@ class Cursor:
                 self.next()
 
     def value(self) -> str:
-        """A default: a literal, a function or an expression in brackets, as it was written."""
+        """A default: a literal, a function or an expression in brackets, as it was written, but
+        that a backslash escapes whatever the session's mode is."""
         start = self.token.start
         if self.at_symbol("("):
             self.skip_brackets()
         else:
             self._skip_simple_value()
-        return self._sql[start : self._tokens[self._at - 1].end]
+        text = self._sql[start : self._tokens[self._at - 1].end]
+        return text if self.speech.backslash_escapes else text.replace("\\", "\\\\")
 
     def _skip_simple_value(self) -> None:
         if self.at_words("NEXT", "VALUE", "FOR"):

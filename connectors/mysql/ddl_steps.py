@@ -18,8 +18,8 @@ class ColumnDef:
     `type` is spelled as `information_schema.COLUMNS.COLUMN_TYPE` spells it, without what only a
     server would add. `charset` and `collation` are empty where the table's count; the collation
     "_bin" is the one by code of whatever the character set is. `default`, `on_update` and
-    `generated` are SQL as it was written, None where there is none. `key` is "primary" or "unique"
-    where the column itself says so.
+    `generated` are SQL as it was written, None where there is none, but that a backslash escapes in
+    a default in every mode. `key` is "primary" or "unique" where the column itself says so.
     """
 
     name: str

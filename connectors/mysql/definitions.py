@@ -20,7 +20,7 @@ from connectors._sql.quoting import qualified as postgres_qualified
 from connectors.mysql.binlog.columns import Form
 from connectors.mysql.catalog import CatalogColumn, CatalogForeignKey, CatalogIndex, CatalogTable
 from connectors.mysql.description import PRIMARY
-from connectors.mysql.quoting import identifier, literal, qualified
+from connectors.mysql.quoting import identifier, literal, qualified, unescaped
 from connectors.mysql.types import INTEGERS, MysqlType, parse_type
 from engine.model.relation import Relation, TableName
 from engine.model.table import (
@@ -117,7 +117,7 @@ def _postgres_default(column: CatalogColumn) -> str:
         match = _QUOTED.fullmatch(text)
         if match is None and not _NUMBER.fullmatch(text):
             return ""
-        text = _unescaped(match[1]) if match is not None else text
+        text = unescaped(match[1]) if match is not None else text
     return _constant(text, type_)
 
 
@@ -130,10 +130,6 @@ def _constant(text: str, type_: MysqlType) -> str:
         zone = "+00" if type_.base == "timestamp" else ""
         return postgres_literal(text + zone)
     return ""
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"''|\\(.)", lambda m: m[1] or "'", text, flags=re.DOTALL)
 
 
 class _IndexNames:

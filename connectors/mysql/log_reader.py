@@ -1,55 +1,66 @@
 """Who reads a server's binary log for a replication.
 
-Any number of replicas may read a log, and a list of them needs a right of its own. So a session of
-ours takes a lock, named after the replication, before it begins to read: the server keeps it as
-long as the session, and everybody may ask who has it. It keeps nobody out: who reads later ends the
-session of who read before, as the server does with replicas of one number.
+Any number of replicas may read a log, and a list of them needs a right of its own. So who
+reads has a second session, which holds a lock named after the replication: the server keeps it as
+long as that session, whose end it sees at once, and everybody may ask who has it. It keeps nobody
+out. Of two readers of one number the server ends the older one's stream, with the reason; its lock
+goes with it.
 
 See: MySQL manual and MariaDB Knowledge Base, "GET_LOCK", "IS_USED_LOCK", "KILL".
 """
 
-import asyncio
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from pymysql.err import MySQLError
 
-from connectors.mysql.connecting import Link
+from connectors.mysql.connecting import Link, close
+from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.quoting import literal
 from connectors.mysql.server import Ask
 from engine.errors import SlotBusyError, SourceConnectionError, SourceError
 
 ATTEMPTS: Final = 5
 WAIT_SECONDS: Final = 1
-"""For the session of before, which was ended: one that waits for changes ends at once."""
-
-END_SECONDS: Final = 1.0
-"""For a server that does not answer: then nobody else waits for the session either."""
+"""For who read before and has lost the stream. Who still has the lock then is out of reach: its
+machine is gone, or the network between."""
 
 NO_SUCH_SESSION: Final = 1094
 
 UNKNOWN: Final = "whoever it is: this server has no locks by name (GET_LOCK)"
 
 
-async def take_lock(link: Link, replication: str) -> None:
-    """Be the one who reads. A server without such locks is read without.
+@asynccontextmanager
+async def reading(link: Link, replication: str) -> AsyncIterator[None]:
+    """Be the one who reads, once the stream has begun. A server without such locks is read without.
+    Takes the link over.
 
     Raises:
         SlotBusyError: the session of before cannot be ended.
-        The driver's errors, when the link broke.
+        SourceConnectionError, SourceError.
     """
+    try:
+        try:
+            await _take_lock(link, replication)
+        except DRIVER_ERRORS as error:
+            raise source_error(error, "taking the lock of who reads the binary log") from error
+        yield
+    finally:
+        await close(link)
+
+
+async def _take_lock(link: Link, replication: str) -> None:
     name = _name(replication)
-    wait = 0
     holder: bytes | None = None
     for _ in range(ATTEMPTS):
         try:
-            if await link.value(f"SELECT GET_LOCK({name}, {wait})") == b"1":
+            if await link.value(f"SELECT GET_LOCK({name}, {WAIT_SECONDS})") == b"1":
                 return
         except MySQLError:
             if link.closed:
                 raise
             return
-        wait = WAIT_SECONDS
         holder = await link.value(f"SELECT IS_USED_LOCK({name})")
         if holder is not None:
             await _end(link, int(holder))
@@ -80,17 +91,6 @@ async def lock_holder(ask: Ask, replication: str) -> str | None:
     except SourceError:
         return UNKNOWN
     return None if holder is None else _session(holder.encode())
-
-
-async def end_reader(ask: Ask, replication: str, session: int) -> None:
-    """End a session of ours that has read: closed, the server misses it only when it next has
-    something to send. Nothing when it is gone, or the server, in good time."""
-    doing = "ending the session that read the binary log"
-    with suppress(SourceError, TimeoutError):
-        async with asyncio.timeout(END_SECONDS):
-            ((holder,),) = await ask(doing, f"SELECT IS_USED_LOCK({_name(replication)})")
-            if holder == str(session):
-                await ask(doing, f"KILL {session}")
 
 
 def _name(replication: str) -> str:

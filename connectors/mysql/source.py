@@ -5,7 +5,7 @@ keeps of its log is the server's affair.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 from typing import Final
 
 from connectors.mysql.assembler import Assembler
@@ -25,7 +25,7 @@ from connectors.mysql.load_reader import LoadReader
 from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
 from connectors.mysql.log_check import check_history, check_reachable, check_server
 from connectors.mysql.log_mark import LogMark, LogMarks
-from connectors.mysql.log_reader import end_reader, lock_holder, take_lock
+from connectors.mysql.log_reader import lock_holder, reading
 from connectors.mysql.log_stream import LogStream
 from connectors.mysql.mark_lock import mark_name
 from connectors.mysql.places import places_of
@@ -77,8 +77,6 @@ class MysqlSource:
         self._form = Form.INTERCHANGE
         self._zero = ZeroDates(config.zero_dates)
         self._server: Server | None = None
-        self._dumping = 0
-        """The server's number of the session that reads the log, 0 before there was one."""
         self._history: History | None = None
         self._known: Mapping[TableName, Relation] = {}
         self._reader: LoadReader | None = None
@@ -133,10 +131,6 @@ class MysqlSource:
         return await open_session(self._config.url, self._program)
 
     async def close(self) -> None:
-        """See `contracts.Source.close`."""
-        session, self._dumping = self._dumping, 0
-        if session:
-            await end_reader(self._sql.ask, self._config.replication, session)
         await self._sql.close()
 
     def _opened(self) -> tuple[Server, History, LoadReader]:
@@ -270,14 +264,16 @@ class MysqlSource:
         """See `contracts.Source.blocks`."""
         server, history, _ = self._opened()
         start = parse_position(str(after))
-        dump = await self._dump(
-            await self._checked(start, alone=True), start, self._config.server_id
-        )
+        dump = await self._dump(await self._checked(start), start, self._config.server_id)
         prepared = PreparedGroups(self._config.prepared_bytes)
         log = XaLog(self._dump_again, self._marks(server).files, prepared)
         assembler = Assembler(history, start, prepared)
         stream = LogStream(dump, assembler, log, self._clock, mariadb=server.mariadb)
-        async with aclosing(stream.blocks()) as blocks:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(dump.close)
+            lock = reading(await self._session(), self._config.replication)
+            await stack.enter_async_context(lock)
+            blocks = await stack.enter_async_context(aclosing(stream.blocks()))
             async for block in blocks:
                 yield block
 
@@ -285,7 +281,7 @@ class MysqlSource:
         """The log from an earlier place on, beside the stream and under another name."""
         start = FilePosition(place)
         name = derived_server_id(f"{self._config.replication} prepared")
-        return await self._dump(await self._checked(start, alone=False), start, name)
+        return await self._dump(await self._checked(start), start, name)
 
     async def _dump(self, link: Link, start: AnyPosition, server_id: int) -> Dump:
         return await open_dump(
@@ -297,17 +293,13 @@ class MysqlSource:
             silence_seconds=self._config.silence_seconds,
         )
 
-    async def _checked(self, start: AnyPosition, *, alone: bool) -> Link:
-        """A session on the server that was opened, whose log goes on from there. `alone`: it is the
-        one that reads for this replication; who read before is ended."""
+    async def _checked(self, start: AnyPosition) -> Link:
+        """A session on the server that was opened, whose log goes on from there."""
         link = await self._session()
         try:
             ask = asker(link)
             await check_server(ask, self._opened()[0])
             await check_reachable(ask, start)
-            if alone:
-                await take_lock(link, self._config.replication)
-                self._dumping = link.thread_id()
         except DRIVER_ERRORS as error:
             link.close()
             raise source_error(error, "checking the source's binary log") from error

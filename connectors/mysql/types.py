@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from connectors.mysql.quoting import unescaped
 from engine.model.relation import ColumnType
 
 INT2: Final = 21
@@ -47,8 +48,6 @@ _ALIASES: Final = {"integer": "int", "numeric": "decimal", "geomcollection": "ge
 _TYPE: Final = re.compile(r"([a-z0-9]+)(?:\((.*)\))?((?: (?:unsigned|zerofill))*)", re.DOTALL)
 _COMMENT: Final = re.compile(r" */\*.*?\*/")
 _LABEL: Final = re.compile(r"'((?:[^'\\]|''|\\.)*)'(?:,|\Z)", re.DOTALL)
-_ESCAPE: Final = re.compile(r"''|\\(.)", re.DOTALL)
-_ESCAPES: Final = {"0": "\0", "n": "\n", "r": "\r", "t": "\t", "b": "\b", "Z": "\x1a"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +118,9 @@ def _labels(inside: str) -> tuple[str, ...]:
         match = _LABEL.match(inside, at)
         if match is None:
             raise ValueError("the labels of an ENUM or SET are not as the catalog writes them")
-        found.append(_ESCAPE.sub(_unescaped, match[1]))
+        found.append(unescaped(match[1]))
         at = match.end()
     return tuple(found)
-
-
-def _unescaped(match: re.Match[str]) -> str:
-    return "'" if match[1] is None else _ESCAPES.get(match[1], match[1])
 
 
 # --- native ---------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ from engine.model.relation import TableName
         ("float(5,2)", "0.1", None),
         ("varchar(20)", "'it''s'", "it's"),
         ("varchar(20)", "'two ' 'texts'", None),
-        ("varchar(20)", r"'a\nb'", None),
+        ("varchar(20)", r"'a\nb\\'", "a\nb\\"),
         ("varchar(20)", "_latin1'x'", None),
         ("varchar(20)", "x'41'", None),
         ("varchar(20)", "5", None),

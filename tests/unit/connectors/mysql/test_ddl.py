@@ -467,6 +467,8 @@ def test_a_backslash_escapes_or_not_by_sql_mode() -> None:
     assert column(r"enum('a\'b')").type == "enum('a''b')"
     plain = Speech(MYSQL.flavour, NO_BACKSLASH_ESCAPES)
     assert column(r"enum('a\','b')", plain).type == r"enum('a\\','b')"
+    assert column(r"char(9) DEFAULT 'C:\n'", plain).default == r"'C:\\n'"
+    assert column(r"char(9) DEFAULT 'C:\n'").default == r"'C:\n'"
     assert column(r"enum('a\\b', 'x\_y', 'line\n', '\t')").type == (
         "enum('a\\\\b','x\\\\_y','line\\n','\t')"
     )
