@@ -1,8 +1,7 @@
 /* The loops that run once per row, in C. Optional: every function here has a twin in Python
- * (rowcode.py, copy_rows.py, replication.py, binlog/rows.py, load_lines.py,
- * blackhole/target.py), which says what it must do, and which
- * the tests hold it against. Nothing here words an error: what does not look as expected is handed
- * to the twin.
+ * (rowcode.py, copy_rows.py, replication.py, binlog/rows.py, load_lines.py, row_texts.py,
+ * blackhole/target.py), which says what it must do, and which the tests hold it against. Nothing
+ * here words an error: what does not look as expected is handed to the twin.
  *
  * See: docs/decisions/0010-compiled-loops.md.
  */
@@ -12,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-enum { REVISION = 6, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
+enum { REVISION = 7, NULL_VALUE = 'n', UNCHANGED_VALUE = 'u', HEAD_BYTES = 6, REMEMBERED = 8 };
 
 static uint32_t
 read_u32(const unsigned char *at)
@@ -1491,6 +1490,215 @@ sum_values(PyObject *module, PyObject *args)
     return Py_BuildValue("nK", total, (unsigned long long)checksum);
 }
 
+/* --- write_texts: rows as SQL constants, or as lines of LOAD DATA ------------------------------- */
+
+enum { CALLED, BARE, QUOTED, BINARY, FIELD, CONSTANTS };
+
+typedef struct {
+    PyObject *bytes; /* what is written; longer than `size` */
+    Py_ssize_t size;
+} Text;
+
+/* Room for so many bytes behind what is written; NULL with an exception. */
+static char *
+make_room(Text *text, Py_ssize_t wanted)
+{
+    Py_ssize_t room = PyBytes_GET_SIZE(text->bytes);
+
+    if (text->size + wanted > room
+        && _PyBytes_Resize(&text->bytes, (text->size + wanted) * 2) < 0)
+        return NULL;
+    return PyBytes_AS_STRING(text->bytes) + text->size;
+}
+
+static int
+append(Text *text, const char *data, Py_ssize_t size)
+{
+    char *at = make_room(text, size);
+
+    if (at == NULL)
+        return 0;
+    memcpy(at, data, size);
+    text->size += size;
+    return 1;
+}
+
+/* [+-]? digits [. digits] or . digits, then [eE][+-]? digits */
+static int
+is_number(const char *at, Py_ssize_t size)
+{
+    const char *end = at + size;
+    Py_ssize_t digits = 0;
+
+    if (at < end && (*at == '+' || *at == '-'))
+        at++;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        digits++;
+    if (at < end && *at == '.')
+        for (at++; at < end && *at >= '0' && *at <= '9'; at++)
+            digits++;
+    if (!digits)
+        return 0;
+    if (at < end && (*at == 'e' || *at == 'E')) {
+        if (++at < end && (*at == '+' || *at == '-'))
+            at++;
+        if (at == end)
+            return 0;
+        while (at < end && *at >= '0' && *at <= '9')
+            at++;
+    }
+    return at == end;
+}
+
+/* A quote and a backslash are doubled. */
+static int
+append_quoted(Text *text, const char *data, Py_ssize_t size, int binary)
+{
+    char *start = make_room(text, 2 * size + 9), *at = start;
+
+    if (at == NULL)
+        return 0;
+    if (binary) {
+        memcpy(at, "_binary", 7);
+        at += 7;
+    }
+    *at++ = '\'';
+    for (Py_ssize_t i = 0; i < size; i++) {
+        if (data[i] == '\'' || data[i] == '\\')
+            *at++ = data[i];
+        *at++ = data[i];
+    }
+    *at++ = '\'';
+    text->size += at - start;
+    return 1;
+}
+
+static int
+append_field(Text *text, const char *data, Py_ssize_t size)
+{
+    char *start = make_room(text, 2 * size), *at = start;
+
+    if (at == NULL)
+        return 0;
+    for (Py_ssize_t i = 0; i < size; i++) {
+        char c = data[i];
+        if (c == '\\' || c == '\t' || c == '\n') {
+            *at++ = '\\';
+            c = c == '\t' ? 't' : c == '\n' ? 'n' : c;
+        }
+        *at++ = c;
+    }
+    text->size += at - start;
+    return 1;
+}
+
+/* 1: written; 0: an exception; -1: not as expected. */
+static int
+append_value(Text *text, int kind, PyObject *value, PyObject *encode)
+{
+    const char *data;
+    Py_ssize_t size;
+    PyObject *constant;
+    int done;
+
+    if (value == Py_None)
+        return kind == FIELD ? append(text, "\\N", 2) : append(text, "NULL", 4);
+    if (!PyBytes_Check(value))
+        return -1;
+    data = PyBytes_AS_STRING(value);
+    size = PyBytes_GET_SIZE(value);
+    switch (kind) {
+    case BARE:
+        return is_number(data, size) ? append(text, data, size) : -1;
+    case QUOTED:
+    case BINARY:
+        return append_quoted(text, data, size, kind == BINARY);
+    case FIELD:
+        return append_field(text, data, size);
+    }
+    if ((constant = PyObject_CallOneArg(encode, value)) == NULL)
+        return 0;
+    done = !PyBytes_Check(constant)
+               ? -1
+               : append(text, PyBytes_AS_STRING(constant), PyBytes_GET_SIZE(constant));
+    Py_DECREF(constant);
+    return done;
+}
+
+/* One row behind what is written; as `append_value`. */
+static int
+append_texts(Text *text, PyObject *row, const unsigned char *kinds, const Py_ssize_t *columns,
+             PyObject *encodes, Py_ssize_t count, int lines)
+{
+    if (!lines && !append(text, "(", 1))
+        return 0;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *value = PyTuple_GET_ITEM(row, columns[i]);
+        int done;
+        if (i && !append(text, lines ? "\t" : ",", 1))
+            return 0;
+        if ((done = append_value(text, kinds[i], value, PyTuple_GET_ITEM(encodes, i))) != 1)
+            return done;
+    }
+    return append(text, lines ? "\n" : ")", 1);
+}
+
+static PyObject *
+write_texts(PyObject *module, PyObject *args)
+{
+    PyObject *kinds, *indexes, *encodes, *rows, *found = NULL;
+    Py_ssize_t start, width, bytes_max, rows_max, count, at;
+    Py_ssize_t *columns;
+    const unsigned char *kind;
+    Text text = {NULL, 0};
+    int lines, done = 1;
+
+    if (!PyArg_ParseTuple(args, "pO!O!O!nO!nnn", &lines, &PyBytes_Type, &kinds, &PyTuple_Type,
+                          &indexes, &PyTuple_Type, &encodes, &width, &PyList_Type, &rows, &start,
+                          &bytes_max, &rows_max))
+        return NULL;
+    count = PyTuple_GET_SIZE(indexes);
+    kind = (const unsigned char *)PyBytes_AS_STRING(kinds);
+    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(kinds); i++)
+        done &= kind[i] < CONSTANTS && (kind[i] == FIELD) == lines;
+    if (!done || PyBytes_GET_SIZE(kinds) != count || PyTuple_GET_SIZE(encodes) != count
+        || start < 0) {
+        PyErr_SetString(PyExc_ValueError, "write_texts: arguments that do not fit together");
+        return NULL;
+    }
+    if ((columns = column_places(indexes, width)) == NULL)
+        return NULL;
+    if ((text.bytes = PyBytes_FromStringAndSize(NULL, 4096)) == NULL)
+        goto done;
+    for (at = start; at < PyList_GET_SIZE(rows) && at - start < rows_max; at++) {
+        PyObject *row = PyList_GET_ITEM(rows, at);
+        Py_ssize_t before = text.size;
+        if (!PyTuple_Check(row) || PyTuple_GET_SIZE(row) != width) {
+            done = -1;
+            goto done;
+        }
+        Py_INCREF(row);
+        done = lines || at == start ? 1 : append(&text, ",", 1);
+        if (done == 1)
+            done = append_texts(&text, row, kind, columns, encodes, count, lines);
+        Py_DECREF(row);
+        if (done != 1)
+            goto done;
+        if (before && text.size > bytes_max) {
+            text.size = before;
+            break;
+        }
+    }
+    if (_PyBytes_Resize(&text.bytes, text.size) == 0)
+        found = Py_BuildValue("On", text.bytes, at);
+done:
+    PyMem_Free(columns);
+    Py_XDECREF(text.bytes);
+    if (done == -1 && !PyErr_Occurred())
+        Py_RETURN_NONE;
+    return found;
+}
+
 /* --- module ---------------------------------------------------------------------------------- */
 
 static PyMethodDef methods[] = {
@@ -1508,6 +1716,10 @@ static PyMethodDef methods[] = {
      "`at` on, up to one that is not as expected; gives where that begins."},
     {"sum_values", sum_values, METH_VARARGS,
      "sum_values(rows): the bytes of their values, and the sum of every value's CRC-32."},
+    {"write_texts", write_texts, METH_VARARGS,
+     "write_texts(lines, kinds, indexes, encodes, width, rows, start, bytes_max, rows_max): rows "
+     "from `start` on as SQL constants or as lines of LOAD DATA, and where the next piece starts; "
+     "None when a value is not as expected."},
     {NULL, NULL, 0, NULL},
 };
 

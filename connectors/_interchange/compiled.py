@@ -3,7 +3,7 @@
 `make accelerate` builds them from `_accelerated.c`. Without them, or with PENSTOCK_PURE_PYTHON set,
 `LOOPS` is None and their twins in Python do the same: `rowcode.read_rows` and its actions,
 `copy_rows.compile_encoder`, `replication.ReplicationConnection`, `binlog.rows`, `load_lines`,
-`blackhole.target.sums`.
+`row_texts`, `blackhole.target.sums`.
 """
 
 import os
@@ -15,7 +15,7 @@ from engine.model.change import Change, Event
 from engine.model.relation import Relation
 from engine.model.value import Row, Unchanged, Value
 
-REVISION: Final = 6
+REVISION: Final = 7
 """What the twins expect; another build is left alone."""
 
 PURE_PYTHON: Final = "PENSTOCK_PURE_PYTHON"
@@ -77,6 +77,23 @@ class Loops(Protocol):
     ) -> Callable[[bytes, int, int, Relation], list[Change]]:
         """The rows of an event of MySQL's log; what is not as expected goes to `plain`. See
         `connectors.mysql.binlog.rows` for the layout of the rest."""
+        ...
+
+    def write_texts(
+        self,
+        lines: bool,
+        kinds: bytes,
+        indexes: tuple[int, ...],
+        encodes: tuple[Callable[[bytes], bytes], ...],
+        width: int,
+        rows: list[Row],
+        start: int,
+        bytes_max: int,
+        rows_max: int,
+        /,
+    ) -> tuple[bytes, int] | None:
+        """See `connectors.mysql.row_texts`; None: a value is not as expected. What one of `encodes`
+        raises leaves as it is."""
         ...
 
     def take_messages(

@@ -66,6 +66,13 @@ def raw(value: bytes) -> bytes:
     return b"_binary" + text(value)
 
 
+def field(value: bytes) -> bytes:
+    """A field of LOAD DATA."""
+    if b"\\" in value:
+        value = value.replace(b"\\", rb"\\")
+    return value.replace(b"\t", rb"\t").replace(b"\n", rb"\n")
+
+
 def raw_bits(value: bytes) -> bytes:
     """Bits as the native form has them, most significant byte first."""
     return b"%d" % int.from_bytes(value, "big")

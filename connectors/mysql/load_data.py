@@ -3,10 +3,6 @@
 LOAD DATA LOCAL never fails over a row: it clamps, cuts, and leaves out, and counts warnings. So
 what it did counts only when every row sent was stored and there was no warning; otherwise the load
 is refused, and whoever reads the rows one by one finds out which it was.
-
-Fields are read as bytes (`CHARACTER SET binary`) and given their meaning per column. Everything in
-the statement that is not a name is written in hexadecimal, so that no escape stands between us and
-the server. (MySQL manual, "LOAD DATA Statement".)
 """
 
 import re
@@ -14,11 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from connectors._interchange.load_rows import TextRows
-from connectors.mysql import target_errors
+from connectors.mysql import load_statement, target_errors
 from connectors.mysql.column_plan import NATIVE
 from connectors.mysql.plan import TablePlan
 from connectors.mysql.result import Result
-from connectors.mysql.target_link import FILE_NAME, ServerError
+from connectors.mysql.target_link import ServerError
 from engine.errors import RowRejectedError, SchemaMismatchError
 from engine.failpoint import hit, register
 from engine.model.batch import Run, Written
@@ -65,23 +61,8 @@ def require_form(relation: Relation, form: str) -> None:
 
 def statement(plan: TablePlan) -> bytes:
     """LOAD DATA for all columns of the plan's relation, in its order."""
-    fields: list[str] = []
-    sets: list[str] = []
-    for column in plan.by_index:
-        variable = f"@c{column.index}"
-        if not column.writable:
-            fields.append(variable)
-        elif column.load:
-            fields.append(variable)
-            sets.append(f"{column.name} = {column.load.format(value=variable)}")
-        else:
-            fields.append(column.name)
-    then = f" SET {', '.join(sets)}" if sets else ""
-    return (
-        f"LOAD DATA LOCAL INFILE '{FILE_NAME}' INTO TABLE {plan.target.sql} CHARACTER SET binary"
-        " FIELDS TERMINATED BY x'09' ESCAPED BY x'5c' LINES TERMINATED BY x'0a'"
-        f" ({', '.join(fields)}){then}"
-    ).encode()
+    named = [(column, column.name) for column in plan.by_index]
+    return load_statement.statement(plan.target.sql, named)
 
 
 class Feed:

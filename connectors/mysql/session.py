@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from connectors.mysql import target_table
+from connectors.mysql import statements, target_table
 from connectors.mysql.flavour import Flavour
 from connectors.mysql.plan import TablePlan, compile_plan
 from connectors.mysql.quoting import literal
@@ -66,7 +66,7 @@ async def prepare(
     script = [b"SET " + setting.encode() for setting in settings(config, flavour)]
     script.append(
         f"SELECT CONNECTION_ID(), GET_LOCK({literal(lock_name(token))}, 0),"
-        " @@max_allowed_packet, @@local_infile".encode()
+        f" @@max_allowed_packet, @@local_infile, {statements.light_stages(flavour)}".encode()
     )
     try:
         (*_, result) = await link.script(script)
@@ -74,7 +74,7 @@ async def prepare(
         raise refusal(error) from error
     except LinkLostError as error:
         raise lost(error) from error
-    number, _, packet_bytes, infile = [int(cell or 0) for cell in result.rows[0]]
+    number, _, packet_bytes, infile, light = [int(cell or 0) for cell in result.rows[0]]
     return MysqlSession(
         link,
         config,
@@ -83,6 +83,7 @@ async def prepare(
         packet_bytes - PACKET_MARGIN_BYTES,
         connect,
         loads=config.local_infile and bool(infile),
+        stage_engine=statements.LIGHT_ENGINE if light else statements.PLAIN_ENGINE,
     )
 
 
@@ -99,7 +100,8 @@ class _Known:
 
 class MysqlSession:
     """See `contracts.TargetSession`. `loads`: LOAD DATA LOCAL is allowed on both sides.
-    `packet_bytes_max`: largest statement that the server takes, in bytes."""
+    `packet_bytes_max`: largest statement that the server takes, in bytes. `stage_engine`: that of
+    staging tables."""
 
     def __init__(
         self,
@@ -111,12 +113,14 @@ class MysqlSession:
         connect: Connect,
         *,
         loads: bool,
+        stage_engine: str,
     ) -> None:
         self.link = link
         self.config = config
         self.flavour = flavour
         self.packet_bytes_max = packet_bytes_max
         self.loads = loads
+        self.stage_engine = stage_engine
         self.in_transaction = False
         """Whether a BEGIN was sent that nothing has ended yet."""
         self._identity = identity
@@ -124,6 +128,7 @@ class MysqlSession:
         self._tables: dict[TableName, TargetTable | None] = {}
         self._plans: dict[int, _Known] = {}
         self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._unloadable: set[str] = set()
         self._number = 0
         self._fresh = True
 
@@ -181,7 +186,9 @@ class MysqlSession:
             return known.statements
         self._plans.pop(id(relation), None)
         plan = compile_plan(relation, table)
-        made = RowStatements(plan, self.stage, self.packet_bytes_max)
+        made = RowStatements(
+            plan, self.stage, self.stage_engine, self.packet_bytes_max, self._loads
+        )
         self._plans[id(relation)] = _Known(relation, table, made, now)
         return made
 
@@ -204,6 +211,15 @@ class MysqlSession:
             checked=self.config.checks_keys,
         )
         return table
+
+    def load_no_more(self, subject: str) -> None:
+        """A LOAD DATA of changes of this table was refused. What they are is not tried twice:
+        something may be wrong with each (a trigger that warns)."""
+        self._unloadable.add(subject)
+
+    def _loads(self, subject: str) -> bool:
+        """Whether changes of this table may go by LOAD DATA."""
+        return self.loads and subject not in self._unloadable
 
     def stage(self, plan: TablePlan, columns: tuple[int, ...]) -> tuple[int, bool]:
         """The number of the staging table for these columns, and whether it must be made."""
@@ -228,6 +244,7 @@ class MysqlSession:
         self._tables.clear()
         self._plans.clear()
         self._stages.clear()
+        self._unloadable.clear()
         self._fresh = True
 
     def committed(self) -> None:

@@ -108,6 +108,16 @@ def miscounted(error: ServerError, subject: str, expected: int) -> TargetError:
     return refusal(error, subject)
 
 
+def not_loaded(error: ServerError, subject: str) -> RowRejectedError:
+    """The error for rows of changes that LOAD DATA did not store as they are, all of them."""
+    return RowRejectedError(
+        f"{subject}: the target did not load the rows as they are",
+        sqlstate="22000",
+        hint="widen the columns on the target, or see what its triggers do",
+        context={"errno": error.errno},
+    )
+
+
 def refusal(error: ServerError, subject: str = "") -> TargetError:
     """The error for a refused statement. `subject` is the table it was about."""
     errno = error.errno

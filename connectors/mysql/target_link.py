@@ -15,10 +15,12 @@ import contextlib
 import socket
 import ssl
 import struct
-from collections.abc import AsyncIterable, Sequence
+from collections.abc import AsyncIterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Final
 
 from connectors.mysql.connecting import Link
+from connectors.mysql.load_statement import FILE_NAME
 from connectors.mysql.packets import FULL_BYTES
 from connectors.mysql.result import Result
 
@@ -28,8 +30,7 @@ READ_BYTES: Final = 262_144
 DATA_BYTES_MAX: Final = 262_144
 """Largest packet of LOAD DATA's rows, in bytes; below every server's max_allowed_packet."""
 
-FILE_NAME: Final = "penstock"
-"""The only "file" that the server may ask for."""
+_NO_FEEDS: Final[Mapping[int, AsyncIterable[bytes]]] = MappingProxyType({})
 
 _COM_QUERY: Final = b"\x03"
 _OK, _FILE, _EOF, _ERROR, _NULL = 0x00, 0xFB, 0xFE, 0xFF, 0xFB
@@ -97,9 +98,10 @@ class TargetLink:
             await self._writer.wait_closed()
 
     async def script(
-        self, statements: Sequence[bytes], feed: AsyncIterable[bytes] | None = None
+        self, statements: Sequence[bytes], feeds: Mapping[int, AsyncIterable[bytes]] = _NO_FEEDS
     ) -> list[Result]:
-        """Run statements in one query; a LOAD DATA LOCAL in it takes the feed.
+        """Run statements in one query; `feeds` has the data of those that are LOAD DATA LOCAL, by
+        their place.
 
         Returns a result per statement. A feed that raises ends the data there, then its error
         leaves as it is and the connection stays usable.
@@ -109,7 +111,7 @@ class TargetLink:
             LinkLostError: the connection is gone.
         """
         try:
-            return await self._script(b";".join(statements), feed)
+            return await self._script(b";".join(statements), feeds)
         except ServerError:
             raise
         except LinkLostError:
@@ -124,7 +126,7 @@ class TargetLink:
             self.broken = True
             raise
 
-    async def _script(self, sql: bytes, feed: AsyncIterable[bytes] | None) -> list[Result]:
+    async def _script(self, sql: bytes, feeds: Mapping[int, AsyncIterable[bytes]]) -> list[Result]:
         self._send_command(sql)
         await self._writer.drain()
         results: list[Result] = []
@@ -133,8 +135,7 @@ class TargetLink:
         while more:
             packet = await self._packet()
             if packet[0] == _FILE and len(packet) > 1:
-                failed = await self._feed(packet[1:], feed)
-                feed = None
+                failed = await self._feed(packet[1:], feeds.get(len(results))) or failed
                 packet = await self._packet()
             try:
                 result, more = await self._result(packet, results)

@@ -139,7 +139,7 @@ def _packet_findings(session: "MysqlSession", size: int) -> Iterator[Finding]:
             "target-packet", Severity.WARNS, text, "SET GLOBAL max_allowed_packet = 67108864"
         )
     if not session.loads:
-        text = "local_infile is off on the target: rows are loaded by INSERT, which is slower"
+        text = "local_infile is off on the target: rows go by INSERT, which is slower"
         yield Finding("target-load-data", Severity.TELLS, text, "SET GLOBAL local_infile = ON")
 
 

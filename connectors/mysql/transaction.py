@@ -27,6 +27,7 @@ from engine.errors import (
     CommitUnknownError,
     FenceFailedError,
     SchemaMismatchError,
+    TargetBusyError,
     TargetConnectionError,
     TargetError,
 )
@@ -76,7 +77,7 @@ class MysqlTransaction(ControlRows):
             for statement in statements.of(run):
                 await self._make_room(len(statement.sql))
                 self._outbox.add_rows(statement, subject)
-                written.bytes += len(statement.sql)
+                written.bytes += len(statement.sql) + len(statement.data)
                 if self._outbox.size > limit:
                     await self._flush()
             written.rows += len(run.rows)
@@ -118,7 +119,7 @@ class MysqlTransaction(ControlRows):
         await self._flush()
         feed = load_data.Feed(relation, form, data)
         sql = load_data.statement(plan)
-        (result,) = await self._send([Sent(sql, plan.subject, Kind.PLAIN)], feed)
+        (result,) = await self._send([Sent(sql, plan.subject, Kind.PLAIN, feed=feed)])
         if result.warnings or result.affected != feed.rows:
             raise await load_data.refusal(self._session, plan.subject, result, feed.rows)
         return Written(feed.rows, feed.bytes)
@@ -218,15 +219,14 @@ class MysqlTransaction(ControlRows):
             fenced.append(Sent(FENCED, fence.lane, Kind.FENCE))
         return fenced
 
-    async def _send(
-        self, statements: Sequence[Sent], feed: load_data.Feed | None = None
-    ) -> list[Result]:
+    async def _send(self, statements: Sequence[Sent]) -> list[Result]:
         link = self._session.link
         if link.broken:
             # Nothing is sent, so no COMMIT is: the outcome is known.
             raise TargetConnectionError("the connection to the target is closed")
+        feeds = {i: sent.feed for i, sent in enumerate(statements) if sent.feed is not None}
         try:
-            results = await link.script([sent.sql for sent in statements], feed)
+            results = await link.script([sent.sql for sent in statements], feeds)
         except (ServerError, LinkLostError) as error:
             raise self._failure(error, statements) from error
         self._sent.update(sent.subject for sent in statements if sent.kind is not Kind.FENCE)
@@ -256,6 +256,8 @@ class MysqlTransaction(ControlRows):
                 f"the checkpoint of {sent.subject} is not where this owner left it",
                 context={"lane": sent.subject},
             )
+        if sent.kind is Kind.LOAD or sent.kind is Kind.LOADED:
+            return self._not_loaded(error, sent)
         if sent.kind is Kind.CHECK and error.errno in (COUNT_ERRNO, CHANGED_ERRNO):
             found = target_errors.miscounted(error, sent.subject, sent.rows)
         else:
@@ -264,6 +266,15 @@ class MysqlTransaction(ControlRows):
         return (
             target_errors.of_table(found, sent.subject) if sent.subject in self._tables else found
         )
+
+    def _not_loaded(self, error: ServerError, sent: Sent) -> TargetError:
+        """The rows are tried again as statements, which tell what is wrong with which of them."""
+        found = target_errors.refusal(error, sent.subject)
+        if isinstance(found, TargetBusyError | TargetConnectionError):
+            return found
+        self._session.load_no_more(sent.subject)
+        refused = target_errors.not_loaded(error, sent.subject)
+        return target_errors.of_table(refused, sent.subject)
 
 
 def _takes_away(change: SchemaChanged) -> bool:

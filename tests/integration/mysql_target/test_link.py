@@ -85,7 +85,7 @@ async def test_a_file_that_nobody_offered_is_not_given() -> None:
 async def test_another_file_than_ours_is_not_given_in_a_load_either() -> None:
     async with _hostile([FILE_REQUEST]) as (link, received):
         with pytest.raises(ForeignRequestError):
-            await link.script([b"LOAD DATA LOCAL ..."], pieces([b"row\n"]))
+            await link.script([b"LOAD DATA LOCAL ..."], {0: pieces([b"row\n"])})
         assert link.broken
     assert received == []
 
@@ -94,7 +94,7 @@ async def test_a_second_request_in_one_load_is_not_answered() -> None:
     ours = b"\xfbpenstock"
     async with _hostile([ours, b"", b""]) as (link, _):
         with pytest.raises(LinkLostError):
-            await link.script([b"LOAD DATA LOCAL ..."], pieces([b"row\n"]))
+            await link.script([b"LOAD DATA LOCAL ..."], {0: pieces([b"row\n"])})
         assert link.broken
 
 
