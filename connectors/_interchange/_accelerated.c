@@ -1608,8 +1608,10 @@ append_value(Text *text, int kind, PyObject *value, PyObject *encode)
     data = PyBytes_AS_STRING(value);
     size = PyBytes_GET_SIZE(value);
     switch (kind) {
-    case BARE:
-        return is_number(data, size) ? append(text, data, size) : -1;
+    case BARE: /* -0 is written otherwise, and what is no number is the function's to refuse */
+        if (is_number(data, size) && !(size == 2 && !memcmp(data, "-0", 2)))
+            return append(text, data, size);
+        break;
     case QUOTED:
     case BINARY:
         return append_quoted(text, data, size, kind == BINARY);

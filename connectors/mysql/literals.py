@@ -25,6 +25,7 @@ NEGATIVE_ZERO: Final = b"-0"
 """Of a floating-point number, in either form."""
 _NEGATIVE_ZERO: Final = b"-0e0"
 """Without an exponent it is a whole number, which knows no such thing."""
+_ESCAPED: Final = re.compile(rb"[\\\t\n]")
 _FLOAT: Final = struct.Struct("<f")
 
 
@@ -68,8 +69,9 @@ def raw(value: bytes) -> bytes:
 
 def field(value: bytes) -> bytes:
     """A field of LOAD DATA."""
-    if b"\\" in value:
-        value = value.replace(b"\\", rb"\\")
+    if not _ESCAPED.search(value):
+        return value
+    value = value.replace(b"\\", rb"\\")
     return value.replace(b"\t", rb"\t").replace(b"\n", rb"\n")
 
 

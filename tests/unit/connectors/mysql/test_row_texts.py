@@ -66,7 +66,9 @@ def test_lines_hold_what_was_written(rows: list[Row]) -> None:
     assert [fields(line) for line in text[:-1].split(b"\n")] == rows
 
 
-NUMBERS: Final = st.none() | st.integers().map(lambda number: b"%d" % number)
+NUMBERS: Final = (
+    st.none() | st.just(literals.NEGATIVE_ZERO) | st.integers().map(lambda number: b"%d" % number)
+)
 TRUTHS: Final = st.none() | st.sampled_from((b"t", b"f"))
 
 
