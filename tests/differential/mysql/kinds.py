@@ -200,7 +200,7 @@ def _spelt(chance: Chance, name: str) -> str:
 
 
 def _moment(number: int) -> str:
-    return (EPOCH + dt.timedelta(hours=number, milliseconds=number)).isoformat(" ")[:23]
+    return f"{EPOCH + dt.timedelta(hours=number):%Y-%m-%d %H:%M:%S}.{number:03}"
 
 
 KEYS: Final = (

@@ -171,6 +171,8 @@ class RandomTable:
 def random_table(
     name: str, shape: Shape, chance: Chance, kinds: list[Kind], dialect: Dialect
 ) -> RandomTable:
+    if shape is Shape.PARTITIONED:
+        kinds = [kind for kind in kinds if kind.sql != "point"]  # no table of MariaDB has both
     columns = [_column(f"c{n}", chance, kinds, dialect) for n in range(chance.randint(2, 7))]
     table = RandomTable(name, shape, _key(shape, chance), columns, chance.choice(CHARSETS))
     if shape is Shape.CHILD:
