@@ -90,6 +90,17 @@ async def test_a_version_that_is_described_again_changes_nothing() -> None:
     assert (transaction.evolved, transaction.saved) == ([], [])
 
 
+async def test_what_only_the_source_must_know_is_kept_for_it() -> None:
+    """A default, say: no step for the target, also where changes are to stop the table."""
+    v1 = replace(V1, columns=(replace(ID, number=0),))
+    told = replace(v1, native="default 8", since="p2")
+    transaction = await Told(follow=False, known=v1).apply(changed(v1, told))
+    assert transaction.evolved == []
+    (saved,) = transaction.saved
+    assert relation_text.parse(saved.relation).native == "default 8"
+    assert not (await Told(known=told).apply(changed(v1, told))).saved
+
+
 async def test_two_changes_in_one_transaction_build_on_each_other() -> None:
     told = Told()
     transaction = await told.apply(changed(V1, V2, ADD), changed(V2, V3, ADD_LAST))
