@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from tests.mutants.guards import Guard
+from tests.mutants.guard import Guard
 
 ROOT: Final = Path(__file__).parents[2]
 

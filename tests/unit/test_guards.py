@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.mutants.guards import GUARDS, Guard
+from tests.mutants.guard import Guard
+from tests.mutants.guards import GUARDS
 from tests.mutants.trial import ROOT, place
 
 GUARDS_MIN = 20
