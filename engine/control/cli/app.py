@@ -76,5 +76,5 @@ def main() -> NoReturn:
     try:
         app(prog_name="penstock")
     except SystemExit as end:
-        leave(end.code if isinstance(end.code, int) else 0)
+        leave(end.code if isinstance(end.code, int) else int(end.code is not None))
     leave(0)
