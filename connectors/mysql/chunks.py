@@ -1,9 +1,9 @@
 """Cutting a table into chunks.
 
 A chunk is a range of the first column of the key, where that is a whole number: its order is the
-same everywhere, and an index reads a range without reading the table. Bounds are found by walking
-that index, so chunks have as many rows as was wished, whatever the gaps. A table with another key,
-or none, is one chunk.
+same everywhere, and an index reads a range without reading the table. A key with few gaps is cut
+into even ranges; else bounds are found by walking its index, so chunks have as many rows as was
+wished, whatever the gaps. A table with another key, or none, is one chunk.
 
 Bounds are open at both ends and key columns are NOT NULL, so the chunks of a table cover every row,
 also those that come later.
@@ -27,6 +27,10 @@ CHUNKS_MAX: Final = 10_000
 """Chunks of one table. Each is a row in the control schema; a table with more rows than that many
 chunks of the wished size gets larger ones."""
 
+GAPS_MAX: Final = 2
+"""Numbers of a key for each row, from which its index is walked: fewer rows than half of what was
+wished are no chunk worth its transaction."""
+
 
 async def cut(
     ask: Ask, description: Description, relation: Relation, rows: int, rows_max: int
@@ -38,7 +42,9 @@ async def cut(
     if rows <= rows_max or not cuttable(description):
         return [Chunk(relation, 0, rows_estimated=rows)]
     step = max(rows_max, -(-rows // CHUNKS_MAX))
-    bounds = await _bounds(ask, description, step)
+    bounds = await _even_bounds(ask, description, step, rows)
+    if not bounds:
+        bounds = await _bounds(ask, description, step)
     edges = [None, *((bound,) for bound in bounds), None]
     return [
         Chunk(relation, ordinal, "key", low, high, step)
@@ -50,6 +56,23 @@ def cuttable(description: Description) -> bool:
     """Whether the first column of the key is a whole number."""
     first = description.identity[:1]
     return any(c.name in first and c.type.base in INTEGERS for c in description.columns)
+
+
+async def _even_bounds(ask: Ask, description: Description, step: int, rows: int) -> list[str]:
+    """Bounds so far apart as chunks have rows, for a key of one column that has few gaps; empty for
+    another."""
+    if len(description.identity) > 1:
+        return []
+    name = identifier(description.identity[0])
+    table = qualified(description.table.schema, description.table.name)
+    doing = f"cutting {description.table} into chunks"
+    ((low, high),) = await ask(doing, f"SELECT MIN({name}), MAX({name}) FROM {table}")
+    if low is None or high is None:
+        return []
+    first, last = int(low), int(high)
+    if last - first >= min(GAPS_MAX * rows, CHUNKS_MAX * step):
+        return []
+    return [str(bound) for bound in range(first + step - 1, last, step)]
 
 
 async def _bounds(ask: Ask, description: Description, step: int) -> list[str]:
