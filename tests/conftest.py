@@ -31,6 +31,7 @@ settings.load_profile("penstock")
 
 LENGTHY = (
     "differential/test_differential.py",
+    "differential/test_pairs.py",
     "integration/postgres_types/test_stream.py",
     "scenario/test_failpoints.py",
     "scenario/test_kills.py",

@@ -2,15 +2,17 @@
 More of it, between more servers: `make chaos SUITES=differential-pairs`.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from tests.conftest import Clusters, MysqlServers
 from tests.differential.pairs import between, differ
 from tests.scenario.pairs.conftest import Ends
 
-TRANSACTIONS: Final = 200
+TRANSACTIONS: Final = 150
 MARKERS: Final = 2
 
 RUNS: Final = [
@@ -18,6 +20,13 @@ RUNS: Final = [
     ("mysql-9", "mariadb-10.11", "transactional", 2),
 ]
 """Source, target, mode, seed."""
+
+
+@pytest.fixture
+def ends(clusters: Clusters, mysql_servers: MysqlServers) -> Iterator[Ends]:
+    ends = Ends(clusters, mysql_servers)
+    yield ends
+    ends.destroy()
 
 
 @pytest.mark.parametrize(("source", "target", "mode", "seed"), RUNS)
