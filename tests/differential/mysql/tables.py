@@ -134,7 +134,7 @@ class RandomTable:
             case Shape.GENERATED:
                 return [
                     primary,
-                    f"g0 varchar(80) AS (CONCAT('v ', {first})) STORED",
+                    f"g0 varchar(400) AS (CONCAT('v ', HEX({first}))) STORED",
                     f"g1 int AS (CRC32({first}) % 1000) VIRTUAL",
                 ]
             case _:
