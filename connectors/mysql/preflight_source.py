@@ -146,8 +146,11 @@ class PreflightSource:
         return await preflight_grants.lock(self._ask, means, TELLS)
 
     async def _lock_for_xa(self) -> Sequence[Finding]:
-        """MariaDB's snapshots need the lock only where distributed transactions are in use."""
-        if not self._config.streams or not await self._ask("looking for XA", _XA_USED):
+        """With a stream MariaDB's snapshots need the lock only where distributed transactions are
+        in use."""
+        if not self._config.streams:
+            return await self._lock()
+        if not await self._ask("looking for XA", _XA_USED):
             return []
         return await preflight_grants.lock(self._ask, NO_LOCK_FOR_XA, WARNS)
 

@@ -3,11 +3,9 @@
 MariaDB tells, inside a snapshot, how far its binary log was when that was taken: exact, without any
 lock. So every reader takes a snapshot of its own, and each chunk carries that of its reader. MySQL
 has no such word: all readers open theirs under one lock that keeps writers off for a moment, and
-share it. Where that lock is not granted or not to be had, each has one of its own there too, and
-finds out where in the log it is (`watermarks.py`, `table_lock.py`).
-
-MariaDB's word is not exact for XA COMMIT, which is in its log a moment before its rows are seen.
-Where one may be under way, its snapshot is opened under the lock too.
+share it; so do MariaDB's where no stream follows. Where that lock is not granted or not to be had,
+each of MySQL's has one of its own there too, and finds out where in the log it is (`watermarks.py`,
+`table_lock.py`).
 
 See: MariaDB Knowledge Base, "START TRANSACTION ... WITH CONSISTENT SNAPSHOT" (`binlog_snapshot_*`);
 MySQL manual, "FLUSH TABLES WITH READ LOCK".
@@ -98,7 +96,7 @@ class Snapshots:
             SourceConnectionError, SourceError.
         """
         async with AsyncExitStack() as stack:
-            if self.server.mariadb:
+            if self._tells:
                 link = await self._opened(stack)
                 yield await self._begin_maria(link)
                 return
@@ -140,7 +138,7 @@ class Snapshots:
             if self._apart and self._places is not None:
                 yield await self._places.look(await self._opened(stack), relation)
                 return
-            if self.server.mariadb:
+            if self._tells:
                 link = await self._opened(stack)
                 at = await self._begin_maria(link)
             else:
@@ -167,12 +165,16 @@ class Snapshots:
         stack.push_async_callback(close, link)
         return link
 
+    @property
+    def _tells(self) -> bool:
+        """Whether each reader has a snapshot that tells its place. Without a stream that brings
+        chunks to one moment, they have to be read at one."""
+        return self.server.mariadb and self._places is not None
+
     # --- MariaDB ----------------------------------------------------------------------------------
 
     async def _begin_maria(self, link: Link) -> Snapshot:
         """Raises SourceConnectionError, SourceError."""
-        if self._places is None:
-            return await begin_maria(link)
         for _ in range(QUIET_ATTEMPTS):
             snapshot = await _begin_quiet(link)
             if snapshot is not None:
@@ -183,7 +185,7 @@ class Snapshots:
         except DRIVER_ERRORS as error:
             raise _not_locked(error) from error
 
-    # --- MySQL ------------------------------------------------------------------------------------
+    # --- shared -----------------------------------------------------------------------------------
 
     async def _begin_shared(self, stack: AsyncExitStack) -> Sequence[_Shared]:
         """Readers that share a snapshot; none where each is to have its own."""

@@ -193,17 +193,24 @@ async def test_a_lock_that_is_not_had_is_done_without(
     assert "could not be had" in notice
 
 
-async def test_without_a_stream_one_session_reads_everything_at_one_moment(
-    sources: Sources, mysql_shop: MysqlServer
+@pytest.mark.parametrize("locks", [True, False])
+async def test_without_a_stream_everything_is_read_at_one_moment(
+    sources: Sources, shop: MysqlServer, locks: bool
 ) -> None:
-    mysql_shop.execute("INSERT INTO hot VALUES (1, 1, '')", database=SCHEMA)
-    side = await sources.open(mysql_shop, url=user(mysql_shop), streams=False)
+    """Of what moves between two chunks meanwhile nobody would ever tell."""
+    for name in ("hot", "calm"):
+        shop.execute(f"CREATE TABLE {name} ({TABLES[name]})", database=SCHEMA)
+    shop.execute("INSERT INTO hot VALUES (1, 1, '')", database=SCHEMA)
+    url = shop.url() if locks else user(shop)
+    side = await sources.open(shop, url=url, streams=False)
     await side.attach()
-    assert "one session reads all" in (await rights(side))["lock-right"].message
+    told = await rights(side)
+    assert bool(told) is not locks
+    assert all("one session reads all" in finding.message for finding in told.values())
     _, hot = await relation_of(side, "hot")
     _, calm = await relation_of(side, "calm")
     async with side.source.snapshot() as opened:
-        mysql_shop.execute("UPDATE hot SET n = 2; INSERT INTO calm VALUES (1)", database=SCHEMA)
+        shop.execute("UPDATE hot SET n = 2; INSERT INTO calm VALUES (1)", database=SCHEMA)
         read = [
             b"".join([part async for part in side.source.rows(chunk, opened, "mysql-text")])
             for chunk in (hot, calm)
