@@ -219,7 +219,8 @@ class SourceConfig(Section):
         " readers share a snapshot that is opened under FLUSH TABLES WITH READ LOCK, held for"
         " milliseconds; needs RELOAD. watermark: no such lock; each chunk is read at a snapshot of"
         " its own, whose place is found in the log (without GTIDs under a lock of its table). auto:"
-        " lock, and where that is not granted or not had, watermark. MariaDB needs neither.",
+        " lock, and where that is not granted or not had, watermark. MariaDB needs neither where a"
+        " stream follows.",
         default=LoadSnapshot.AUTO,
     )
     server_id: int = key(
