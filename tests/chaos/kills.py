@@ -58,7 +58,8 @@ def _kill(source: str, target: str, plan: Plan) -> Outcome:
     began = time.monotonic()
     try:
         killed = kill_on(source, target, plan)
-        outcome.measured[TO_PROGRESS] = list(killed.to_progress)
+        if killed.to_progress:
+            outcome.measured[TO_PROGRESS] = list(killed.to_progress)
         outcome.trials[OF_A_SERVER] += sum(
             count for whom, count in killed.by_victim.items() if "server" in whom
         )
