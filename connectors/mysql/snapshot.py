@@ -7,6 +7,9 @@ share it; so do MariaDB's where no stream follows. Where that lock is not grante
 each of MySQL's has one of its own there too, and finds out where in the log it is (`watermarks.py`,
 `table_lock.py`).
 
+MariaDB's word is not exact for XA COMMIT, which is in its log a moment before its rows are seen.
+Where one may be under way, its snapshot is opened under the lock too.
+
 See: MariaDB Knowledge Base, "START TRANSACTION ... WITH CONSISTENT SNAPSHOT" (`binlog_snapshot_*`);
 MySQL manual, "FLUSH TABLES WITH READ LOCK".
 """

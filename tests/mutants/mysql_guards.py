@@ -139,8 +139,8 @@ MYSQL_GUARDS: Final = (
         "mysql-xa-quiet-snapshot",
         "a snapshot of MariaDB lacks rows whose XA COMMIT is before its place in the log",
         "connectors/mysql/snapshot.py",
-        "        if self._places is None:\n",
-        "        if True:\n",
+        "            snapshot = await _begin_quiet(link)\n",
+        "            snapshot: Snapshot | None = await begin_maria(link)\n",
         (
             (
                 "tests/integration/mysql_source/test_xa.py"
