@@ -127,7 +127,8 @@ class MysqlSession:
         self._connect = connect
         self._tables: dict[TableName, TargetTable | None] = {}
         self._plans: dict[int, _Known] = {}
-        self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
+        self._stages: dict[tuple[int, tuple[int, ...]], tuple[TablePlan, int]] = {}
+        # A plan is kept beside its number, so that no other one gets its identity.
         self._unloadable: set[str] = set()
         self._number = 0
         self._fresh = True
@@ -224,16 +225,16 @@ class MysqlSession:
     def stage(self, plan: TablePlan, columns: tuple[int, ...]) -> tuple[int, bool]:
         """The number of the staging table for these columns, and whether it must be made."""
         key = (id(plan), columns)
-        number = self._stages.get(key)
-        if number is not None:
-            return number, False
+        known = self._stages.get(key)
+        if known is not None:
+            return known[1], False
         self._number += 1
-        self._stages[key] = self._number
+        self._stages[key] = plan, self._number
         return self._number, True
 
     def forget_stages(self, after: int) -> None:
         """Staging tables with a higher number may not have been made."""
-        self._stages = {key: number for key, number in self._stages.items() if number <= after}
+        self._stages = {key: known for key, known in self._stages.items() if known[1] <= after}
 
     @property
     def last_stage(self) -> int:
