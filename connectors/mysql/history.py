@@ -342,7 +342,11 @@ class History:
 
     def _rename(self, name: TableName, to: TableName, coordinate: Coordinate) -> Iterator[Event]:
         version = self._current(name, coordinate)
-        self._described.pop(to, None)
+        described = self._described.get(to, [])
+        described[:] = [v for v in described if v.since and v.since.covers(coordinate, 1)]
+        there = self._versions.get(to)
+        if there is not None and not _reached(there, coordinate):
+            return  # the log comes again: what is known is from behind the statement
         if version is None:
             self._versions.pop(to, None)
             return
@@ -391,6 +395,8 @@ class History:
             columns = [described_column(column, charset, collation) for column in step.columns]
         except ValueError:
             return None
+        if any(column.type.text and not column.type.charset for column in columns):
+            return None  # the database's own, which no statement has told
         keys = unique_keys(step.keys, step.columns)
         primary = keys.get("PRIMARY", ())
         columns = [replace(c, nullable=False) if c.name in primary else c for c in columns]

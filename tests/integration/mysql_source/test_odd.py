@@ -128,3 +128,20 @@ async def test_rows_that_come_again_from_before_a_known_change_take_no_later_one
     events = await again.read(1)
     assert new_rows(events) == [row]
     assert len(events) == 1
+
+
+async def test_a_rename_that_comes_again_leaves_the_table_that_is_known_by_the_name(
+    sources: Sources, shop: MysqlServer
+) -> None:
+    shop.execute("CREATE TABLE t (id int PRIMARY KEY)", database=SCHEMA)
+    side = await sources.open(shop)
+    start = await side.attach()
+    shop.execute("RENAME TABLE t TO u", database=SCHEMA)
+    (relation,) = [r for r in await side.source.relations() if r.schema == SCHEMA]
+    shop.execute("INSERT INTO u VALUES (1)", database=SCHEMA)
+    again = sources.make(shop)
+    again.source.remember({relation.table: relation})
+    await again.source.open()
+    await again.attach()
+    again.at = start
+    assert new_rows(await again.read(1)) == [("1",)]
