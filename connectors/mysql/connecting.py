@@ -74,8 +74,15 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
 
     async def open(self) -> "Link":
         """Connect and log in. Raises the driver's errors, OSError, TransportRefusedError."""
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task is not None else 0
         with self._understood():
             await self._connect()
+        # Python 3.11's `wait_for`, which the driver uses, forgets a cancellation that comes
+        # just when the connection is made: who waits for the task's end would wait for ever.
+        if task is not None and task.cancelling() > cancelled:
+            self.close()
+            raise asyncio.CancelledError
         return self
 
     @contextmanager

@@ -1,3 +1,5 @@
+import asyncio
+import contextlib
 import ssl
 
 import pytest
@@ -19,3 +21,21 @@ async def test_the_systems_authorities_are_read_only_to_verify_with_them(
     url = parse_url(f"mysql://reader@db.example.org/?sslmode={mode}")
     Link(url, "test", multi=False, database="")
     assert bool(found) is read
+
+
+async def test_a_cancellation_that_the_driver_forgets_ends_the_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It comes when the connection has just been made."""
+
+    async def connect(_: Link) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(Link, "_connect", connect)
+    url = parse_url("mysql://reader@db.example.org/?sslmode=disable")
+    task = asyncio.create_task(Link(url, "test", multi=False, database="").open())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
