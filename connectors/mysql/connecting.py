@@ -192,15 +192,7 @@ async def connect(
     Raises:
         pymysql's errors, OSError, TransportRefusedError; see `errors`.
     """
-    task = asyncio.current_task()
-    cancelled = task.cancelling() if task is not None else 0
-    link = await Link(url, program, multi=multi, database=database, data=data).open()
-    if task is not None and task.cancelling() > cancelled:
-        # Python 3.11's wait_for, by which the driver connects, forgets a cancellation that comes
-        # just as the connection is there: whoever waits for the task's end would wait for ever.
-        link.close()
-        raise asyncio.CancelledError
-    return link
+    return await Link(url, program, multi=multi, database=database, data=data).open()
 
 
 def _context(url: ConnectionUrl) -> ssl.SSLContext | None:
