@@ -197,7 +197,11 @@ class ReadSource(Source, Protocol):
 
     async def reader(self) -> str | None:
         """Who does so now, in words for people; None when nobody does. A reader whose process died
-        may be told until the source has noticed."""
+        may be told until the source has noticed.
+
+        Raises:
+            ReaderUnknownError, SourceConnectionError, SourceError.
+        """
         ...
 
 

@@ -5,6 +5,7 @@ PenstockError                           retry       exit  who acts
 |-- SourceError                         never       1
 |   |-- SourceConnectionError           backoff     1     engine
 |   |-- SlotBusyError(owner)            wait        3     operator: another reader holds the slot
+|   |-- ReaderUnknownError              never       1     whoever asks goes on without the answer
 |   |-- PositionLostError               never       3     operator decides: reload or restore
 |   |-- SourceIdentityError             never       3     operator: this is another server
 |   |-- ReplicaIdentityError            never       1     operator, hint has the ALTER TABLE
@@ -121,6 +122,10 @@ class SlotBusyError(SourceError):
 
     retry = Retry.WAIT
     exit_code = 3
+
+
+class ReaderUnknownError(SourceError):
+    """Whether somebody reads the log for a replication cannot be told on this server."""
 
 
 class PositionLostError(SourceError):

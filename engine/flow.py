@@ -24,11 +24,12 @@ from engine.contracts import (
     Attached,
     ExclusiveSource,
     OriginTarget,
+    ReadSource,
     SnapshotSource,
     TargetSession,
     TransactionalTarget,
 )
-from engine.errors import FencedError, PositionLostError
+from engine.errors import FencedError, PositionLostError, ReaderUnknownError
 from engine.loading import Loading
 from engine.model.finding import Severity
 from engine.model.position import Position
@@ -130,11 +131,11 @@ class Flow:
         its own session of before the cut, which the server has not noticed yet.
         """
         source = self._source
-        if not isinstance(source, ExclusiveSource):
+        if not isinstance(source, ReadSource):
             return
         clock = self._around.clock
         deadline = clock.monotonic() + READER_WAIT_SECONDS
-        while (reader := await source.reader()) is not None:
+        while (reader := await _reader(source)) is not None:
             if clock.monotonic() >= deadline:
                 raise FencedError(
                     f"another process reads this replication's log: {reader}",
@@ -300,3 +301,11 @@ class Flow:
                 hint="if the target was restored, begin anew: `penstock cleanup FILE`, then "
                 "`penstock run FILE`",
             )
+
+
+async def _reader(source: ReadSource) -> str | None:
+    """Who reads the log. Where that cannot be told, the claim alone keeps two owners apart."""
+    try:
+        return await source.reader()
+    except ReaderUnknownError:
+        return None

@@ -9,6 +9,7 @@ goes with it.
 See: MySQL manual and MariaDB Knowledge Base, "GET_LOCK", "IS_USED_LOCK", "KILL".
 """
 
+import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -19,7 +20,8 @@ from connectors.mysql.connecting import Link, close
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.quoting import literal
 from connectors.mysql.server import Ask
-from engine.errors import SlotBusyError, SourceConnectionError, SourceError
+from engine.contracts import Clock
+from engine.errors import ReaderUnknownError, SlotBusyError, SourceConnectionError, SourceError
 
 ATTEMPTS: Final = 5
 WAIT_SECONDS: Final = 1
@@ -28,11 +30,37 @@ machine is gone, or the network between."""
 
 NO_SUCH_SESSION: Final = 1094
 
-UNKNOWN: Final = "whoever it is: this server has no locks by name (GET_LOCK)"
+IDLE_SECONDS_MAX: Final = 300
+"""`wait_timeout` of the session with the lock. So long a reader is told whose machine is gone and
+could not say goodbye; one whose target makes it wait for longer is not told any more."""
+
+KEEP_SECONDS: Final = 20.0
+"""Between two signs of life of that session."""
+
+
+class ReaderLock:
+    """Held while the stream is read, by a session that has to be kept alive."""
+
+    def __init__(self, link: Link, clock: Clock) -> None:
+        self._link = link
+        self._clock = clock
+        self._due = clock.monotonic() + KEEP_SECONDS
+
+    async def keep(self) -> None:
+        """Give a sign of life when it is time. Where the session was ended another one reads, and
+        what that means the stream itself tells."""
+        now = self._clock.monotonic()
+        if now < self._due:
+            return
+        self._due = now + KEEP_SECONDS
+        try:
+            await self._link.run("DO 0")
+        except DRIVER_ERRORS:
+            self._due = math.inf
 
 
 @asynccontextmanager
-async def reading(link: Link, replication: str) -> AsyncIterator[None]:
+async def reading(link: Link, replication: str, clock: Clock) -> AsyncIterator[ReaderLock]:
     """Be the one who reads, once the stream has begun. A server without such locks is read without.
     Takes the link over.
 
@@ -42,10 +70,11 @@ async def reading(link: Link, replication: str) -> AsyncIterator[None]:
     """
     try:
         try:
+            await link.run(f"SET SESSION wait_timeout = {IDLE_SECONDS_MAX}")
             await _take_lock(link, replication)
         except DRIVER_ERRORS as error:
             raise source_error(error, "taking the lock of who reads the binary log") from error
-        yield
+        yield ReaderLock(link, clock)
     finally:
         await close(link)
 
@@ -80,7 +109,7 @@ async def _end(link: Link, session: int) -> None:
 
 
 async def lock_holder(ask: Ask, replication: str) -> str | None:
-    """Who reads, in words for people. Raises SourceConnectionError."""
+    """Who reads, in words for people. Raises ReaderUnknownError, SourceConnectionError."""
     doing = "asking who reads the binary log"
     try:
         # Tells a server without such locks from one whose lock nobody has.
@@ -88,8 +117,10 @@ async def lock_holder(ask: Ask, replication: str) -> str | None:
         ((holder,),) = await ask(doing, f"SELECT IS_USED_LOCK({_name(replication)})")
     except SourceConnectionError:
         raise
-    except SourceError:
-        return UNKNOWN
+    except SourceError as error:
+        raise ReaderUnknownError(
+            "who reads the source's binary log cannot be told: it has no locks by name (GET_LOCK)"
+        ) from error
     return None if holder is None else _session(holder.encode())
 
 

@@ -271,10 +271,11 @@ class MysqlSource:
         stream = LogStream(dump, assembler, log, self._clock, mariadb=server.mariadb)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(dump.close)
-            lock = reading(await self._session(), self._config.replication)
-            await stack.enter_async_context(lock)
+            held = reading(await self._session(), self._config.replication, self._clock)
+            lock = await stack.enter_async_context(held)
             blocks = await stack.enter_async_context(aclosing(stream.blocks()))
-            async for block in blocks:
+            async for block in blocks:  # at least one a second: heartbeats
+                await lock.keep()
                 yield block
 
     async def _dump_again(self, place: LogPlace) -> Dump:

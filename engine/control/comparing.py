@@ -8,8 +8,8 @@ import engine.registry as connectors
 from engine.comparable import Comparable
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random, ReadSource
-from engine.errors import ComparisonError, ConfigError, PenstockError
+from engine.contracts import Clock, Random, ReadSource, Source
+from engine.errors import ComparisonError, ConfigError, PenstockError, ReaderUnknownError
 from engine.model.relation import TableName
 from engine.plan.tables import select
 from engine.validate.compare import Limits, Progress, TablePair, compare
@@ -75,7 +75,7 @@ async def _look(
     try:
         await source.open()
         relations = await source.relations()
-        running = not isinstance(source, ReadSource) or await source.reader() is not None
+        running = await _is_read(source)
     except PenstockError as error:
         raise ComparisonError(f"source: {error.message}", hint=error.hint) from error
     finally:
@@ -83,6 +83,16 @@ async def _look(
     identity = config.source.without_identity if config.streams else None
     chosen = select(relations, config.mapping, without_identity=identity).tables
     return [relation.table for relation in chosen], running
+
+
+async def _is_read(source: Source) -> bool:
+    """Whether a replication may run; where that cannot be told, it may."""
+    if not isinstance(source, ReadSource):
+        return True
+    try:
+        return await source.reader() is not None
+    except ReaderUnknownError:
+        return True
 
 
 @asynccontextmanager

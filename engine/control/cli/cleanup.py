@@ -14,7 +14,7 @@ from engine.contracts import OriginTarget, ReadSource, Source, Target, TargetSes
 from engine.control.cli.arguments import File, load
 from engine.control.cli.control_rows import control_session, owner_locked
 from engine.control.cli.ending import end_with
-from engine.errors import ConfigError, FencedError
+from engine.errors import ConfigError, FencedError, ReaderUnknownError
 from engine.registry import connect
 from engine.seams import SystemClock, SystemRandom
 
@@ -88,7 +88,12 @@ async def clean(
 
 
 async def _refuse_running(source: Source) -> None:
-    reader = await source.reader() if isinstance(source, ReadSource) else None
+    if not isinstance(source, ReadSource):
+        return
+    try:
+        reader = await source.reader()
+    except ReaderUnknownError:
+        return  # one that runs notices that its control rows are gone, and ends
     if reader is not None:
         raise FencedError(f"the replication runs: {reader}", hint="stop it first")
 

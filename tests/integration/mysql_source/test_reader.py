@@ -1,14 +1,17 @@
 """Who reads a server's log for a replication is known, and there is one."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 import pytest
 
+from connectors.mysql import log_reader
+from connectors.mysql.log_reader import lock_holder
 from connectors.mysql.source_config import SERVER_ID_FIRST
 from engine.contracts import ReadSource
-from engine.errors import SourceError
+from engine.errors import ReaderUnknownError, SourceError
 from tests.integration.mysql_source.conftest import PATIENCE_SECONDS, Sources, new_rows
 from tests.servers.mysql import MysqlServer
 
@@ -41,3 +44,28 @@ async def test_who_reads_is_told_and_gives_way_to_who_comes_later(
     async with asyncio.timeout(SOON_SECONDS):
         while await third.source.reader() is not None:
             await asyncio.sleep(0.01)
+
+
+async def test_the_session_of_the_lock_is_kept_alive_and_given_up_soon_without(
+    sources: Sources, shop: MysqlServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is gone cannot say goodbye, so the server's limit for it is short."""
+    monkeypatch.setattr(log_reader, "IDLE_SECONDS_MAX", 4)
+    monkeypatch.setattr(log_reader, "KEEP_SECONDS", 0.5)
+    side = await sources.open(shop, replication="kept")
+    start = await side.attach()
+    async with asyncio.timeout(PATIENCE_SECONDS), aclosing(side.source.blocks(start)) as blocks:
+        until = asyncio.get_running_loop().time() + 6
+        while asyncio.get_running_loop().time() < until:  # longer than the server waits for a word
+            await anext(blocks)
+        assert await side.source.reader() is not None
+        while await side.source.reader() is not None:  # as nobody reads any more
+            await asyncio.sleep(0.05)
+
+
+async def test_a_server_without_locks_by_name_is_said_not_to_tell() -> None:
+    async def ask(_doing: str, query: str) -> Sequence[Sequence[str | None]]:
+        raise SourceError(f"{query.partition('(')[0]} is forbidden")
+
+    with pytest.raises(ReaderUnknownError, match="cannot be told"):
+        await lock_holder(ask, "one")

@@ -81,3 +81,19 @@ def test_a_loader_that_stands_still_with_rows_and_locks_is_ended_by_the_successo
             assert older.wait() == 3
             assert newer.stop() == 0
     assert not alive(pid)
+
+
+def test_a_second_run_waits_and_ends_naming_who_reads_while_the_first_goes_on(
+    replicate: Replicate,
+) -> None:
+    replication = replicate()
+    replication.source.execute(f"CREATE TABLE {SCHEMA}.t (id int PRIMARY KEY)")
+    with _streaming(replication) as first:
+        with replication.run() as second:
+            assert second.wait() == 3
+        assert "another process reads this replication's log: " in second.ending
+        assert "--take-over" in second.ending
+        replication.source.execute(f"INSERT INTO {SCHEMA}.t VALUES (1)")
+        rows = [("1",)]
+        until(lambda: content(replication.target, "t", "id") == rows, "the row", run=first)
+        assert first.stop() == 0
