@@ -108,7 +108,8 @@ class _Side:
         arguments = read_section(self._section, self._table, self._problems, beside=("settings",))
         for name in sorted(self._foreign & self._table.keys()):
             path = f"{self._name}.{name}"
-            if self._table[name] in self._promises.get(name, ()):
+            value = self._table[name]
+            if isinstance(value, str) and value in self._promises.get(name, ()):
                 self._problems.add(path, f"{self._engine} cannot do this, and must not ignore it")
             else:
                 self._reading.no_effect.append(path)

@@ -202,8 +202,7 @@ def test_what_is_read_of_a_statement_is_what_it_did(mysql_database: MysqlDatabas
                 tables.take(step)
         there = catalog(mysql_database)
         for name, columns in there.items():
-            said = tables.columns.get(name, [])
-            assert [(a, b) for a, b in zip(said, columns, strict=True) if a != b] == [], sql
+            assert tables.columns.get(name, []) == columns, (sql, name, tables.columns)
     assert {"t", "a", "b", "ansi"} == there.keys()
 
 

@@ -120,3 +120,8 @@ def test_the_script_that_aws_recommends_for_mysql_means_the_replica_role(script:
     other = mysql() + '[target.settings]\nAfterConnectScript = "SET FOREIGN_KEY_CHECKS=1"\n'
     assert parse(other).target.session_replication_role is SessionReplicationRole.ORIGIN
     assert parse(other).no_effect == ("target.settings.AfterConnectScript",)
+
+
+def test_what_is_no_text_is_no_promise() -> None:
+    """Found by fuzzing: a list cannot be looked up among values."""
+    assert parse(mysql(more="origin = []\n")).no_effect == ("source.origin",)
