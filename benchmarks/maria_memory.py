@@ -1,19 +1,24 @@
 """Memory of the worker between MariaDB and either family: one huge transaction, and a full load."""
 
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from typing import Final
 
 from benchmarks import mariadb
 from benchmarks.calibration import calibrate
 from benchmarks.case import Options
 from benchmarks.maria_drain import emptied, last, replication_of
 from benchmarks.mariadb import EVENTS_IN_POSTGRES, Ask, Log, MariaWatcher, same_rows
-from benchmarks.memory import LIMIT_MIB
+from benchmarks.memory import LIMIT_MIB, peak_mib
 from benchmarks.penstock import Replication, running
 from benchmarks.result import Figure, Pair, Result, from_pairs
 from benchmarks.servers import Servers, Watcher
 from tests.servers.mysql import MysqlServer
+
+LOOK_SECONDS: Final = 0.02
+"""Between two looks at the peak of a worker that ends by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,15 @@ def _result(log: Log, target: Target, what: str, replication: Replication) -> Re
 
 
 def _peak(log: Log, target: Target, replication: Replication) -> Figure:
+    peak = 0.0
     with running(replication) as run:
         if replication.type == "cdc":
             target.until(last(log), alive=run.alive)
+            peak = peak_mib(run.worker())
             run.stop()
-        run.wait()
+        while run.alive():
+            with suppress(RuntimeError, OSError):  # not started yet, or ended
+                peak = max(peak, peak_mib(run.worker()))
+            time.sleep(LOOK_SECONDS)
     equal = same_rows(log, target.ask)
-    return Figure(run.peak_mib, cpu_seconds=run.cpu_seconds, rows=log.rows, equal=equal)
+    return Figure(peak, cpu_seconds=run.cpu_seconds, rows=log.rows, equal=equal)

@@ -27,15 +27,13 @@ END_SECONDS: Final = 30.0
 
 @dataclass(slots=True)
 class Run:
-    """A running or ended `penstock run`. Once ended, `cpu_seconds` is that of it and its worker,
-    and `peak_mib` the largest resident set that one of them has had."""
+    """A running or ended `penstock run`. `cpu_seconds` is that of it and its worker, once ended."""
 
     process: "subprocess.Popen[bytes]"
     started: float
     output: Path
     log: Path
     cpu_seconds: float = 0.0
-    peak_mib: float = 0.0
     code: int | None = None
     kept: bytes = b""
 
@@ -96,7 +94,6 @@ class Run:
         self.code = os.waitstatus_to_exitcode(status)
         self.process.returncode = self.code
         self.cpu_seconds = usage.ru_utime + usage.ru_stime
-        self.peak_mib = usage.ru_maxrss / 1024
         self.kept = self.output.read_bytes()
         return self.code
 
