@@ -199,11 +199,13 @@ def _retype_column(work: Alteration, step: SchemaStep) -> None:
         raise work.refuse(
             f"column {step.column} cannot go from {there.declared} to {new} without loss"
         )
-    work.retyped[there.name] = f"{new}{_attributes(work, there)}"
+    long = parse(new).base in (*TEXTS, *BLOBS)
+    work.retyped[there.name] = f"{new}{_attributes(work, there, long=long)}"
 
 
-def _attributes(work: Alteration, column: TargetColumn) -> str:
-    """What MODIFY would take away where it is not said again."""
+def _attributes(work: Alteration, column: TargetColumn, *, long: bool) -> str:
+    """What MODIFY would take away where it is not said again. `long`: the new type is one of those
+    of which MySQL takes a default as an expression only."""
     known = next(c for c in work.catalog.columns if c.name == column.name)
     pieces = ["NULL" if column.nullable else "NOT NULL"]
     if column.counts:
@@ -211,7 +213,9 @@ def _attributes(work: Alteration, column: TargetColumn) -> str:
     elif known.default is not None:
         text = known.default
         quoted = "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
-        pieces.append(f"DEFAULT {expression(text) if known.default_expression else quoted}")
+        default = expression(text) if known.default_expression else quoted
+        bare = long and not default.startswith("(")
+        pieces.append(f"DEFAULT ({default})" if bare else f"DEFAULT {default}")
     return " " + " ".join(pieces)
 
 

@@ -157,6 +157,19 @@ async def test_a_type_becomes_wider_and_keeps_what_the_column_says(rig: Rig) -> 
     assert (shown[1].partition("(")[0], shown[2], shown[4]) == ("bigint", "NO", "7")
 
 
+async def test_a_text_that_becomes_a_long_one_keeps_its_default(rig: Rig) -> None:
+    """Of which MySQL takes one as an expression only."""
+    known = await _known(rig)
+    there = "varchar(10) character set utf8mb4 collate utf8mb4_bin"
+    rig.execute(f"ALTER TABLE t MODIFY b {there} DEFAULT 'it''s'")
+    known = await rig.relation()
+    long = "longtext character set utf8mb4 collate utf8mb4_bin"
+    columns = [*known.columns[:2], _column("b", long)]
+    await _evolve(rig, _changed(known, columns, SchemaStep("retype-column", "b", type=long)))
+    rig.execute("INSERT INTO t (id, a) VALUES (2, 2)")
+    assert rig.execute("SELECT b FROM t ORDER BY id") == [("x",), ("it's",)]
+
+
 async def test_a_type_that_does_not_hold_the_old_values_is_refused(rig: Rig) -> None:
     known = await _known(rig)
     columns = [known.columns[0], _column("a", "smallint"), known.columns[2]]
