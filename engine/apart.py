@@ -4,7 +4,14 @@ from typing import Final
 
 from engine.abilities import MarkingSource, SeeingTarget
 from engine.contracts import Random, Source, Target
-from engine.errors import ConfigError
+from engine.errors import (
+    ConfigError,
+    SourceConnectionError,
+    SourceError,
+    TargetConnectionError,
+    TargetError,
+)
+from engine.observe.log import Log
 
 MARK_BYTES: Final = 7
 """Of the random number that marks the source: two at one moment are never the same."""
@@ -28,3 +35,21 @@ async def require_apart(source: Source, target: Target, random: Random) -> None:
                 " themselves",
                 hint="name another database",
             )
+
+
+async def apart_where_told(source: Source, target: Target, random: Random, log: Log) -> None:
+    """The same before a run, which a server that allows no marks does not keep from.
+
+    Raises:
+        ConfigError, SourceConnectionError, TargetConnectionError.
+    """
+    try:
+        await require_apart(source, target, random)
+    except (SourceConnectionError, TargetConnectionError):
+        raise
+    except (SourceError, TargetError) as error:
+        log.warning(
+            "whether source and target are one database could not be found out",
+            action="same-database",
+            error=error.message,
+        )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
-from engine.apart import require_apart
+from engine.apart import apart_where_told
 from engine.branching import keep_branch
 from engine.checkpoint.ownership import (
     Claim,
@@ -93,7 +93,7 @@ class Flow:
             around.state("starting")
             identity = await self._source.open()
             await self._target.open()
-            await require_apart(self._source, self._target, around.random)
+            await apart_where_told(self._source, self._target, around.random, around.log)
             await self._target.prepare_control()
             await self._prepare_origins()
             newcomer = self._config.streams and self._held_epoch is None

@@ -6,7 +6,7 @@ form that `keyorder` gives it: integers, dates and timestamps as the number they
 eight bytes (so that a column which is widened keeps its buckets), anything else as its bytes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeAlias
 from zlib import crc32
 
@@ -33,7 +33,8 @@ AS_SENT: Final = frozenset(
 _PLUS: Final = bytes(NUMBER_BYTES)
 _MINUS: Final = b"\xff" * NUMBER_BYTES
 
-_Reader: TypeAlias = Callable[[bytes], bytes]
+Reader: TypeAlias = Callable[[bytes], bytes]
+"""What turns a value as it was sent into the bytes that are hashed."""
 
 
 def key_hash(relation: Relation) -> KeyHash | None:
@@ -44,7 +45,7 @@ def key_hash(relation: Relation) -> KeyHash | None:
     readers = [_reader(column) for column in columns]
     if len(readers) == 1 and readers[0] is bytes:
         return _plain(relation.key[0])
-    return _general(list(zip(relation.key, readers, strict=True)))
+    return joined(list(zip(relation.key, readers, strict=True)))
 
 
 def _plain(index: int) -> KeyHash:
@@ -55,7 +56,9 @@ def _plain(index: int) -> KeyHash:
     return hashed
 
 
-def _general(parts: list[tuple[int, _Reader]]) -> KeyHash:
+def joined(parts: Sequence[tuple[int, Reader]]) -> KeyHash:
+    """The hash of several columns: each at its place in a row, with what gives its bytes."""
+
     def hashed(row: Row) -> int | None:
         number = 0
         for index, read in parts:
@@ -73,7 +76,7 @@ def _widened(value: bytes) -> bytes:
     return _MINUS[len(value) :] + value if value[0] & 0x80 else _PLUS[len(value) :] + value
 
 
-def _reader(column: Column) -> _Reader:
+def _reader(column: Column) -> Reader:
     """What turns a column's wire value into the bytes that are hashed."""
     if column.format is Format.BINARY and column.type.oid in AS_SENT:
         return bytes

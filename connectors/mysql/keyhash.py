@@ -6,9 +6,7 @@ go as PostgreSQL's do (`_interchange.keyhash`), eight bytes whatever their colum
 column which is widened, or becomes unsigned, keeps its buckets.
 """
 
-from collections.abc import Callable
-from typing import Final, TypeAlias
-from zlib import crc32
+from typing import Final
 
 from connectors._interchange import keyhash
 from connectors.mysql.binlog.columns import Form
@@ -17,7 +15,7 @@ from connectors.mysql.description import parse_declared
 from connectors.mysql.types import BINARIES, CHARACTERS, INTEGERS, MysqlType
 from connectors.mysql.whole_numbers import reader
 from engine.model.relation import Relation
-from engine.model.value import KeyHash, Row
+from engine.model.value import KeyHash
 
 NUMBERS: Final = frozenset((*INTEGERS, "year"))
 DATES: Final = frozenset(("date", "datetime", "timestamp"))
@@ -25,8 +23,6 @@ AS_BYTES: Final = frozenset((*BINARIES, "uuid"))
 
 _SIGNED: Final = 1 << 63
 _LONG_BYTES: Final = 9
-
-_Reader: TypeAlias = Callable[[bytes], bytes]
 
 
 def tells(type_: MysqlType) -> bool:
@@ -45,7 +41,7 @@ def key_hash(relation: Relation) -> KeyHash | None:
     shared = None if native else keyhash.key_hash(relation)
     if shared is not None:
         return shared
-    return _general(
+    return keyhash.joined(
         [
             (index, _number(relation, index) if type_.base in NUMBERS else _as_bytes(type_, native))
             for index, type_ in zip(relation.key, types, strict=True)
@@ -53,20 +49,7 @@ def key_hash(relation: Relation) -> KeyHash | None:
     )
 
 
-def _general(parts: list[tuple[int, _Reader]]) -> KeyHash:
-    def hashed(row: Row) -> int | None:
-        number = 0
-        for index, read in parts:
-            value = row[index]
-            if not isinstance(value, bytes):
-                return None
-            number = crc32(read(value), number)
-        return number
-
-    return hashed
-
-
-def _number(relation: Relation, index: int) -> _Reader:
+def _number(relation: Relation, index: int) -> keyhash.Reader:
     read = reader(relation.columns[index])
 
     def to_bytes(value: bytes) -> bytes:
@@ -77,7 +60,7 @@ def _number(relation: Relation, index: int) -> _Reader:
     return to_bytes
 
 
-def _as_bytes(type_: MysqlType, native: bool) -> _Reader:
+def _as_bytes(type_: MysqlType, native: bool) -> keyhash.Reader:
     return _without_zeros if native and type_.base in DATES else bytes
 
 

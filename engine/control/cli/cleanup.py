@@ -93,7 +93,7 @@ async def _refuse_running(source: Source) -> None:
     try:
         reader = await source.reader()
     except ReaderUnknownError:
-        return  # one that runs notices that its control rows are gone, and ends
+        return  # of one that runs after all, each transaction fails: its checkpoints are gone
     if reader is not None:
         raise FencedError(f"the replication runs: {reader}", hint="stop it first")
 
