@@ -95,6 +95,7 @@ class MysqlServers:
 
     def __init__(self) -> None:
         self._running: dict[str, MysqlServer] = {}
+        self._found: dict[str, dict[str, str]] = {}
 
     def get(self, name: str) -> MysqlServer:
         """Raises ServerUnavailableError."""
@@ -102,7 +103,21 @@ class MysqlServers:
             self._running[name] = MysqlServer(name)
         server = self._running[name]
         server.start()
+        if name not in self._found:
+            self._found[name] = server.global_settings()
         return server
+
+    def switched(self) -> dict[str, set[tuple[str, str]]]:
+        """Global settings of running servers that are not as they were at first; then as if they
+        were, so that only the module that switched them is blamed."""
+        switched: dict[str, set[tuple[str, str]]] = {}
+        for name, found in self._found.items():
+            if self._running[name].running:
+                now = self._running[name].global_settings()
+                if now != found:
+                    switched[name] = set(now.items() - found.items())
+                    self._found[name] = now
+        return switched
 
     def need(self, name: str) -> MysqlServer:
         """Like `get`; skips the test, or fails it where the server is required."""
@@ -176,6 +191,13 @@ def mysql_servers() -> Iterator[MysqlServers]:
     servers = MysqlServers()
     yield servers
     servers.destroy()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def settings_of_shared_servers(mysql_servers: MysqlServers) -> Iterator[None]:
+    """A setting left switched fails another test, minutes later and of another module."""
+    yield
+    assert mysql_servers.switched() == {}
 
 
 @pytest.fixture(scope="session", params=MYSQL_VERSIONS)

@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import Clusters, MysqlServers
 from tests.differential.pairs import between, differ
 from tests.scenario.pairs.conftest import Ends
+from tests.scenario.pairs.sides import MysqlSide
 
 TRANSACTIONS: Final = 150
 MARKERS: Final = 2
@@ -34,9 +35,11 @@ def test_random_work_arrives_whole(
     ends: Ends, tmp_path: Path, source: str, target: str, mode: str, seed: int
 ) -> None:
     start, end = ends.source(source), ends.target(target)
+    assert isinstance(start, MysqlSide)
     try:
         replication = between(tmp_path, start, end, mode)
-        result = differ(replication, seed=seed, transactions=TRANSACTIONS, markers=MARKERS)
+        with start.database.server.settings_kept():
+            result = differ(replication, seed=seed, transactions=TRANSACTIONS, markers=MARKERS)
         assert result.differences == []
         assert result.transactions >= TRANSACTIONS - MARKERS
         assert result.met["in vain"] < result.transactions

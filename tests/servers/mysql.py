@@ -10,13 +10,15 @@ removed at the latest when the test process ends: a watchdog sees even a SIGKILL
 """
 
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -66,6 +68,9 @@ MYSQL_SETTINGS: Final[Mapping[str, object]] = {
     "auto_generate_certs": False,
     "loose_innodb_redo_log_capacity": "32M",
 }
+
+HISTORY: Final = re.compile("gtid_(?!mode)")
+"""Variables that move with every transaction."""
 
 SERVER_ID_MAX: Final = 2**32 - 1
 
@@ -278,6 +283,22 @@ class MysqlServer:
                 if error.args[0] != ER.NO_SUCH_THREAD:  # it has ended by itself
                     raise
         self.execute(f"DROP DATABASE IF EXISTS {quoted(name)}")
+
+    def global_settings(self) -> dict[str, str]:
+        """Every variable a new session begins with, but for those that tell what was written."""
+        shown = self.execute("SHOW GLOBAL VARIABLES")
+        return {name: value for name, value in shown if not HISTORY.match(name)}
+
+    @contextmanager
+    def settings_kept(self) -> Iterator[None]:
+        """For work that switches global settings of a server others use: as found afterwards."""
+        found = self.global_settings()
+        try:
+            yield
+        finally:
+            for name, _ in self.global_settings().items() - found.items():
+                was = found[name]
+                self.execute(f"SET GLOBAL {name} = %s", int(was) if was.isdigit() else was)
 
     # --- inside -------------------------------------------------------------------------------
 

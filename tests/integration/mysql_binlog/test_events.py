@@ -216,15 +216,13 @@ def test_distributed_transactions(database: MysqlDatabase) -> None:
 
 def test_without_checksums(database: MysqlDatabase) -> None:
     server = database.server
-    server.execute("SET GLOBAL binlog_checksum = NONE")
-    try:
+    with server.settings_kept():
+        server.execute("SET GLOBAL binlog_checksum = NONE")
         file = next_file(server)
         run(database, "INSERT INTO t VALUES (1, 'x')")
         assert not of(file, FormatDescription)[0].checksums
         types = column_types(database)
         assert new_rows(logged_changes(file, types)["t"]) == [(b"1", b"x")]
-    finally:
-        server.execute("SET GLOBAL binlog_checksum = CRC32")
 
 
 def test_one_wrong_bit_anywhere_is_seen(database: MysqlDatabase) -> None:
@@ -303,9 +301,10 @@ def test_compressed_events_of_mariadb(
 
 def test_a_value_of_many_megabytes(database: MysqlDatabase) -> None:
     database.execute("CREATE TABLE large (id int PRIMARY KEY, b longblob)")
-    database.server.execute("SET GLOBAL max_allowed_packet = 67108864")
     file = next_file(database.server)
-    database.execute("INSERT INTO large VALUES (1, REPEAT('0123456789abcdef', 1300000))")
+    with database.server.settings_kept():
+        database.server.execute("SET GLOBAL max_allowed_packet = 67108864")
+        database.execute("INSERT INTO large VALUES (1, REPEAT('0123456789abcdef', 1300000))")
     types = {"large": column_types(database)["large"]}
     (row,) = new_rows(logged_changes(file, types)["large"])
     assert row[1] == b"0123456789abcdef" * 1_300_000

@@ -87,9 +87,6 @@ def test_nothing_of_it_needs_more_than_the_least_metadata(
     server = mysql_database.server
     if metadata == "NO_LOG" and not server.mariadb:
         pytest.skip("MariaDB's setting")
-    before = server.execute("SELECT @@global.binlog_row_metadata")[0][0]
-    server.execute(f"SET GLOBAL binlog_row_metadata = {metadata}")
-    try:
+    with server.settings_kept():
+        server.execute(f"SET GLOBAL binlog_row_metadata = {metadata}")
         test_what_the_log_holds_is_what_select_gives(mysql_database)
-    finally:
-        server.execute(f"SET GLOBAL binlog_row_metadata = {before}")

@@ -59,21 +59,17 @@ async def test_a_chunk_is_what_the_log_comes_to_at_its_place(
     sources: Sources, shop: MysqlServer, unlocked: str, settings: str
 ) -> None:
     name, _, value = settings.partition("=")
-    before = shop.execute(f"SELECT @@global.{name}")[0][0] if name else None
-    if name:
-        shop.execute(f"SET GLOBAL {name} = {value}")
-    side = await sources.open(shop, url=unlocked)
-    await side.attach()
     read: list[tuple[Relation, str, Content]] = []
-    try:
+    with shop.settings_kept():
+        if name:
+            shop.execute(f"SET GLOBAL {name} = {value}")
+        side = await sources.open(shop, url=unlocked)
+        await side.attach()
         with writers(shop, SEED):
             for _ in range(READINGS):
                 for table in ("hot", "named"):
                     relation, chunk = await relation_of(side, table)
                     read.append((relation, *await read_chunk(side.source, chunk)))
-    finally:
-        if name:
-            shop.execute(f"SET GLOBAL {name} = {before}")
     log = await log_of(side)
     assert len(log) > 10 * READINGS
     for relation, text, rows in read:

@@ -6,6 +6,7 @@ import asyncio
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Final
 
 import pytest
 
@@ -25,6 +26,9 @@ from engine.model.change import INSERT, UPDATE
 from engine.seams import SystemRandom
 from tests.integration.mysql_target.conftest import Rig, pieces, rows
 from tests.servers.mysql import MysqlServer
+from tests.servers.processes import POLL_SECONDS
+
+PATIENCE_SECONDS: Final = 30.0
 
 FILE_REQUEST = b"\xfb/etc/passwd"
 OK = b"\x00\x00\x00\x02\x00\x00\x00"
@@ -118,10 +122,11 @@ async def test_a_commit_whose_answer_is_lost_is_unknown(
     rig.execute("CREATE TABLE t (id int PRIMARY KEY)")
     relation = await rig.relation()
     await rig.session.statements(relation)
-    read = rig.session.link._reader.read
 
-    async def cut(size: int) -> bytes:
-        await read(size)
+    async def cut(_: int) -> bytes:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while rig.execute("SELECT * FROM t") == []:
+                await asyncio.sleep(POLL_SECONDS)
         return b""
 
     monkeypatch.setattr(rig.session.link._reader, "read", cut)

@@ -147,13 +147,11 @@ async def test_generated_columns_and_columns_of_the_target_alone_stay_its_own(ri
 
 async def test_a_server_that_allows_no_load_any_more_gets_statements(rig: Rig) -> None:
     relation = await _table(rig)
-    rig.execute("SET GLOBAL local_infile = OFF")
-    try:
+    with rig.database.server.settings_kept():
+        rig.execute("SET GLOBAL local_infile = OFF")
         with pytest.raises(RowRejectedError):
             await rig.apply(Run(INSERT, relation, _rows(), net=True))
         await rig.apply(Run(INSERT, relation, _rows(), net=True))
-    finally:
-        rig.execute("SET GLOBAL local_infile = ON")
     assert _held(rig)[0][0] == MANY
 
 

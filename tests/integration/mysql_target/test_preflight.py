@@ -75,14 +75,12 @@ async def test_rights_that_are_missing(rig: Rig) -> None:
 
 
 async def test_a_server_that_takes_no_writes(rig: Rig) -> None:
-    try:
+    with rig.database.server.settings_kept():
         rig.execute("SET GLOBAL read_only = ON, GLOBAL max_allowed_packet = 1048576")
         target = MysqlTarget(
             MysqlTargetConfig(replication="check", url=parse_url(rig.database.url)), SystemRandom()
         )
         found = {finding.check: finding for finding in await target.preflight([])}
         await target.close()
-    finally:
-        rig.execute("SET GLOBAL read_only = OFF, GLOBAL max_allowed_packet = 16777216")
     assert found["target-read-only"].severity is Severity.BLOCKS
     assert found["target-packet"].severity is Severity.WARNS
