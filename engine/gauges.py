@@ -68,7 +68,8 @@ class Gauges:
             for reason, count in self._source.coerced().items():
                 metrics.coerced(reason, count)
         lanes = self._lanes.lanes()
-        appliers = self._config.budget.appliers
+        config = self._config
+        appliers = config.budget(config.capacity.units_min).appliers
         metrics.queue(self._budget.used, sum([lane.rows for lane in lanes]))
         metrics.appliers(appliers, self._scheduler.busy)
         metrics.lanes(sum([lane.width for lane in lanes]))

@@ -73,7 +73,8 @@ async def run_replication(
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
     """
     token = random.key(TOKEN_BYTES).hex()
-    room = SpoolRoom(disk, config.budget.spool_bytes_max, random.key(KEY_BYTES), source.position)
+    spool_bytes_max = config.budget(config.capacity.units_min).spool_bytes_max
+    room = SpoolRoom(disk, spool_bytes_max, random.key(KEY_BYTES), source.position)
     room.sweep()
     around = Surroundings(
         clock, random, disk, metrics, log, stop, report, process, token, room, Suspensions(room), {}

@@ -85,7 +85,8 @@ class Streaming:
         self._start = start
         self._began = around.clock.monotonic()
         self._age = 0.0
-        self._budget = Budget(config.budget.queue_bytes_max)
+        self._provided = config.budget(config.capacity.units_min)
+        self._budget = Budget(self._provided.queue_bytes_max)
         self._queue = BoundedQueue(self._budget)
         self._reloads: Reloading | None = None
         self._carried_out = 0
@@ -127,7 +128,7 @@ class Streaming:
         self._router.whole = self._lanes.whole
         async with AsyncExitStack() as stack:
             stack.callback(self._lanes.clear)
-            count = self._config.budget.appliers + 1
+            count = self._provided.appliers + 1
             desk, *sessions = await stack.enter_async_context(self._sessions.open(count))
             try:
                 return await self._flow(control, desk, sessions)
@@ -223,9 +224,9 @@ class Streaming:
         )
         limits = BatchLimits(
             self._config.apply.batch_rows_max,
-            self._config.batch_bytes_max,
+            self._provided.batch_bytes_max,
             self._lanes.transactional,
-            shares_max=self._config.budget.appliers,
+            shares_max=self._provided.appliers,
             share_rows_min=self._config.apply.share_rows_min,
         )
         return ApplyStation(
@@ -251,7 +252,7 @@ class Streaming:
             self._around.room,
             self._around.clock,
             self._around.log,
-            self._config.budget.lane_bytes_max,
+            self._provided.lane_bytes_max,
             self._config.apply.mend_interval_seconds,
             self._around.unmoved,
         )

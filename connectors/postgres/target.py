@@ -68,7 +68,8 @@ def create(config: ReplicationConfig, _clock: Clock, _random: Random) -> "Postgr
 
 def _writers(config: ReplicationConfig) -> int:
     """Appliers and the checkpoint's session; the loaders of a table that is loaded meanwhile."""
-    streaming = config.budget.appliers + 1 if config.streams else 0
+    appliers = config.budget(config.capacity.units_min).appliers
+    streaming = appliers + 1 if config.streams else 0
     return streaming + (config.load.parallel_tables if config.loads else 0)
 
 

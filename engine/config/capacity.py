@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from engine.config.kind import OneOf, Size
+from engine.config.kind import Integer, OneOf, Size
 from engine.config.section import Section, key
+from engine.errors import ConfigError
 
 UNIT_MEMORY_BYTES: Final = 2 << 30
 """Memory of one unit: AWS's own DCU has 2 GiB."""
@@ -16,6 +17,13 @@ UNIT_MEMORY_BYTES_MAX: Final = 64 << 30
 
 UNITS: Final = (1, 2, 4, 8, 16, 32, 64, 128, 192, 256, 384)
 """Sizes a replication may have: those of AWS DMS Serverless, and 192."""
+
+UNITS_MIN: Final = 1
+"""AWS's own default. What a replication costs while it has little to do."""
+
+UNITS_MAX: Final = 16
+"""The maximum of AWS's own walkthrough. More appliers than 64 seldom help one target, and growth
+that does not help is taken back."""
 
 APPLIERS_PER_UNIT: Final = 4
 """Two keep a two-core target busy while two wait for their commits to be flushed."""
@@ -52,8 +60,23 @@ class CapacityConfig(Section):
         default=UNIT_MEMORY_BYTES,
         name="unit_memory",
     )
-    units: int = key(
-        OneOf(UNITS), "Units the replication has; appliers and budgets grow with them.", default=1
+    units_min: int = key(
+        OneOf(UNITS),
+        "Fewest units the replication has; appliers and budgets grow with them. AWS:"
+        " MinCapacityUnits.",
+        default=UNITS_MIN,
+        name="min",
+    )
+    units_max: int = key(
+        OneOf(UNITS),
+        "Most units it may have. The same as min: a fixed size. AWS: MaxCapacityUnits.",
+        default=UNITS_MAX,
+        name="max",
+    )
+    appliers_per_unit: int = key(
+        Integer(1, 64),
+        f"Connections that apply at the same time, for each unit; {APPLIERS_MAX} at most.",
+        default=APPLIERS_PER_UNIT,
     )
     spool_max_bytes: int = key(
         Size(),
@@ -62,11 +85,26 @@ class CapacityConfig(Section):
         name="spool_max",
     )
 
-    def budget(self, appliers: int = 0) -> "Budget":
-        """The limits these units give; `appliers` replaces the number by capacity unless 0."""
-        memory = self.unit_memory_bytes * self.units
+    def validate(self) -> None:
+        """As every section; and that the keys do not contradict each other."""
+        super().validate()
+        if self.units_min > self.units_max:
+            raise ConfigError(
+                "capacity.min",
+                f"is {self.units_min}, above capacity.max, which is {self.units_max}",
+                hint="raise max or lower min; the same number in both is a fixed size",
+            )
+
+    @property
+    def ladder(self) -> tuple[int, ...]:
+        """The sizes it may have, smallest first; never empty."""
+        return tuple(units for units in UNITS if self.units_min <= units <= self.units_max)
+
+    def budget(self, units: int, appliers: int = 0) -> "Budget":
+        """The limits that many units give; `appliers` replaces the number by capacity unless 0."""
+        memory = self.unit_memory_bytes * units
         queue = memory // QUEUE_SHARE
-        running = appliers or min(APPLIERS_PER_UNIT * self.units, APPLIERS_MAX)
+        running = appliers or min(self.appliers_per_unit * units, APPLIERS_MAX)
         return Budget(
             memory_bytes=memory,
             queue_bytes_max=queue,

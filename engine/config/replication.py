@@ -1,7 +1,7 @@
 """What one replication is told to do: the whole configuration, checked. (pure)"""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -155,7 +155,7 @@ class ApplyConfig(Section):
     )
     appliers: int = key(
         Integer(0, APPLIERS_MAX),
-        "Connections that apply at the same time; 0: by capacity, four per unit.",
+        "Connections that apply at the same time; 0: by capacity, appliers_per_unit for each unit.",
         default=0,
     )
     on_row_error: OnRowError = key(
@@ -275,14 +275,11 @@ class ReplicationConfig(Section):
         transactional = self.apply.mode is ApplyMode.TRANSACTIONAL
         return OnRowError.STOP if transactional else self.apply.on_row_error
 
-    @property
-    def budget(self) -> Budget:
-        """The limits in force."""
-        return self.capacity.budget(self.apply.appliers)
-
-    @property
-    def batch_bytes_max(self) -> int:
-        return min(self.apply.batch_bytes_max, self.budget.batch_bytes_max)
+    def budget(self, units: int) -> Budget:
+        """The limits that many units give, those of `[apply]` included."""
+        budget = self.capacity.budget(units, self.apply.appliers)
+        batch = min(self.apply.batch_bytes_max, budget.batch_bytes_max)
+        return replace(budget, batch_bytes_max=batch)
 
     def validate(self) -> None:
         """Check everything, for a configuration built by hand.

@@ -111,7 +111,7 @@ def read_with(files: dict[str, bytes], text: str) -> None:
     config = parse_replication(text, environment, file=Path("fuzz.toml"), read_bytes=read)
     assert SECRET not in repr(config.source.url)
     fingerprint(config)
-    assert config.budget.queue_bytes_max > 0
+    assert config.budget(config.capacity.units_max).queue_bytes_max > 0
 
 
 @EXAMPLES

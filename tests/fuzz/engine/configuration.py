@@ -126,7 +126,7 @@ FILE: Final[Any] = {
     "mapping": {"include": ["public.%", '"a"."b"'], "exclude": ["public.x"]},
     "load": {"parallel_tables": 4, "snapshot_wait": "5min", "prepare": "truncate"},
     "apply": {"mode": "transactional", "batch_rows_max": 20000, "appliers": 4},
-    "capacity": {"unit_memory": "256MiB", "units": 2, "spool_max": "1GiB"},
+    "capacity": {"unit_memory": "256MiB", "min": 2, "max": 4, "spool_max": "1GiB"},
 }
 
 ENVIRONMENT: Final = {"S": SECRET, "U": "postgresql://u@h/d", "A": "value"}

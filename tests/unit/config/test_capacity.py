@@ -1,10 +1,10 @@
 import pytest
 
-from engine.config.capacity import UNITS, CapacityConfig
+from engine.config.capacity import APPLIERS_MAX, UNITS, CapacityConfig
 
 
 def test_a_default_unit_gives_four_appliers_and_an_eighth_of_its_memory_to_the_queue() -> None:
-    budget = CapacityConfig().budget()
+    budget = CapacityConfig().budget(1)
     assert budget.appliers == 4
     assert budget.memory_bytes == 2 << 30
     assert budget.queue_bytes_max == 256 << 20
@@ -17,7 +17,7 @@ def test_a_default_unit_gives_four_appliers_and_an_eighth_of_its_memory_to_the_q
 def test_queue_and_batches_leave_room_for_everything_else(
     units: int, unit_memory_bytes: int
 ) -> None:
-    budget = CapacityConfig(units=units, unit_memory_bytes=unit_memory_bytes).budget()
+    budget = CapacityConfig(unit_memory_bytes=unit_memory_bytes).budget(units)
     batches = budget.appliers * budget.batch_bytes_max * 2
     assert budget.queue_bytes_max + batches <= budget.memory_bytes // 4
     assert budget.lane_bytes_max * 4 <= budget.queue_bytes_max
@@ -25,10 +25,22 @@ def test_queue_and_batches_leave_room_for_everything_else(
 
 
 def test_written_appliers_share_the_same_memory() -> None:
-    few, many = CapacityConfig().budget(1), CapacityConfig().budget(16)
+    few, many = CapacityConfig().budget(1, 1), CapacityConfig().budget(1, 16)
     assert (few.appliers, many.appliers) == (1, 16)
     assert few.batch_bytes_max == many.batch_bytes_max * 16
 
 
 def test_a_written_spool_limit_holds() -> None:
-    assert CapacityConfig(spool_max_bytes=1 << 20).budget().spool_bytes_max == 1 << 20
+    assert CapacityConfig(spool_max_bytes=1 << 20).budget(1).spool_bytes_max == 1 << 20
+
+
+def test_appliers_grow_with_the_units_until_the_target_has_enough_connections() -> None:
+    config = CapacityConfig(appliers_per_unit=3)
+    assert [config.budget(units).appliers for units in UNITS[:5]] == [3, 6, 12, 24, 48]
+    assert config.budget(UNITS[-1]).appliers == APPLIERS_MAX
+
+
+def test_the_ladder_goes_from_the_minimum_to_the_maximum() -> None:
+    assert CapacityConfig().ladder == (1, 2, 4, 8, 16)
+    assert CapacityConfig(units_min=64, units_max=256).ladder == (64, 128, 192, 256)
+    assert CapacityConfig(units_min=8, units_max=8).ladder == (8,)
