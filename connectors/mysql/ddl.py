@@ -292,8 +292,9 @@ class _Reader:
 
     def _alter(self) -> Iterator[Step]:
         cursor = self._cursor
-        while cursor.take_one("ONLINE", "OFFLINE", "IGNORE"):
-            pass
+        ignoring = False
+        while word := cursor.take_one("ONLINE", "OFFLINE", "IGNORE"):
+            ignoring |= word == "IGNORE"
         if self._other():
             return
         if cursor.take_one("DATABASE", "SCHEMA"):
@@ -305,6 +306,8 @@ class _Reader:
         cursor.skip_wait()
         if cursor.mentions("RENAME"):
             self.named = None  # perhaps to the name of another one
+        if ignoring:
+            raise UnknownFormError("IGNORE")  # it may delete rows and cut values, and logs none
         yield AlterTable(table, tuple(alter_actions(cursor)), guarded)
 
     def _alter_database(self) -> Step:

@@ -64,6 +64,15 @@ def judge_native(source: ColumnType, target: ColumnType) -> Passage:
     return _if(base == other)
 
 
+def alters(old: ColumnType, new: ColumnType) -> bool:
+    """Whether ALTER TABLE in strict mode makes one of the other and keeps every value. What it
+    refuses for sure, beside what fits: characters that the new character set lacks."""
+    if judge_native(old, new) is Passage.SAME:
+        return True
+    texts = ("char", "varchar", *TEXTS)
+    return old.base in texts and new.base in texts and _fits(old, new)
+
+
 def _number(source: ColumnType, target: ColumnType) -> Passage:
     whole, fraction = source.digits
     if target.base in INTEGERS and source.base in INTEGERS:

@@ -38,7 +38,7 @@ from connectors.mysql.description import (
     declared,
 )
 from connectors.mysql.types import CHARACTERS, MysqlType, interchange, native
-from connectors.mysql.widening import keeps, widens
+from connectors.mysql.widening import grows, keeps, widens
 from engine.model.change import SchemaStep
 
 ADD: Final = "add-column"
@@ -248,14 +248,14 @@ class _Work:
             _add_key(self.keys, key)
 
     def _retype(self, old: MysqlType, new: DescribedColumn) -> None:
-        if _type_name(old, self.form) == _type_name(new.type, self.form) and keeps(old, new.type):
+        wider = widens(old, new.type)
+        if not wider and not (self.strict and keeps(old, new.type)):
+            detail = f"changed from {_shown(old)} to {_shown(new.type)}, which"
+            self.later.append(SchemaStep(REWRITE, new.name, detail=detail))
             return
         type_ = _type_name(new.type, self.form)
-        if widens(old, new.type):
+        if type_ != _type_name(old, self.form) and (wider or grows(old, new.type)):
             self.later.append(SchemaStep(RETYPE, new.name, type=type_))
-        elif not (self.strict and keeps(old, new.type)):
-            detail = f"changed from {old.base} to {new.type.base}, which"
-            self.later.append(SchemaStep(REWRITE, new.name, detail=detail))
 
     def set_default(self, action: SetDefault) -> None:
         place = self._place(action.column)
@@ -289,7 +289,9 @@ class _Work:
         self._default_charset(action.charset, action.collation)
         for place, column in enumerate(self.columns):
             if column.type.text and column.type.charset != "binary":
-                self.columns[place] = replace(column, type=self._converted(column.type))
+                converted = replace(column, type=self._converted(column.type))
+                self._retype(column.type, converted)
+                self.columns[place] = converted
 
     def _converted(self, type_: MysqlType) -> MysqlType:
         """The server makes a TEXT larger when its characters may take more bytes."""
@@ -312,6 +314,11 @@ _HANDLERS: Final[Mapping[type, Callable[[_Work, Any], None]]] = {
     DefaultCharset: _Work.default_charset,
     ConvertCharset: _Work.convert,
 }
+
+
+def _shown(type_: MysqlType) -> str:
+    """A type in a message: without what it does not need to be told from another."""
+    return f"{type_.base} {type_.charset}".rstrip()
 
 
 def _type_name(type_: MysqlType, form: Form) -> str:

@@ -17,7 +17,7 @@ from connectors.mysql.column_type import BLOBS, TEXTS, parse
 from connectors.mysql.declare import declare
 from connectors.mysql.literals import UnfitError
 from connectors.mysql.native_ddl import adapted
-from connectors.mysql.passage import Passage, judge_native
+from connectors.mysql.passage import Passage, alters
 from connectors.mysql.quoting import IDENTIFIER_CHARACTERS_MAX, identifier
 from connectors.mysql.table_ddl import Target, expression
 from connectors.mysql.target_table import TargetColumn, TargetTable
@@ -195,7 +195,7 @@ def _retype_column(work: Alteration, step: SchemaStep) -> None:
     new = work.declared(column)
     if parse(new) == there.type:
         return
-    if judge_native(there.type, parse(new)) is not Passage.SAME:
+    if not alters(there.type, parse(new)):
         raise work.refuse(
             f"column {step.column} cannot go from {there.declared} to {new} without loss"
         )

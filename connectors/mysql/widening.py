@@ -10,6 +10,10 @@ _LENGTHS: Final = {
     "tinyblob": 255, "blob": 65_535, "mediumblob": 1 << 24, "longblob": 1 << 32,
 }  # fmt: skip
 _STRINGS: Final = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
+_EVERY_CHARACTER: Final = frozenset({"utf8mb4", "utf16", "utf16le", "utf32"})
+_BYTES_A_CHARACTER: Final = {"ascii": 1, "latin1": 1, "utf8mb3": 3}
+"""At most; other character sets need up to `_BYTES_A_CHARACTER_MAX`."""
+_BYTES_A_CHARACTER_MAX: Final = 4
 _TIMES: Final = ("datetime", "timestamp", "time")
 
 
@@ -25,9 +29,10 @@ def widens(old: MysqlType, new: MysqlType) -> bool:
     if old.base in _TIMES and old.base == new.base:
         return new.size >= old.size
     if old.base in ("enum", "set") and old.base == new.base:
-        return new.labels[: len(old.labels)] == old.labels
+        # Labels that the new character set lacks become others without a word.
+        return _has_characters(old, new) and new.labels[: len(old.labels)] == old.labels
     if old.base in _STRINGS and new.base in _STRINGS:
-        return _length(new) >= _length(old)
+        return _has_characters(old, new) and _blanks_stay(old, new) and _string_fits(old, new)
     if old.base in BINARIES and new.base in BINARIES:
         # BINARY is filled up to its length.
         return _length(new) >= _length(old) and "binary" not in (old.base, new.base)
@@ -36,16 +41,40 @@ def widens(old: MysqlType, new: MysqlType) -> bool:
 
 def keeps(old: MysqlType, new: MysqlType) -> bool:
     """Whether a value that fits into the new type is the same there; a session in strict mode
-    refuses the change where one does not."""
+    refuses the change where one does not. Of a text too long for a TEXT MariaDB does not, where
+    only blanks are cut."""
     if widens(old, new):
         return True
     if old.base in INTEGERS and new.base in INTEGERS:
         return True
     if old.base in _STRINGS and new.base in _STRINGS:
-        return True
+        return _blanks_stay(old, new) and (new.base not in _LENGTHS or _string_fits(old, new))
     if old.base in BINARIES and new.base in BINARIES:
         return "binary" not in (old.base, new.base)
     return old.base == new.base == "decimal" and new.scale >= old.scale
+
+
+def grows(old: MysqlType, new: MysqlType) -> bool:
+    """Whether a text of the new type may be one that the old type has no place for."""
+    return old.base in _STRINGS and new.base in _STRINGS and not widens(new, old)
+
+
+def _has_characters(old: MysqlType, new: MysqlType) -> bool:
+    return old.charset == new.charset or new.charset in _EVERY_CHARACTER
+
+
+def _blanks_stay(old: MysqlType, new: MysqlType) -> bool:
+    """CHAR has none at the end."""
+    return new.base != "char" or old.base == "char"
+
+
+def _string_fits(old: MysqlType, new: MysqlType) -> bool:
+    """Whether the longest value does. The limit of a TEXT counts bytes, that of others characters,
+    of which a text has no more than bytes."""
+    if new.base not in _LENGTHS or (old.base in _LENGTHS and old.charset == new.charset):
+        return _length(new) >= _length(old)
+    width = _BYTES_A_CHARACTER.get(new.charset, _BYTES_A_CHARACTER_MAX)
+    return _length(new) >= _length(old) * width
 
 
 def _integer_widens(old: MysqlType, new: MysqlType) -> bool:

@@ -137,7 +137,9 @@ class SchemaChanges:
         return [self._altered(table, action)], _becomes(table, _with(table, old, new))
 
     def _wider(self, column: Column) -> Column:
-        if not column.kind.wider:
+        # A text may come to a character set that lacks some of its characters: only a strict
+        # session refuses that.
+        if not column.kind.wider or (" collate " in column.kind.sql and not self._mode.strict):
             return column
         kind = Kind(column.kind.wider, column.kind.value, changed=column.kind.changed)
         return replace(column, kind=kind)
@@ -223,9 +225,13 @@ class SchemaChanges:
         """With the rows of another one."""
         if len(self._tables) >= TABLES_MAX or self._dialect.old:
             return None
-        new = RandomTable(self._next(), Shape.PLAIN, list(table.key), list(table.columns))
+        keys, columns = list(table.key), list(table.columns)
+        new = RandomTable(self._next(), Shape.PLAIN, keys, columns, table.charset)
         names = ", ".join(self._name(name) for name in table.names())
-        made = f"CREATE TABLE {self._table(new)} AS SELECT {names} FROM {self._table(table)}"
+        made = (
+            f"CREATE TABLE {self._table(new)} DEFAULT CHARSET={table.charset}"
+            f" AS SELECT {names} FROM {self._table(table)}"
+        )
         return [made], lambda: self._tables.append(new)
 
     def _truncate(self, table: RandomTable) -> Made | None:

@@ -178,6 +178,26 @@ async def test_a_type_that_does_not_hold_the_old_values_is_refused(rig: Rig) -> 
         await _evolve(rig, _changed(known, columns, step))
 
 
+@pytest.mark.parametrize("value", ["ünï", "日本"])
+async def test_a_character_set_that_lacks_some_characters(rig: Rig, value: str) -> None:
+    """The source had none of them when it changed; the target's ALTER would refuse them."""
+    await _known(rig)
+    rig.execute("ALTER TABLE t MODIFY b varchar(10) CHARACTER SET utf8mb4")
+    rig.execute("UPDATE t SET b = %s", value)
+    known = await rig.relation()
+    type_ = "varchar(30) character set latin1 collate latin1_swedish_ci"
+    step = SchemaStep("retype-column", "b", type=type_)
+    change = _changed(known, [*known.columns[:2], _column("b", type_)], step)
+    if value == "ünï":
+        await _evolve(rig, change)
+        assert (await rig.relation()).columns[2].type.name == type_
+    else:
+        with pytest.raises(SchemaMismatchError, match="does not fit") as refused:
+            await _evolve(rig, change)
+        assert value not in str(refused.value)
+    assert rig.execute("SELECT b FROM t") == [(value,)]
+
+
 async def test_rows_that_came_before_in_the_same_transaction(rig: Rig) -> None:
     """Held back, they are written behind the change; sent, they would keep it from happening."""
     known = await _known(rig)

@@ -268,6 +268,7 @@ def test_a_replaced_table() -> None:
         ("ALTER TABLE t IMPORT TABLESPACE", "ALTER TABLE IMPORT TABLESPACE"),
         ("ALTER TABLE t ADD SYSTEM VERSIONING", "ALTER TABLE ADD SYSTEM VERSIONING"),
         ("ALTER TABLE t FROBNICATE COLUMN secret", "ALTER TABLE"),
+        ("ALTER IGNORE TABLE t ADD UNIQUE (a)", "ALTER IGNORE"),
         ("ALTER TABLE t ADD a int 'secret'", "ALTER TABLE column attribute"),
     ],
 )
@@ -371,7 +372,7 @@ def test_actions_of_an_alter_table(sql: str, expected: list[Action]) -> None:
 
 def test_more_ways_to_begin_an_alter_table() -> None:
     expected = (AlterTable(T, (AddColumn(INT),)),)
-    assert steps("ALTER ONLINE IGNORE TABLE t NOWAIT ADD a int", MARIADB) == expected
+    assert steps("ALTER ONLINE TABLE t NOWAIT ADD a int", MARIADB) == expected
     assert steps("alter /* a tool */ table t wait 5 add a int;", MARIADB) == expected
     assert (
         steps("SET STATEMENT lock_wait_timeout=1 FOR ALTER TABLE t ADD a int", MARIADB) == expected

@@ -1,7 +1,7 @@
 import pytest
 
 from connectors.mysql.column_type import parse
-from connectors.mysql.passage import Passage, judge_native, judge_postgres
+from connectors.mysql.passage import Passage, alters, judge_native, judge_postgres
 from connectors.mysql.postgres_type import PostgresType, read
 from engine.model.relation import ColumnType
 
@@ -121,3 +121,19 @@ def test_an_enum_goes_into_one_that_has_its_labels() -> None:
 )
 def test_a_domain_is_what_it_is_made_of(definition: str, expected: PostgresType) -> None:
     assert read(ColumnType("public.d", definition=definition)) == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (f"varchar(20){UTF8}", f"varchar(30){UTF8}", True),
+        (f"varchar(20){UTF8}", f"varchar(30){LATIN}", True),
+        (f"varchar(20){UTF8}", f"varchar(10){UTF8}", False),
+        (f"varchar(20){UTF8}", f"char(30){UTF8}", False),
+        (f"enum('a','b'){UTF8}", f"enum('a','b'){LATIN}", False),
+        ("decimal(10,2)", "decimal(10,1)", False),
+        ("int", "smallint", False),
+    ],
+)
+def test_what_alter_table_keeps_or_refuses(old: str, new: str, expected: bool) -> None:
+    assert alters(parse(old), parse(new)) is expected

@@ -16,6 +16,11 @@ from engine.plan import schema
 
 COLUMNS: Final = {"id": "int", "a": "int", "b": "varchar(9)", "c": "date"}
 
+UTF8: Final = "character set utf8mb4"
+UTF8MB3: Final = "character set utf8mb3"
+LATIN1: Final = "character set latin1"
+GBK: Final = "character set gbk"
+
 T: Final = Description(
     TableName("shop", "t"),
     tuple(
@@ -28,12 +33,16 @@ T: Final = Description(
 
 
 def after(actions: str) -> Alteration:
+    return altered(T, parsed(actions).actions, Form.NATIVE, strict=True)
+
+
+def parsed(actions: str) -> AlterTable:
     speech = Speech(Flavour(mariadb=False, version=(9, 0, 0)))
     found = parse(f"ALTER TABLE t {actions}", "shop", speech)
     assert isinstance(found, Understood)
     (step,) = found.steps
     assert isinstance(step, AlterTable)
-    return altered(T, step.actions, Form.NATIVE, strict=True)
+    return step
 
 
 def named(change: Alteration) -> dict[str, str]:
@@ -80,3 +89,59 @@ def test_a_character_set_without_a_collation(type_: str) -> None:
     (*_, column) = after(f"ADD COLUMN d {type_}").description.columns
     assert column.type.charset == type_.rsplit(maxsplit=1)[-1]
     assert column.type.collation == ""
+
+
+RETYPE, REWRITE = [schema.RETYPE], [schema.REWRITE]
+NOTHING: list[str] = []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "native", "interchange", "lax"),
+    [
+        (f"varchar(9) {UTF8}", f"varchar(20) {UTF8}", RETYPE, RETYPE, RETYPE),
+        (f"varchar(9) {UTF8}", f"varchar(20) {UTF8MB3}", RETYPE, RETYPE, REWRITE),
+        (f"varchar(9) {UTF8}", f"varchar(9) {LATIN1}", NOTHING, NOTHING, REWRITE),
+        (f"varchar(9) {LATIN1}", f"varchar(9) {UTF8}", RETYPE, NOTHING, RETYPE),
+        (f"varchar(9) {LATIN1}", f"varchar(9) {GBK}", RETYPE, NOTHING, REWRITE),
+        (f"varchar(9) {UTF8}", f"varchar(5) {UTF8}", NOTHING, NOTHING, REWRITE),
+        (f"varchar(9) {UTF8}", f"char(9) {UTF8}", REWRITE, REWRITE, REWRITE),
+        (f"char(9) {UTF8}", f"varchar(9) {UTF8}", RETYPE, NOTHING, RETYPE),
+        (f"varchar(200) {UTF8}", f"tinytext {UTF8}", REWRITE, REWRITE, REWRITE),
+        (f"text {UTF8}", f"mediumtext {UTF8}", RETYPE, NOTHING, RETYPE),
+        (f"text {UTF8}", f"tinytext {UTF8}", REWRITE, REWRITE, REWRITE),
+        (f"text {LATIN1}", f"text {UTF8}", REWRITE, REWRITE, REWRITE),
+        (f"text {LATIN1}", f"mediumtext {UTF8}", RETYPE, NOTHING, RETYPE),
+        (f"enum('ü') {UTF8}", f"enum('ü','日') {LATIN1}", REWRITE, REWRITE, REWRITE),
+        (f"enum('ü') {UTF8}", f"enum('ü','日') {UTF8}", RETYPE, NOTHING, RETYPE),
+        ("int", "mediumint", NOTHING, NOTHING, REWRITE),
+    ],
+)
+def test_what_a_new_type_may_take_from_existing_values(
+    old: str, new: str, native: list[str], interchange: list[str], lax: list[str]
+) -> None:
+    """A strict session refuses what does not fit; in others values are cut and become `?`, which
+    no row of the log shows, even where the target's type stays what it is."""
+
+    def kinds(form: Form, *, strict: bool) -> list[str]:
+        first = after(f"ADD COLUMN d {old}").description
+        step = parsed(f"MODIFY COLUMN d {new}")
+        return [step.kind for step in altered(first, step.actions, form, strict=strict).steps]
+
+    assert kinds(Form.NATIVE, strict=True) == native
+    assert kinds(Form.INTERCHANGE, strict=True) == interchange
+    assert kinds(Form.NATIVE, strict=False) == lax
+    if lax == REWRITE:
+        assert kinds(Form.INTERCHANGE, strict=False) == lax
+
+
+@pytest.mark.parametrize(
+    ("charset", "strict", "kinds"),
+    [("utf8mb4", True, RETYPE), ("utf8mb4", False, RETYPE), ("gbk", False, REWRITE)],
+)
+def test_a_table_converted_to_a_character_set_changes_its_texts(
+    charset: str, strict: bool, kinds: list[str]
+) -> None:
+    first = after(f"ADD COLUMN d varchar(9) {LATIN1}, DROP COLUMN b").description
+    step = parsed(f"CONVERT TO CHARACTER SET {charset}")
+    change = altered(first, step.actions, Form.NATIVE, strict=strict)
+    assert [step.kind for step in change.steps] == kinds
