@@ -30,6 +30,7 @@ from engine.model.retained import Retained
 from engine.model.snapshot import Snapshot
 from engine.model.state import Fence, LaneRow, Owner, RejectedRow, TableRecord
 from engine.model.table import ForeignKey, TableDefinition
+from engine.model.usage import Usage
 from engine.model.value import Key, KeyHash
 
 
@@ -52,6 +53,14 @@ class Random(Protocol):
 
     def key(self, size: int) -> bytes:
         """Bytes that nobody can guess."""
+        ...
+
+
+class Meter(Protocol):
+    """What the machine says of this process."""
+
+    def read(self) -> Usage:
+        """Now, of the thread that asks. Cheap enough for once a second."""
         ...
 
 

@@ -6,18 +6,21 @@ from typing import Final
 
 from engine.abilities import CoercingSource
 from engine.apply.scheduler import Scheduler
+from engine.capacity.sample import SAMPLE_SECONDS, Phase, Sample
 from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Source
 from engine.errors import SourceConnectionError
 from engine.lane_table import LaneTable
+from engine.measuring import Reading, rate
 from engine.model.change import Block
 from engine.model.retained import Retained
 from engine.queue.bounded import Budget
 from engine.retention import SOURCE_SECONDS
 from engine.surroundings import Surroundings
 
-GAUGES_SECONDS: Final = 1.0
+NEWEST_SECONDS: Final = SAMPLE_SECONDS / 2
+"""Age up to which a sample is given to whoever asks: all who ask once a second see the same one."""
 
 
 class Gauges:
@@ -47,6 +50,8 @@ class Gauges:
         self._at_head = False
         self._lag_bytes: int | None = None
         self._retained = Retained()
+        self._last = Reading.take(around)
+        self._newest: Sample | None = None
 
     def received(self, block: Block, rows: int, size: int) -> None:
         """A block was handed out."""
@@ -59,18 +64,49 @@ class Gauges:
     async def run(self) -> None:
         """Show the gauges every second, until cancelled."""
         while True:
-            await asyncio.sleep(GAUGES_SECONDS)
-            self._show()
+            await asyncio.sleep(SAMPLE_SECONDS)
+            self._show(self.sample())
 
-    def _show(self) -> None:
+    def sample(self) -> Sample:
+        """What happened in the second that ends now, or ended just now."""
+        now = self._around.clock.monotonic()
+        newest = self._newest
+        if newest is None or not 0.0 <= now - newest.at < NEWEST_SECONDS:
+            newest = self._newest = self._measure()
+        return newest
+
+    def _measure(self) -> Sample:
+        last, reading = self._last, Reading.take(self._around)
+        self._last = reading
+        budget = self._config.budget(self._config.capacity.units_min)
+        return Sample(
+            at=reading.at,
+            phase=self._phase(),
+            units=self._config.capacity.units_min,
+            memory=reading.memory(budget.memory_bytes),
+            queue=self._budget.used / budget.queue_bytes_max,
+            appliers=rate(last, reading, "target", budget.appliers),
+            rows_in=rate(last, reading, "rows_in"),
+            rows_out=rate(last, reading, "rows_out"),
+            backlog_rows=self._waiting_rows(),
+            lag_seconds=self._since(self._frontier.oldest_us),
+        )
+
+    def _phase(self) -> Phase:
+        away = self._around.metrics.current_state == Phase.RETRYING
+        return Phase.RETRYING if away else Phase.STREAMING
+
+    def _waiting_rows(self) -> int:
+        return sum([lane.rows for lane in self._lanes.lanes()])
+
+    def _show(self, sample: Sample) -> None:
         metrics = self._around.metrics
         if isinstance(self._source, CoercingSource):
             for reason, count in self._source.coerced().items():
                 metrics.coerced(reason, count)
         lanes = self._lanes.lanes()
-        config = self._config
-        appliers = config.budget(config.capacity.units_min).appliers
-        metrics.queue(self._budget.used, sum([lane.rows for lane in lanes]))
+        appliers = self._config.budget(self._config.capacity.units_min).appliers
+        metrics.queue(self._budget.used, sample.backlog_rows)
         metrics.appliers(appliers, self._scheduler.busy)
         metrics.lanes(sum([lane.width for lane in lanes]))
         metrics.lag(
@@ -79,8 +115,11 @@ class Gauges:
             self._lag_bytes,
         )
         metrics.retained(self._retained.bytes, self._retained.transactions)
-        queue = self._budget.used / self._budget.bytes_max
-        metrics.utilization(max(queue, self._scheduler.busy / appliers))
+        metrics.utilization(
+            sample.utilization,
+            {"memory": sample.memory, "queue": sample.queue, "appliers": sample.appliers},
+        )
+        metrics.stages(self._around.stages.seconds())
 
     def _since(self, committed_at_us: int) -> float:
         """Seconds from a source commit to now; 0 when there is none."""

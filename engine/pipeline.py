@@ -17,7 +17,7 @@ from typing import Final
 
 from engine.apply.suspension import Suspensions
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Disk, Random, SnapshotSource, TransactionalTarget
+from engine.contracts import Clock, Disk, Meter, Random, SnapshotSource, TransactionalTarget
 from engine.errors import (
     InvariantError,
     LanesStuckError,
@@ -29,8 +29,10 @@ from engine.errors import (
 from engine.flow import Flow
 from engine.model.position import Position
 from engine.model.relation import TableName
+from engine.model.usage import Usage
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
+from engine.observe.stages import Stages
 from engine.outcome import HANDED_OVER, Outcome
 from engine.retry import Backoff, Policy
 from engine.spool import KEY_BYTES, SpoolRoom
@@ -48,6 +50,14 @@ TOKEN_BYTES: Final = 16
 Report = Callable[[str, Mapping[str, object]], None]
 
 
+class Unmetered:
+    """A machine that says nothing of the process."""
+
+    def read(self) -> Usage:
+        """Nothing is known."""
+        return Usage()
+
+
 async def run_replication(
     config: ReplicationConfig,
     source: SnapshotSource,
@@ -63,11 +73,13 @@ async def run_replication(
     take_over: bool = False,
     report: Report,
     process: str = "",
+    meter: Meter | None = None,
 ) -> Outcome:
     """Carry rows until `stop` is set (then drain) or `stop_at` is reached.
 
     `stop_at`: `caught-up`, or a position. `report(event, facts)` is told of state changes and of
     load progress. `process` says who we are, for the refusal that another process may read.
+    `meter` measures what this process takes of its machine; without one that is not known.
 
     Raises:
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
@@ -77,7 +89,20 @@ async def run_replication(
     room = SpoolRoom(disk, spool_bytes_max, random.key(KEY_BYTES), source.position)
     room.sweep()
     around = Surroundings(
-        clock, random, disk, metrics, log, stop, report, process, token, room, Suspensions(room), {}
+        clock,
+        random,
+        disk,
+        metrics,
+        log,
+        stop,
+        report,
+        process,
+        token,
+        room,
+        Suspensions(room),
+        {},
+        meter or Unmetered(),
+        Stages(clock.monotonic),
     )
     starting = Backoff(STARTING, clock, random)
     running = Backoff(RUNNING, clock, random)

@@ -4,6 +4,7 @@ Only a process's outermost module makes these; everything below is handed them, 
 can hand it others.
 """
 
+import contextlib
 import errno
 import os
 import random
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from engine.errors import InvariantError, StateError
+from engine.model.usage import Usage
 
 DISK_BYTES_MAX: Final = 8 * 2**30
 """Room for overflow files of one replication, in bytes.
@@ -51,6 +53,31 @@ class SystemRandom:
     def key(self, size: int) -> bytes:
         """Bytes that nobody can guess."""
         return self._random.randbytes(size)
+
+
+class SystemMeter:
+    """What the kernel says of this process. See: proc(5), `statm` and `schedstat`; without them
+    (other systems than Linux) only the time on a core is known."""
+
+    def __init__(self) -> None:
+        self._page_bytes = os.sysconf("SC_PAGE_SIZE")
+
+    def read(self) -> Usage:
+        """Now, of the thread that asks."""
+        memory = _word("/proc/self/statm", 1)
+        denied = _word("/proc/thread-self/schedstat", 1)
+        return Usage(
+            memory_bytes=None if memory is None else memory * self._page_bytes,
+            core_seconds=time.thread_time(),
+            denied_seconds=None if denied is None else denied / 1e9,
+        )
+
+
+def _word(path: str, place: int) -> int | None:
+    """A number of a file of the kernel's; None where there is none."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(Path(path).read_bytes().split()[place])
+    return None
 
 
 class LocalDisk:

@@ -93,7 +93,7 @@ class Streaming:
         self._reached: float | None = None
         """When the goal was reached."""
         self._regroup = False
-        self._scheduler = Scheduler()
+        self._scheduler = Scheduler(around.stages)
         self._frontier = Frontier(start)
         self._lanes = LaneTable(
             config,
@@ -128,6 +128,7 @@ class Streaming:
         self._router.whole = self._lanes.whole
         async with AsyncExitStack() as stack:
             stack.callback(self._lanes.clear)
+            stack.callback(self._around.stages.clear)
             count = self._provided.appliers + 1
             desk, *sessions = await stack.enter_async_context(self._sessions.open(count))
             try:
@@ -188,13 +189,18 @@ class Streaming:
             self._around.clock,
             self._around.random,
             connected=self._connected,
+            stages=self._around.stages,
         )
 
     async def _route(self, gauges: Gauges) -> None:
+        stages = self._around.stages
         while (block := await self._queue.get()) is not None:
             size = block.size
             self._age = block.age
-            gauges.received(block, self._router.route(block), size)
+            began = stages.now()
+            rows = self._router.route(block)
+            stages.route += stages.now() - began
+            gauges.received(block, rows, size)
 
     def _evolution(self) -> Evolution:
         return Evolution(

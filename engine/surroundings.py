@@ -7,9 +7,10 @@ from typing import TypeAlias
 
 from engine.abilities import NoticingSource
 from engine.apply.suspension import Suspensions
-from engine.contracts import Clock, Disk, Random, Source
+from engine.contracts import Clock, Disk, Meter, Random, Source
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
+from engine.observe.stages import Stages
 from engine.spool import SpoolRoom
 
 Unmoved: TypeAlias = dict[str, tuple[float, int]]
@@ -34,6 +35,8 @@ class Surroundings:
     suspensions: Suspensions
     """What waits for stopped tables, from one attempt to the next."""
     unmoved: Unmoved
+    meter: Meter
+    stages: Stages
 
     def waiting(self, seconds: float, who: Sequence[str]) -> None:
         """Older transactions of the source keep a table from being read (`contracts.Waiting`)."""

@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from engine.contracts import (
     Clock,
     Disk,
+    Meter,
     Random,
     SnapshotSource,
     Source,
@@ -111,6 +112,7 @@ class Pipeline(Protocol):
         take_over: bool,
         report: Callable[[str, Mapping[str, object]], None],
         process: str,
+        meter: Meter,
     ) -> Awaitable[object]: ...
 
 
@@ -201,6 +203,7 @@ class Worker:
                 take_over=self._options.take_over,
                 report=self._report,
                 process=f"{socket.gethostname()}:{os.getpid()}",
+                meter=_system_meter(),
             )
         finally:
             for side in (source, target):
@@ -396,6 +399,12 @@ def _system_clock() -> Clock:
     from engine.seams import SystemClock
 
     return SystemClock()
+
+
+def _system_meter() -> Meter:
+    from engine.seams import SystemMeter
+
+    return SystemMeter()
 
 
 def _system_random() -> Random:

@@ -34,6 +34,7 @@ class LogStream:
         self._clock = clock
         self._behind_seconds = BEHIND_SECONDS + (WHOLE_SECONDS if mariadb else 0.0)
         self._begun = False
+        self._taken_at = 0.0
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
         """See `contracts.Source.blocks`."""
@@ -42,6 +43,7 @@ class LogStream:
         try:
             while True:
                 events = await self._dump.events(behind=behind)
+                self._taken_at = self._clock.monotonic()
                 assembler.feed(events)
                 behind = self._age() > self._behind_seconds
                 size = sum(map(len, events))
@@ -51,6 +53,7 @@ class LogStream:
                             yield block
                     size = 0
                     assembler.settle()
+                    self._taken_at = self._clock.monotonic()
                 last = self._block(size)
                 if last is not None:
                     yield last
@@ -65,6 +68,7 @@ class LogStream:
         group = due.group or await self._xa_log.find(due.xid, due.committed)
         async with aclosing(self._xa_log.rows(group)) as slices:
             async for events, read in slices:
+                self._taken_at = self._clock.monotonic()
                 self._assembler.replay(events)
                 block = self._block(read)
                 if block is not None:
@@ -78,7 +82,9 @@ class LogStream:
         self._begun = True
         size += _overhead(parts) + self._assembler.replayed_bytes
         self._assembler.replayed_bytes = 0
-        return Block(parts, size, idle, self._clock.monotonic(), self._age())
+        now, took_since = self._clock.monotonic(), self._taken_at
+        self._taken_at = now
+        return Block(parts, size, idle, now, self._age(), now - took_since)
 
     def _age(self) -> float:
         committed = self._assembler.committed_at_us

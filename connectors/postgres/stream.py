@@ -83,6 +83,7 @@ class LogStream:
         self._dry = False
         self._wait_seconds = min(WAIT_SECONDS_MAX, heartbeat)
         self._ended = False
+        self._taken_at = 0.0
         self._interruption: SourceError | None = None
 
     def interrupt(self, error: SourceError) -> None:
@@ -118,6 +119,7 @@ class LogStream:
             elif self._dry and not await self._connection.readable(self._wait_seconds):
                 self._quiet(self._loop.time() - silent_since)
                 continue
+            self._taken_at = self._clock.monotonic()
             drained = self._connection.drain(self._bytes_max)
             self._pace(drained)
             if drained.messages or drained.keepalive:
@@ -185,7 +187,8 @@ class LogStream:
             return None
         self._begun = True
         size = drained.bytes + _overhead(parts)
-        return Block(parts, size, idle, received_at, self._age(drained))
+        took = self._clock.monotonic() - self._taken_at
+        return Block(parts, size, idle, received_at, self._age(drained), took)
 
     def _age(self, drained: Drained) -> float:
         sent, committed = drained.sent_at_us, self._decoder.committed_at_us

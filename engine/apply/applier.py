@@ -158,7 +158,8 @@ async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> N
         return
     await _apply(station, session, lane, batch)
     if batch.rows * SMALL_SHARE < limits.rows_max and station.behind():
-        await asyncio.sleep(PACE_SECONDS)
+        with station.scheduler.resting():
+            await asyncio.sleep(PACE_SECONDS)
 
 
 async def _apply(

@@ -3,12 +3,14 @@ waited longest."""
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engine.apply.lane import Lane
 from engine.apply.shares import Share
 from engine.errors import InvariantError
+from engine.observe.stages import Stages
 
 
 class Division:
@@ -41,9 +43,10 @@ class Help:
 
 class Scheduler:
     """Ready lanes in the order they became ready. A lane is in at most one place: waiting here,
-    or on one applier."""
+    or on one applier. `stages` is told of lanes that wait and of appliers at work."""
 
-    def __init__(self) -> None:
+    def __init__(self, stages: Stages | None = None) -> None:
+        self._stages = stages or Stages()
         self._ready: deque[Lane] = deque()
         self._queued: set[str] = set()
         self._divisions: deque[Division] = deque()
@@ -64,6 +67,7 @@ class Scheduler:
         elif lane.serviceable and lane.name not in self._queued:
             self._queued.add(lane.name)
             self._ready.append(lane)
+            self._stages.applier.add(1)
             self._idle.clear()
             self._notify()
 
@@ -81,23 +85,38 @@ class Scheduler:
             while self._divisions:
                 division = self._divisions[0]
                 if division.waiting:
-                    self.busy += 1
+                    self._begin()
                     return Help(division.waiting.popleft(), division)
                 self._divisions.popleft()
             while self._ready:
                 lane = self._ready.popleft()
+                self._stages.applier.add(-1)
                 self._queued.discard(lane.name)
                 if lane.busy:
                     raise InvariantError(f"lane {lane.name} is on two appliers")
                 if lane.serviceable:
                     lane.busy = True
-                    self.busy += 1
+                    self._begin()
                     return lane
                 self._settle()
             await self._wait()
 
+    def _begin(self) -> None:
+        self.busy += 1
+        self._stages.target.add(1)
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """An applier has work, and does nothing for it inside the context."""
+        self._stages.target.add(-1)
+        try:
+            yield
+        finally:
+            self._stages.target.add(1)
+
     def give_back(self, work: Lane | Help) -> None:
         self.busy -= 1
+        self._stages.target.add(-1)
         if isinstance(work, Lane):
             work.busy = False
             self._freed.set()
@@ -111,7 +130,8 @@ class Scheduler:
             self._parked.append(lane)
             self._settle()
             try:
-                await self._more.wait()
+                with self.resting():
+                    await self._more.wait()
             finally:
                 self._parked.remove(lane)
 

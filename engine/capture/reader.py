@@ -5,7 +5,7 @@ dropped here, so everything behind the queue sees each change once and in order.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final, Protocol
 
@@ -18,6 +18,7 @@ from engine.errors import (
 )
 from engine.model.change import Block, Part, SchemaChanged, Transaction
 from engine.model.position import Position
+from engine.observe.stages import Stages
 from engine.retry import Backoff, Policy
 
 RECONNECT: Final = Policy()
@@ -33,7 +34,8 @@ class Inlet(Protocol):
 
 
 class Reader:
-    """`connected` is told None with a connection's first block, and the error when it breaks."""
+    """`connected` is told None with a connection's first block, and the error when it breaks;
+    `stages` of the waits for the source, and for room."""
 
     def __init__(
         self,
@@ -44,11 +46,13 @@ class Reader:
         random: Random,
         *,
         connected: Callable[[PenstockError | None], None],
+        stages: Stages | None = None,
     ) -> None:
         self._source = source
         self._inlet = inlet
         self._clock = clock
         self._connected = connected
+        self._stages = stages or Stages()
         self._reconnect = Backoff(RECONNECT, clock, random)
         self._slot = Backoff(SLOT_WAIT, clock, random)
         self._number = 0
@@ -79,7 +83,7 @@ class Reader:
     async def _read(self) -> None:
         fresh = True
         async with aclosing(self._source.blocks(self.passed)) as blocks:
-            async for block in blocks:
+            while (block := await self._next(blocks)) is not None:
                 if fresh:
                     fresh = False
                     self._connected(None)
@@ -88,8 +92,17 @@ class Reader:
                 if self._resting:
                     await asyncio.Event().wait()
                 block.received_at = self._clock.monotonic()
+                self._stages.decode += block.decode_seconds
                 self._number_parts(block)
-                await self._inlet.put(block)
+                with self._stages.queue:
+                    await self._inlet.put(block)
+
+    async def _next(self, blocks: AsyncGenerator[Block, None]) -> Block | None:
+        try:
+            with self._stages.source:
+                return await anext(blocks)
+        except StopAsyncIteration:
+            return None
 
     def _number_parts(self, block: Block) -> None:
         """Give transactions their running number; drop what was dispatched before."""

@@ -8,6 +8,7 @@ A gauge that was not measured is None here and absent from a scrape, never zero.
 from 0 at the start of the process, so `rate()` sees their first increase.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,6 +55,21 @@ CAPACITY_UTILIZATION: Final = Metric(
     "penstock_capacity_utilization_ratio",
     "gauge",
     "Highest of memory, queue and applier use, each against what is provisioned; 1 is full.",
+)
+CAPACITY_PART: Final = Metric(
+    "penstock_capacity_utilization_part_ratio",
+    "gauge",
+    "Memory held, bytes waiting in the queue, and time appliers were at work, each against what is"
+    " provisioned.",
+    ("part",),
+)
+STAGE_SECONDS: Final = Metric(
+    "penstock_stage_seconds_total",
+    "counter",
+    "Seconds of the stream by stage: waiting for the source, decoding, routing, waiting for room in"
+    " the queue, ready lanes waiting for an applier, appliers at work on the target. What runs side"
+    " by side adds up.",
+    ("stage",),
 )
 INCOMING_CHANGES: Final = Metric(
     "penstock_cdc_incoming_changes",
@@ -161,6 +177,8 @@ BUILD_INFO: Final = Metric(
 
 METRICS: Final = (
     CAPACITY_UTILIZATION,
+    CAPACITY_PART,
+    STAGE_SECONDS,
     INCOMING_CHANGES,
     LATENCY_SOURCE,
     LATENCY_TARGET,
@@ -225,6 +243,8 @@ class Metrics:
         self.retained_bytes: int | None = None
         self.catalog_xmin_age: int | None = None
         self.capacity_utilization: float | None = None
+        self.capacity_parts: Mapping[str, float | None] = {}
+        self.stage_seconds: Mapping[str, float] = {}
 
     def received(self, rows: int, bytes: int) -> None:
         """Count what one block of the source's log held."""
@@ -290,9 +310,14 @@ class Metrics:
         self.retained_bytes = bytes
         self.catalog_xmin_age = transactions
 
-    def utilization(self, ratio: float | None) -> None:
-        """Say how full the provisioned capacity is; 1 is full."""
+    def utilization(self, ratio: float | None, parts: Mapping[str, float | None]) -> None:
+        """Say how full the provisioned capacity is, and each part of it; 1 is full."""
         self.capacity_utilization = ratio
+        self.capacity_parts = parts
+
+    def stages(self, seconds: Mapping[str, float]) -> None:
+        """Say how many seconds each stage took since the process began."""
+        self.stage_seconds = seconds
 
     def snapshot(self) -> dict[str, object]:
         """Totals and gauges for the progress display, JSON-ready. Unmeasured gauges are absent."""

@@ -3,7 +3,7 @@
 Imported only by a worker that serves `/metrics`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -39,8 +39,10 @@ class Scrape(Collector):
         yield self._state()
         if (appliers := self._appliers()) is not None:
             yield appliers
-        yield self._quarantined()
-        yield self._coerced()
+        yield self._labelled(names.CAPACITY_PART, self._metrics.capacity_parts)
+        yield self._labelled(names.STAGE_SECONDS, self._metrics.stage_seconds)
+        yield self._labelled(names.QUARANTINED_ROWS, self._metrics.quarantined)
+        yield self._labelled(names.COERCED_VALUES, self._metrics.coerced_values)
         yield self._table_rows()
         build = GaugeMetricFamily(
             names.BUILD_INFO.name, names.BUILD_INFO.help, labels=names.BUILD_INFO.labels
@@ -88,16 +90,12 @@ class Scrape(Collector):
         family.add_metric([self._metrics.replication, "false"], total - busy)
         return family
 
-    def _quarantined(self) -> Family:
-        family = self._family(names.QUARANTINED_ROWS)
-        for reason, count in self._metrics.quarantined.items():
-            family.add_metric([self._metrics.replication, reason], count)
-        return family
-
-    def _coerced(self) -> Family:
-        family = self._family(names.COERCED_VALUES)
-        for reason, count in self._metrics.coerced_values.items():
-            family.add_metric([self._metrics.replication, reason], count)
+    def _labelled(self, metric: Metric, values: Mapping[str, float | None]) -> Family:
+        """A metric of one label beside the replication."""
+        family = self._family(metric)
+        for label, value in values.items():
+            if value is not None:
+                family.add_metric([self._metrics.replication, label], value)
         return family
 
     def _table_rows(self) -> Family:

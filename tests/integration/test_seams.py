@@ -2,13 +2,15 @@
 
 import errno
 import os
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from engine.contracts import Clock, Disk, Random
+from engine.contracts import Clock, Disk, Meter, Random
 from engine.errors import InvariantError, StateError
-from engine.seams import LocalDisk, SystemClock, SystemRandom
+from engine.seams import LocalDisk, SystemClock, SystemMeter, SystemRandom
 
 
 def test_the_seams_are_what_the_contracts_ask_for(tmp_path: Path) -> None:
@@ -106,3 +108,22 @@ def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StateError, match="file/below"):
         LocalDisk(tmp_path / "file" / "below").append("a", b"x")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of both")
+def test_the_kernel_tells_what_the_process_holds_and_how_long_it_ran() -> None:
+    meter: Meter = SystemMeter()
+    before = meter.read()
+    held = bytearray(os.urandom(1)) * (64 << 20)
+    until = time.thread_time() + 0.05
+    while time.thread_time() < until:
+        pass
+    after = meter.read()
+    assert before.memory_bytes
+    assert after.memory_bytes
+    assert 60 << 20 < after.memory_bytes - before.memory_bytes < 80 << 20
+    assert len(held) == 64 << 20
+    assert before.core_seconds is not None
+    assert after.core_seconds is not None
+    assert 0.05 <= after.core_seconds - before.core_seconds < 5
+    assert after.denied_seconds is not None

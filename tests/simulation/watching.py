@@ -26,6 +26,7 @@ from engine.model.chunk import Chunk, ChunkDone
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation
 from engine.model.segment import Segment
+from engine.observe.stages import Stages
 from engine.outcome import Outcome
 from engine.queue.bounded import Budget
 from engine.streaming import Streaming
@@ -49,8 +50,8 @@ class WatchedFrontier(Frontier):
 
 
 class WatchedScheduler(Scheduler):
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, stages: Stages | None = None) -> None:
+        super().__init__(stages)
         self._left_by: dict[str, object] = {}
 
     async def take(self) -> Lane | Help:

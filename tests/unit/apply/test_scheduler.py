@@ -9,6 +9,7 @@ from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.errors import InvariantError
 from engine.model.relation import TableName
+from engine.observe.stages import Stages
 from engine.spool import Spool, SpoolBudget
 from tests.simulation.seams import SimulatedDisk
 from tests.unit.apply.bench import accounts, insert, segment
@@ -153,3 +154,26 @@ async def test_an_applier_that_is_dismissed_as_it_is_called_passes_the_call_on()
     fill(lane)
     first.cancel()
     assert await asyncio.wait_for(second, 1.0) is lane
+
+
+async def test_lanes_that_wait_and_appliers_at_work_are_counted() -> None:
+    stages = Stages()
+    scheduler = Scheduler(stages)
+    lanes = [lane_of(scheduler, name) for name in "ab"]
+    for lane in lanes:
+        fill(lane)
+    assert stages.applier.count == 2
+    first, second = await scheduler.take(), await scheduler.take()
+    assert (stages.applier.count, stages.target.count) == (0, 2)
+    with scheduler.resting():
+        assert stages.target.count == 1
+    assert stages.target.count == 2
+    scheduler.give_back(first)
+    lanes[1].segments.clear()
+    scheduler.give_back(second)
+    assert (stages.applier.count, stages.target.count) == (1, 0)
+    lanes[0].held = True
+    waiting = asyncio.create_task(scheduler.take())
+    await settled()
+    assert (stages.applier.count, stages.target.count) == (0, 0)
+    waiting.cancel()

@@ -46,7 +46,8 @@ def _measured() -> Metrics:
     metrics.lanes(7)
     metrics.lag(0.5, 1.5, 1000)
     metrics.retained(2000, 300)
-    metrics.utilization(0.25)
+    metrics.utilization(0.25, {"memory": 0.2, "queue": 0.25, "appliers": None})
+    metrics.stages({"source": 12.5, "target": 30.0})
     return metrics
 
 
@@ -73,6 +74,10 @@ def test_values_come_through_with_their_labels() -> None:
         ("penstock_lanes",): 7,
     }
     assert {key: _value(samples, *key) for key in expected} == expected
+    parts = "penstock_capacity_utilization_part_ratio"
+    assert _value(samples, parts, part="queue") == 0.25
+    assert _value(samples, parts, part="appliers") is None
+    assert _value(samples, "penstock_stage_seconds_total", stage="target") == 30
     assert _value(samples, "penstock_appliers", busy="true") == 1
     assert _value(samples, "penstock_appliers", busy="false") == 3
     assert _value(samples, "penstock_quarantined_rows_total", reason="constraint") == 2
