@@ -55,8 +55,11 @@ BUSY: Final = Policy(delay_seconds_max=1.0, attempts_max=100)
 class Rejections(Protocol):
     """Applies a batch row by row under the error policy, after the target refused it as a whole."""
 
-    async def apply(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
-        """Make the batch durable as far as the policy says. False: the lane was stopped."""
+    async def apply(
+        self, session: TargetSession, lane: Lane, batch: LaneBatch, tally: Tally
+    ) -> bool:
+        """Make the batch durable as far as the policy says, and count what is. False: the lane was
+        stopped."""
         ...
 
     async def apply_within(
@@ -204,13 +207,12 @@ async def _apply_in_order(
 async def _apply_by_row(
     station: ApplyStation, session: TargetSession, lane: Lane, batch: LaneBatch
 ) -> bool:
-    if not await station.rejections.apply(session, lane, batch):
-        return False
-    station.evolutions.committed(lane.name)
     tally = Tally()
-    tally.add(batch.events)
+    whole = await station.rejections.apply(session, lane, batch, tally)
+    if whole:
+        station.evolutions.committed(lane.name)
     station.applied(tally)
-    return True
+    return whole
 
 
 async def _apply_pieces(

@@ -10,7 +10,7 @@ nothing but under `stop`.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
@@ -19,6 +19,7 @@ from engine.apply.fold import in_order
 from engine.apply.lane import Lane, LaneBatch
 from engine.apply.misfits import refuse_misfits
 from engine.apply.suspension import Suspension
+from engine.apply.tally import Tally
 from engine.contracts import Clock, Random, TargetSession, TargetTransaction
 from engine.errors import (
     PenstockError,
@@ -88,13 +89,15 @@ class RowByRow:
         self._committed = committed
         self._waiting = suspend
 
-    async def apply(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
-        """Make the batch durable as far as the policy says. False: the lane was stopped."""
+    async def apply(
+        self, session: TargetSession, lane: Lane, batch: LaneBatch, tally: Tally
+    ) -> bool:
+        """See `applier.Rejections.apply`."""
         batch.take_apart()
         backoff = Backoff(BUSY, self._clock, self._random)
         while True:
             try:
-                return await self._attempt(session, lane, batch)
+                return await self._attempt(session, lane, batch, tally)
             except TargetBusyError:
                 delay = backoff.next_delay()
                 if delay is None:
@@ -109,7 +112,9 @@ class RowByRow:
         replay = _Replay(STOP, self._evolutions, transaction, lane, [], checked=False)
         await replay.all(_items(batch))
 
-    async def _attempt(self, session: TargetSession, lane: Lane, batch: LaneBatch) -> bool:
+    async def _attempt(
+        self, session: TargetSession, lane: Lane, batch: LaneBatch, tally: Tally
+    ) -> bool:
         items = _items(batch)
         kept: list[RejectedRow] = []
         self._evolutions.started(lane.name)
@@ -124,6 +129,8 @@ class RowByRow:
                 positions = _positions(lane, batch, items, stopped)
             await transaction.commit(positions)
         self._committed(batch.committed(positions))
+        tally.add(replay.applied)
+        tally.bytes += replay.bytes
         for row in kept:
             self._rejected(row.reason)
         if stopped is None:
@@ -202,6 +209,8 @@ class _Replay:
     lane: Lane
     kept: list[RejectedRow]
     checked: bool = True
+    applied: list[Event] = field(default_factory=list[Event])
+    bytes: int = 0
 
     async def all(self, items: Sequence[_Item]) -> _Stopped | None:
         start = 0
@@ -227,6 +236,7 @@ class _Replay:
             if self.policy == STOP:
                 raise
             return _Stopped(item, error)
+        self.applied.append(item.event)
         return None
 
     async def _span(self, items: Sequence[_Item]) -> _Stopped | None:
@@ -239,13 +249,15 @@ class _Replay:
             changes = [item.event for item in items if isinstance(item.event, Change)]
             runs = in_order(changes)
             refuse_misfits(runs)
-            await transaction.write(runs)
+            written = await transaction.write(runs)
             await transaction.release_savepoint(checked=self.checked)
         except (RowRejectedError, SchemaMismatchError) as error:
             await transaction.rollback_to_savepoint()
             if len(items) == 1:
                 return self._refused(items[0], error)
         else:
+            self.applied += changes
+            self.bytes += written.bytes
             return None
         middle = len(items) // 2
         return await self._span(items[:middle]) or await self._span(items[middle:])

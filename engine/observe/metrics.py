@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.model.batch import TableCounts
+from engine.model.rejected import MISSING, REJECTED
 from engine.model.relation import TableName
 
 TABLES_MAX: Final = 1_000
@@ -229,7 +230,8 @@ class Metrics:
         self.target_bytes = 0
         self.load_rows = 0
         self.load_bytes = 0
-        self.quarantined: dict[str, int] = {}
+        # From 0 on, so that `increase()` sees the first one.
+        self.quarantined = {MISSING: 0, REJECTED: 0}
         self.coerced_values: dict[str, int] = {}
         self.tables: dict[TableName, TableRows] = {}
         self.queue_bytes: int | None = None

@@ -8,12 +8,14 @@ import sys
 
 from tests.servers.mysql_programs import find_mysql
 from tests.servers.programs import ServerUnavailableError, find
+from tests.servers.prometheus import NAME as PROMETHEUS
+from tests.servers.prometheus import find_prometheus
 from tests.servers.versions import MYSQL_VERSIONS, REQUIRED, VERSIONS
 
 
 def main() -> int:
     missing = set()
-    for name in (*VERSIONS, *MYSQL_VERSIONS):
+    for name in (*VERSIONS, *MYSQL_VERSIONS, PROMETHEUS):
         try:
             sys.stdout.write(f"{_found(name)}\n")
         except ServerUnavailableError as reason:
@@ -23,6 +25,9 @@ def main() -> int:
 
 
 def _found(name: str) -> str:
+    if name == PROMETHEUS:
+        prometheus = find_prometheus()
+        return f"Prometheus {prometheus.release} ({prometheus.origin})"
     if name in MYSQL_VERSIONS:
         got = find_mysql(name)
         return f"{'MariaDB' if got.mariadb else 'MySQL'} {got.release} ({got.origin})"

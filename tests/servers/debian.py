@@ -53,8 +53,11 @@ class Root:
         )
 
 
-def unpacked(suite: str, *packages: str) -> Root:
+def unpacked(suite: str, *packages: str, alone: bool = False) -> Root:
     """The packages and all they depend on, fetched once; the first one names the cached folder.
+
+    `alone`: these packages and no other, for programs whose packages depend on what only an
+    installation needs; the C library has to be among them.
 
     Raises ServerUnavailableError with the reason, the package client's own where it has one.
     """
@@ -62,11 +65,11 @@ def unpacked(suite: str, *packages: str) -> Root:
     folder = CACHE / label
     with locked(label):
         if not folder.exists():
-            _fetch(suite, packages, folder)
+            _fetch(suite, packages, folder, alone=alone)
     return Root(folder)
 
 
-def _fetch(suite: str, packages: Sequence[str], folder: Path) -> None:
+def _fetch(suite: str, packages: Sequence[str], folder: Path, *, alone: bool) -> None:
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         raise ServerUnavailableError("packages are unpacked on Linux on x86-64 only")
     for program in ("apt-get", "dpkg"):
@@ -75,9 +78,12 @@ def _fetch(suite: str, packages: Sequence[str], folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         apt = _Apt(Path(scratch), suite)
         apt.run("update")
-        apt.run("install", "--yes", "--no-install-recommends", "--download-only", *packages)
+        if alone:
+            apt.run("download", *packages)
+        else:
+            apt.run("install", "--yes", "--no-install-recommends", "--download-only", *packages)
         root = Path(scratch) / "root"
-        for package in sorted((apt.folder / "cache" / "archives").glob("*.deb")):
+        for package in sorted(apt.archives.glob("*.deb")):
             _call(["dpkg", "-x", str(package), str(root)], f"unpacking {package.name}")
         root.chmod(0o755)
         root.rename(folder)
@@ -88,6 +94,7 @@ class _Apt:
 
     def __init__(self, folder: Path, suite: str) -> None:
         self.folder = folder
+        self.archives = folder / "cache" / "archives"
         self._suite = suite
         for name in ("lists/partial", "cache/archives/partial", "sources"):
             (folder / name).mkdir(parents=True)
@@ -100,7 +107,9 @@ class _Apt:
         self._settings.write_text("".join(f'{name} "{value}";\n' for name, value in self._lines()))
 
     def run(self, *words: str) -> None:
-        _call(["apt-get", "-qq", *words], f"{words[0]} of suite {self._suite}", self._settings)
+        what = f"{words[0]} of suite {self._suite}"
+        # `download` writes where it stands, the others where the settings say.
+        _call(["apt-get", "-qq", *words], what, self._settings, self.archives)
 
     def _lines(self) -> Sequence[tuple[str, object]]:
         return (
@@ -130,7 +139,9 @@ def _archive() -> str:
     raise ServerUnavailableError("this machine's package sources name no archive")
 
 
-def _call(command: Sequence[str], what: str, settings: Path | None = None) -> str:
+def _call(
+    command: Sequence[str], what: str, settings: Path | None = None, folder: Path | None = None
+) -> str:
     environment = {**os.environ, "LC_ALL": "C.UTF-8"}
     if settings is not None:
         environment["APT_CONFIG"] = str(settings)
@@ -138,6 +149,7 @@ def _call(command: Sequence[str], what: str, settings: Path | None = None) -> st
         done = subprocess.run(
             command,
             env=environment,
+            cwd=folder,
             capture_output=True,
             text=True,
             check=False,

@@ -23,6 +23,8 @@ MYSQL_VERSIONS: Final = tuple(
 _CI: Final = os.environ.get("CI") in ("true", "1")
 
 REQUIRED: Final = frozenset(
-    os.environ.get("PENSTOCK_REQUIRE_SERVERS", f"{DEFAULT},mariadb-10.11" if _CI else "").split(",")
+    os.environ.get(
+        "PENSTOCK_REQUIRE_SERVERS", f"{DEFAULT},mariadb-10.11,prometheus" if _CI else ""
+    ).split(",")
 )
 """Versions whose absence fails a test instead of skipping it: those of suites that stand still."""

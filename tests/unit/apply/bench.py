@@ -18,6 +18,7 @@ from engine.apply.fallback import RowByRow
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.apply.suspension import Suspension
+from engine.apply.tally import Tally
 from engine.checkpoint.ownership import Claimant, claim, store_rows
 from engine.errors import PenstockError, StateError
 from engine.model.change import DELETE, INSERT, UPDATE, Change, Event, SchemaChanged, Transaction
@@ -104,6 +105,8 @@ class Bench:
     evolution: Evolution = field(init=False)
     disk: SimulatedDisk = field(default_factory=SimulatedDisk)
     spool_bytes_max: int = 1 << 20
+    tally: Tally = field(default_factory=Tally)
+    """Of what was applied row by row."""
     released: int = 0
     commits: int = 0
     done: list[Mark] = field(default_factory=list[Mark])

@@ -21,7 +21,7 @@ async def replay(bench: Bench, session: MemorySession, *segments: Segment) -> bo
         bench.lane.offer(one)
     batch = bench.lane.take(1000, 1 << 30)
     assert batch is not None
-    return await bench.station.rejections.apply(session, bench.lane, batch)
+    return await bench.station.rejections.apply(session, bench.lane, batch, bench.tally)
 
 
 def rows(*numbers: int) -> list[Change]:
@@ -36,6 +36,8 @@ async def test_the_refused_row_is_kept_and_everything_else_applied() -> None:
     (kept,) = bench.rejected()
     assert (kept.position, kept.operation, kept.reason) == ("0/64+4", "insert", "rejected-row")
     assert bench.checkpoint(ACCOUNTS).position == "0/6E"
+    assert bench.tally.tables[A.table].inserts == 5
+    assert bench.tally.bytes > 0
 
 
 async def test_every_one_of_many_refused_rows_is_found() -> None:
@@ -56,6 +58,7 @@ async def test_a_stopped_table_stands_before_the_refused_row() -> None:
     assert bench.checkpoint(ACCOUNTS).position == "0/64+2"
     record = bench.record(ACCOUNTS)
     assert (record.state, record.position) == (TableState.SUSPENDED, "0/64+2")
+    assert bench.tally.tables[A.table].inserts == 2
 
 
 async def test_a_checkpoint_of_which_nothing_was_applied_stays_where_it_stands() -> None:

@@ -1,0 +1,252 @@
+"""A running Penstock scraped by a real Prometheus: every query of ours has data and says the truth.
+
+One scene, for it takes seconds: rows are loaded, changes flow, one is refused, then nothing happens
+any more.
+"""
+
+import math
+import re
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.conftest import Clusters, need
+from tests.deployed import (
+    ALERTS,
+    CONFIG,
+    DASHBOARD,
+    RULES,
+    cloudwatch,
+    measured,
+    panels,
+    selectors,
+)
+from tests.scenario.running import Replication, Run, until
+from tests.servers.postgres import Database
+from tests.servers.prometheus import NAME, Prometheus, Series, find_prometheus, promtool
+from tests.servers.versions import PAIRS
+
+LOADED: Final = 20_000
+BATCH: Final = 200
+
+RATE_SECONDS: Final = 5
+"""What rates look back here, so that nobody waits a minute for a rate of 0."""
+
+MAY_BE_EMPTY: Final = {
+    "penstock_coerced_values_total": "PostgreSQL has no value that a PostgreSQL target cannot hold",
+}
+"""Metrics that this scene has no reason to have."""
+
+PENDING: Final = {
+    "penstock_capacity_utilization_part_ratio",
+    "penstock_capacity_units",
+    "penstock_capacity_units_min",
+    "penstock_capacity_units_max",
+    "penstock_capacity_unit_seconds_total",
+    "penstock_capacity_decisions_total",
+    "penstock_verdict",
+    "penstock_stage_seconds_total",
+    "penstock_table_lag_seconds",
+    "penstock_table_lag_bytes",
+    "penstock_table_lag_rows",
+}
+"""Metrics that are not there yet."""
+
+REFUSE: Final = "ALTER TABLE orders ADD CONSTRAINT cheap CHECK (price < 1000)"
+"""What the target demands and the source does not."""
+
+
+@dataclass
+class Scene:
+    """A replication and the Prometheus that scrapes it. `replication_id` is the label's value."""
+
+    replication: Replication
+    run: Run
+    prometheus: Prometheus
+    address: str
+    orders: int = LOADED
+
+    def value(self, query: str) -> float | None:
+        """The one value of a query now."""
+        found = self.prometheus.query(query)
+        return float(found[0]["value"][1]) if found else None
+
+    def write(self) -> None:
+        """Commit changes on the source until they show as a rate."""
+        until(self._flows, "changes to flow", run=self.run)
+
+    def _flows(self) -> bool:
+        self.replication.source.execute(
+            "INSERT INTO orders SELECT g, 1 FROM generate_series(%s::int, %s::int) g",
+            self.orders + 1,
+            self.orders + BATCH,
+        )
+        self.replication.source.execute("UPDATE customers SET name = name || 'x' WHERE id < 10")
+        self.orders += BATCH
+        return (self.value(soon("rate(penstock_cdc_target_rows_total[1m])")) or 0) > 0
+
+
+def soon(query: str) -> str:
+    """A query of ours as it is sent: Grafana's variables filled in, and short memory."""
+    for variable, text in (
+        ("$__rate_interval", f"{RATE_SECONDS}s"),
+        ("$__range", "1m"),
+        ("$replication", ".+"),
+        ("[1m]", f"[{RATE_SECONDS}s]"),
+    ):
+        query = query.replace(variable, text)
+    return query
+
+
+@pytest.fixture
+def scene(clusters: Clusters, tmp_path: Path) -> Iterator[Scene]:
+    need(NAME, find_prometheus)
+    majors = PAIRS[0]
+    source = Database.create(clusters.need(majors[0]), "monitored_from")
+    target = Database.create(clusters.need(majors[1]), "monitored_to")
+    for database in (source, target):
+        database.execute("CREATE TABLE orders (id int PRIMARY KEY, price int)")
+        database.execute("CREATE TABLE customers (id int PRIMARY KEY, name text)")
+    source.execute("INSERT INTO orders SELECT g, 1 FROM generate_series(1, %s::int) g", LOADED)
+    source.execute("INSERT INTO customers SELECT g, 'a' FROM generate_series(1, 100) g")
+    target.execute(REFUSE)
+    replication = Replication.between(
+        tmp_path, "monitored", source, target, apply={"on_row_error": "quarantine"}
+    )
+    try:
+        with replication.run("--metrics=127.0.0.1:0") as run:
+            address = str(run.event("listening")["address"])
+            with Prometheus(deployed(address)) as prometheus:
+                yield Scene(replication, run, prometheus, address)
+    finally:
+        source.drop()
+        target.drop()
+
+
+def deployed(address: str) -> dict[str, str]:
+    """The files of `deploy/prometheus`, for this replication and with a look every second."""
+    config = CONFIG.read_text().replace("127.0.0.1:9187", address, 1)
+    config = re.sub(r"(scrape|evaluation)_interval: 15s", r"\1_interval: 1s", config)
+    return {CONFIG.name: config, RULES.name: RULES.read_text(), ALERTS.name: ALERTS.read_text()}
+
+
+def test_every_query_has_data_and_tells_the_truth(scene: Scene) -> None:
+    scene.run.state("streaming")
+    until(lambda: scene.value('up{job="penstock"}') == 1, "the first scrape", run=scene.run)
+    scene.write()
+    assert_traffic_shows(scene)
+    scene.replication.source.execute("INSERT INTO orders VALUES (0, 5000)")
+    refused = 'sum(increase(penstock_quarantined_rows_total{reason="rejected-row"}[1m]))'
+    until(lambda: (scene.value(refused) or 0) > 0, "the refused row to show", run=scene.run)
+    scene.replication.await_applied(scene.run)
+    await_idle(scene)
+    assert_counted(scene)
+    assert_rules_work(scene)
+    assert_alerts(scene)
+    assert_panels_have_data(scene)
+    assert_cloudwatch_when_idle(scene)
+    assert_names_are_as_prometheus_wants_them(scene)
+
+
+def assert_traffic_shows(scene: Scene) -> None:
+    flowing = [row for row in cloudwatch() if row.name.startswith("CDCThroughput")]
+    assert len(flowing) == 3
+    silent = [row.name for row in flowing if not scene.value(soon(row.query))]
+    assert silent == []
+
+
+def await_idle(scene: Scene) -> None:
+    """Returns once it has been idle for longer than rates look back."""
+    quiet = f"max_over_time(penstock_cdc_incoming_changes[{RATE_SECONDS}s])"
+    rates = soon(
+        "rate(penstock_cdc_target_rows_total[1m]) + rate(penstock_cdc_source_rows_total[1m])"
+    )
+    until(lambda: scene.value(f"{quiet} + {rates}") == 0, "nothing to flow", run=scene.run)
+
+
+def assert_counted(scene: Scene) -> None:
+    """What Prometheus has is what happened."""
+    expected = {
+        'penstock_table_rows_total{table="orders", operation="load"}': LOADED,
+        'penstock_table_rows_total{table="orders", operation="insert"}': scene.orders - LOADED,
+        "penstock_full_load_target_rows_total": LOADED + 100,
+        "sum(penstock_quarantined_rows_total)": 1,
+        'penstock_state{state="streaming"}': 1,
+    }
+    assert {query: scene.value(query) for query in expected} == expected
+
+
+def assert_rules_work(scene: Scene) -> None:
+    """Every rule was evaluated, and what it selects is there."""
+    rules = scene.prometheus.rules()
+    assert {rule["name"]: rule["lastError"] for rule in rules if rule["health"] != "ok"} == {}
+    wanting = {
+        rule["name"]: selector
+        for rule in rules
+        for selector in selectors(rule["query"])
+        if not excused(selector) and not scene.prometheus.query(selector)
+    }
+    assert wanting == {}
+    recorded = [
+        rule for rule in rules if rule["type"] == "recording" and not excused(rule["query"])
+    ]
+    assert recorded
+    assert [rule["name"] for rule in recorded if not scene.prometheus.query(rule["name"])] == []
+
+
+def assert_alerts(scene: Scene) -> None:
+    """A row was refused; nothing else is wrong."""
+    states = {rule["name"]: rule["state"] for rule in scene.prometheus.rules() if "state" in rule}
+    assert {name for name, state in states.items() if state != "inactive"} == {
+        "PenstockRowsRefused"
+    }
+    assert states["PenstockRowsRefused"] == "firing"
+
+
+def assert_panels_have_data(scene: Scene) -> None:
+    drawn = [(panel["title"], target) for panel in panels() for target in panel["targets"]]
+    drawn += [(each["name"], each) for each in DASHBOARD["annotations"]["list"]]
+    empty = []
+    for title, target in drawn:
+        query = soon(target["expr"])
+        found = scene.prometheus.query_range(query, 60)
+        legend = target.get("legendFormat") or target["titleFormat"]
+        if not any(has_value(series, re.findall(r"{{(\w+)}}", legend)) for series in found):
+            empty.append((title, query))
+    assert [(title, query) for title, query in empty if not excused(query)] == []
+
+
+def has_value(series: Series, labels: list[str]) -> bool:
+    """Whether a series has a number somewhere and every label that its legend names."""
+    numbers = [float(value) for _, value in series["values"]]
+    return any(map(math.isfinite, numbers)) and set(labels) <= series["metric"].keys()
+
+
+def assert_cloudwatch_when_idle(scene: Scene) -> None:
+    """Every query of the guide has a value; where AWS says 0, it is and stays 0."""
+    values = {row: scene.value(soon(row.query)) for row in cloudwatch()}
+    assert [
+        row.query for row, found in values.items() if found is None and not excused(row.query)
+    ] == []
+    resting = ("CDCIncoming", "CDCLatency", "CDCThroughput", "FullLoad")
+    assert {
+        row.name: found for row, found in values.items() if row.name.startswith(resting) and found
+    } == {}
+    for latency in ("source", "target"):
+        kept = f"max_over_time(penstock_cdc_latency_{latency}_seconds[{RATE_SECONDS}s])"
+        assert scene.value(kept) == 0, latency
+
+
+def assert_names_are_as_prometheus_wants_them(scene: Scene) -> None:
+    with urllib.request.urlopen(f"http://{scene.address}/metrics", timeout=30) as answer:
+        code, said = promtool("check", "metrics", stdin=answer.read().decode())
+    assert (code, said) == (0, "")
+
+
+def excused(query: str) -> bool:
+    """Whether a query reads what this scene need not have."""
+    return bool(measured(query) & (MAY_BE_EMPTY.keys() | PENDING))
