@@ -42,14 +42,12 @@ MAY_BE_EMPTY: Final = {
 """Metrics that this scene has no reason to have."""
 
 PENDING: Final = {
-    "penstock_capacity_utilization_part_ratio",
     "penstock_capacity_units",
     "penstock_capacity_units_min",
     "penstock_capacity_units_max",
     "penstock_capacity_unit_seconds_total",
     "penstock_capacity_decisions_total",
     "penstock_verdict",
-    "penstock_stage_seconds_total",
     "penstock_table_lag_seconds",
     "penstock_table_lag_bytes",
     "penstock_table_lag_rows",
