@@ -78,11 +78,12 @@ class Gauges:
     def _measure(self) -> Sample:
         last, reading = self._last, Reading.take(self._around)
         self._last = reading
-        budget = self._config.budget(self._config.capacity.units_min)
+        provision = self._around.provision
+        budget = provision.budget
         return Sample(
             at=reading.at,
             phase=self._phase(),
-            units=self._config.capacity.units_min,
+            units=provision.units,
             memory=reading.memory(budget.memory_bytes),
             queue=self._budget.used / budget.queue_bytes_max,
             appliers=rate(last, reading, "target", budget.appliers),
@@ -105,7 +106,7 @@ class Gauges:
             for reason, count in self._source.coerced().items():
                 metrics.coerced(reason, count)
         lanes = self._lanes.lanes()
-        appliers = self._config.budget(self._config.capacity.units_min).appliers
+        appliers = self._around.provision.budget.appliers
         metrics.queue(self._budget.used, sample.backlog_rows)
         metrics.appliers(appliers, self._scheduler.busy)
         metrics.lanes(sum([lane.width for lane in lanes]))

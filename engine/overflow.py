@@ -18,6 +18,7 @@ from engine.contracts import Clock
 from engine.errors import LanesStuckError
 from engine.lane_table import LaneTable
 from engine.observe.log import Log
+from engine.provision import Provision
 from engine.queue.bounded import Budget
 from engine.spool import SpoolRoom
 from engine.surroundings import Unmoved
@@ -36,8 +37,7 @@ loaded again; short against what the source keeps for us meanwhile."""
 
 
 class Overflow:
-    """Watches lanes; `size_max` is one lane's share of the queue's budget, `mend_seconds` the time
-    between two tries of a stopped table."""
+    """Watches lanes; `mend_seconds` is the time between two tries of a stopped table."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Overflow:
         room: SpoolRoom,
         clock: Clock,
         log: Log,
-        size_max: int,
+        provision: Provision,
         mend_seconds: float,
         unmoved: Unmoved,
     ) -> None:
@@ -57,11 +57,16 @@ class Overflow:
         self._room = room
         self._clock = clock
         self._log = log
-        self._size_max = size_max
+        self._provision = provision
         self._mend_seconds = mend_seconds
         self._full: set[str] = set()
         self._since = unmoved
         self._mended_at = clock.monotonic()
+
+    @property
+    def _size_max(self) -> int:
+        """One lane's share of the queue's budget."""
+        return self._provision.budget.lane_bytes_max
 
     async def run(self) -> None:
         """Until cancelled.

@@ -34,6 +34,7 @@ from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.observe.stages import Stages
 from engine.outcome import HANDED_OVER, Outcome
+from engine.provision import Provision
 from engine.retry import Backoff, Policy
 from engine.spool import KEY_BYTES, SpoolRoom
 from engine.surroundings import Surroundings
@@ -85,8 +86,8 @@ async def run_replication(
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
     """
     token = random.key(TOKEN_BYTES).hex()
-    spool_bytes_max = config.budget(config.capacity.units_min).spool_bytes_max
-    room = SpoolRoom(disk, spool_bytes_max, random.key(KEY_BYTES), source.position)
+    provision = Provision(config.budget, config.capacity.units_min)
+    room = SpoolRoom(disk, provision.budget.spool_bytes_max, random.key(KEY_BYTES), source.position)
     room.sweep()
     around = Surroundings(
         clock,
@@ -103,9 +104,25 @@ async def run_replication(
         {},
         meter or Unmetered(),
         Stages(clock.monotonic),
+        provision,
     )
-    starting = Backoff(STARTING, clock, random)
-    running = Backoff(RUNNING, clock, random)
+    with provision.told(lambda budget: room.resize(budget.spool_bytes_max)):
+        return await _carry(config, source, target, around, stop_at, take_over=take_over)
+
+
+async def _carry(
+    config: ReplicationConfig,
+    source: SnapshotSource,
+    target: TransactionalTarget,
+    around: Surroundings,
+    stop_at: str | None,
+    *,
+    take_over: bool,
+) -> Outcome:
+    """Attempt after attempt, until one reaches what it was to or cannot be mended."""
+    log, stop = around.log, around.stop
+    starting = Backoff(STARTING, around.clock, around.random)
+    running = Backoff(RUNNING, around.clock, around.random)
     epoch: int | None = None
     told: Position | None = None
     again: tuple[TableName, ...] = ()

@@ -236,6 +236,10 @@ class SpoolRoom:
         self._key = key
         self._count = 0
 
+    def resize(self, bytes_max: int) -> None:
+        """Another limit. What is on disk stays there; nothing is added until it fits."""
+        self._budget.bytes_max = bytes_max
+
     def sweep(self) -> None:
         """Remove what a predecessor left."""
         for name in self._disk.names():

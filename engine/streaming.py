@@ -1,12 +1,12 @@
 """The stream: capture -> queue -> route -> apply -> checkpoint, until a stop or a goal."""
 
 import asyncio
-from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
 from engine.abilities import RememberingSource
-from engine.apply.applier import ApplyStation, BatchLimits, run_applier
+from engine.appliers import Appliers
+from engine.apply.applier import ApplyStation, BatchLimits
 from engine.apply.evolution import Evolution
 from engine.apply.fallback import RowByRow
 from engine.apply.lane import Lane
@@ -18,6 +18,7 @@ from engine.checkpoint.committer import Committer
 from engine.checkpoint.frontier import Frontier
 from engine.checkpoint.ownership import SeqSum
 from engine.checkpoint.sessions import Sessions
+from engine.config import capacity
 from engine.config.endpoint import Origin
 from engine.config.replication import OnSchemaChange, ReplicationConfig
 from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
@@ -85,8 +86,7 @@ class Streaming:
         self._start = start
         self._began = around.clock.monotonic()
         self._age = 0.0
-        self._provided = config.budget(config.capacity.units_min)
-        self._budget = Budget(self._provided.queue_bytes_max)
+        self._budget = Budget(around.provision.budget.queue_bytes_max)
         self._queue = BoundedQueue(self._budget)
         self._reloads: Reloading | None = None
         self._carried_out = 0
@@ -129,17 +129,14 @@ class Streaming:
         async with AsyncExitStack() as stack:
             stack.callback(self._lanes.clear)
             stack.callback(self._around.stages.clear)
-            count = self._provided.appliers + 1
-            desk, *sessions = await stack.enter_async_context(self._sessions.open(count))
+            (desk,) = await stack.enter_async_context(self._sessions.open())
             try:
-                return await self._flow(control, desk, sessions)
+                return await self._flow(control, desk)
             except* SlotGivenUpError:
                 await self._source.detach()
                 raise
 
-    async def _flow(
-        self, control: TargetSession, desk: TargetSession, sessions: Sequence[TargetSession]
-    ) -> Outcome:
+    async def _flow(self, control: TargetSession, desk: TargetSession) -> Outcome:
         if isinstance(self._source, RememberingSource):
             self._source.remember(self._loading.known)
         evolution = self._evolution()
@@ -155,10 +152,7 @@ class Streaming:
             reading = tasks.create_task(reader.run(), name="capture")
             routing = tasks.create_task(self._route(gauges), name="route")
             committing = tasks.create_task(self._committer.run(control, finish), name="checkpoint")
-            others = [
-                tasks.create_task(run_applier(station, session), name=f"applier-{number}")
-                for number, session in enumerate(sessions)
-            ]
+            others = [tasks.create_task(self._apply(station), name="appliers")]
             others.append(tasks.create_task(gauges.run(), name="gauges"))
             others.append(tasks.create_task(self._overflow().run(), name="overflow"))
             others.append(tasks.create_task(gauges.watch_source(), name="source-watch"))
@@ -228,16 +222,9 @@ class Streaming:
             committed=self._seqs.add,
             suspend=self._suspend,
         )
-        limits = BatchLimits(
-            self._config.apply.batch_rows_max,
-            self._provided.batch_bytes_max,
-            self._lanes.transactional,
-            shares_max=self._provided.appliers,
-            share_rows_min=self._config.apply.share_rows_min,
-        )
         return ApplyStation(
             self._scheduler,
-            limits,
+            self._limits(around.provision.budget),
             rejections,
             evolution,
             around.clock,
@@ -250,6 +237,26 @@ class Streaming:
             behind=lambda: self._age > BEHIND_SECONDS,
         )
 
+    def _limits(self, provided: capacity.Budget) -> BatchLimits:
+        return BatchLimits(
+            self._config.apply.batch_rows_max,
+            provided.batch_bytes_max,
+            self._lanes.transactional,
+            shares_max=provided.appliers,
+            share_rows_min=self._config.apply.share_rows_min,
+        )
+
+    async def _apply(self, station: ApplyStation) -> None:
+        """Run appliers within what is provisioned, until cancelled."""
+        around = self._around
+
+        def resized(provided: capacity.Budget) -> None:
+            station.limits = self._limits(provided)
+            self._budget.resize(provided.queue_bytes_max)
+
+        with around.provision.told(resized):
+            await Appliers(station, self._sessions, around.provision, around.log).run()
+
     def _overflow(self) -> Overflow:
         return Overflow(
             self._lanes,
@@ -258,7 +265,7 @@ class Streaming:
             self._around.room,
             self._around.clock,
             self._around.log,
-            self._provided.lane_bytes_max,
+            self._around.provision,
             self._config.apply.mend_interval_seconds,
             self._around.unmoved,
         )

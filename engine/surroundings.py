@@ -11,6 +11,7 @@ from engine.contracts import Clock, Disk, Meter, Random, Source
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.observe.stages import Stages
+from engine.provision import Provision
 from engine.spool import SpoolRoom
 
 Unmoved: TypeAlias = dict[str, tuple[float, int]]
@@ -37,6 +38,7 @@ class Surroundings:
     unmoved: Unmoved
     meter: Meter
     stages: Stages
+    provision: Provision
 
     def waiting(self, seconds: float, who: Sequence[str]) -> None:
         """Older transactions of the source keep a table from being read (`contracts.Waiting`)."""

@@ -111,8 +111,9 @@ class BatchLimits:
 
 @dataclass(slots=True)
 class ApplyStation:
-    """What all appliers share. `release` gives bytes back to the queue's budget, `done` tells the
-    frontier of a durable piece, `applied` counts a durable transaction."""
+    """What all appliers share. `limits` may be others from one batch to the next. `release` gives
+    bytes back to the queue's budget, `done` tells the frontier of a durable piece, `applied` counts
+    a durable transaction."""
 
     scheduler: Scheduler
     limits: BatchLimits
@@ -132,14 +133,14 @@ class ApplyStation:
 
 
 async def run_applier(station: ApplyStation, session: TargetSession) -> None:
-    """Serve lanes until cancelled.
+    """Serve lanes until cancelled, or dismissed because fewer appliers are wanted: then it holds
+    no lane, and what it applied is durable.
 
     What fails is not given back. Another applier would take the lane at once and send its next
     batch before it is cancelled, with a fence that holds where the failed one is not durable.
     """
     scheduler = station.scheduler
-    while True:
-        work = await scheduler.take()
+    while (work := await scheduler.take()) is not None:
         if isinstance(work, Help):
             await _apply_share(station, session, work.share, work.division)
         else:

@@ -52,6 +52,9 @@ class Scheduler:
         self._divisions: deque[Division] = deque()
         self._waiters: deque[asyncio.Future[None]] = deque()
         self.busy = 0
+        self.serving = 0
+        """Appliers that have joined and were not dismissed."""
+        self._wanted = 0
         self._parked: list[Lane] = []
         """Lanes whose applier waits for more, or has yet to notice that there is."""
         self._more = asyncio.Event()
@@ -79,9 +82,24 @@ class Scheduler:
             self._notify()
         return division
 
-    async def take(self) -> Lane | Help:
-        """Wait for a share, or for a lane and mark it busy; `give_back` must follow."""
+    def staff(self, wanted: int) -> None:
+        """That many appliers are to serve: who is one too many is dismissed by its next `take`,
+        between two works and never within one."""
+        self._wanted = wanted
+        for _ in range(self.serving - wanted):
+            self._notify()  # a call for each: one for work may reach who leaves, and this another
+
+    def join(self) -> None:
+        """One more applier serves from now on."""
+        self.serving += 1
+
+    async def take(self) -> Lane | Help | None:
+        """Wait for a share, or for a lane and mark it busy; `give_back` must follow. None: who asks
+        is dismissed, and holds nothing."""
         while True:
+            if self.serving > self._wanted:
+                self.serving -= 1
+                return None
             while self._divisions:
                 division = self._divisions[0]
                 if division.waiting:

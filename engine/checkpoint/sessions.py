@@ -5,6 +5,7 @@ would keep it waiting. A session that is put on record after the claim is refuse
 missed.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -21,6 +22,8 @@ class Sessions:
         self._target = target
         self._epoch = epoch
         self._open = [control.identity]
+        self._on_record: frozenset[Identity] = frozenset()
+        self._recording = asyncio.Lock()
         if isinstance(target, Announcing):
             target.announce_to(self._announced)
 
@@ -44,7 +47,15 @@ class Sessions:
     ) -> AsyncIterator[None]:
         self._open += identities
         try:
-            await record_sessions(clerk, self._epoch, self._open)
+            await self._record(identities, clerk)
             yield
         finally:
             self._open = [identity for identity in self._open if identity not in identities]
+
+    async def _record(self, identities: Sequence[Identity], clerk: TargetSession) -> None:
+        """One at a time, as each writes the whole list; who waited may be on it already."""
+        async with self._recording:
+            if not self._on_record.issuperset(identities):
+                listed = tuple(self._open)
+                await record_sessions(clerk, self._epoch, listed)
+                self._on_record = frozenset(listed)

@@ -14,7 +14,8 @@ from engine.model.change import Block
 
 class Budget:
     """Bytes in use out of `bytes_max`. One reservation larger than the whole is let through when
-    nothing else is held, so a huge row passes."""
+    nothing else is held, so a huge row passes. `used` exceeds `bytes_max` beside that only after
+    a `resize` to less, until enough was released."""
 
     def __init__(self, bytes_max: int) -> None:
         self.bytes_max = bytes_max
@@ -24,7 +25,7 @@ class Budget:
     async def reserve(self, size: int) -> None:
         """Take `size` bytes, in the order of asking; waits while they are not there."""
         if not self._waiting and self._fits(size):
-            self.used += size
+            self._grant(size)
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         entry = (size, future)
@@ -42,16 +43,27 @@ class Budget:
         self.used -= size
         if self.used < 0:
             raise InvariantError("more bytes released than reserved")
-        while self._waiting and self._fits(self._waiting[0][0]):
-            size, future = self._waiting.popleft()
-            if not future.cancelled():
-                self.used += size
-                future.set_result(None)
+        self._admit()
+
+    def resize(self, bytes_max: int) -> None:
+        """Another limit. What is held stays held; who waits comes in as soon as it fits."""
+        self.bytes_max = bytes_max
+        self._admit()
 
     @property
     def full(self) -> bool:
         """Somebody waits."""
         return bool(self._waiting)
+
+    def _admit(self) -> None:
+        while self._waiting and self._fits(self._waiting[0][0]):
+            size, future = self._waiting.popleft()
+            if not future.cancelled():
+                self._grant(size)
+                future.set_result(None)
+
+    def _grant(self, size: int) -> None:
+        self.used += size
 
     def _fits(self, size: int) -> bool:
         return self.used == 0 or self.used + size <= self.bytes_max

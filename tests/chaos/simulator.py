@@ -115,7 +115,8 @@ _AT_HOME: Final = {
     "mixed": (
         "crash-after-commit crash-before-acknowledge crash-inside-transaction commit-cut-landed"
         " commit-unknown-landed commit-unknown-lost commit-late replay-suppressed repeat-dropped"
-        " owner-replaced rival-refused stop-in-stream lane-handed-over fault-target-cut fault-busy"
+        " owner-replaced rival-refused stop-in-stream lane-handed-over applier-dismissed"
+        " fault-target-cut fault-busy"
         " fault-lost-reply fault-lost-commit fault-late-commit"
     ),
     "load": (
@@ -138,7 +139,7 @@ _AT_HOME: Final = {
     "keys-hot": "share-helped buckets-apart",
     "refuse-load": "load-set-aside",
     "quarantine": "row-kept replay-divided",
-    "stuck": "queue-full lane-spilled lane-unspilled drain-given-up fault-slow",
+    "stuck": "queue-full queue-over-full lane-spilled lane-unspilled drain-given-up fault-slow",
     "stuck-full-disk": "spill-refused stuck-stopped",
 }
 

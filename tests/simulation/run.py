@@ -62,6 +62,7 @@ def simulate(
         events_per_block=scenario.events_per_block,
         half_open_seconds_max=20.0 if spell.half_open else 0.0,
         resized=spell.resized,
+        resizes=spell.resizes > 0,
         refuses=scenario.refuses,
         disk=SimulatedDisk(scenario.disk_bytes_max),
         lossy_target=scenario.target_losses > 0,

@@ -45,6 +45,8 @@ SITUATIONS: Final[Mapping[str, str]] = {
     "lane-handed-over": "a lane with work waiting went from one applier to another",
     "share-helped": "an applier took a share of a batch that another had divided",
     "buckets-apart": "a process began with buckets of one table at different places",
+    "applier-dismissed": "an applier left as there were more than were wanted, and others went on",
+    "queue-over-full": "the queue shrank to less than it held",
     "queue-full": "capture waited for room in the queue",
     "lane-spilled": "a lane that did not move went to disk, and its neighbours flowed on",
     "lane-unspilled": "a lane took back what had gone to disk",

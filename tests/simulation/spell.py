@@ -13,6 +13,9 @@ SOMETIMES: Final = 0.3
 two troubles may hide each other."""
 
 
+RESIZES_MAX: Final = 40
+"""They do no harm to what is under way, so one run can have many of them."""
+
 STORMY: Final = 0.8
 """Share of runs with faults on every link."""
 
@@ -48,6 +51,9 @@ class Spell:
     """Our machine's wall clock is set forward or back, by up to a day."""
     resized: bool = False
     """Every start has another number of appliers, and other batch limits."""
+    resizes: int = 0
+    """The running process is given another number of units, which is to say another memory, other
+    budgets and another number of appliers."""
 
     @classmethod
     def of(cls, seed: int) -> "Spell":
@@ -71,6 +77,7 @@ class Spell:
             jumps=chance.randint(1, 3) if sometimes() else 0,
             resized=sometimes(),
             storm=chance.random() < STORMY,
+            resizes=chance.randint(1, RESIZES_MAX) if sometimes() else 0,
         )
 
     @property

@@ -27,6 +27,7 @@ EVERYTHING = Spell(
     rivals=1,
     jumps=1,
     resized=True,
+    resizes=5,
 )
 
 

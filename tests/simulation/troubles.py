@@ -1,7 +1,7 @@
 """What befalls the processes of a run, at moments of its seed's choosing."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final
 
 from tests.simulation.comparing import ViolationError
@@ -11,11 +11,18 @@ from tests.simulation.world import Client, World
 MOMENT_SECONDS_MAX: Final = 8.0
 """Time between two troubles of one kind; a story takes about twice as long."""
 
+RESIZE_SECONDS: Final = (0.0, 0.05, 0.5, 2.0, 16.0)
+"""Most time between two changes of size, one as often as the other: some come while a session is
+opened, some within one batch, some after all has settled."""
+
 STILL_SECONDS_MAX: Final = 30.0
 
 STOP_SECONDS: Final = 30.0
 """Virtual time within which a process must end once it is asked to: the drain may take ten seconds,
 and a target that is slow, or holds a lock, as long again."""
+
+SIZES: Final = (1, 2, 4, 16)
+"""Units to change among."""
 
 DAY_SECONDS: Final = 86_400.0
 
@@ -34,13 +41,19 @@ def troubles(
         "cancel": _often(world, spell.cancels, _cancel),
         "rival": _often(world, spell.rivals, _rival),
         "jump": _often(world, spell.jumps, _jump),
+        "resize": _often(world, spell.resizes, _resize, RESIZE_SECONDS),
     }
 
 
-async def _often(world: World, times: int, strike: Strike) -> None:
+async def _often(
+    world: World,
+    times: int,
+    strike: Strike,
+    seconds_max: Sequence[float] = (MOMENT_SECONDS_MAX,),
+) -> None:
     """At moments spread over the workload, upon the process of that moment."""
     for _ in range(times):
-        await asyncio.sleep(world.chance.uniform(0.0, MOMENT_SECONDS_MAX))
+        await asyncio.sleep(world.chance.uniform(0.0, world.chance.choice(seconds_max)))
         client = world.current
         if client.process.alive and not client.process.stopped and not client.task.done():
             await strike(world, client)
@@ -83,3 +96,7 @@ async def _rival(world: World, _: Client) -> None:
 
 async def _jump(world: World, _: Client) -> None:
     world.clock.set_by(world.chance.uniform(-DAY_SECONDS, DAY_SECONDS))
+
+
+async def _resize(world: World, client: Client) -> None:
+    world.resize(client, world.chance.choice(SIZES))

@@ -6,7 +6,7 @@ makes these classes in place of its own. Each does what its parent does, then lo
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from itertools import pairwise
@@ -18,6 +18,7 @@ from engine.apply.scheduler import Help, Scheduler
 from engine.apply.suspension import Suspension
 from engine.capture.reader import Reader
 from engine.checkpoint.frontier import Frontier
+from engine.config import capacity
 from engine.contracts import TargetSession
 from engine.load.chunk_copy import ChunkCopy
 from engine.load.handover import TableCatchUp
@@ -28,6 +29,7 @@ from engine.model.relation import Relation
 from engine.model.segment import Segment
 from engine.observe.stages import Stages
 from engine.outcome import Outcome
+from engine.provision import Provision
 from engine.queue.bounded import Budget
 from engine.streaming import Streaming
 from tests.simulation.comparing import ViolationError
@@ -54,11 +56,14 @@ class WatchedScheduler(Scheduler):
         super().__init__(stages)
         self._left_by: dict[str, object] = {}
 
-    async def take(self) -> Lane | Help:
+    async def take(self) -> Lane | Help | None:
         lane = await super().take()
         if isinstance(lane, Help):
             _reached("share-helped")
             return lane
+        if lane is None:
+            _reached("applier-dismissed")
+            return None
         left_by = self._left_by.pop(lane.name, None)
         if left_by is not None and left_by is not asyncio.current_task():
             _reached("lane-handed-over")
@@ -128,17 +133,32 @@ class WatchedSuspension(Suspension):
 
 
 class WatchedBudget(Budget):
-    """Also that the limit holds: I-18."""
-
-    largest = 0
+    """Also that the limit holds, whatever it was before: I-18."""
 
     async def reserve(self, size: int) -> None:
         if self._waiting or not self._fits(size):
             _reached("queue-full")
-        self.largest = max(self.largest, size)
         await super().reserve(size)
+
+    def resize(self, bytes_max: int) -> None:
+        super().resize(bytes_max)
+        if self.used > self.bytes_max:
+            _reached("queue-over-full")
+
+    def _grant(self, size: int) -> None:
+        super()._grant(size)
         if self.used > self.bytes_max and self.used != size:
             _fail(f"{self.used} bytes are held where {self.bytes_max} may be")
+
+
+class WatchedProvision(Provision):
+    """Registers itself with its process, so that its size may be changed from outside."""
+
+    def __init__(self, budget_of: Callable[[int], capacity.Budget], units: int) -> None:
+        super().__init__(budget_of, units)
+        process = current_process()
+        assert process is not None
+        _WATCH.get().world.provisions[process] = self
 
 
 class WatchedStreaming(Streaming):
@@ -219,6 +239,7 @@ class Watch:
 
 
 REPLACED: Final[Mapping[str, type]] = {
+    "engine.pipeline.Provision": WatchedProvision,
     "engine.flow.Streaming": WatchedStreaming,
     "engine.streaming.Frontier": WatchedFrontier,
     "engine.streaming.Scheduler": WatchedScheduler,

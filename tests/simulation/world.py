@@ -29,6 +29,7 @@ from engine.observe.metrics import Metrics
 from engine.pipeline import run_replication
 from engine.plan.buckets import StoredNames
 from engine.plan.lanes import WHOLE
+from engine.provision import Provision
 from tests.simulation.comparing import Comparison, ViolationError
 from tests.simulation.faults import Decider, Faults, FaultySource
 from tests.simulation.faulty_target import FaultyTarget
@@ -42,6 +43,10 @@ PATIENCE_SECONDS: Final = 3_600.0
 """Virtual time after which a healed replication that has not caught up never will."""
 
 RESTARTS_MAX: Final = 200
+
+SMALL_BYTES: Final = 12 << 10
+"""Memory of a unit where sizes change: the queue of one unit has room for some five changes, so
+that each size feels the next."""
 
 
 @dataclass
@@ -77,6 +82,10 @@ class World:
     """The target may lose its last commits."""
     resized: bool = False
     """Every process has another number of appliers, and other limits of a batch."""
+    resizes: bool = False
+    """A process is resized while it runs."""
+    provisions: dict[Process, Provision] = field(default_factory=dict[Process, Provision])
+    """What the processes are given."""
     source: MemoryDatabase = field(init=False)
     target: MemoryDatabase = field(init=False)
     current: Client = field(init=False)
@@ -158,7 +167,7 @@ class World:
 
         faulty = FaultySource(source, self.source, self.decider, self._deliver, acknowledged)
         work = run_replication(
-            self._sized(config) if self.resized else config,
+            self._sized(config),
             faulty,
             FaultyTarget(target, self.target, self.decider),
             clock=self.clock,
@@ -179,8 +188,25 @@ class World:
         return client
 
     def _sized(self, config: ReplicationConfig) -> ReplicationConfig:
-        appliers, rows = self.chance.randint(1, 5), self.chance.choice((3, 20, 200))
-        return replace(config, apply=replace(config.apply, appliers=appliers, batch_rows_max=rows))
+        if self.resized:
+            appliers, rows = self.chance.randint(1, 5), self.chance.choice((3, 20, 200))
+            apply = replace(config.apply, appliers=appliers, batch_rows_max=rows)
+            config = replace(config, apply=apply)
+        if self.resizes:
+            memory = min(config.capacity.unit_memory_bytes, SMALL_BYTES)
+            capacity = replace(config.capacity, unit_memory_bytes=memory, appliers_per_unit=2)
+            apply = replace(config.apply, appliers=0)
+            config = replace(config, apply=apply, capacity=capacity)
+        return config
+
+    def resize(self, client: Client, units: int) -> None:
+        """Give a running process another size, as its law would."""
+        provision = self.provisions.get(client.process)
+        if provision is None:
+            return  # it has not begun
+        self.loop.note(f"{client.process.name} has {units} units")
+        with self.loop.inside(client.process):
+            provision.resize(units)
 
     def process(self, number: int) -> Process | None:
         """The process that was started as this one, from 0; None when it was not yet."""

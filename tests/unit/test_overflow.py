@@ -11,12 +11,14 @@ from engine import overflow
 from engine.apply.checkpoint import Checkpoint
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
+from engine.config.capacity import LANE_SHARE, QUEUE_SHARE, CapacityConfig
 from engine.errors import LanesStuckError
 from engine.lane_table import LaneTable
 from engine.model.position import LogPosition
 from engine.model.relation import TableName
 from engine.observe.log import Log
 from engine.overflow import STOP_SECONDS, Overflow
+from engine.provision import Provision
 from engine.queue.bounded import Budget
 from engine.spool import SpoolRoom
 from engine.surroundings import Unmoved
@@ -24,6 +26,8 @@ from tests.simulation.seams import SimulatedDisk
 from tests.unit.apply.bench import accounts, insert, segment
 
 SIZE_MAX = 100
+MEMORY_BYTES = SIZE_MAX * QUEUE_SHARE * LANE_SHARE
+"""Of which a lane's share is that much."""
 
 
 class Seconds:
@@ -80,7 +84,7 @@ async def _look(
         SpoolRoom(SimulatedDisk(disk_bytes), 1 << 20, bytes(32)),
         clock,
         Log(lambda _: None, clock),
-        SIZE_MAX,
+        Provision(CapacityConfig(unit_memory_bytes=MEMORY_BYTES).budget, 1),
         1e9,
         {} if unmoved is None else unmoved,
     ).run()

@@ -124,6 +124,19 @@ def test_all_spools_of_a_room_share_its_budget_and_give_it_back_when_empty() -> 
     second.put(Transaction(1), [row(bytes(20))], [1])
 
 
+def test_a_room_that_shrinks_keeps_what_is_there_and_takes_nothing_until_it_fits() -> None:
+    room = SpoolRoom(SimulatedDisk(), 1 << 20, KEY)
+    waiting = room.spool()
+    waiting.put(Transaction(7, 3, 2, 1), [row(b"x" * 100)], [1])
+    room.resize(50)
+    with pytest.raises(SpoolFullError):
+        waiting.put(Transaction(7, 3, 2, 1), [row(b"y")], [2])
+    assert waiting.peek().events == [row(b"x" * 100)]
+    room.resize(1 << 20)
+    waiting.put(Transaction(7, 3, 2, 1), [row(b"y")], [2])
+    assert len(waiting) == 2
+
+
 def test_an_emptied_spool_never_seals_with_a_nonce_again() -> None:
     disk = SimulatedDisk()
     waiting = spool(disk)

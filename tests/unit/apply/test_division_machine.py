@@ -46,7 +46,7 @@ class Divisions(RuleBasedStateMachine):
         self.loop = asyncio.new_event_loop()
         self.scheduler = Scheduler()
         self.lanes = {name: self._lane(name) for name in NAMES}
-        self.asking: list[asyncio.Task[Lane | Help]] = []
+        self.asking: list[asyncio.Task[Lane | Help | None]] = []
         self.serving: set[str] = set()
         """Lanes whose applier is free to act."""
         self.parked: dict[str, Task] = {}
@@ -80,7 +80,7 @@ class Divisions(RuleBasedStateMachine):
             work = task.result()
             if isinstance(work, Help):
                 self._helps(work)
-            else:
+            elif work is not None:
                 assert work.name not in self._busy, "a lane is on two appliers"
                 self.serving.add(work.name)
         for name in [name for name, task in self.parked.items() if task.done()]:

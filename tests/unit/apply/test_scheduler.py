@@ -146,7 +146,22 @@ async def test_a_lane_with_nothing_left_is_passed_over() -> None:
     assert await scheduler.take() is full
 
 
-async def test_an_applier_that_is_dismissed_as_it_is_called_passes_the_call_on() -> None:
+async def test_an_applier_that_is_one_too_many_passes_on_what_it_was_called_for() -> None:
+    scheduler = Scheduler()
+    lane = lane_of(scheduler, "a")
+    scheduler.staff(2)
+    for _ in range(2):
+        scheduler.join()
+    first, second = [asyncio.create_task(scheduler.take()) for _ in range(2)]
+    await settled()
+    fill(lane)
+    scheduler.staff(1)
+    assert await first is None
+    assert await asyncio.wait_for(second, 1.0) is lane
+    assert scheduler.serving == 1
+
+
+async def test_an_applier_that_is_cancelled_as_it_is_called_passes_the_call_on() -> None:
     scheduler = Scheduler()
     lane = lane_of(scheduler, "a")
     first, second = [asyncio.create_task(scheduler.take()) for _ in range(2)]
@@ -164,6 +179,8 @@ async def test_lanes_that_wait_and_appliers_at_work_are_counted() -> None:
         fill(lane)
     assert stages.applier.count == 2
     first, second = await scheduler.take(), await scheduler.take()
+    assert first is lanes[0]
+    assert second is lanes[1]
     assert (stages.applier.count, stages.target.count) == (0, 2)
     with scheduler.resting():
         assert stages.target.count == 1

@@ -11,12 +11,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from engine.apply.checkpoint import Checkpoint
 from engine.apply.lane import Lane
-from engine.apply.scheduler import Scheduler
+from engine.apply.scheduler import Help, Scheduler
 from engine.model.relation import TableName
 from tests.unit.apply.bench import accounts, insert, segment
 
 A = accounts().relation
 NAMES = "abc"
+APPLIERS_MAX = 4
 LANES = st.sampled_from(NAMES)
 
 
@@ -28,8 +29,12 @@ class Scheduling(RuleBasedStateMachine):
         self.lanes = {name: self._lane(name) for name in NAMES}
         self.ready: list[str] = []
         """Names in the order in which the lanes became ready."""
-        self.appliers: list[asyncio.Task[Lane]] = []
+        self.appliers: list[asyncio.Task[Lane | None]] = []
         """Waiting, the oldest first."""
+        self.between = 0
+        """Those that have given a lane back and not asked again."""
+        self.wanted = APPLIERS_MAX
+        self.scheduler.staff(self.wanted)
         self.busy: set[str] = set()
         self.number = 0
 
@@ -53,8 +58,10 @@ class Scheduling(RuleBasedStateMachine):
         self.loop.run_until_complete(settled())
         for applier in [one for one in self.appliers if one.done()]:
             self.appliers.remove(applier)
-            if not applier.cancelled():
-                self._taken(applier.result())
+            if applier.cancelled():
+                self.between += 1
+            elif (lane := applier.result()) is not None:
+                self._taken(lane)
         if self.appliers:  # who still waits has passed over all that there was
             assert not any(self.lanes[name].serviceable for name in self.ready)
             self.ready.clear()
@@ -96,32 +103,53 @@ class Scheduling(RuleBasedStateMachine):
 
     # --- the appliers -----------------------------------------------------------------------------
 
-    async def _take(self) -> Lane:
+    async def _take(self) -> Lane | None:
         work = await self.scheduler.take()
-        assert isinstance(work, Lane)  # nobody divides a batch here
+        assert not isinstance(work, Help)  # nobody divides a batch here
         return work
 
-    @precondition(lambda self: len(self.appliers) + len(self.busy) < 4)
+    @precondition(lambda self: len(self.appliers) + len(self.busy) < APPLIERS_MAX)
     @rule(count=st.integers(1, 2))
     def ask(self, count: int) -> None:
-        self.appliers += [self.loop.create_task(self._take()) for _ in range(count)]
+        for _ in range(count):
+            if self.between:
+                self.between -= 1
+            else:
+                self.scheduler.join()
+            self.appliers.append(self.loop.create_task(self._take()))
+        self._settle()
+
+    @rule(wanted=st.integers(1, APPLIERS_MAX))
+    def resize(self, wanted: int) -> None:
+        """Those that wait leave at once, those that apply do when they come to ask."""
+        self.wanted = wanted
+        self.scheduler.staff(wanted)
         self._settle()
 
     @precondition(lambda self: self.appliers)
+    @rule(name=LANES, wanted=st.integers(1, APPLIERS_MAX))
+    def resize_as_one_is_called(self, name: str, wanted: int) -> None:
+        """Who leaves may have been called for a lane: another one is to come."""
+        self.number += 1
+        self.lanes[name].offer(segment(self.number, insert(A, b"%d" % self.number, b"x")))
+        self._now_ready(name)
+        self.resize(wanted)
+
+    @precondition(lambda self: self.appliers)
     @rule(which=st.integers(0, 3))
-    def dismiss(self, which: int) -> None:
-        """An applier is one too many: what it would have been given goes to another."""
+    def cancel(self, which: int) -> None:
+        """What an applier would have been given goes to another."""
         self.appliers[which % len(self.appliers)].cancel()
         self._settle()
 
     @precondition(lambda self: self.appliers)
     @rule(name=LANES, which=st.integers(0, 3))
-    def dismiss_as_it_is_called(self, name: str, which: int) -> None:
+    def cancel_as_it_is_called(self, name: str, which: int) -> None:
         """The same just as a lane wakes it."""
         self.number += 1
         self.lanes[name].offer(segment(self.number, insert(A, b"%d" % self.number, b"x")))
         self._now_ready(name)
-        self.dismiss(which)
+        self.cancel(which)
 
     @precondition(lambda self: self.busy)
     @rule(which=st.integers(0, 5), emptied=st.booleans())
@@ -131,6 +159,7 @@ class Scheduling(RuleBasedStateMachine):
         while emptied and lane.take(10, 1 << 30) is not None:
             pass
         self.busy.remove(name)
+        self.between += 1
         self._now_ready(name)
         self.scheduler.give_back(lane)
         self._settle()
@@ -141,6 +170,12 @@ class Scheduling(RuleBasedStateMachine):
     def nobody_waits_beside_work(self) -> None:
         servable = [lane for lane in self.lanes.values() if lane.serviceable]
         assert not servable or not self.appliers
+
+    @invariant()
+    def only_as_many_wait_as_are_wanted(self) -> None:
+        serving = len(self.appliers) + len(self.busy) + self.between
+        assert self.scheduler.serving == serving
+        assert not self.appliers or serving <= self.wanted
 
     @invariant()
     def the_scheduler_knows_who_is_at_work(self) -> None:

@@ -1,5 +1,8 @@
 """Every session of an owner is on record while it is open, and refused once another owns."""
 
+import asyncio
+from contextlib import AsyncExitStack
+
 import pytest
 
 from engine.checkpoint.ownership import claim
@@ -28,6 +31,20 @@ async def test_sessions_are_on_record_while_they_are_open() -> None:
                 assert await recorded(control) == opened
             async with sessions.open() as (third,):
                 assert await recorded(control) == (*opened[:2], third.identity)
+
+
+async def test_sessions_that_are_opened_at_once_are_all_on_record_by_few_transactions() -> None:
+    server = Server()
+    async with server.process() as (target, control):
+        claimed = await claim(target, control, FIRST)
+        before = len(server.database.history)
+        sessions = Sessions(target, claimed.epoch, control)
+        async with AsyncExitStack() as stack:
+            opening = [stack.enter_async_context(sessions.open()) for _ in range(8)]
+            opened = [session for (session,) in await asyncio.gather(*opening)]
+            identities = {control.identity, *(session.identity for session in opened)}
+            assert set(await recorded(control)) == identities
+        assert len(server.database.history) - before <= 2
 
 
 async def test_a_claim_ends_every_session_on_record() -> None:

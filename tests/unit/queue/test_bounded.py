@@ -59,6 +59,33 @@ async def test_one_who_is_cancelled_while_waiting_leaves_the_line() -> None:
     assert budget.used == 1
 
 
+async def test_a_budget_that_shrinks_keeps_what_it_holds_and_takes_nothing_until_it_fits() -> None:
+    budget = Budget(10)
+    await budget.reserve(6)
+    await budget.reserve(4)
+    budget.resize(5)
+    assert budget.used == 10
+    waiting = asyncio.ensure_future(budget.reserve(1))
+    await asyncio.sleep(0)
+    budget.release(4)
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    budget.release(6)
+    await waiting
+    assert budget.used == 1
+
+
+async def test_who_waits_for_a_budget_comes_in_as_soon_as_it_grows() -> None:
+    budget = Budget(10)
+    await budget.reserve(10)
+    waiting = [asyncio.ensure_future(budget.reserve(size)) for size in (4, 4, 1)]
+    await asyncio.sleep(0)
+    budget.resize(15)
+    await waiting[0]
+    assert [one.done() for one in waiting] == [True, False, False]
+    assert budget.used == 14
+
+
 async def test_releasing_more_than_was_reserved_is_a_bug() -> None:
     budget = Budget(10)
     with pytest.raises(InvariantError):

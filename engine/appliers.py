@@ -1,0 +1,97 @@
+"""The appliers of a stream: as many as are provisioned, each over a session of its own.
+
+One that is too many leaves between two works, so its lane goes to another applier only with all it
+had taken durable. What is in its place is opened beside it, and joins when its session is on
+record; nothing waits for either.
+"""
+
+import asyncio
+from typing import Final
+
+from engine.apply.applier import ApplyStation, run_applier
+from engine.checkpoint.sessions import Sessions
+from engine.config.capacity import Budget
+from engine.errors import Retry, TargetError
+from engine.observe.log import Log
+from engine.provision import Provision
+
+AGAIN_SECONDS: Final = 10.0
+"""Time until a session that the target did not give is asked for again: whoever used up its
+connections, or restarts it, is seldom through sooner."""
+
+
+class Appliers:
+    """Keeps their number at what the provision says."""
+
+    def __init__(
+        self, station: ApplyStation, sessions: Sessions, provision: Provision, log: Log
+    ) -> None:
+        self._station = station
+        self._scheduler = station.scheduler
+        self._sessions = sessions
+        self._provision = provision
+        self._log = log
+        self._opened = 0
+        self._opening = 0
+        self._refused = False
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until cancelled. Raises what ends an applier, and what keeps the first from beginning."""
+        async with asyncio.TaskGroup() as tasks:
+            with self._provision.told(self._staff):
+                while True:
+                    self._changed.clear()
+                    self._fill(tasks)
+                    await self._look_again()
+
+    def _staff(self, budget: Budget) -> None:
+        self._scheduler.staff(budget.appliers)
+        self._changed.set()
+
+    def _fill(self, tasks: asyncio.TaskGroup) -> None:
+        wanted = self._provision.budget.appliers
+        for _ in range(wanted - self._scheduler.serving - self._opening):
+            self._opening += 1
+            self._opened += 1
+            tasks.create_task(self._serve(), name=f"applier-{self._opened}")
+
+    async def _look_again(self) -> None:
+        """Wait for another size, or until what was refused may be given."""
+        try:
+            async with asyncio.timeout(AGAIN_SECONDS):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+
+    async def _serve(self) -> None:
+        """One applier, from its session to its leave."""
+        opening = True
+        try:
+            async with self._sessions.open() as (session,):
+                opening = self._refused = False
+                self._opening -= 1
+                self._scheduler.join()
+                await run_applier(self._station, session)
+        except TargetError as error:
+            if not opening or not self._may_do_without(error):
+                raise
+            self._opening -= 1
+            self._tell_refused(error)
+
+    def _may_do_without(self, error: TargetError) -> bool:
+        """Whether others serve, and the target may give a session another time."""
+        return self._scheduler.serving > 0 and error.retry in (Retry.BACKOFF, Retry.WAIT)
+
+    def _tell_refused(self, error: TargetError) -> None:
+        """Once, until it gave one again."""
+        if self._refused:
+            return
+        self._refused = True
+        self._log.warning(
+            "the target gives no further session; the appliers that are there go on",
+            action="appliers.refused",
+            error=error,
+            appliers=self._scheduler.serving,
+            hint="raise its limit of connections, or lower [capacity] max",
+        )
