@@ -61,8 +61,10 @@ class Sample:
     """Row changes read and not durable."""
     lag_seconds: float | None = None
     """Age of the oldest change that is not durable; 0 when there is none."""
+    lanes: int | None = None
+    """Lanes that have work, waiting or under way: more appliers than these find none."""
     cause: Cause | None = None
-    """What limits the flow."""
+    """What limits the flow; None while that is not known."""
 
     @property
     def utilization(self) -> float | None:
@@ -70,3 +72,14 @@ class Sample:
         parts = (self.memory, self.queue, self.appliers)
         known = [part for part in parts if part is not None]
         return max(known) if len(known) == len(parts) else None
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Names of what the law needs and was not measured. While nothing streams that is memory
+        alone."""
+        needed = NEEDED if self.phase is Phase.STREAMING else NEEDED[:1]
+        return tuple(name for name in needed if getattr(self, name) is None)
+
+
+NEEDED: Final = ("memory", "queue", "appliers", "rows_in", "rows_out", "lag_seconds")
+"""What the law decides by, memory first. The rest it can do without."""

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from engine.config.kind import Integer, OneOf, Size
-from engine.config.section import Section, key
+from engine.config.kind import Duration, Integer, OneOf, Ratio, Size
+from engine.config.section import Section, declared_keys, key
 from engine.errors import ConfigError
 
 UNIT_MEMORY_BYTES: Final = 2 << 30
@@ -47,6 +47,50 @@ SPOOL_SHARE: Final = 4
 """Disk for overflow, as a multiple of memory: 8 GiB for a default unit, an hour of a stuck table
 at 2 MiB/s."""
 
+UP_THRESHOLD: Final = 0.9
+"""Appliers that are busy nine tenths of their time have no more to give: work comes in bursts, and
+the rest of the time goes between two of them."""
+
+UP_AFTER_SECONDS: Final = 5.0
+"""One large transaction makes appliers busy for a second or two; more would not help it."""
+
+DOWN_THRESHOLD: Final = 0.85
+"""Below the upper threshold, so that the smaller size is not left again for a little noise."""
+
+DOWN_AFTER_SECONDS: Final = 300.0
+"""What is given back too early has to be taken again, with lag until then; what is given back five
+minutes late costs a twelfth of an hour."""
+
+COOL_DOWN_SECONDS: Final = 10.0
+"""Two changes are told apart by what they did: a size is in force within a second, and its effect
+shows in the next few."""
+
+EFFECT_AFTER_SECONDS: Final = 10.0
+"""New appliers connect and take their first batches within two or three seconds; the rest is
+measured."""
+
+GAIN_MIN: Final = 0.1
+"""Rates of a few seconds differ by some hundredths without any reason."""
+
+EMERGENCY_THRESHOLD: Final = 0.95
+"""A batch may double within a second while it is brought into the target's form; at 95 % of a unit
+a hundred MiB are left for it."""
+
+SPIKE_SECONDS: Final = 60.0
+"""A load that is over sooner than a person would look is a spike."""
+
+SPIKE_MEMORY_SECONDS: Final = 900.0
+"""Jobs that run every quarter of an hour or more often find the size that they need."""
+
+RELEASE_AFTER_SECONDS: Final = 30.0
+"""A size that only caught up is of no more use; long enough to see that the lag stays away."""
+
+BAR_SECONDS: Final = 600.0
+"""Every try costs units for the time of one effect: less than two hundredths of the time."""
+
+LAG_GOAL_SECONDS: Final = 1.0
+"""A batch and its commit take some tenths of a second; what is above waits."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class CapacityConfig(Section):
@@ -85,6 +129,86 @@ class CapacityConfig(Section):
         name="spool_max",
     )
 
+    up_threshold: float = key(
+        Ratio(0.1, 1.0),
+        "Step up when utilization is above this through up_after, while changes lag behind; 1 is"
+        " full.",
+        default=UP_THRESHOLD,
+    )
+    up_after_seconds: float = key(
+        Duration(1.0, 3600.0),
+        "How long utilization is too high before a step up; also the time over which rates are"
+        " averaged.",
+        default=UP_AFTER_SECONDS,
+        name="up_after",
+    )
+    lag_goal_seconds: float = key(
+        Duration(0.1, 3600.0),
+        "Age of the oldest change that is not applied, above which changes lag behind.",
+        default=LAG_GOAL_SECONDS,
+        name="lag_goal",
+    )
+    down_threshold: float = key(
+        Ratio(0.05, 0.95),
+        "Step down when the next smaller size would be used below this through down_after.",
+        default=DOWN_THRESHOLD,
+    )
+    down_after_seconds: float = key(
+        Duration(1.0, 86400.0),
+        "How long the load fits the next smaller size before a step down.",
+        default=DOWN_AFTER_SECONDS,
+        name="down_after",
+    )
+    release_after_seconds: float = key(
+        Duration(1.0, 86400.0),
+        "The same for a size that only caught up, which the load itself never needed; and the least"
+        " time without lag before any step down.",
+        default=RELEASE_AFTER_SECONDS,
+        name="release_after",
+    )
+    spike_seconds: float = key(
+        Duration(0.0, 86400.0),
+        "A load that needs a size for less than this is a spike; 0: none is.",
+        default=SPIKE_SECONDS,
+        name="spike",
+    )
+    spike_memory_seconds: float = key(
+        Duration(1.0, 7 * 86400.0),
+        "In the place of down_after, for a size that a spike needed.",
+        default=SPIKE_MEMORY_SECONDS,
+        name="spike_memory",
+    )
+    cool_down_seconds: float = key(
+        Duration(1.0, 86400.0),
+        "Least time between two changes.",
+        default=COOL_DOWN_SECONDS,
+        name="cool_down",
+    )
+    effect_after_seconds: float = key(
+        Duration(2.0, 3600.0),
+        "When the effect of a step up is judged. Without one it is taken back.",
+        default=EFFECT_AFTER_SECONDS,
+        name="effect_after",
+    )
+    gain_min: float = key(
+        Ratio(0.0, 1.0),
+        "Part of the units added by which the rate has to grow, or the step up is taken back; 1:"
+        " twice the units, twice the rate.",
+        default=GAIN_MIN,
+    )
+    bar_seconds: float = key(
+        Duration(1.0, 7 * 86400.0),
+        "No other try for this time after a step up without effect; twice as long after each"
+        " further one, up to 32 times.",
+        default=BAR_SECONDS,
+        name="bar",
+    )
+    emergency_threshold: float = key(
+        Ratio(0.5, 1.0),
+        "Step up at once, as far as needed, when memory is above this.",
+        default=EMERGENCY_THRESHOLD,
+    )
+
     def validate(self) -> None:
         """As every section; and that the keys do not contradict each other."""
         super().validate()
@@ -93,6 +217,23 @@ class CapacityConfig(Section):
                 "capacity.min",
                 f"is {self.units_min}, above capacity.max, which is {self.units_max}",
                 hint="raise max or lower min; the same number in both is a fixed size",
+            )
+        self._ordered("down_threshold", "up_threshold", "a size would be left and taken again")
+        self._ordered("up_threshold", "emergency_threshold", "every step up would be one")
+        self._ordered("up_after", "down_after", "growing is urgent, shrinking is not")
+        self._ordered("release_after", "down_after", "what only caught up is released sooner")
+        self._ordered("down_after", "spike_memory", "what a spike needed is kept longer")
+
+    def _ordered(self, lower: str, higher: str, why: str) -> None:
+        """Refuse two keys that have crossed; periods may be equal, thresholds may not."""
+        keys = declared_keys(type(self))
+        (first, one), (second, other) = keys[lower], keys[higher]
+        low, high = getattr(self, first), getattr(self, second)
+        if low > high or (low == high and isinstance(one.kind, Ratio)):
+            raise ConfigError(
+                f"capacity.{lower}",
+                f"is {one.kind.show(low)}, not below capacity.{higher}, which is"
+                f" {other.kind.show(high)}: {why}",
             )
 
     @property

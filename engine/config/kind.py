@@ -158,3 +158,28 @@ class Duration:
 
     def show(self, value: float) -> str:
         return f'"{format_duration(value)}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A part of a whole; 1 is all of it."""
+
+    minimum: float = 0.0
+    maximum: float = 1.0
+
+    @property
+    def expected(self) -> str:
+        return f"a number from {self.minimum:g} to {self.maximum:g}"
+
+    def read(self, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise MistypedError(f"expected {self.expected}")
+        self.check(value)
+        return float(value)
+
+    def check(self, value: float) -> None:
+        if math.isnan(value) or not self.minimum <= value <= self.maximum:
+            raise ValueError(f"must be {self.expected}")
+
+    def show(self, value: float) -> str:
+        return f"{value:g}"

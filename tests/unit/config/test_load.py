@@ -498,6 +498,31 @@ def test_a_wrong_aws_setting_names_its_file_and_key(
             "capacity.min: is 8, above capacity.max, which is 4",
         ),
         (WHOLE + "[capacity]\nmin = 32\n", "is 32, above capacity.max, which is 16"),
+        (
+            WHOLE + "[capacity]\ndown_threshold = 0.92\n",
+            "capacity.down_threshold: is 0.92, not below capacity.up_threshold, which is 0.9",
+        ),
+        (
+            WHOLE + "[capacity]\nup_threshold = 0.95\n",
+            "is 0.95, not below capacity.emergency_threshold, which is 0.95",
+        ),
+        (
+            WHOLE + '[capacity]\nup_after = "10min"\n',
+            'is "10min", not below capacity.down_after, which is "5min"',
+        ),
+        (
+            WHOLE + '[capacity]\nrelease_after = "6min"\n',
+            'is "6min", not below capacity.down_after, which is "5min"',
+        ),
+        (
+            WHOLE + '[capacity]\ndown_after = "1h"\n',
+            'is "1h", not below capacity.spike_memory, which is "15min"',
+        ),
+        (WHOLE + '[capacity]\ncool_down = "0s"\n', "capacity.cool_down: must be from 1s"),
+        (WHOLE + "[capacity]\nup_after = 0\n", "capacity.up_after: must be from 1s"),
+        (WHOLE + "[capacity]\neffect_after = 0\n", "capacity.effect_after: must be from 2s"),
+        (WHOLE + '[capacity]\ngain_min = "much"\n', "expected a number from 0 to 1, found text"),
+        (WHOLE + "[capacity]\nup_threshold = 1.5\n", "must be a number from 0.1 to 1"),
         (WHOLE + '[capacity]\nunit_memory = "64MiB"\n', "must be from 128MiB to 64GiB"),
         ("replication = 3\n", "expected a table [replication], found a whole number"),
     ],
