@@ -378,6 +378,8 @@ class Streaming:
 
     def _mended(self, lane: Lane) -> None:
         for table in lane.tables:
+            if table in lane.stopped:
+                continue
             self._around.log.info(
                 "table is back in the stream", action="apply.mended", relation=str(table)
             )

@@ -6,7 +6,7 @@ replication again and reads from the stored frontier, so rows in memory are neve
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
@@ -26,7 +26,9 @@ from engine.errors import (
     TargetBusyError,
 )
 from engine.failpoint import hit, register
-from engine.model.change import Change, Event, SchemaChanged, Truncate
+from engine.model.batch import Run
+from engine.model.change import Change, Event, SchemaChanged, Truncate, only_of, tables_of
+from engine.model.relation import TableName
 from engine.model.segment import Mark, Segment
 from engine.model.state import TableRecord, TableState
 from engine.retry import Backoff, Policy
@@ -77,6 +79,10 @@ class Evolutions(Protocol):
         self, lane: str, transaction: TargetTransaction, change: SchemaChanged
     ) -> None:
         """Raises SchemaChangeError when it cannot be followed exactly."""
+        ...
+
+    def left(self, lane: str) -> Collection[TableName]:
+        """Tables that have left, also by this lane's open transaction."""
         ...
 
     def started(self, lane: str) -> None:
@@ -241,6 +247,8 @@ async def _apply_pieces(
         if not whole:
             _give_up(station, lane, batch, [s for p in found[index + 1 :] for s in p.segments])
             return
+        if lane.stopped:
+            break  # its one table has left: the rest is of another one
     _settle(station, batch)
 
 
@@ -343,7 +351,8 @@ async def _record_streaming(station: ApplyStation, session: TargetSession, lane:
     checkpoints = lane.every
     async with session.begin([c.fence(None) for c in checkpoints]) as transaction:
         for table in lane.tables:
-            await transaction.save_table(TableRecord(table, TableState.STREAMING))
+            if table not in lane.stopped:
+                await transaction.save_table(TableRecord(table, TableState.STREAMING))
         await transaction.commit()
     for checkpoint in checkpoints:
         checkpoint.seq += 1
@@ -359,18 +368,20 @@ async def _commit(
     async with session.begin(batch.fences(batch.position)) as transaction:
         size = await write_events(station.evolutions, transaction, lane, batch.events)
         if lane.suspension is not None:
-            await _still_suspended(transaction, batch)
+            await _still_suspended(transaction, batch, station.evolutions.left(lane.name))
         hit(BEFORE_COMMIT)
         await transaction.commit()
     hit(AFTER_COMMIT)
     return size
 
 
-async def _still_suspended(transaction: TargetTransaction, batch: LaneBatch) -> None:
+async def _still_suspended(
+    transaction: TargetTransaction, batch: LaneBatch, left: Collection[TableName]
+) -> None:
     """A schema change among what waits is no sign that the table streams again: a restart would go
-    on from the frontier, which is past the rest."""
+    on from the frontier, which is past the rest. One that has left needs a load all the same."""
     for event in batch.events:
-        if isinstance(event, SchemaChanged):
+        if isinstance(event, SchemaChanged) and event.table not in left:
             await transaction.save_table(
                 TableRecord(event.table, TableState.SUSPENDED, str(batch.position), WAITING)
             )
@@ -385,10 +396,11 @@ async def write_events(
     for index, event in enumerate(events):
         if event.__class__ is Change:
             continue
-        size += await _write_changes(transaction, lane, events[start:index])
+        size += await _write_changes(evolutions, transaction, lane, events[start:index])
         await write_special(evolutions, transaction, lane, event)
         start = index + 1
-    return size + await _write_changes(transaction, lane, events[start:] if start else events)
+    rest = events[start:] if start else events
+    return size + await _write_changes(evolutions, transaction, lane, rest)
 
 
 async def write_special(
@@ -396,17 +408,26 @@ async def write_special(
 ) -> None:
     """Apply a TRUNCATE or a schema change."""
     if isinstance(event, Truncate):
-        await transaction.truncate(event)
+        kept = only_of(event, set(tables_of(event)).difference(evolutions.left(lane.name)))
+        if isinstance(kept, Truncate):
+            await transaction.truncate(kept)
     elif isinstance(event, SchemaChanged):
         await evolutions.evolve(lane.name, transaction, event)
 
 
+def carried(runs: Sequence[Run], left: Collection[TableName]) -> list[Run]:
+    """Those of tables that have not left."""
+    return [run for run in runs if run.relation.table not in left]
+
+
 async def _write_changes(
-    transaction: TargetTransaction, lane: Lane, changes: Sequence[Event]
+    evolutions: Evolutions, transaction: TargetTransaction, lane: Lane, changes: Sequence[Event]
 ) -> int:
     if not changes:
         return 0
     runs = arrange(cast(Sequence[Change], changes), grouped=lane.grouped)
+    if left := evolutions.left(lane.name):
+        runs = carried(runs, left)
     refuse_misfits(runs)
     return (await transaction.write(runs)).bytes
 

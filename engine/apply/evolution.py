@@ -4,11 +4,12 @@ The version last applied is stored with the table's state in the same transactio
 the source describes again (after a reconnect, after a restart) is seen to be the one that is known.
 
 A table that is dropped or renamed on the source leaves the replication: its target table stays as
-it is, and nothing is renamed or dropped there. Another table that gets its name later is another
-table, which the target's rows do not belong to: it is loaded from its beginning.
+it is, and nothing is renamed or dropped there. Another table that gets its name is another table,
+which the target's rows do not belong to: it is loaded from its beginning. What the log has of it
+until then is passed over, be it in the very transaction in which the first one left.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -71,10 +72,11 @@ class Evolution:
             await self._leave(pending, transaction, change, known)
             return
         if change.table in self._left or change.table in pending.left:
-            raise _another(change.table)
+            return
         if known is not None:
             if known.id != after.id:
-                raise _another(change.table)
+                await self._gone(pending, transaction, change.table)
+                return
             if not _news(known, change):
                 return
             if not await self._made_there(known, change):
@@ -126,10 +128,19 @@ class Evolution:
         before = change.before
         if known is None or (before is not None and before.id != known.id):
             return  # it had left before: another table with its name
-        pending.left.add(change.table)
-        await transaction.save_table(
-            TableRecord(change.table, TableState.NEEDS_RELOAD, reason=LEFT)
-        )
+        await self._gone(pending, transaction, change.table)
+
+    async def _gone(
+        self, pending: _Pending, transaction: TargetTransaction, table: TableName
+    ) -> None:
+        pending.left.add(table)
+        await transaction.save_table(TableRecord(table, TableState.NEEDS_RELOAD, reason=LEFT))
+
+    def left(self, lane: str) -> Collection[TableName]:
+        """Tables that have left, also by the lane's open transaction: what comes under their names
+        is of other tables."""
+        pending = self._pending.get(lane)
+        return self._left if pending is None else self._left.union(pending.left)
 
     def reloaded(self, relation: Relation) -> None:
         """A table was loaded anew with this version."""
@@ -194,10 +205,3 @@ def _numbered(after: Relation, known: Relation) -> Relation:
         for column in after.columns
     ]
     return replace(after, columns=tuple(columns))
-
-
-def _another(table: TableName) -> SchemaChangeError:
-    return SchemaChangeError(
-        f"{table}: another table has this name on the source now",
-        hint="it is loaded from its beginning",
-    )

@@ -9,12 +9,12 @@ nothing but under `stop`.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
-from engine.apply.applier import BUSY, Evolutions, write_special
+from engine.apply.applier import BUSY, Evolutions, carried, write_special
 from engine.apply.fold import in_order
 from engine.apply.lane import Lane, LaneBatch
 from engine.apply.misfits import refuse_misfits
@@ -32,6 +32,7 @@ from engine.errors import (
 from engine.model.change import OPERATIONS, Change, Event
 from engine.model.position import Position
 from engine.model.rejected import MISSING, REJECTED, payload
+from engine.model.relation import TableName
 from engine.model.segment import Segment
 from engine.model.state import RejectedRow, TableRecord, TableState
 from engine.retry import Backoff
@@ -125,7 +126,7 @@ class RowByRow:
                 await transaction.reject(row)
             positions = batch.at(batch.position)
             if stopped is not None:
-                await _record(transaction, lane, stopped)
+                await _record(transaction, lane, stopped, self._evolutions.left(lane.name))
                 positions = _positions(lane, batch, items, stopped)
             await transaction.commit(positions)
         self._committed(batch.committed(positions))
@@ -153,12 +154,16 @@ async def _record(
     transaction: TargetTransaction,
     lane: Lane,
     stopped: _Stopped,
+    left: Collection[TableName],
 ) -> None:
-    """A schema change that cannot be followed will not mend itself: its tables need a reload."""
+    """A schema change that cannot be followed will not mend itself: its tables need a reload. Those
+    that have left are recorded as such."""
     position = stopped.item.position_before
     unfollowed = isinstance(stopped.error, SchemaChangeError)
     state = TableState.NEEDS_RELOAD if unfollowed else TableState.SUSPENDED
     for table in lane.tables:
+        if table in left:
+            continue
         record = TableRecord(table, state, str(position), reason=stopped.error.message)
         await transaction.save_table(record)
 
@@ -247,7 +252,7 @@ class _Replay:
         await transaction.savepoint()
         try:
             changes = [item.event for item in items if isinstance(item.event, Change)]
-            runs = in_order(changes)
+            runs = carried(in_order(changes), self.evolutions.left(self.lane.name))
             refuse_misfits(runs)
             written = await transaction.write(runs)
             await transaction.release_savepoint(checked=self.checked)

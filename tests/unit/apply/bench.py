@@ -124,7 +124,7 @@ class Bench:
             {t.relation.table: t.relation for t in self.tables},
             follow=True,
             evolved=lambda name, _what: self.evolved.append(name),
-            left=lambda _name: None,
+            left=self._left,
         )
 
     @asynccontextmanager
@@ -199,6 +199,9 @@ class Bench:
 
     def _dropped(self, _error: StateError) -> None:
         self.dropped += 1
+
+    def _left(self, name: TableName) -> None:
+        self.lane.stopped.add(name)
 
     def _mended(self, _lane: Lane) -> None:
         self.mended += 1

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
@@ -9,14 +10,17 @@ from connectors.memory.database import MemoryDatabase
 from connectors.memory.definitions import References, table
 from connectors.memory.target import MemorySession
 from engine.apply.applier import mend, run_applier
+from engine.apply.evolution import LEFT
 from engine.apply.lane import Lane
 from engine.errors import FenceFailedError, RowRejectedError
-from engine.model.change import SchemaChanged, SchemaStep, Truncate
+from engine.model.change import Event, SchemaChanged, SchemaStep, Truncate
 from engine.model.relation import Column, ColumnType, Relation
 from engine.model.segment import Segment
 from engine.model.state import LaneRow, TableState
 from engine.model.value import UNCHANGED
 from tests.unit.apply.bench import Bench, accounts, copies, delete, insert, segment, update
+
+LEFT_RECORD = (TableState.NEEDS_RELOAD, LEFT)
 
 ACCOUNTS, COPIES = accounts(), copies()
 A, K = ACCOUNTS.relation, COPIES.relation
@@ -335,6 +339,66 @@ async def test_a_schema_change_that_waits_does_not_say_that_the_table_streams() 
         assert lane.suspension is not None
     assert bench.checkpoint(ACCOUNTS).position == "0/136"
     assert bench.record(ACCOUNTS).state is TableState.SUSPENDED
+
+
+def replaced(relation: Relation) -> tuple[SchemaChanged, SchemaChanged, Relation]:
+    """A table is renamed, and another one, with a column more, has its name."""
+    old = replace(relation, name="old")
+    other = wider(relation).after
+    assert other is not None
+    leaves = SchemaChanged(relation.table, relation, old, True, (SchemaStep("rename-table"),))
+    return leaves, SchemaChanged(relation.table, None, other, True), other
+
+
+@pytest.mark.parametrize("buckets", [0, 4])
+@pytest.mark.parametrize("transactions", [1, 2])
+async def test_what_comes_under_the_name_of_a_table_that_has_left_is_of_another(
+    transactions: int, buckets: int
+) -> None:
+    """The target's table cannot take it, be it in the same transaction or batch."""
+    leaves, described, other = replaced(A)
+    rows = [insert(other, b"%d" % n, b"y", b"m") for n in range(9)]
+    first: list[Event] = [insert(A, b"1", b"x"), leaves]
+    later: list[Event] = [described, *rows, Truncate((other,)), *rows]
+    segments = [segment(1, *first), segment(2, *later)]
+    bench = Bench([accounts()], buckets=buckets)
+    async with bench.session() as session:
+        if transactions == 1:
+            segments = [segment(1, *first, *later)]
+        await apply(bench, session, *segments)
+    assert bench.rows(ACCOUNTS) == [(b"1", b"x")]
+    assert (bench.record(ACCOUNTS).state, bench.record(ACCOUNTS).reason) == LEFT_RECORD
+    assert not bench.stopped
+    assert len(bench.done) == transactions
+
+
+async def test_of_a_table_that_has_left_nothing_is_written_row_by_row_either() -> None:
+    leaves, described, other = replaced(A)
+    bench = Bench(
+        [accounts(), table("public.notes", ["id", "value"], key=["id"], required=["value"])]
+    )
+    notes = bench.tables[1].relation
+    async with bench.session() as session:
+        later = insert(other, b"2", b"y", b"m")
+        await apply(bench, session, segment(1, leaves, described, later, insert(notes, b"1", None)))
+    assert bench.rows(ACCOUNTS) == []
+    assert (bench.record(ACCOUNTS).state, bench.record(ACCOUNTS).reason) == LEFT_RECORD
+    assert bench.record(bench.tables[1]).state is TableState.SUSPENDED
+
+
+async def test_a_table_that_leaves_while_its_changes_wait_does_not_stream_once_they_are_applied(
+) -> None:  # fmt: skip
+    leaves, described, other = replaced(A)
+    bench = Bench([accounts()])
+    async with bench.session() as session:
+        lane = await stopped_bench(bench, session)
+        lane.offer(segment(3, leaves, described))
+        lane.offer(segment(4, insert(other, b"3", b"z", b"m")))
+        value_allowed(bench.database)
+        assert lane.suspension is not None
+        await mend(bench.station, session, lane, lane.suspension)
+    assert bench.rows(ACCOUNTS) == [(b"1", b"x"), (b"bad", None)]
+    assert (bench.record(ACCOUNTS).state, bench.record(ACCOUNTS).reason) == LEFT_RECORD
 
 
 async def test_a_schema_change_before_the_refused_row_is_known_afterwards() -> None:

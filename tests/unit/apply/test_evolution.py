@@ -174,8 +174,25 @@ async def test_a_dropped_table_leaves_and_its_target_stays() -> None:
 
 async def test_another_table_of_the_same_name_is_not_taken_for_the_first() -> None:
     told = Told()
-    with pytest.raises(SchemaChangeError):
-        await told.apply(changed(None, replace(V1, id=2), exact=False))
+    transaction = await told.apply(changed(None, replace(V1, id=2), exact=False))
+    assert [(r.state, r.reason) for r in transaction.saved] == [(TableState.NEEDS_RELOAD, LEFT)]
+    told.evolution.committed("lane")
+    assert told.left == [V1.table]
+
+
+async def test_another_table_may_have_the_name_in_the_same_transaction() -> None:
+    """Also under the same number, where a source makes that from the name."""
+    told = Told()
+    other = changed(None, V2)
+    transaction = await told.apply(changed(V1, replace(V1, name="old")), other, other)
+    assert transaction.evolved == []
+    assert [(r.state, r.reason) for r in transaction.saved] == [(TableState.NEEDS_RELOAD, LEFT)]
+    assert told.evolution.left("lane") == {V1.table}
+    assert not told.evolution.left("another")
+    told.evolution.committed("lane")
+    assert (await told.apply(other)).saved == []
+    told.evolution.reloaded(V2)
+    assert not told.evolution.left("lane")
 
 
 async def test_a_table_loaded_again_goes_on_from_its_new_version() -> None:
