@@ -9,7 +9,7 @@ import errno
 import os
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -78,6 +78,39 @@ def _word(path: str, place: int) -> int | None:
     with contextlib.suppress(OSError, IndexError, ValueError):
         return int(Path(path).read_bytes().split()[place])
     return None
+
+
+def machine_memory_bytes(root: Path = Path("/")) -> int:
+    """Memory that this process may come to use: the machine's, or less where a control group that
+    it is in has a limit. `root` is where the kernel's files are.
+
+    See: the kernel's cgroup-v2 (`memory.max`) and cgroup-v1 memory (`memory.limit_in_bytes`).
+    """
+    physical = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([physical, *_group_limits(root)])
+
+
+def _group_limits(root: Path) -> Iterator[int]:
+    """The limits of the groups this process is in, and of those around them."""
+    with contextlib.suppress(OSError):
+        for line in (root / "proc/self/cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if controllers == "":
+                yield from _limits(root / "sys/fs/cgroup", path, "memory.max")
+            elif "memory" in controllers.split(","):
+                yield from _limits(root / "sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
+
+
+def _limits(mount: Path, path: str, name: str) -> Iterator[int]:
+    """Limits from a group up to where groups are mounted. Inside a container its own group may be
+    mounted there, and its path lead nowhere."""
+    group = mount / path.lstrip("/")
+    for folder in (group, *group.parents):
+        limit = _word(str(folder / name), 0)
+        if limit is not None:
+            yield limit
+        if folder == mount:
+            return
 
 
 class LocalDisk:

@@ -159,8 +159,16 @@ class Worker:
         self._parts = parts
         self._clock = clock
         self._reports = reports
-        self._config = parts.load(options.file, os.environ)
+        written = parts.load(options.file, os.environ)
+        self._config = written.within(_machine_memory_bytes())
         self._log = log.bind(replication=self._config.id)
+        if self._config.capacity != written.capacity:
+            self._log.info(
+                "this machine has no room for the maximum",
+                action="worker.capacity",
+                units_max=self._config.capacity.units_max,
+                written=written.capacity.units_max,
+            )
         self._metrics = Metrics(self._config.id)
         self._health = Health(self._metrics, clock)
         self._loaded_sent: dict[str, int] = {}
@@ -405,6 +413,12 @@ def _system_meter() -> Meter:
     from engine.seams import SystemMeter
 
     return SystemMeter()
+
+
+def _machine_memory_bytes() -> int:
+    from engine.seams import machine_memory_bytes
+
+    return machine_memory_bytes()
 
 
 def _system_random() -> Random:

@@ -1,9 +1,10 @@
 """`[capacity]`: memory and concurrency of one replication, and the budgets they give. (pure)"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from engine.config.kind import Duration, Integer, OneOf, Ratio, Size
+from engine.config.quantity import format_size
 from engine.config.section import Section, declared_keys, key
 from engine.errors import ConfigError
 
@@ -240,6 +241,23 @@ class CapacityConfig(Section):
     def ladder(self) -> tuple[int, ...]:
         """The sizes it may have, smallest first; never empty."""
         return tuple(units for units in UNITS if self.units_min <= units <= self.units_max)
+
+    def within(self, memory_bytes: int) -> "CapacityConfig":
+        """The same with the largest maximum that this much memory has room for.
+
+        Raises:
+            ConfigError: it has no room for the minimum.
+        """
+        room = memory_bytes // self.unit_memory_bytes
+        if self.units_min > room:
+            needed = format_size(self.units_min * self.unit_memory_bytes)
+            raise ConfigError(
+                "capacity.min",
+                f"is {self.units_min} of {format_size(self.unit_memory_bytes)}, which is {needed};"
+                f" this machine, or the container, has {memory_bytes / (1 << 30):.2f} GiB",
+                hint="lower [capacity] unit_memory or min, or give it more memory",
+            )
+        return replace(self, units_max=max(size for size in self.ladder if size <= room))
 
     def budget(self, units: int, appliers: int = 0) -> "Budget":
         """The limits that many units give; `appliers` replaces the number by capacity unless 0."""

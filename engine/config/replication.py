@@ -281,6 +281,14 @@ class ReplicationConfig(Section):
         batch = min(self.apply.batch_bytes_max, budget.batch_bytes_max)
         return replace(budget, batch_bytes_max=batch)
 
+    def within(self, memory_bytes: int) -> "ReplicationConfig":
+        """The same with the largest capacity that this much memory has room for.
+
+        Raises:
+            ConfigError: it has no room for the smallest.
+        """
+        return replace(self, capacity=self.capacity.within(memory_bytes))
+
     def validate(self) -> None:
         """Check everything, for a configuration built by hand.
 

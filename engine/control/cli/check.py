@@ -11,6 +11,7 @@ import typer
 
 from engine.apart import require_apart
 from engine.bucketing import source_obstacles, target_obstacles
+from engine.config.quantity import format_size
 from engine.config.replication import ApplyMode, ReplicationConfig
 from engine.contracts import Checked, SchemaTarget, Source, Target
 from engine.control.cli.arguments import File, Json, load
@@ -24,7 +25,7 @@ from engine.plan.lanes import groups
 from engine.plan.tables import UNEXPECTED, LeftOut, Reason, Selection, select
 from engine.registry import connect
 from engine.roster import NO_TABLE_HINT
-from engine.seams import SystemClock, SystemRandom
+from engine.seams import SystemClock, SystemRandom, machine_memory_bytes
 
 ORDER: Final = (Severity.BLOCKS, Severity.WARNS, Severity.UNCHECKED, Severity.TELLS)
 
@@ -46,7 +47,8 @@ def check(file: File, as_json: Json = False) -> None:
 
 def _check(config: ReplicationConfig, *, as_json: bool) -> int:
     source, target = connect(config, SystemClock(), SystemRandom())
-    findings = asyncio.run(Preflight(config).run(source, target))
+    preflight = Preflight(config, machine_memory_bytes())
+    findings = asyncio.run(preflight.run(source, target))
     findings.sort(key=lambda finding: (ORDER.index(finding.severity), finding.check))
     if as_json:
         typer.echo(orjson.dumps([_document(finding) for finding in findings]))
@@ -60,6 +62,8 @@ class Preflight:
     """Everything that can be known before the first row moves."""
 
     config: ReplicationConfig
+    memory_bytes: int
+    """What this machine has."""
     findings: list[Finding] = field(default_factory=list[Finding])
     against: list[Mapping[TableName, str]] = field(default_factory=list[Mapping[TableName, str]])
     """What each side says against splitting tables by key."""
@@ -67,6 +71,7 @@ class Preflight:
     async def run(self, source: Source, target: Target) -> list[Finding]:
         """Look at both sides; what cannot be reached is a finding, not an error."""
         self._file()
+        self._size()
         selection: Selection | None = None
         async with self._opened("source", source) as read:
             if read:
@@ -86,6 +91,26 @@ class Preflight:
         for key in self.config.no_effect:
             self.findings.append(
                 Finding("file", Severity.TELLS, "accepted, but has no effect yet", subject=key)
+            )
+
+    def _size(self) -> None:
+        """Whether the machine has room for what is asked for."""
+        written = self.config.capacity
+        try:
+            fits = written.within(self.memory_bytes)
+        except ConfigError as error:
+            self._add("capacity", Severity.BLOCKS, error)
+            return
+        if fits != written:
+            self.findings.append(
+                Finding(
+                    "capacity",
+                    Severity.TELLS,
+                    f"this machine, or the container, has {self.memory_bytes / (1 << 30):.1f} GiB:"
+                    f" at most {fits.units_max} units of {format_size(fits.unit_memory_bytes)}"
+                    f" instead of {written.units_max}",
+                    subject="capacity.max",
+                )
             )
 
     @asynccontextmanager

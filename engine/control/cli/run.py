@@ -18,7 +18,7 @@ from engine.observe.http import Address
 from engine.observe.json_lines import JsonLines
 from engine.observe.report import Outcome
 from engine.registry import check_position, source
-from engine.seams import SystemClock, SystemRandom
+from engine.seams import SystemClock, SystemRandom, machine_memory_bytes
 
 if TYPE_CHECKING:
     from engine.observe.progress import Bars
@@ -91,7 +91,7 @@ def run(
 
 
 def _run(arguments: WorkerArguments) -> int:
-    config = load(arguments.file)
+    config = load(arguments.file).within(machine_memory_bytes())
     _check(arguments, config)
     warnings = list(config.warnings)
     if config.no_effect:

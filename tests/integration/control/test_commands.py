@@ -178,3 +178,23 @@ def test_a_table_that_cannot_be_reloaded_is_refused(town: Town) -> None:
     early = town.penstock("reload", "public.orders")
     assert early.returncode == 2
     assert "has not run yet" in early.stderr
+
+
+@pytest.mark.parametrize("command", ["check", "run"])
+def test_a_machine_without_room_for_the_smallest_size_is_refused(town: Town, command: str) -> None:
+    with town.file.open("a") as file:
+        file.write('[capacity]\nmin = 384\nmax = 384\nunit_memory = "64GiB"\n')
+    done = town.penstock(command)
+    assert done.returncode == (1 if command == "check" else 2)
+    said = done.stdout + done.stderr
+    assert "capacity.min: is 384 of 64GiB, which is 24TiB; this machine" in said
+    assert "lower [capacity] unit_memory or min" in said
+
+
+def test_check_tells_of_a_maximum_that_the_machine_has_no_room_for(town: Town) -> None:
+    with town.file.open("a") as file:
+        file.write("[capacity]\nmax = 384\n")
+    done = town.penstock("check", "--json")
+    (told,) = [found for found in json.loads(done.stdout) if found["check"] == "capacity"]
+    assert told["severity"] == "tells"
+    assert "units of 2GiB instead of 384" in told["message"]

@@ -1,6 +1,9 @@
 import pytest
 
 from engine.config.capacity import APPLIERS_MAX, UNITS, CapacityConfig
+from engine.errors import ConfigError
+
+GIB = 1 << 30
 
 
 def test_a_default_unit_gives_four_appliers_and_an_eighth_of_its_memory_to_the_queue() -> None:
@@ -44,3 +47,20 @@ def test_the_ladder_goes_from_the_minimum_to_the_maximum() -> None:
     assert CapacityConfig().ladder == (1, 2, 4, 8, 16)
     assert CapacityConfig(units_min=64, units_max=256).ladder == (64, 128, 192, 256)
     assert CapacityConfig(units_min=8, units_max=8).ladder == (8,)
+
+
+def test_a_machine_has_room_for_some_sizes() -> None:
+    config = CapacityConfig(unit_memory_bytes=GIB)
+    assert config.within(64 * GIB) == config
+    assert config.within(10 * GIB).ladder == (1, 2, 4, 8)
+    assert config.within(GIB).ladder == (1,)
+    assert CapacityConfig(units_min=64, units_max=384).within(400 * GIB).units_max == 192
+
+
+def test_a_machine_smaller_than_the_minimum_is_refused_with_the_numbers() -> None:
+    with pytest.raises(ConfigError) as caught:
+        CapacityConfig(units_min=4).within(7 * GIB)
+    assert str(caught.value).startswith(
+        "capacity.min: is 4 of 2GiB, which is 8GiB; this machine, or the container, has 7.00 GiB"
+    )
+    assert caught.value.hint == "lower [capacity] unit_memory or min, or give it more memory"
