@@ -48,6 +48,7 @@ PENDING: Final = {
     "penstock_capacity_unit_seconds_total",
     "penstock_capacity_decisions_total",
     "penstock_verdict",
+    "penstock_stuck",
     "penstock_table_lag_seconds",
     "penstock_table_lag_bytes",
     "penstock_table_lag_rows",
