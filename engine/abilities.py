@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
 from engine.contracts import SnapshotSource, Source, Target
+from engine.model.activity import Activity
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation, TableName
 from engine.model.snapshot import Snapshot
@@ -128,4 +129,27 @@ class OtherTypes(Target, Protocol):
     async def takes(self, relation: Relation) -> bool:
         """Whether its table, as it is, takes rows of this version; each that its columns cannot
         hold is refused by itself."""
+        ...
+
+
+@runtime_checkable
+class ObservedTarget(Target, Protocol):
+    """Optional: it tells what its server does, and what costs it much."""
+
+    async def activity(self, sessions: Sequence[tuple[int, str]]) -> Activity:
+        """What the server does for these sessions at this moment (`TargetSession.identity`). One
+        round trip.
+
+        Raises:
+            TargetConnectionError, TargetError.
+        """
+        ...
+
+    async def unindexed(self, relations: Sequence[Relation]) -> Sequence[TableName]:
+        """Of these tables, those in which no index of the target leads to the rows of a key. Where
+        there is no key: in which there is no index at all. A table that is not there is none.
+
+        Raises:
+            TargetConnectionError, TargetError.
+        """
         ...

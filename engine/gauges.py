@@ -11,6 +11,7 @@ from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Source
 from engine.errors import SourceConnectionError
+from engine.judging import Judging, Standing
 from engine.lane_table import LaneTable
 from engine.measuring import Reading, rate
 from engine.model.change import Block
@@ -35,6 +36,7 @@ class Gauges:
         scheduler: Scheduler,
         frontier: Frontier,
         lanes: LaneTable,
+        judging: Judging,
         *,
         retained: Callable[[Retained], None],
     ) -> None:
@@ -45,6 +47,8 @@ class Gauges:
         self._scheduler = scheduler
         self._frontier = frontier
         self._lanes = lanes
+        self._judging = judging
+        self._source_age = 0.0
         self._judge = retained
         self._received_us = 0
         self._at_head = False
@@ -58,6 +62,7 @@ class Gauges:
         if block.parts:
             self._received_us = block.parts[-1].transaction.committed_at_us
         self._at_head = block.idle is not None
+        self._source_age = 0.0 if self._at_head else block.age
         if rows:
             self._around.metrics.received(rows, size)
 
@@ -80,6 +85,7 @@ class Gauges:
         self._last = reading
         provision = self._around.provision
         budget = provision.budget
+        self._judging.take(reading, self._standing(self._scheduler.serving or budget.appliers))
         return Sample(
             at=reading.at,
             phase=self._phase(),
@@ -91,6 +97,18 @@ class Gauges:
             rows_out=rate(last, reading, "rows_out"),
             backlog_rows=self._waiting_rows(),
             lag_seconds=self._since(self._frontier.oldest_us),
+            cause=self._judging.cause,
+        )
+
+    def _standing(self, appliers: int) -> Standing:
+        lanes = self._lanes.lanes()
+        split = [lane.width for lane in lanes if lane.split and lane.busy and lane.waiting]
+        return Standing(
+            appliers=appliers,
+            backlog_rows=self._waiting_rows(),
+            more=sum([max(0, width - appliers) for width in split]),
+            source_age=self._source_age,
+            overflowed=any(lane.spool is not None for lane in lanes),
         )
 
     def _phase(self) -> Phase:

@@ -24,11 +24,13 @@ from engine.config.replication import OnSchemaChange, ReplicationConfig
 from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import PenstockError, StateError
 from engine.gauges import Gauges
+from engine.judging import Judging
 from engine.lane_table import LaneTable
 from engine.loading import Loading
 from engine.model.position import Position
-from engine.model.relation import TableName
+from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow, TableState
+from engine.observe.metrics import TableRows
 from engine.outcome import CAUGHT_UP, HANDED_OVER, POSITION, Outcome
 from engine.overflow import Overflow
 from engine.queue.bounded import BoundedQueue, Budget
@@ -106,6 +108,7 @@ class Streaming:
             around.log,
         )
         self._router = Router(self._lanes.lane_of, self._frontier, self._budget.release)
+        self._judging = Judging(around, target, sessions, self._changing)
         self._committer = Committer(
             self._frontier,
             row,
@@ -156,6 +159,7 @@ class Streaming:
             others.append(tasks.create_task(gauges.run(), name="gauges"))
             others.append(tasks.create_task(self._overflow().run(), name="overflow"))
             others.append(tasks.create_task(gauges.watch_source(), name="source-watch"))
+            others.append(tasks.create_task(self._judging.watch_target(), name="target-watch"))
             others.append(tasks.create_task(self._watch_lanes(), name="lanes-watch"))
             if self._config.loads:
                 reloading = self._reloads = self._reloading(evolution)
@@ -291,8 +295,15 @@ class Streaming:
             self._scheduler,
             self._frontier,
             self._lanes,
+            self._judging,
             retained=Retention(self._config.source, self._around.log).judge,
         )
+
+    def _changing(self) -> Sequence[Relation]:
+        """Tables whose rows the target has to find now: not those that have only got new ones."""
+        busy = [t for lane in self._lanes.lanes() if lane.busy or lane.rows for t in lane.tables]
+        counts, relations = self._around.metrics.tables, self._loading.roster.relations
+        return [relations[t] for t in busy if t in relations and not _only_grows(counts.get(t))]
 
     # lanes of tables that come later
 
@@ -483,6 +494,10 @@ class Streaming:
                 action="pipeline.drain",
             )
             await _end(routing)
+
+
+def _only_grows(rows: TableRows | None) -> bool:
+    return rows is not None and bool(rows.insert) and not rows.update + rows.delete
 
 
 async def _end(*tasks: "asyncio.Task[None]") -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from connectors.mysql import (
     control_schema,
     load_data,
+    observed,
     target_keys,
     target_preflight,
     target_relation,
@@ -34,6 +35,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetError,
 )
+from engine.model.activity import Activity
 from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows
 from engine.model.relation import Relation, TableName
@@ -67,7 +69,8 @@ def create(config: ReplicationConfig, _clock: Clock, random: Random) -> "MysqlTa
 
 
 class MysqlTarget:
-    """See `contracts.TransactionalTarget`, `SchemaTarget`, `KeyedTables` and `Checked`."""
+    """See `contracts.TransactionalTarget`, `SchemaTarget`, `KeyedTables` and `Checked`, and
+    `abilities.ObservedTarget`."""
 
     forms = (NATIVE, "postgres-text")
     changes_first = True
@@ -213,6 +216,16 @@ class MysqlTarget:
         """See `contracts.KeyedTables.key_obstacles`."""
         async with self._question() as session:
             return await target_keys.obstacles(session, relations)
+
+    async def activity(self, sessions: Sequence[tuple[int, str]]) -> Activity:
+        """See `abilities.ObservedTarget.activity`."""
+        async with self._question() as session:
+            return await observed.activity(session, sessions)
+
+    async def unindexed(self, relations: Sequence[Relation]) -> Sequence[TableName]:
+        """See `abilities.ObservedTarget.unindexed`."""
+        async with self._question() as session:
+            return await observed.unindexed(session, relations)
 
     async def empty(self, table: TableName) -> bool:
         """See `contracts.SchemaTarget.empty`."""

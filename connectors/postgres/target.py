@@ -7,7 +7,13 @@ from typing import Final, TypeVar
 
 from connectors._interchange.load_rows import BinaryRows, TextRows
 from connectors._sql.quoting import literal, qualified
-from connectors.postgres import control_schema, load_form, target_preflight, target_state
+from connectors.postgres import (
+    control_schema,
+    load_form,
+    observed,
+    target_preflight,
+    target_state,
+)
 from connectors.postgres.address import conninfo
 from connectors.postgres.catalog import WIRE, Catalog
 from connectors.postgres.ensure import ensure, target_error
@@ -34,6 +40,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetError,
 )
+from engine.model.activity import Activity
 from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows
 from engine.model.relation import Relation, TableName
@@ -95,7 +102,7 @@ _MARK: Final = (
 
 class PostgresTarget:
     """See `contracts.TransactionalTarget`, `SchemaTarget` and `Checked`, and
-    `abilities.SeeingTarget`."""
+    `abilities.SeeingTarget` and `ObservedTarget`."""
 
     forms = (WIRE,)
 
@@ -216,6 +223,14 @@ class PostgresTarget:
     async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
         """See `contracts.KeyedTables.key_obstacles`."""
         return await _of_target(key_obstacles(self._sql, relations))
+
+    async def activity(self, sessions: Sequence[tuple[int, str]]) -> Activity:
+        """See `abilities.ObservedTarget.activity`."""
+        return await _of_target(observed.activity(self._sql, sessions))
+
+    async def unindexed(self, relations: Sequence[Relation]) -> Sequence[TableName]:
+        """See `abilities.ObservedTarget.unindexed`."""
+        return await _of_target(observed.unindexed(self._sql, relations))
 
     async def empty(self, table: TableName) -> bool:
         """See `contracts.SchemaTarget.empty`."""

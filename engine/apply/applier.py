@@ -45,7 +45,8 @@ WAITING: Final = "changes that waited are being applied"
 PACE_SECONDS: Final = 0.01
 """Wait after a small batch while the stream is far behind: each batch costs us and the target a
 round trip and a commit, and the next is larger for it. Measured with four tables of which one is
-large: a twentieth more rows a second. Never while the stream keeps up."""
+large: a twentieth more rows a second. Never while the stream keeps up, nor while other lanes wait
+for an applier: they gather meanwhile."""
 
 SMALL_SHARE: Final = 8
 """A batch of less than this part of the rows it might have is small."""
@@ -167,7 +168,8 @@ async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> N
         await _stream_transaction(station, session, lane, batch)
         return
     await _apply(station, session, lane, batch)
-    if batch.rows * SMALL_SHARE < limits.rows_max and station.behind():
+    small = batch.rows * SMALL_SHARE < limits.rows_max
+    if small and station.behind() and not station.scheduler.pressed:
         with station.scheduler.resting():
             await asyncio.sleep(PACE_SECONDS)
 

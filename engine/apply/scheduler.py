@@ -135,11 +135,17 @@ class Scheduler:
     def give_back(self, work: Lane | Help) -> None:
         self.busy -= 1
         self._stages.target.add(-1)
+        self._stages.batches += 1
         if isinstance(work, Lane):
             work.busy = False
             self._freed.set()
             self.wake(work)
         self._settle()
+
+    @property
+    def pressed(self) -> bool:
+        """Whether lanes wait for an applier."""
+        return bool(self._ready)
 
     async def more(self, lane: Lane) -> None:
         """Wait until a lane that is on an applier holds something again."""

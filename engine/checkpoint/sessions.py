@@ -27,6 +27,11 @@ class Sessions:
         if isinstance(target, Announcing):
             target.announce_to(self._announced)
 
+    @property
+    def identities(self) -> Sequence[Identity]:
+        """Of all that are open."""
+        return self._open
+
     @asynccontextmanager
     async def open(self, count: int = 1) -> AsyncIterator[Sequence[TargetSession]]:
         """Sessions on record. Raises FencedError when a newer owner is there."""

@@ -38,6 +38,9 @@ STATES: Final = (
 )
 """The states a replication reports; a scrape shows each with 1 or 0."""
 
+CAUSES: Final = ("source", "cpu", "appliers", "target", "idle")
+"""What may limit the flow; a scrape shows each with 1 or 0, and none while it is not known."""
+
 OPERATIONS: Final = ("load", "insert", "update", "delete", "truncate")
 
 
@@ -63,6 +66,12 @@ CAPACITY_PART: Final = Metric(
     "Memory held, bytes waiting in the queue, and time appliers were at work, each against what is"
     " provisioned.",
     ("part",),
+)
+VERDICT: Final = Metric(
+    "penstock_verdict",
+    "gauge",
+    "1 for what limits the flow, 0 for every other cause.",
+    ("cause",),
 )
 STAGE_SECONDS: Final = Metric(
     "penstock_stage_seconds_total",
@@ -179,6 +188,7 @@ BUILD_INFO: Final = Metric(
 METRICS: Final = (
     CAPACITY_UTILIZATION,
     CAPACITY_PART,
+    VERDICT,
     STAGE_SECONDS,
     INCOMING_CHANGES,
     LATENCY_SOURCE,
@@ -246,6 +256,7 @@ class Metrics:
         self.catalog_xmin_age: int | None = None
         self.capacity_utilization: float | None = None
         self.capacity_parts: Mapping[str, float | None] = {}
+        self.limiting_cause: str | None = None
         self.stage_seconds: Mapping[str, float] = {}
 
     def received(self, rows: int, bytes: int) -> None:
@@ -317,6 +328,10 @@ class Metrics:
         self.capacity_utilization = ratio
         self.capacity_parts = parts
 
+    def verdict(self, cause: str | None) -> None:
+        """Say which of `CAUSES` limits the flow; None while that is not known."""
+        self.limiting_cause = cause
+
     def stages(self, seconds: Mapping[str, float]) -> None:
         """Say how many seconds each stage took since the process began."""
         self.stage_seconds = seconds
@@ -343,6 +358,7 @@ class Metrics:
             "retained_bytes": self.retained_bytes,
             "catalog_xmin_age": self.catalog_xmin_age,
             "utilization": self.capacity_utilization,
+            "verdict": self.limiting_cause,
         }
         return {name: value for name, value in values.items() if value is not None}
 

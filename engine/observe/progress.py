@@ -158,6 +158,7 @@ class StatusLine:
         self._replication = replication
         self._clock = clock
         self._state = "starting"
+        self._limited_by = ""
         self._figures: dict[str, float] = {}
         self._rates: dict[str, float] = {}
         self._at: float | None = None
@@ -183,6 +184,8 @@ class StatusLine:
         if (queue := self._figures.get("queue_bytes")) is not None:
             parts.append(f"queue {queue / (1 << 20):.1f} MiB")
         parts.append(f"{self._total():,.0f} rows in all")
+        if self._limited_by not in ("", "idle"):
+            parts.append(f"limited by {self._limited_by}")
         if rejected := self._figures.get("quarantined_rows"):
             parts.append(f"{rejected:,.0f} quarantined")
         return Text("  ".join(parts))
@@ -198,6 +201,7 @@ class StatusLine:
                 grown = figures.get(name, 0) - self._figures.get(name, 0)
                 self._rates[name] = max(grown, 0) / passed
         self._at, self._figures = now, figures
+        self._limited_by = str(event.get("verdict", ""))
 
 
 def _announcement(event: Mapping[str, object]) -> str | None:

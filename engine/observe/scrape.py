@@ -11,7 +11,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 import engine.observe.metrics as names
-from engine.observe.metrics import OPERATIONS, STATES, Metric, Metrics
+from engine.observe.metrics import CAUSES, OPERATIONS, STATES, Metric, Metrics
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -40,6 +40,7 @@ class Scrape(Collector):
         if (appliers := self._appliers()) is not None:
             yield appliers
         yield self._labelled(names.CAPACITY_PART, self._metrics.capacity_parts)
+        yield self._verdict()
         yield self._labelled(names.STAGE_SECONDS, self._metrics.stage_seconds)
         yield self._labelled(names.QUARANTINED_ROWS, self._metrics.quarantined)
         yield self._labelled(names.COERCED_VALUES, self._metrics.coerced_values)
@@ -89,6 +90,11 @@ class Scrape(Collector):
         family.add_metric([self._metrics.replication, "true"], busy)
         family.add_metric([self._metrics.replication, "false"], total - busy)
         return family
+
+    def _verdict(self) -> Family:
+        limiting = self._metrics.limiting_cause
+        causes = {} if limiting is None else dict.fromkeys(CAUSES, 0.0) | {limiting: 1.0}
+        return self._labelled(names.VERDICT, causes)
 
     def _labelled(self, metric: Metric, values: Mapping[str, float | None]) -> Family:
         """A metric of one label beside the replication."""

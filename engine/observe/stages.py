@@ -72,6 +72,8 @@ class Stages:
         """Lanes that are ready and on no applier."""
         self.target = Occupancy(now)
         """Appliers at work: they make the target's form of a batch, or wait for the target."""
+        self.batches = 0
+        """Batches, and shares of divided ones, that appliers have given back."""
 
     def seconds(self) -> Mapping[str, float]:
         """Seconds by stage since the process began; they add up what runs side by side."""

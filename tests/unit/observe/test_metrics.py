@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from engine.capacity.sample import Cause
 from engine.model.batch import TableCounts
 from engine.model.relation import TableName
 from engine.observe import metrics as names
-from engine.observe.metrics import METRICS, STATES, TABLES_MAX, Metrics
+from engine.observe.metrics import CAUSES, METRICS, STATES, TABLES_MAX, Metrics
 from engine.observe.scrape import Scrape
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guide" / "metrics.md"
@@ -47,6 +48,7 @@ def _measured() -> Metrics:
     metrics.lag(0.5, 1.5, 1000)
     metrics.retained(2000, 300)
     metrics.utilization(0.25, {"memory": 0.2, "queue": 0.25, "appliers": None})
+    metrics.verdict("target")
     metrics.stages({"source": 12.5, "target": 30.0})
     return metrics
 
@@ -78,6 +80,8 @@ def test_values_come_through_with_their_labels() -> None:
     assert _value(samples, parts, part="queue") == 0.25
     assert _value(samples, parts, part="appliers") is None
     assert _value(samples, "penstock_stage_seconds_total", stage="target") == 30
+    causes = {cause: _value(samples, "penstock_verdict", cause=cause) for cause in CAUSES}
+    assert causes == {cause: float(cause == "target") for cause in Cause}
     assert _value(samples, "penstock_appliers", busy="true") == 1
     assert _value(samples, "penstock_appliers", busy="false") == 3
     assert _value(samples, "penstock_quarantined_rows_total", reason="constraint") == 2
