@@ -1,6 +1,7 @@
 """The stream: capture -> queue -> route -> apply -> checkpoint, until a stop or a goal."""
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 

@@ -47,7 +47,6 @@ PENDING: Final = {
     "penstock_capacity_units_max",
     "penstock_capacity_unit_seconds_total",
     "penstock_capacity_decisions_total",
-    "penstock_verdict",
     "penstock_stuck",
     "penstock_table_lag_seconds",
     "penstock_table_lag_bytes",
