@@ -61,7 +61,9 @@ def test_a_threshold_that_moved_is_noticed(tmp_path: Path, written: str, meant: 
     text = ALERTS.read_text()
     assert written in text
     (tmp_path / ALERTS.name).write_text(text.replace(written, meant))
-    (tmp_path / "alerts_test.yml").write_text(ALERTS.with_name("alerts_test.yml").read_text())
+    head, *tests = ALERTS.with_name("alerts_test.yml").read_text().split("\n  - name: ")
+    few = [head, *(test for test in tests if "PenstockBehind" in test)]
+    (tmp_path / "alerts_test.yml").write_text("\n  - name: ".join(few))
     code, said = promtool("test", "rules", "alerts_test.yml", folder=tmp_path)
     assert code != 0
     assert "FAILED" in said
