@@ -453,5 +453,62 @@ GUARDS: Final = (
         "                raise\n        scheduler.give_back(work)\n",
         ("tests/unit/apply/test_applier.py",),
     ),
+    Guard(
+        "a-lane-is-given-back-after-its-commit",
+        "a lane is on two appliers: the second applies what follows before the first has committed",
+        "engine/apply/applier.py",
+        "            await _serve(station, session, work)\n        scheduler.give_back(work)\n",
+        "            scheduler.give_back(work)\n"
+        "            await _serve(station, session, work)\n"
+        "            continue\n"
+        "        scheduler.give_back(work)\n",
+        ("tests/simulation/test_simulation.py::test_a_calm_run_ends_equal[large]",),
+    ),
+    Guard(
+        "an-applier-leaves-between-two-works",
+        "an applier that is one too many is ended within its batch, and its lane with it",
+        "engine/appliers.py",
+        "                await run_applier(self._station, session)\n",
+        "                work = asyncio.ensure_future(run_applier(self._station, session))\n"
+        "                while not work.done():\n"
+        "                    await asyncio.wait({work}, timeout=0.001)\n"
+        "                    if self._scheduler.serving > self._provision.budget.appliers:\n"
+        "                        self._scheduler.serving -= 1\n"
+        "                        work.cancel()\n",
+        (
+            (
+                "tests/unit/test_appliers.py"
+                "::test_one_that_is_too_many_leaves_when_its_batch_is_durable_and_no_sooner"
+            ),
+        ),
+    ),
+    Guard(
+        "who-is-too-many-leaves-before-it-takes",
+        "a lane leaves with the applier that has just taken it",
+        "engine/apply/scheduler.py",
+        "            if self.serving > self._wanted:\n",
+        "            if self.serving > self._wanted and not (\n"
+        "                self._ready and self._ready.popleft().serviceable\n"
+        "            ):\n",
+        ("tests/unit/apply/test_scheduler_machine.py",),
+    ),
+    Guard(
+        "what-a-smaller-queue-holds-is-counted",
+        "the limit of the queue does not hold after it was made smaller and larger",
+        "engine/queue/bounded.py",
+        "        self.bytes_max = bytes_max\n        self._admit()\n",
+        "        self.bytes_max = bytes_max\n"
+        "        self.used = min(self.used, bytes_max)\n"
+        "        self._admit()\n",
+        ("tests/unit/queue/test_bounded.py",),
+    ),
+    Guard(
+        "every-session-is-on-record",
+        "a successor does not end a session that an owner opened beside others",
+        "engine/checkpoint/sessions.py",
+        "            if not self._on_record.issuperset(identities):\n",
+        "            if not self._on_record:\n",
+        ("tests/unit/checkpoint/test_sessions.py",),
+    ),
     *MYSQL_GUARDS,
 )
