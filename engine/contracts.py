@@ -79,6 +79,10 @@ class Disk(Protocol):
 
     def names(self) -> Sequence[str]: ...
 
+    def size(self, name: str) -> int:
+        """Bytes of a file; 0 when absent."""
+        ...
+
 
 # --- source ---------------------------------------------------------------------------------------
 

@@ -67,10 +67,11 @@ class Gauges:
             self._around.metrics.received(rows, size)
 
     async def run(self) -> None:
-        """Show the gauges every second, until cancelled."""
-        while True:
-            await asyncio.sleep(SAMPLE_SECONDS)
-            self._show(self.sample())
+        """Measure, and show the gauges every second, until cancelled."""
+        with self._around.sampler.by(self.sample):
+            while True:
+                await asyncio.sleep(SAMPLE_SECONDS)
+                self._show(self.sample())
 
     def sample(self) -> Sample:
         """What happened in the second that ends now, or ended just now."""

@@ -2,9 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
+from engine.capacity.sample import Phase, Sample
+from engine.contracts import Clock, Meter
 from engine.model.usage import Usage
+from engine.observe.metrics import Metrics
+from engine.provision import Provision
 from engine.surroundings import Surroundings
+
+PHASES: Final = {"loading": Phase.LOADING, "retrying": Phase.RETRYING}
+"""Of `penstock_state`, where no stream measures; every other state is on the way to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +59,14 @@ def core(before: Reading, after: Reading) -> float | None:
 
 def _grown(before: float | None, after: float | None) -> float | None:
     return None if before is None or after is None else after - before
+
+
+def without_stream(clock: Clock, meter: Meter, metrics: Metrics, provision: Provision) -> Sample:
+    """The sample of a second in which nothing streams: how full the memory is, and why."""
+    held = meter.read().memory_bytes
+    return Sample(
+        at=clock.monotonic(),
+        phase=PHASES.get(metrics.current_state, Phase.STARTING),
+        units=provision.units,
+        memory=None if held is None else held / provision.budget.memory_bytes,
+    )

@@ -13,9 +13,13 @@ Cancellation skips the drain; the next start replays from the stored frontier.
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 from engine.apply.suspension import Suspensions
+from engine.autoscaling import Autoscaling, size_of_before
+from engine.capacity.history import History
+from engine.capacity.sampler import Sampler
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Disk, Meter, Random, SnapshotSource, TransactionalTarget
 from engine.errors import (
@@ -27,6 +31,7 @@ from engine.errors import (
     SnapshotLostError,
 )
 from engine.flow import Flow
+from engine.measuring import without_stream
 from engine.model.position import Position
 from engine.model.relation import TableName
 from engine.model.usage import Usage
@@ -86,7 +91,10 @@ async def run_replication(
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
     """
     token = random.key(TOKEN_BYTES).hex()
-    provision = Provision(config.budget, config.capacity.units_min)
+    history = History(disk)
+    meter = meter or Unmetered()
+    units = size_of_before(config.capacity, history, clock.monotonic(), log)
+    provision = Provision(config.budget, units)
     room = SpoolRoom(disk, provision.budget.spool_bytes_max, random.key(KEY_BYTES), source.position)
     room.sweep()
     around = Surroundings(
@@ -102,12 +110,21 @@ async def run_replication(
         room,
         Suspensions(room),
         {},
-        meter or Unmetered(),
+        meter,
         Stages(clock.monotonic),
         provision,
+        Sampler(partial(without_stream, clock, meter, metrics, provision)),
     )
+    scaling = Autoscaling(config, around, history)
     with provision.told(lambda budget: room.resize(budget.spool_bytes_max)):
-        return await _carry(config, source, target, around, stop_at, take_over=take_over)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                adjusting = tasks.create_task(scaling.run(), name="capacity")
+                outcome = await _carry(config, source, target, around, stop_at, take_over=take_over)
+                adjusting.cancel()
+        except BaseExceptionGroup as group:
+            raise _decisive(group) from None
+    return outcome
 
 
 async def _carry(

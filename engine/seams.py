@@ -170,6 +170,10 @@ class LocalDisk:
         """The files there are, sorted."""
         return sorted(self._known())
 
+    def size(self, name: str) -> int:
+        """Bytes of a file; 0 when absent."""
+        return self._known().get(name, 0)
+
     def _known(self) -> dict[str, int]:
         """Each file's size, looked up once: nobody else writes here."""
         if self._sizes is None:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from engine.abilities import NoticingSource
 from engine.apply.suspension import Suspensions
+from engine.capacity.sampler import Sampler
 from engine.contracts import Clock, Disk, Meter, Random, Source
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
@@ -39,6 +40,7 @@ class Surroundings:
     meter: Meter
     stages: Stages
     provision: Provision
+    sampler: Sampler
 
     def waiting(self, seconds: float, who: Sequence[str]) -> None:
         """Older transactions of the source keep a table from being read (`contracts.Waiting`)."""

@@ -40,6 +40,8 @@ STATES: Final = (
 
 CAUSES: Final = ("source", "cpu", "appliers", "target", "idle")
 """What may limit the flow; a scrape shows each with 1 or 0, and none while it is not known."""
+DECIDING: Final = ("emergency", "up", "down", "reversal", "kept", "hold")
+"""Rules of the law of capacity; counted from 0 on, so that `increase()` sees the first decision."""
 
 OPERATIONS: Final = ("load", "insert", "update", "delete", "truncate")
 
@@ -72,6 +74,27 @@ VERDICT: Final = Metric(
     "gauge",
     "1 for what limits the flow, 0 for every other cause.",
     ("cause",),
+)
+CAPACITY_UNITS: Final = Metric(
+    "penstock_capacity_units", "gauge", "Capacity units that are provisioned."
+)
+CAPACITY_UNITS_MIN: Final = Metric(
+    "penstock_capacity_units_min", "gauge", "Fewest units that may be provisioned."
+)
+CAPACITY_UNITS_MAX: Final = Metric(
+    "penstock_capacity_units_max", "gauge", "Most units that may be provisioned."
+)
+CAPACITY_UNIT_SECONDS: Final = Metric(
+    "penstock_capacity_unit_seconds_total",
+    "counter",
+    "Provisioned units, added up over the seconds they were provisioned.",
+)
+CAPACITY_DECISIONS: Final = Metric(
+    "penstock_capacity_decisions_total",
+    "counter",
+    "Decisions on capacity, by rule: emergency, up, down and reversal change the size; kept says"
+    " that a step up helped, hold that something keeps the law from deciding.",
+    ("rule",),
 )
 STAGE_SECONDS: Final = Metric(
     "penstock_stage_seconds_total",
@@ -189,6 +212,11 @@ METRICS: Final = (
     CAPACITY_UTILIZATION,
     CAPACITY_PART,
     VERDICT,
+    CAPACITY_UNITS,
+    CAPACITY_UNITS_MIN,
+    CAPACITY_UNITS_MAX,
+    CAPACITY_UNIT_SECONDS,
+    CAPACITY_DECISIONS,
     STAGE_SECONDS,
     INCOMING_CHANGES,
     LATENCY_SOURCE,
@@ -258,6 +286,11 @@ class Metrics:
         self.capacity_parts: Mapping[str, float | None] = {}
         self.limiting_cause: str | None = None
         self.stage_seconds: Mapping[str, float] = {}
+        self.capacity_units: int | None = None
+        self.capacity_units_min: int | None = None
+        self.capacity_units_max: int | None = None
+        self.capacity_unit_seconds = 0.0
+        self.capacity_decisions = dict.fromkeys(DECIDING, 0)
 
     def received(self, rows: int, bytes: int) -> None:
         """Count what one block of the source's log held."""
@@ -332,6 +365,17 @@ class Metrics:
         """Say which of `CAUSES` limits the flow; None while that is not known."""
         self.limiting_cause = cause
 
+    def capacity(self, units: int, units_min: int, units_max: int, seconds: float) -> None:
+        """Say what is provisioned, within which limits, and that it was for so many seconds."""
+        self.capacity_unit_seconds += (self.capacity_units or units) * seconds
+        self.capacity_units = units
+        self.capacity_units_min = units_min
+        self.capacity_units_max = units_max
+
+    def decided(self, rule: str) -> None:
+        """Count a decision on capacity."""
+        self.capacity_decisions[rule] = self.capacity_decisions.get(rule, 0) + 1
+
     def stages(self, seconds: Mapping[str, float]) -> None:
         """Say how many seconds each stage took since the process began."""
         self.stage_seconds = seconds
@@ -359,6 +403,7 @@ class Metrics:
             "catalog_xmin_age": self.catalog_xmin_age,
             "utilization": self.capacity_utilization,
             "verdict": self.limiting_cause,
+            "units": self.capacity_units,
         }
         return {name: value for name, value in values.items() if value is not None}
 

@@ -173,7 +173,7 @@ class StatusLine:
             self._measure(event)
 
     def text(self) -> Text:
-        """The line, e.g. `orders  streaming  12,345 rows/s  lag 15 ms  queue 1.2 MiB`."""
+        """The line, e.g. `orders  streaming  12,345 rows/s  lag 15 ms  queue 1.2 MiB  2 units`."""
         parts = [f"{self._replication}  {self._state}"]
         if self._state == "loading":
             parts.append(f"{self._rates.get('load_rows', 0):,.0f} rows/s")
@@ -183,6 +183,8 @@ class StatusLine:
             parts.append(f"lag {lag * 1000:,.0f} ms" if lag < 10 else f"lag {lag:,.0f} s")
         if (queue := self._figures.get("queue_bytes")) is not None:
             parts.append(f"queue {queue / (1 << 20):.1f} MiB")
+        if (units := self._figures.get("units")) is not None:
+            parts.append(f"{units:.0f} unit{'' if units == 1 else 's'}")
         parts.append(f"{self._total():,.0f} rows in all")
         if self._limited_by not in ("", "idle"):
             parts.append(f"limited by {self._limited_by}")
@@ -211,6 +213,9 @@ def _announcement(event: Mapping[str, object]) -> str | None:
             return "caught up with the source"
         case "listening":
             return f"metrics at http://{event['address']}/metrics"
+        case "capacity" if event["units_to"] != event["units_from"]:
+            sizes = f"capacity {event['units_from']} -> {event['units_to']} units"
+            return escape(f"{sizes}: {event['reason']}")
         case "restarting":
             return escape(f"starting again in {event['delay_seconds']} s: {event['reason']}")
         case "stopping":

@@ -4,6 +4,7 @@ Every line is an object with `event` and the event's own facts:
 
 - `started` {pid, version}; `listening` {address} of `/metrics`
 - `state` {state}; `table` {table, state, rows, rows_estimated}; `caught-up` {}
+- `capacity` {rule, units_from, units_to, reason}: a decision on the size
 - `metrics` {snapshot of `Metrics`, and `loaded`: {table: rows} of tables that grew}
 - `outcome` {exit, retry, error, reason, remedy}: the last one, at most once
 

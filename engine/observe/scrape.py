@@ -41,6 +41,7 @@ class Scrape(Collector):
             yield appliers
         yield self._labelled(names.CAPACITY_PART, self._metrics.capacity_parts)
         yield self._verdict()
+        yield self._labelled(names.CAPACITY_DECISIONS, self._metrics.capacity_decisions)
         yield self._labelled(names.STAGE_SECONDS, self._metrics.stage_seconds)
         yield self._labelled(names.QUARANTINED_ROWS, self._metrics.quarantined)
         yield self._labelled(names.COERCED_VALUES, self._metrics.coerced_values)
@@ -55,6 +56,10 @@ class Scrape(Collector):
         metrics = self._metrics
         values: tuple[tuple[Metric, float | None], ...] = (
             (names.CAPACITY_UTILIZATION, metrics.capacity_utilization),
+            (names.CAPACITY_UNITS, metrics.capacity_units),
+            (names.CAPACITY_UNITS_MIN, metrics.capacity_units_min),
+            (names.CAPACITY_UNITS_MAX, metrics.capacity_units_max),
+            (names.CAPACITY_UNIT_SECONDS, metrics.capacity_unit_seconds),
             (names.INCOMING_CHANGES, metrics.incoming_changes),
             (names.LATENCY_SOURCE, metrics.latency_source_seconds),
             (names.LATENCY_TARGET, metrics.latency_target_seconds),

@@ -89,7 +89,7 @@ class Scenario:
                 mend_interval_seconds=self.mend_interval_seconds,
                 on_row_error=self.on_row_error,
             ),
-            capacity=CapacityConfig(unit_memory_bytes=self.memory_bytes),
+            capacity=CapacityConfig(unit_memory_bytes=self.memory_bytes, units_max=1),
         )
 
 

@@ -81,6 +81,9 @@ class SimulatedDisk:
     def names(self) -> Sequence[str]:
         return sorted(self._files)
 
+    def size(self, name: str) -> int:
+        return len(self._files.get(name, b""))
+
     def crash(self, chance: random.Random) -> None:
         """Lose files, or their ends, or have them torn: garbage where the last writes were."""
         for name in self.names():

@@ -13,6 +13,7 @@ from engine.model.chunk import ChunkDone
 from engine.model.position import LogPosition
 from engine.model.state import FRONTIER, LaneRow
 from engine.observe.log import Line
+from engine.spool import SPOOL_PREFIX
 from tests.simulation.world import Client, World
 
 SITUATIONS: Final[Mapping[str, str]] = {
@@ -123,7 +124,7 @@ def of_crash(world: World, client: Client) -> list[str]:
         "crash-before-acknowledge": FRONTIER in lanes and client.acknowledged < stored,
         "crash-inside-transaction": any(position.ordinal for position in positions),
         "crash-in-load": _partly_loaded(world),
-        "crash-with-overflow": bool(world.disk.names()),
+        "crash-with-overflow": any(n.startswith(SPOOL_PREFIX) for n in world.disk.names()),
     }
     return [name for name, is_there in found.items() if is_there]
 

@@ -95,6 +95,9 @@ class _Files:
     def names(self) -> Sequence[str]:
         return ["spool-x"]
 
+    def size(self, _name: str) -> int:
+        return len(self.data)
+
 
 class Overflow(NamedTuple):
     """Events of each record, and a seed for the damage; 0 for none."""

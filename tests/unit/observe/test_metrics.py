@@ -49,6 +49,9 @@ def _measured() -> Metrics:
     metrics.retained(2000, 300)
     metrics.utilization(0.25, {"memory": 0.2, "queue": 0.25, "appliers": None})
     metrics.verdict("target")
+    metrics.capacity(2, 1, 16, 0.0)
+    metrics.capacity(4, 1, 16, 30.0)
+    metrics.decided("up")
     metrics.stages({"source": 12.5, "target": 30.0})
     return metrics
 
@@ -61,6 +64,10 @@ def test_values_come_through_with_their_labels() -> None:
     samples = scraped(_measured())
     expected = {
         ("penstock_capacity_utilization_ratio",): 0.25,
+        ("penstock_capacity_units",): 4,
+        ("penstock_capacity_units_min",): 1,
+        ("penstock_capacity_units_max",): 16,
+        ("penstock_capacity_unit_seconds_total",): 60,
         ("penstock_cdc_incoming_changes",): 42,
         ("penstock_cdc_latency_source_seconds",): 0.5,
         ("penstock_cdc_latency_target_seconds",): 1.5,
@@ -76,6 +83,8 @@ def test_values_come_through_with_their_labels() -> None:
         ("penstock_lanes",): 7,
     }
     assert {key: _value(samples, *key) for key in expected} == expected
+    decisions = "penstock_capacity_decisions_total"
+    assert [_value(samples, decisions, rule=rule) for rule in ("up", "down")] == [1, 0]
     parts = "penstock_capacity_utilization_part_ratio"
     assert _value(samples, parts, part="queue") == 0.25
     assert _value(samples, parts, part="appliers") is None

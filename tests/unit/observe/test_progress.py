@@ -58,11 +58,12 @@ def test_the_status_line_measures_rates_between_reports() -> None:
             "load_rows": 10,
             "latency_target_seconds": 0.015,
             "queue_bytes": 3 << 19,
+            "units": 2,
             "quarantined_rows": 2,
         }
     )
     assert line.text().plain == (
-        "orders  streaming  2,000 rows/s  lag 15 ms  queue 1.5 MiB  5,010 rows in all"
+        "orders  streaming  2,000 rows/s  lag 15 ms  queue 1.5 MiB  2 units  5,010 rows in all"
         "  2 quarantined"
     )
 
@@ -130,9 +131,14 @@ def test_a_terminal_shows_bars_log_lines_and_the_last_figures() -> None:
     view.event(_table("public.[bold]odd", "loading", estimated=100))
     view.log_line("2023 INFO [red]not markup[/red]")
     view.event({"event": "restarting", "reason": "the worker [died]", "delay_seconds": 1.0})
+    sizes = {"rule": "up", "units_from": 2, "units_to": 4, "reason": "3.0 s behind"}
+    view.event({"event": "capacity", **sizes})
+    view.event({"event": "capacity", **sizes, "units_to": 2, "reason": "nothing changes"})
     view.event({"event": "metrics", "state": "streaming", "target_rows": 7})
     view.close()
     text = stream.getvalue()
+    assert "capacity 2 -> 4 units: 3.0 s behind" in text
+    assert "nothing changes" not in text
     assert "[red]not markup[/red]" in text
     assert "starting again in 1.0 s: the worker [died]" in text
     assert "7 rows in all" in text.splitlines()[-1]

@@ -1,0 +1,176 @@
+"""The loop of capacity: each second a sample, the law, and what it decides put into force.
+
+`engine/capacity/law.py` decides and knows nothing of processes; this says so wherever a decision is
+to be seen (log, report, metrics, the state directory, a trace) and does it. What a change did is
+measured some seconds later, and kept beside it.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Final, TypeAlias
+
+from engine.capacity import law
+from engine.capacity.decision import Decision, Rule
+from engine.capacity.history import History, Record, last_units
+from engine.capacity.sample import SAMPLE_SECONDS, Sample
+from engine.config.capacity import CapacityConfig
+from engine.config.replication import ReplicationConfig
+from engine.errors import StateError
+from engine.observe.log import Log
+from engine.surroundings import Surroundings
+
+EFFECT: Final = "effect"
+"""`rule` of the record of what a change did."""
+
+Step: TypeAlias = Callable[[law.State, Sample], tuple[law.State, Decision | None]]
+"""The law, with its parameters."""
+
+
+def size_of_before(config: CapacityConfig, history: History, at: float, log: Log) -> int:
+    """The size that was decided last, as far as it is still allowed; else the smallest. Says what
+    of the history could not be read."""
+    records = history.read()
+    if history.damaged:
+        log.warning(
+            "decisions on capacity of before could not be read, and are left out",
+            action="capacity.history",
+            damaged=history.damaged,
+            read=len(records),
+            hint="nothing is to be done: the size is found again by what is measured",
+        )
+    return law.initial(law.Parameters(config=config), last_units(records) or 0, at).units
+
+
+@dataclass(slots=True)
+class _Effect:
+    """A change whose effect is to be measured, and the samples since."""
+
+    decision: Decision
+    since: list[Sample]
+
+    def record(self) -> Record:
+        """Averages of before and after; None where nothing was measured."""
+        before, after = self.decision.inputs, self.since
+        return {
+            "rule": EFFECT,
+            "of": self.decision.rule.value,
+            "units_from": self.decision.units_from,
+            "units_to": self.decision.units_to,
+            "rows_out_before": before.rows_out,
+            "rows_out_after": _mean([sample.rows_out for sample in after]),
+            "lag_seconds_before": before.lag_seconds,
+            "lag_seconds_after": after[-1].lag_seconds,
+        }
+
+
+class Autoscaling:
+    """Keeps the provision at the size that the law says, for the life of the process. A fixed size
+    (min = max) is left alone, whatever is measured."""
+
+    def __init__(
+        self,
+        config: ReplicationConfig,
+        around: Surroundings,
+        history: History,
+        step: Step | None = None,
+    ) -> None:
+        self._config = config.capacity
+        self._around = around
+        self._provision = around.provision
+        self._history = history
+        parameters = law.Parameters(
+            config=config.capacity, appliers_fixed=config.apply.appliers > 0
+        )
+        self._step = step or (lambda state, sample: law.step(parameters, state, sample))
+        self._at = around.clock.monotonic()
+        self._state = law.initial(parameters, self._provision.units, self._at)
+        self._fixed = len(config.capacity.ladder) == 1
+        self._effect: _Effect | None = None
+        self._stored = True
+        self._show(0.0)
+
+    async def run(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            await asyncio.sleep(SAMPLE_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Take one sample and do what follows from it."""
+        now = self._around.clock.monotonic()
+        self._show(now - self._at)
+        self._at = now
+        sample = self._around.sampler.sample()
+        self._measure_effect(sample)
+        if self._fixed:
+            return
+        self._state, decision = self._step(self._state, sample)
+        if decision is not None:
+            self._say(decision)
+            self._carry_out(decision)
+
+    def _show(self, seconds: float) -> None:
+        config = self._config
+        self._around.metrics.capacity(
+            self._provision.units, config.units_min, config.units_max, seconds
+        )
+
+    def _carry_out(self, decision: Decision) -> None:
+        if not decision.changes:
+            return
+        self._effect = _Effect(decision, [])
+        self._provision.resize(decision.units_to)
+        self._show(0.0)
+
+    def _measure_effect(self, sample: Sample) -> None:
+        effect = self._effect
+        if effect is None:
+            return
+        effect.since.append(sample)
+        if sample.at - effect.decision.at >= self._config.effect_after_seconds:
+            self._effect = None
+            self._keep(effect.record())
+
+    def _say(self, decision: Decision) -> None:
+        around, rule = self._around, decision.rule
+        facts = {"units_from": decision.units_from, "units_to": decision.units_to}
+        say = around.log.warning if rule in (Rule.HOLD, Rule.EMERGENCY) else around.log.info
+        say(told(decision), action=f"capacity.{rule}", **facts)
+        around.report("capacity", {"rule": rule.value, **facts, "reason": decision.reason})
+        around.metrics.decided(rule.value)
+        self._keep({**asdict(decision), "at": around.clock.wall()})
+
+    def _keep(self, record: Record) -> None:
+        """Store a record. What cannot be stored is said once, and the flow goes on without."""
+        try:
+            self._history.add({"at": self._around.clock.wall(), **record})
+        except StateError as error:
+            if self._stored:
+                self._around.log.warning(
+                    "decisions on capacity cannot be stored; a restart begins with an older size",
+                    action="capacity.history",
+                    error=error,
+                )
+            self._stored = False
+        else:
+            self._stored = True
+
+
+def told(decision: Decision) -> str:
+    """A decision as a sentence."""
+    if not decision.changes:
+        return f"capacity stays at {_units(decision.units_to)}: {decision.reason}"
+    return (
+        f"capacity goes from {decision.units_from} to {_units(decision.units_to)}:"
+        f" {decision.reason}"
+    )
+
+
+def _units(units: int) -> str:
+    return f"{units} unit{'' if units == 1 else 's'}"
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None

@@ -1,0 +1,208 @@
+"""What the law decides is done, said everywhere, and still there after a restart."""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+from engine.autoscaling import Autoscaling, Step, size_of_before
+from engine.capacity import law
+from engine.capacity.decision import Decision, Inputs, Rule
+from engine.capacity.history import PREFIX, History
+from engine.capacity.sample import Phase, Sample
+from engine.capacity.sampler import Sampler
+from engine.config.capacity import CapacityConfig
+from engine.config.endpoint import SourceConfig, TargetConfig
+from engine.config.replication import ReplicationConfig
+from engine.observe.log import Level, Line, Log
+from engine.observe.metrics import DECIDING, Metrics
+from engine.provision import Provision
+from engine.surroundings import Surroundings
+from tests.simulation.seams import SimulatedDisk
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return 1_700_000_000.0 + self.now
+
+
+def scripted(script: Mapping[int, Decision]) -> Step:
+    """A law that decides at these samples, counted from 1."""
+    count = 0
+
+    def step(state: law.State, _: Sample) -> tuple[law.State, Decision | None]:
+        nonlocal count
+        count += 1
+        return state, script.get(count)
+
+    return step
+
+
+def decision(rule: Rule, units_from: int, units_to: int, at: float = 0.0) -> Decision:
+    inputs = Inputs(
+        memory=0.5,
+        queue=1.0,
+        appliers=1.0,
+        rows_in=900.0,
+        rows_out=400.0,
+        lag_seconds=7.0,
+        cause=None,
+    )
+    return Decision(
+        at=at, rule=rule, units_from=units_from, units_to=units_to, reason="why", inputs=inputs
+    )
+
+
+class Process:
+    """What `run_replication` puts together, with a scripted law."""
+
+    def __init__(
+        self,
+        disk: SimulatedDisk,
+        script: Mapping[int, Decision] | None = None,
+        **capacity: Any,
+    ) -> None:
+        self.clock = Clock()
+        self.lines: list[Line] = []
+        self.events: list[tuple[str, Mapping[str, object]]] = []
+        self.metrics = Metrics("r")
+        config = ReplicationConfig(
+            id="r",
+            source=SourceConfig(engine="memory"),
+            target=TargetConfig(engine="memory"),
+            capacity=CapacityConfig(**capacity),
+        )
+        log = Log(self.lines.append, self.clock)
+        self.history = History(disk)
+        units = size_of_before(config.capacity, self.history, self.clock.now, log)
+        self.provision = Provision(config.budget, units)
+        around = SimpleNamespace(
+            clock=self.clock,
+            log=log,
+            metrics=self.metrics,
+            report=lambda event, facts: self.events.append((event, facts)),
+            provision=self.provision,
+            sampler=Sampler(self._sample),
+        )
+        step = None if script is None else scripted(script)
+        self.scaling = Autoscaling(config, cast(Surroundings, around), self.history, step)
+
+    def _sample(self) -> Sample:
+        return Sample(
+            at=self.clock.now,
+            phase=Phase.STREAMING,
+            units=self.provision.units,
+            rows_out=100.0 * self.provision.units,
+            lag_seconds=0.5,
+        )
+
+    def pass_seconds(self, count: int) -> None:
+        for _ in range(count):
+            self.clock.now += 1.0
+            self.scaling.look()
+
+    def actions(self) -> Sequence[object]:
+        return [line.fields["action"] for line in self.lines]
+
+
+def test_a_decision_is_done_and_said_in_the_log_the_report_the_metrics_and_the_state() -> None:
+    process = Process(SimulatedDisk(), {3: decision(Rule.UP, 1, 2)})
+    process.pass_seconds(3)
+    assert process.provision.units == 2
+    (line,) = process.lines
+    assert line.message == "capacity goes from 1 to 2 units: why"
+    assert line.fields["action"] == "capacity.up"
+    facts = {"rule": "up", "units_from": 1, "units_to": 2, "reason": "why"}
+    assert process.events == [("capacity", facts)]
+    assert process.metrics.capacity_decisions["up"] == 1
+    (stored,) = process.history.read()
+    assert {name: stored[name] for name in facts} == facts
+    assert stored["at"] == process.clock.wall()
+    assert stored["inputs"]["lag_seconds"] == 7.0
+
+
+def test_what_is_provisioned_and_for_how_long_is_counted() -> None:
+    process = Process(SimulatedDisk(), {10: decision(Rule.UP, 1, 4)}, units_max=8)
+    assert process.metrics.capacity_units == 1
+    process.pass_seconds(15)
+    metrics = process.metrics
+    sizes = (metrics.capacity_units, metrics.capacity_units_min, metrics.capacity_units_max)
+    assert sizes == (4, 1, 8)
+    assert metrics.capacity_unit_seconds == 10 * 1 + 5 * 4
+    assert metrics.snapshot()["units"] == 4
+
+
+def test_the_effect_of_a_change_is_measured_afterwards_and_kept_beside_it() -> None:
+    process = Process(
+        SimulatedDisk(), {1: decision(Rule.UP, 1, 2, at=101.0)}, effect_after_seconds=5.0
+    )
+    process.pass_seconds(5)
+    assert len(process.history.read()) == 1
+    process.pass_seconds(10)
+    _, effect = process.history.read()
+    assert effect["rule"] == "effect"
+    assert (effect["rows_out_before"], effect["rows_out_after"]) == (400.0, 200.0)
+    assert (effect["lag_seconds_before"], effect["lag_seconds_after"]) == (7.0, 0.5)
+
+
+def test_a_restart_goes_on_with_the_size_it_had_as_far_as_it_is_allowed() -> None:
+    disk = SimulatedDisk()
+    Process(disk, {1: decision(Rule.UP, 1, 8)}).pass_seconds(1)
+    assert Process(disk).provision.units == 8
+    assert Process(disk, units_max=4).provision.units == 4
+    assert Process(disk, units_min=16).provision.units == 16
+    assert Process(SimulatedDisk()).provision.units == 1
+
+
+def test_a_damaged_history_is_said_and_left_out() -> None:
+    disk = SimulatedDisk()
+    disk.append(f"{PREFIX}0", b"\nnothing of ours")
+    process = Process(disk)
+    assert process.actions() == ["capacity.history"]
+    assert process.lines[0].fields["damaged"] == 1
+    assert process.provision.units == 1
+
+
+def test_a_disk_without_room_is_said_once_and_holds_nothing_up() -> None:
+    disk = SimulatedDisk()
+    disk.refuses = lambda: True
+    script = {n: decision(Rule.UP, n, 2 * n) for n in (1, 2, 4)}
+    process = Process(disk, script)
+    process.pass_seconds(4)
+    assert process.provision.units == 8
+    assert process.actions().count("capacity.history") == 1
+
+
+def test_what_keeps_the_law_from_deciding_is_a_warning_and_changes_nothing() -> None:
+    process = Process(SimulatedDisk(), {1: decision(Rule.HOLD, 1, 1)})
+    process.pass_seconds(20)
+    (line,) = process.lines
+    assert line.level is Level.WARNING
+    assert line.message == "capacity stays at 1 unit: why"
+    assert process.provision.units == 1
+    assert len(process.history.read()) == 1
+
+
+def test_a_fixed_size_asks_no_law() -> None:
+    process = Process(SimulatedDisk(), {1: decision(Rule.UP, 2, 4)}, units_min=2, units_max=2)
+    process.pass_seconds(3)
+    assert process.provision.units == 2
+    assert not process.lines
+
+
+def test_without_a_measure_of_memory_the_law_holds_and_says_so_once() -> None:
+    process = Process(SimulatedDisk())
+    process.pass_seconds(30)
+    (line,) = process.lines
+    assert line.fields["action"] == "capacity.hold"
+    assert "memory" in line.message
+
+
+def test_every_rule_is_counted_from_zero_on() -> None:
+    assert set(DECIDING) == {rule.value for rule in Rule}
+    assert Metrics("r").capacity_decisions == dict.fromkeys(DECIDING, 0)
