@@ -7,7 +7,7 @@ any more.
 import math
 import re
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -30,8 +30,11 @@ from tests.servers.postgres import Database
 from tests.servers.prometheus import NAME, Prometheus, Series, find_prometheus, promtool
 from tests.servers.versions import PAIRS
 
-LOADED: Final = 20_000
-BATCH: Final = 200
+LOADED: Final = 10_000
+"""Rows of each table."""
+
+BATCH: Final = 500
+"""Rows that one statement writes."""
 
 RATE_SECONDS: Final = 5
 """What rates look back here, so that nobody waits a minute for a rate of 0."""
@@ -57,10 +60,27 @@ PENDING: Final = {
 REFUSE: Final = "ALTER TABLE orders ADD CONSTRAINT cheap CHECK (price < 1000)"
 """What the target demands and the source does not."""
 
+SLOW: Final = """
+CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$
+"""
+"""A trigger with it makes each statement on the target last so long, whatever its rows."""
+
+CAPACITY: Final = {
+    "min": 1,
+    "max": 2,
+    "unit_memory": "256MiB",
+    "appliers_per_unit": 1,
+    "up_after": "1s",
+    "lag_goal": "100ms",
+    "cool_down": "1s",
+}
+"""Two tables for one applier, which a second one relieves; decided within seconds."""
+
 
 @dataclass
 class Scene:
-    """A replication and the Prometheus that scrapes it. `replication_id` is the label's value."""
+    """A replication and the Prometheus that scrapes it. Both tables have `orders` rows."""
 
     replication: Replication
     run: Run
@@ -74,18 +94,22 @@ class Scene:
         return float(found[0]["value"][1]) if found else None
 
     def write(self) -> None:
-        """Commit changes on the source until they show as a rate."""
-        until(self._flows, "changes to flow", run=self.run)
+        """Commit changes of both tables on the source."""
+        first, last = self.orders + 1, self.orders + BATCH
+        for table, value in (("orders", "1"), ("customers", "'a'")):
+            self.replication.source.execute(
+                f"INSERT INTO {table} SELECT g, {value} FROM generate_series({first}, {last}) g"
+            )
+        self.orders = last
 
-    def _flows(self) -> bool:
-        self.replication.source.execute(
-            "INSERT INTO orders SELECT g, 1 FROM generate_series(%s::int, %s::int) g",
-            self.orders + 1,
-            self.orders + BATCH,
-        )
-        self.replication.source.execute("UPDATE customers SET name = name || 'x' WHERE id < 10")
-        self.orders += BATCH
-        return (self.value(soon("rate(penstock_cdc_target_rows_total[1m])")) or 0) > 0
+    def write_until(self, shows: Callable[[], bool], what: str) -> None:
+        """Go on writing until that holds."""
+
+        def shown() -> bool:
+            self.write()
+            return shows()
+
+        until(shown, what, run=self.run)
 
 
 def soon(query: str) -> str:
@@ -110,10 +134,16 @@ def scene(clusters: Clusters, tmp_path: Path) -> Iterator[Scene]:
         database.execute("CREATE TABLE orders (id int PRIMARY KEY, price int)")
         database.execute("CREATE TABLE customers (id int PRIMARY KEY, name text)")
     source.execute("INSERT INTO orders SELECT g, 1 FROM generate_series(1, %s::int) g", LOADED)
-    source.execute("INSERT INTO customers SELECT g, 'a' FROM generate_series(1, 100) g")
+    source.execute("INSERT INTO customers SELECT g, 'a' FROM generate_series(1, %s::int) g", LOADED)
     target.execute(REFUSE)
+    target.execute(SLOW)
     replication = Replication.between(
-        tmp_path, "monitored", source, target, apply={"on_row_error": "quarantine"}
+        tmp_path,
+        "monitored",
+        source,
+        target,
+        apply={"on_row_error": "quarantine"},
+        capacity=CAPACITY,
     )
     try:
         with replication.run("--metrics=127.0.0.1:0") as run:
@@ -135,8 +165,10 @@ def deployed(address: str) -> dict[str, str]:
 def test_every_query_has_data_and_tells_the_truth(scene: Scene) -> None:
     scene.run.state("streaming")
     until(lambda: scene.value('up{job="penstock"}') == 1, "the first scrape", run=scene.run)
-    scene.write()
+    flowing = soon("rate(penstock_cdc_target_rows_total[1m])")
+    scene.write_until(lambda: bool(scene.value(flowing)), "changes to flow")
     assert_traffic_shows(scene)
+    make_it_grow(scene)
     scene.replication.source.execute("INSERT INTO orders VALUES (0, 5000)")
     refused = 'sum(increase(penstock_quarantined_rows_total{reason="rejected-row"}[1m]))'
     until(lambda: (scene.value(refused) or 0) > 0, "the refused row to show", run=scene.run)
@@ -157,6 +189,17 @@ def assert_traffic_shows(scene: Scene) -> None:
     assert silent == []
 
 
+def make_it_grow(scene: Scene) -> None:
+    """Both tables are slow to write to: with a second unit they are written side by side."""
+    for table in ("orders", "customers"):
+        scene.replication.target.execute(
+            f"CREATE TRIGGER slow BEFORE INSERT ON {table} EXECUTE FUNCTION slow()"
+        )
+    scene.write_until(lambda: scene.value("penstock_capacity_units") == 2, "two units")
+    for table in ("orders", "customers"):
+        scene.replication.target.execute(f"DROP TRIGGER slow ON {table}")
+
+
 def await_idle(scene: Scene) -> None:
     """Returns once it has been idle for longer than rates look back."""
     quiet = f"max_over_time(penstock_cdc_incoming_changes[{RATE_SECONDS}s])"
@@ -171,9 +214,11 @@ def assert_counted(scene: Scene) -> None:
     expected = {
         'penstock_table_rows_total{table="orders", operation="load"}': LOADED,
         'penstock_table_rows_total{table="orders", operation="insert"}': scene.orders - LOADED,
-        "penstock_full_load_target_rows_total": LOADED + 100,
+        'penstock_table_rows_total{table="customers", operation="insert"}': scene.orders - LOADED,
+        "penstock_full_load_target_rows_total": 2 * LOADED,
         "sum(penstock_quarantined_rows_total)": 1,
         'penstock_state{state="streaming"}': 1,
+        'penstock_capacity_decisions_total{rule="up"}': 1,
     }
     assert {query: scene.value(query) for query in expected} == expected
 
