@@ -45,11 +45,6 @@ MAY_BE_EMPTY: Final = {
 """Panels that this scene has nothing for, and why."""
 
 PENDING: Final = {
-    "penstock_capacity_units",
-    "penstock_capacity_units_min",
-    "penstock_capacity_units_max",
-    "penstock_capacity_unit_seconds_total",
-    "penstock_capacity_decisions_total",
     "penstock_stuck",
     "penstock_table_lag_seconds",
     "penstock_table_lag_bytes",
@@ -62,9 +57,9 @@ REFUSE: Final = "ALTER TABLE orders ADD CONSTRAINT cheap CHECK (price < 1000)"
 
 SLOW: Final = """
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS
-$$ BEGIN PERFORM pg_sleep(0.2); RETURN NULL; END $$
+$$ BEGIN PERFORM pg_sleep(1); RETURN NULL; END $$
 """
-"""A trigger with it makes each statement on the target last so long, whatever its rows."""
+"""A trigger with it makes a statement on the target last a second, whatever its rows."""
 
 CAPACITY: Final = {
     "min": 1,
@@ -72,7 +67,6 @@ CAPACITY: Final = {
     "unit_memory": "256MiB",
     "appliers_per_unit": 1,
     "up_after": "1s",
-    "lag_goal": "100ms",
     "cool_down": "1s",
 }
 """Two tables for one applier, which a second one relieves; decided within seconds."""
