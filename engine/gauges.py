@@ -49,6 +49,7 @@ class Gauges:
         self._lanes = lanes
         self._judging = judging
         self._source_age = 0.0
+        self._clocks_apart: float | None = None
         self._judge = retained
         self._received_us = 0
         self._at_head = False
@@ -62,9 +63,21 @@ class Gauges:
         if block.parts:
             self._received_us = block.parts[-1].transaction.committed_at_us
         self._at_head = block.idle is not None
-        self._source_age = 0.0 if self._at_head else block.age
+        self._source_age = self._age(block)
         if rows:
             self._around.metrics.received(rows, size)
+
+    def _age(self, block: Block) -> float:
+        """How old the newest change of a block was when it came, without what the two clocks differ
+        by. The age it had when it was sent says nothing of megabytes on a slow way; the shortest
+        way there ever was tells the clocks' difference."""
+        if self._at_head or not self._received_us:
+            return 0.0
+        seen = self._around.clock.wall() - self._received_us / 1e6
+        apart = seen - block.age
+        known = self._clocks_apart
+        self._clocks_apart = apart if known is None else min(known, apart)
+        return seen - self._clocks_apart
 
     async def run(self) -> None:
         """Measure, and show the gauges every second, until cancelled."""

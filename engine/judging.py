@@ -58,6 +58,7 @@ class Judging:
         self._late = asyncio.Event()
         self._activities: deque[Activity] = deque(maxlen=WINDOW_SAMPLES)
         self._trips: deque[float] = deque(maxlen=TRIPS_KEPT)
+        self._connected = False
         self._unindexed: Sequence[TableName] = ()
         self._looked_at: float | None = None
         self.helped: bool | None = None
@@ -145,7 +146,10 @@ class Judging:
     async def _ask(self, target: ObservedTarget) -> None:
         began = self._around.clock.monotonic()
         self._activities.append(await target.activity(self._sessions.identities))
-        self._trips.append(self._around.clock.monotonic() - began)
+        took = self._around.clock.monotonic() - began
+        if self._connected:  # the first question waited for a connection too
+            self._trips.append(took)
+        self._connected = True
 
     async def _look_for_indexes(self, target: ObservedTarget) -> None:
         now = self._around.clock.monotonic()

@@ -71,6 +71,17 @@ async def test_a_black_hole_swallows_the_answer_and_gives_it_back_on_resume(
     await connection.close()
 
 
+async def test_a_throttled_connection_takes_its_time(
+    postgres18: Cluster, proxy: FaultProxy
+) -> None:
+    connection = await connect(postgres18, proxy)
+    proxy.throttle(100_000)
+    began = time.monotonic()
+    assert await connection.fetchval("SELECT repeat('x', 50000)") == "x" * 50_000
+    assert time.monotonic() - began >= 0.5
+    await connection.close()
+
+
 async def test_a_delay_is_seen_in_both_directions(postgres18: Cluster, proxy: FaultProxy) -> None:
     connection = await connect(postgres18, proxy)
     proxy.delay(0.1)

@@ -3,6 +3,7 @@
 async with FaultProxy(cluster.host, cluster.port) as proxy:
     source = PostgresSource(cluster.dsn("orders", port=proxy.port))
     proxy.delay(0.05)      # every chunk of bytes waits 50 ms, each way
+    proxy.throttle(1e5)    # 100 kB/s come from the server at most
     proxy.black_hole()     # bytes are taken and never passed on; connections stay open
     proxy.cut()            # reset what is open now
     proxy.refuse()         # and whoever comes next
@@ -21,6 +22,9 @@ from typing import Final, Self
 from tests.servers.ports import LOOPBACK
 
 CHUNK_BYTES: Final = 64 * 1024
+
+SLICE_SECONDS: Final = 0.05
+"""What passes at once of a connection that is throttled, in seconds of its rate."""
 
 RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
 """SO_LINGER with no time: closing sends a reset, as a cable or a crashed host would look."""
@@ -42,6 +46,7 @@ class FaultProxy:
         self._open = asyncio.Event()
         self._open.set()
         self._delay_seconds = 0.0
+        self._rate = 0.0
         self._bytes_left: dict[str, int] = {}
         self.port = 0
         self.accepted = 0
@@ -74,6 +79,10 @@ class FaultProxy:
         """Hold every chunk back for this long, in each direction: a round trip takes twice that."""
         self._delay_seconds = seconds
 
+    def throttle(self, rate: float) -> None:
+        """Take so many bytes a second from the server, on each connection."""
+        self._rate = rate
+
     def cut(self) -> None:
         """Reset every open connection, on both sides. New ones are served."""
         for link in list(self._links):
@@ -98,9 +107,10 @@ class FaultProxy:
         self._bytes_left = {way: size for way, size in limits.items() if size is not None}
 
     def resume(self) -> None:
-        """Undo `delay`, `refuse`, `black_hole` and `cut_after`. What was held back goes on."""
+        """Undo all but `cut` and `lead_to`. What was held back goes on."""
         self._refusing = False
         self._delay_seconds = 0.0
+        self._rate = 0.0
         self._bytes_left = {}
         self._open.set()
 
@@ -146,7 +156,9 @@ class FaultProxy:
     async def _pump(
         self, way: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
-        while data := await reader.read(CHUNK_BYTES):
+        while data := await reader.read(self._piece(way)):
+            if self._rate and way == "down":
+                await asyncio.sleep(len(data) / self._rate)
             if self._delay_seconds:
                 await asyncio.sleep(self._delay_seconds)
             await self._open.wait()
@@ -159,6 +171,10 @@ class FaultProxy:
                 return
         with contextlib.suppress(OSError, RuntimeError):  # the other side may be gone already
             writer.write_eof()
+
+    def _piece(self, way: str) -> int:
+        slow = self._rate and way == "down"
+        return max(1, int(self._rate * SLICE_SECONDS)) if slow else CHUNK_BYTES
 
     def _take(self, way: str, data: bytes) -> bytes:
         if way in self._bytes_left:
