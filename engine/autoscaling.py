@@ -23,6 +23,9 @@ from engine.surroundings import Surroundings
 EFFECT: Final = "effect"
 """`rule` of the record of what a change did."""
 
+HELPED: Final = {Rule.UP: None, Rule.KEPT: True, Rule.REVERSAL: False}
+"""What a decision says of the last growth."""
+
 Step: TypeAlias = Callable[[law.State, Sample], tuple[law.State, Decision | None]]
 """The law, with its parameters."""
 
@@ -107,6 +110,7 @@ class Autoscaling:
             return
         self._state, decision = self._step(self._state, sample)
         if decision is not None:
+            self._provision.helped = HELPED.get(decision.rule, self._provision.helped)
             self._say(decision)
             self._carry_out(decision)
 

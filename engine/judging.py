@@ -39,8 +39,7 @@ class Standing:
 
 
 class Judging:
-    """`changing`: the tables whose rows are changed now, with what their keys are. `helped`: what
-    the last growth gave, told by whoever grows; forgotten when something else limits."""
+    """`changing`: the tables whose rows are changed now, with what their keys are."""
 
     def __init__(
         self,
@@ -61,7 +60,6 @@ class Judging:
         self._connected = False
         self._unindexed: Sequence[TableName] = ()
         self._looked_at: float | None = None
-        self.helped: bool | None = None
 
     @property
     def cause(self) -> Cause | None:
@@ -81,7 +79,7 @@ class Judging:
         else:
             self._late.set()
         if found not in (Cause.APPLIERS, Cause.TARGET, None):
-            self.helped = None
+            self._around.provision.helped = None
         if self._verdict.take(found):
             self._tell(measured)
         self._around.metrics.verdict(self.cause)
@@ -110,7 +108,7 @@ class Judging:
             batch_seconds=busy / max(grown["batches"], 1.0) if busy else None,
             trip_seconds=min(self._trips) if self._trips else None,
             unindexed=bool(self._unindexed),
-            helped=self.helped,
+            helped=self._around.provision.helped,
         )
 
     def _tell(self, measured: Measured) -> None:

@@ -22,6 +22,9 @@ class Provision:
         self._listeners: list[Listener] = []
         self.units = units
         self.budget = budget_of(units)
+        self.helped: bool | None = None
+        """Whether the last growth gave anything; None until one was judged, and again once
+        something else limits than the number of appliers or the target."""
 
     def resize(self, units: int) -> None:
         """Have that many units from now on. Whoever listens has been told when this returns."""

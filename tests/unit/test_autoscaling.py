@@ -206,3 +206,19 @@ def test_without_a_measure_of_memory_the_law_holds_and_says_so_once() -> None:
 def test_every_rule_is_counted_from_zero_on() -> None:
     assert set(DECIDING) == {rule.value for rule in Rule}
     assert Metrics("r").capacity_decisions == dict.fromkeys(DECIDING, 0)
+
+
+def test_what_growth_gave_is_known_to_who_judges() -> None:
+    script = {
+        1: decision(Rule.UP, 1, 2),
+        2: decision(Rule.KEPT, 2, 2),
+        3: decision(Rule.HOLD, 2, 2),
+        4: decision(Rule.UP, 2, 4),
+        5: decision(Rule.REVERSAL, 4, 2),
+    }
+    process = Process(SimulatedDisk(), script)
+    found: list[bool | None] = []
+    for _ in script:
+        process.pass_seconds(1)
+        found.append(process.provision.helped)
+    assert found == [None, True, True, None, False]
