@@ -14,6 +14,7 @@ from typing import Final
 
 from tests.scenario.running import Replication, Run, until
 from tests.servers.postgres import Database
+from tests.servers.sessions import APPLICATION
 
 CENSUS: Final = "census.json"
 
@@ -26,7 +27,8 @@ MIB: Final = 1 << 20
 ON_SOURCE: Final = {
     "source connections": (
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND backend_type IN ('client backend', 'walsender') AND pid <> pg_backend_pid()"
+        " AND backend_type IN ('client backend', 'walsender')"
+        f" AND application_name <> '{APPLICATION}'"
     ),
     "slots": "SELECT count(*) FROM pg_replication_slots",
     "publications": "SELECT count(*) FROM pg_publication",

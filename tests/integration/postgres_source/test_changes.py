@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from connectors.postgres.config import TextMode
@@ -379,8 +380,9 @@ async def test_changes_are_left_out_by_their_origin(
     for name, row in (("penstock_x_1_1", "ours"), ("other", "theirs")):
         origin = f"{name}_{source_database.name}"
         source_database.execute(f"SELECT pg_replication_origin_create('{origin}')")
-        insert = f"INSERT INTO t VALUES ('{row}')"
-        source_database.execute(f"SELECT pg_replication_origin_session_setup('{origin}'); {insert}")
+        with psycopg.connect(source_database.dsn) as writer:  # keeps the origin to its end
+            writer.execute("SELECT pg_replication_origin_session_setup(%s)", [origin])
+            writer.execute("INSERT INTO t VALUES (%s)", [row])
     source_database.execute("INSERT INTO t VALUES ('near')")
     assert [row.new for row in await client.rows()] == [(row.encode(),) for row in carried]
     for name in ("penstock_x_1_1", "other"):

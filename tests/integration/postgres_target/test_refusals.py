@@ -56,7 +56,8 @@ async def test_a_wrong_password_is_said_without_it(
 
 
 async def test_a_server_that_is_full(private_cluster: Callable[..., Cluster]) -> None:
-    cluster = private_cluster(settings={"max_connections": 5, "max_wal_senders": 0})
+    # Three for superusers, two for others; the session that makes the role stays.
+    cluster = private_cluster(settings={"max_connections": 6, "max_wal_senders": 0})
     cluster.execute("CREATE ROLE app LOGIN")
     target = PostgresTarget(config(cluster.dsn(user="app")))
     async with target.session(), target.session():
