@@ -8,6 +8,7 @@ PENSTOCK_REQUIRE_SERVERS=15,mariadb-10.11 names it or CI is set.
 import itertools
 from collections.abc import Callable, Iterator
 from typing import TypeVar
+from zlib import crc32
 
 import pytest
 from hypothesis import settings
@@ -42,8 +43,21 @@ LENGTHY = (
 them while the others have nothing left."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the markers are asked
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    _take_turns(items)
     items.sort(key=lambda item: not item.path.as_posix().endswith(LENGTHY))
+
+
+def _take_turns(items: list[pytest.Item]) -> None:
+    """Each case of tests marked `in_turn` runs on one version, chosen by the case's name: the same
+    in every process. On the others it is nightly."""
+    for item in items:
+        if isinstance(item, pytest.Function) and item.get_closest_marker("in_turn"):
+            version = item.callspec.params["postgres"]
+            case = "-".join([part for part in item.callspec.id.split("-") if part != version])
+            if case and version != VERSIONS[crc32(case.encode()) % len(VERSIONS)]:
+                item.add_marker(pytest.mark.nightly)
 
 
 class Clusters:

@@ -10,6 +10,8 @@ from connectors.postgres.source import PostgresSource
 from connectors.postgres.target import PostgresTarget
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
+pytestmark = pytest.mark.in_turn
+
 CHANGES = {
     "added": "ALTER TABLE t ADD d int DEFAULT 1; UPDATE t SET d = 5 WHERE id > 1",
     "renamed": "ALTER TABLE t RENAME b TO bb; UPDATE t SET bb = 5 WHERE id > 1",

@@ -4,6 +4,8 @@ import pytest
 
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
+pytestmark = pytest.mark.in_turn
+
 PARTED = """
 CREATE TABLE r (id int, k int, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
 CREATE TABLE r1 PARTITION OF r FOR VALUES IN (1);

@@ -4,6 +4,8 @@ import pytest
 
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
+pytestmark = pytest.mark.in_turn
+
 USE = "INSERT INTO t (id) VALUES (90); UPDATE t SET id = id + 1000 WHERE id = 2"
 
 FOLLOWED = {

@@ -7,6 +7,8 @@ import pytest
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA, VERSION, token_query
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
+pytestmark = pytest.mark.in_turn
+
 COMPUTED = {
     "using": ("ALTER TABLE t ALTER b TYPE int USING b * 100", "USING"),
     "wider, using": ("ALTER TABLE t ALTER b TYPE bigint USING b * 100", "USING"),

@@ -6,6 +6,8 @@ import pytest
 
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
+pytestmark = pytest.mark.in_turn
+
 FOLLOWED = {
     "constant default": "ALTER TABLE t ADD d int DEFAULT 7",
     "stable default": "ALTER TABLE t ADD d timestamptz NOT NULL DEFAULT now()",
