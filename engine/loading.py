@@ -17,9 +17,15 @@ from engine.checkpoint.ownership import (
     store_rows,
 )
 from engine.checkpoint.sessions import Sessions
-from engine.config.replication import OnSchemaChange, Prepare, ReplicationConfig
+from engine.config.replication import ApplyMode, OnSchemaChange, Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
-from engine.errors import RowRejectedError, SchemaMismatchError, TablesStoppedError
+from engine.errors import (
+    PenstockError,
+    RowRejectedError,
+    SchemaChangeError,
+    SchemaMismatchError,
+    TablesStoppedError,
+)
 from engine.load.chunk_copy import ChunkCopy, LoaderLane
 from engine.load.handover import TableCatchUp
 from engine.load.reshape import changed, reshape
@@ -114,14 +120,14 @@ class Loading:
         await self._make_late_keys(control, frontier)
         again = [t for t in self._again(again) if t in self.roster.relations]
         if again:
-            definitions = await self.prepare(again, control)
+            definitions = await self._prepare_each(again, control)
             await self._load_again([d.table for d in definitions], control)
         pending = self._pending()
         if pending:
             self._around.state("loading")
             if not from_beginning and any(table not in self.states for table in pending):
                 await self._publish()  # one that was cut short would have left no record
-            definitions = await self.prepare(pending, control)
+            definitions = await self._prepare_each(pending, control)
             await self._loosen_pending(definitions, control)
             begun = await self._begun(control)
             if begun:
@@ -143,6 +149,35 @@ class Loading:
         that somebody asked for."""
         asked = [] if self._config.streams else [t for t, r in self.states.items() if r.requested]
         return list(dict.fromkeys((*broken, *asked)))
+
+    async def _prepare_each(
+        self, tables: Sequence[TableName], control: TargetSession
+    ) -> Sequence[TableDefinition]:
+        """The same of a start. A table that is loaded again and does not fit stops with those that
+        would share its lane, as it would while the others stream; a first load says so at once."""
+        try:
+            return await self.prepare(tables, control)
+        except (SchemaMismatchError, SchemaChangeError):
+            if self._config.apply.mode is ApplyMode.TRANSACTIONAL:
+                raise
+        found: list[TableDefinition] = []
+        for table in tables:
+            begun = table in self.states
+            try:
+                found += await self.prepare([table], control)
+            except (SchemaMismatchError, SchemaChangeError) as error:
+                if not begun:
+                    raise
+                await self._stop(table, error, control)
+        return [d for d in found if not self.states[d.table].stopped]
+
+    async def _stop(self, table: TableName, error: PenstockError, control: TargetSession) -> None:
+        records = [
+            TableRecord(name, TableState.NEEDS_RELOAD, reason=error.message)
+            for name in await self._set_aside_with(table)
+        ]
+        await self.save(control, records)
+        self.set_aside(records, error)
 
     async def prepare(
         self, tables: Sequence[TableName], control: TargetSession
@@ -527,10 +562,12 @@ class Loading:
         if rows:
             self._around.metrics.rejected(reason, rows)
 
-    def set_aside(self, records: Sequence[TableRecord], error: RowRejectedError) -> None:
+    def set_aside(self, records: Sequence[TableRecord], error: PenstockError) -> None:
         for record in records:
             self.states[record.table] = record
-            remedy = f"{error.hint}, then run `penstock reload FILE {record.table}`"
+            remedy, command = error.hint, f"penstock reload FILE {record.table}"
+            if command not in remedy:
+                remedy = f"{remedy}, then run `{command}`"
             self._around.log.error(
                 "table stopped in its load",
                 action="load.table-stopped",

@@ -30,9 +30,9 @@ from engine.errors import DecodeError, SourceError
 from engine.model.change import INSERT, Event, SchemaChanged, SchemaStep, Truncate
 from engine.model.relation import Relation, ReplicaIdentity, TableName
 
-DESCRIPTIONS_MAX: Final = 16
+DESCRIPTIONS_MAX: Final = 64
 """Descriptions kept of a table that the stream has not met yet: one for each reading of the catalog
-that found it changed."""
+that found it changed, and one for each load that was begun."""
 
 STRICT: Final = 0x200000 | 0x400000
 """STRICT_TRANS_TABLES and STRICT_ALL_TABLES in `sql_mode`."""
@@ -89,6 +89,9 @@ class History:
         default_factory=dict[TableName, list[Version]]
     )
     _plans: dict[int, _Plan] = field(default_factory=dict[int, _Plan])
+    _reached: Coordinate | None = None
+    """How far the stream is; `_stated`: the newest statement about tables that it has read."""
+    _stated: Coordinate | None = None
 
     # --- what is known ----------------------------------------------------------------------------
 
@@ -118,16 +121,37 @@ class History:
             for table, relation in known.items()
         }
 
-    def describe(self, description: Description, at: AnyPosition) -> Relation:
-        """The catalog described a table at this position; gives the version that it is there."""
+    def outruns(self, at: AnyPosition) -> bool:
+        """Whether the stream has read a statement from behind this place. A description of it comes
+        too late then: what the statement did to it is not known here."""
+        return self._stated is not None and not at.covers(self._stated, 1)
+
+    def describe(
+        self, description: Description, at: AnyPosition, *, to_load: bool = False
+    ) -> Relation:
+        """The catalog described a table at this position; gives the version that it is there.
+        `to_load`: it is read from here on, and has to be known from here on, whatever stands in the
+        log before: another table with this name may have been described in the same words."""
         known = self._described.setdefault(description.table, [])
-        if known and known[-1].description == description:
+        self._forget_passed(known)
+        same = bool(known) and known[-1].description == description
+        if same and not to_load:
             return known[-1].relation
-        version = self._version(description, str(at))
+        if same:
+            relation = replace(known[-1].relation, since=str(at))
+            version = Version(known[-1].description, relation)
+        else:
+            version = self._version(description, str(at))
         version.since = at
         known.append(version)
         del known[:-DESCRIPTIONS_MAX]
         return version.relation
+
+    def _forget_passed(self, known: list[Version]) -> None:
+        """Of those that the stream is past, the last one is the table as it is."""
+        if self._reached is not None:
+            passed = [v for v in known if v.since and not v.since.covers(self._reached, 1)]
+            del known[: len(passed) - 1]
 
     def _version(self, description: Description, since: str) -> Version:
         keeps = self.zero.policy is ZeroDate.ERROR
@@ -140,6 +164,7 @@ class History:
         table = event.table
         assert table is not None
         assert isinstance(coordinate, Coordinate)
+        self._reached = coordinate
         plan = self._plans.get(id(table))
         before: list[Event] = []
         if plan is None or plan.table is not table:
@@ -259,8 +284,11 @@ class History:
             SourceError: rows were changed in statement form, or in a way that nobody can tell.
         """
         assert isinstance(coordinate, Coordinate)
+        self._reached = coordinate
         speech = Speech(self.flavour, query.sql_mode or 0)
         found = parse(query.sql, query.schema, speech)
+        if isinstance(found, steps.NotUnderstood) or found.steps:
+            self._stated = coordinate
         if isinstance(found, steps.NotUnderstood):
             return self._not_understood(found, coordinate)
         strict = bool((query.sql_mode or 0) & STRICT)

@@ -157,7 +157,8 @@ class MysqlSource:
 
     async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]:
         """See `contracts.SnapshotSource.definitions`."""
-        found = {table.name: (table, r) for table, r in await self._described(tables)}
+        described = await self._described(tables, to_load=True)
+        found = {table.name: (table, r) for table, r in described}
         names = frozenset(found)
         return [
             define(*found[name], self._form, names)
@@ -166,26 +167,33 @@ class MysqlSource:
         ]
 
     async def _described(
-        self, tables: Iterable[TableName] | None
+        self, tables: Iterable[TableName] | None, *, to_load: bool = False
     ) -> Sequence[tuple[CatalogTable, Relation]]:
         """Tables with the versions that they are at a known place of the log: the catalog says the
-        same before and after it was asked for."""
+        same before and after it was asked for, and the stream has not come past it meanwhile."""
         server, history, _ = self._opened()
         wanted = None if tables is None else list(tables)
         before = await read_tables(self._sql.ask, server, wanted)
         for _ in range(CATALOG_ATTEMPTS):
             at = await read_head(self._sql.ask, server) if server.log_bin else None
             after = await read_tables(self._sql.ask, server, wanted)
-            if [*map(_shape, before)] == [*map(_shape, after)]:
-                told = self._generated(server)
-                return [
-                    (table, _relation(table, history, self._form, at, generated=told))
-                    for table in after
-                ]
+            same = [*map(_shape, before)] == [*map(_shape, after)]
+            if same and not (at is not None and history.outruns(at)):
+                return [(t, self._relation(t, at, to_load=to_load)) for t in after]
             before = after
         raise SourceConnectionError(
             f"the source's tables changed while they were described, {CATALOG_ATTEMPTS} times"
         )
+
+    def _relation(self, table: CatalogTable, at: AnyPosition | None, *, to_load: bool) -> Relation:
+        server, history, _ = self._opened()
+        try:
+            description = describe(table, generated=self._generated(server))
+        except ValueError:
+            return Relation(0, table.name.schema, table.name.name, (), published=False)
+        if at is None:
+            return description.relation(self._form, "", zero_dates=True)
+        return history.describe(description, at, to_load=to_load)
 
     async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
         """See `contracts.KeyedTables.key_obstacles`."""
@@ -397,20 +405,3 @@ class MysqlSource:
 def _shape(table: CatalogTable) -> object:
     """What of a table rows are decoded with."""
     return table.name, table.columns, table.indexes
-
-
-def _relation(
-    table: CatalogTable,
-    history: History,
-    form: Form,
-    at: AnyPosition | None,
-    *,
-    generated: bool,
-) -> Relation:
-    try:
-        description = describe(table, generated=generated)
-    except ValueError:
-        return Relation(0, table.name.schema, table.name.name, (), published=False)
-    if at is None:
-        return description.relation(form, "", zero_dates=True)
-    return history.describe(description, at)

@@ -49,6 +49,8 @@ class Family:
     """The `AfterConnectScript` that means `session_replication_role = "replica"`."""
     keys: frozenset[str]
     """Keys of `[source]` and `[target]` that mean nothing to any other family."""
+    intervals: frozenset[str] = frozenset()
+    """Keys of `[intervals]` that mean nothing where the source is of any other family."""
     promises: Mapping[str, frozenset[str]] = field(default_factory=dict[str, frozenset[str]])
     """Of these, values that no other family may ignore: other rows would arrive."""
 
@@ -86,6 +88,7 @@ POSTGRES_FAMILY: Final = Family(
             "watch_partitions",
         }
     ),
+    intervals=frozenset({"partitions"}),
     promises={
         "origin": frozenset({"none", "except-penstock"}),
         "replication_origin": frozenset({"required"}),
@@ -119,6 +122,13 @@ def foreign_keys(engine: str) -> frozenset[str]:
     own = FAMILIES.get(engine)
     others = (family for family in FAMILIES.values() if family is not own)
     return frozenset(name for family in others for name in family.keys)
+
+
+def foreign_intervals(engine: str) -> frozenset[str]:
+    """Keys of `[intervals]` that only sources of other families have."""
+    own = FAMILIES.get(engine)
+    others = (family for family in FAMILIES.values() if family is not own)
+    return frozenset(name for family in others for name in family.intervals)
 
 
 def foreign_promises(engine: str) -> Mapping[str, frozenset[str]]:

@@ -12,6 +12,7 @@ from engine.config.capacity import CapacityConfig
 from engine.config.document import Document, read_json, read_toml
 from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.environment import expand_document
+from engine.config.family import foreign_intervals
 from engine.config.intervals import IntervalsConfig
 from engine.config.load_endpoint import Reading, read_source, read_target
 from engine.config.mapping import EVERYTHING, MappingConfig, TableMapping, short_mapping
@@ -141,6 +142,8 @@ class _Loading:
         }
         source = read_source(tables["source"], self._raw_table("source"), reading)
         target = read_target(tables["target"], self._raw_table("target"), reading)
+        idle = foreign_intervals(source.get("engine", "")).intersection(tables["intervals"])
+        reading.no_effect.extend(f"intervals.{name}" for name in idle)
         mapping = self._mapping()
         settings = self._settings(sections)
         self._fix_row_policy(sections["apply"])

@@ -8,6 +8,7 @@ import pytest
 
 from connectors.postgres.source import PostgresSource
 from connectors.postgres.target import PostgresTarget
+from engine.errors import SchemaChangeError
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
 pytestmark = pytest.mark.in_turn
@@ -119,3 +120,26 @@ async def test_a_column_that_comes_before_the_snapshot_and_goes_after_it(
         await pipe.load_again()
         await pipe.execute("UPDATE t SET a = 3")
         await pipe.whole()
+
+
+@pytest.mark.parametrize("mode", ["table-parallel", "transactional"])
+async def test_a_table_that_does_not_fit_when_its_load_is_taken_up_stops_alone(
+    pipe: Pipe, mode: str
+) -> None:
+    """As while the others stream. Where transactions are kept whole there is no table alone."""
+    async with pipe.running(capture=pipe.told, mode=mode):
+        await pipe.equal()
+    pipe.target.execute("UPDATE penstock.table_state SET state = 'pending' WHERE table_name = 't'")
+    await pipe.execute("ALTER TABLE t ALTER b TYPE text; INSERT INTO t VALUES (9, 9, 'nine', '9')")
+    if mode == "transactional":
+        with pytest.raises(SchemaChangeError, match="integer to text"):
+            async with pipe.running(capture=pipe.told, mode=mode) as work:
+                await work
+        return
+    async with pipe.running(capture=pipe.told, mode=mode):
+        assert "integer to text" in await pipe.state("needs-reload")
+        await pipe.passed()
+        pipe.target.execute("ALTER TABLE t ALTER b TYPE text")
+        await pipe.reload()
+        await pipe.equal()
+    assert "table stopped in its load" in [line.message for line in pipe.lines]

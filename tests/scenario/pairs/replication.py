@@ -35,7 +35,11 @@ class PairReplication(Started):
             "target": {"engine": target.engine, "url": target.url},
             "mapping": {"include": [f"{SCHEMA}.%"]},
             "capacity": {"unit_memory": "128MiB"},
-            "intervals": dict(SOON),
+            "intervals": {
+                name: interval
+                for name, interval in SOON.items()
+                if source.engine == "postgres" or name != "partitions"
+            },
         }
         for section, keys in sections.items():
             tables.setdefault(section, {}).update(keys)

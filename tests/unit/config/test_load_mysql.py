@@ -63,6 +63,12 @@ def test_keys_that_only_the_other_family_has_are_listed_as_without_effect() -> N
     assert parse(other).no_effect == ("source.zero_dates",)
 
 
+def test_an_interval_of_looks_that_the_source_never_gives_is_listed_as_without_effect() -> None:
+    intervals = '[intervals]\npartitions = "1s"\nrequests = "1s"\n'
+    assert parse(mysql() + intervals).no_effect == ("intervals.partitions",)
+    assert parse(POSTGRES + intervals).no_effect == ()
+
+
 @pytest.mark.parametrize("origin", ["none", "except-penstock"])
 def test_a_filter_that_the_source_does_not_have_is_refused(origin: str) -> None:
     """Ignored, two replications would send each other's rows in a circle."""
