@@ -52,9 +52,15 @@ def between(folder: Path, source: Side, target: Side, mode: str) -> PairReplicat
     apply = {"mode": mode, "drop_columns": True}
     # A log that tells what foreign keys did is for a target where they do nothing.
     role = {"session_replication_role": "replica"} if _tells_actions(source) else {}
-    # None of the looks at single partitions: their false alarms are known.
-    looks = {"watch_partitions": False} if isinstance(source, PostgresSide) else {}
-    sections: dict[str, Mapping[str, object]] = {"apply": apply, "source": looks, "target": role}
+    settings: dict[str, object] = {}
+    if isinstance(source, PostgresSide):
+        # None of the looks at single partitions: their false alarms are known.
+        settings["watch_partitions"] = False
+    elif isinstance(target, PostgresSide):
+        # Columns that have swapped their names get each other's values, of which INSERT IGNORE, and
+        # a session that is not strict, makes dates that are none.
+        settings["zero_dates"] = "earliest"
+    sections: dict[str, Mapping[str, object]] = {"apply": apply, "source": settings, "target": role}
     return PairReplication.between(folder, name, source, target, **sections)
 
 

@@ -165,6 +165,9 @@ def _states(rows: Any) -> dict[str, tuple[str, str]]:
     }
 
 
+NO_DATE: Final = "0000-00-00"
+EARLIEST: Final = "0001-01-01"
+
 # --- forms ----------------------------------------------------------------------------------------
 
 _MYSQL_FORMS: Final = {
@@ -172,7 +175,7 @@ _MYSQL_FORMS: Final = {
     **dict.fromkeys(("binary", "varbinary", "tinyblob", "blob", "mediumblob"), "bytes"),
     **dict.fromkeys(("longblob", "geometry", "point", "vector"), "bytes"),
     **dict.fromkeys(("float", "double"), "float"),
-    **dict.fromkeys(("datetime", "timestamp", "time"), "moment"),
+    **dict.fromkeys(("date", "datetime", "timestamp", "time"), "moment"),
     "year": "number",
     "bit": "bits",
 }
@@ -180,7 +183,7 @@ _MYSQL_FORMS: Final = {
 _POSTGRES_FORMS: Final = {
     **dict.fromkeys(("int2", "int4", "int8", "numeric", "bool"), "number"),
     **dict.fromkeys(("float4", "float8"), "float"),
-    **dict.fromkeys(("timestamp", "timestamptz", "time", "interval"), "moment"),
+    **dict.fromkeys(("date", "timestamp", "timestamptz", "time", "interval"), "moment"),
     "bytea": "bytes",
     "bit": "bits",
 }
@@ -216,7 +219,10 @@ def _number(text: str) -> str:
 
 
 def _moment(text: str) -> str:
+    """A date that is none is the earliest one, as `zero_dates` says in `pairs.between`."""
     text = text.removesuffix("+00")
+    if text.startswith(NO_DATE):
+        text = EARLIEST + text.removeprefix(NO_DATE)
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
