@@ -64,10 +64,15 @@ def judge_native(source: ColumnType, target: ColumnType) -> Passage:
     return _if(base == other)
 
 
+def takes(there: ColumnType, new: ColumnType) -> bool:
+    """Whether a column that is there is as good as one of the new type, or has more room."""
+    return there.collation == new.collation and judge_native(new, there) is Passage.SAME
+
+
 def alters(old: ColumnType, new: ColumnType) -> bool:
     """Whether ALTER TABLE in strict mode makes one of the other and keeps every value. What it
-    refuses for sure, beside what fits: characters that the new character set lacks."""
-    if judge_native(old, new) is Passage.SAME:
+    refuses for sure: characters that the new character set lacks, whole numbers out of range."""
+    if judge_native(old, new) is Passage.SAME or (old.base in INTEGERS and new.base in INTEGERS):
         return True
     texts = ("char", "varchar", *TEXTS)
     return old.base in texts and new.base in texts and _fits(old, new)

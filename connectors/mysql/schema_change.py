@@ -51,6 +51,9 @@ REWRITE: Final = "rewrite"
 BY_CODE: Final = "_bin"
 """What `ColumnDef.collation` says of a column whose texts are compared by code."""
 
+_WHOLE: Final = ("smallint", "integer", "bigint", "numeric(20,0)")
+"""Each has the values of those before it."""
+
 ASIDE: Final = "penstock_renaming_"
 """Names that columns have for a moment while they swap theirs."""
 
@@ -253,9 +256,9 @@ class _Work:
             detail = f"changed from {_shown(old)} to {_shown(new.type)}, which"
             self.later.append(SchemaStep(REWRITE, new.name, detail=detail))
             return
-        type_ = _type_name(new.type, self.form)
-        if type_ != _type_name(old, self.form) and (wider or grows(old, new.type)):
-            self.later.append(SchemaStep(RETYPE, new.name, type=type_))
+        before, after = _type_name(old, self.form), _type_name(new.type, self.form)
+        if before != after and (wider or (grows(old, new.type) and not _holds(before, after))):
+            self.later.append(SchemaStep(RETYPE, new.name, type=after))
 
     def set_default(self, action: SetDefault) -> None:
         place = self._place(action.column)
@@ -323,6 +326,12 @@ def _shown(type_: MysqlType) -> str:
 
 def _type_name(type_: MysqlType, form: Form) -> str:
     return (native(type_) if form is Form.NATIVE else interchange(type_)).name
+
+
+def _holds(before: str, after: str) -> bool:
+    """Whether the first of two of the interchange form's whole numbers has the other's values."""
+    known = before in _WHOLE and after in _WHOLE
+    return known and _WHOLE.index(before) >= _WHOLE.index(after)
 
 
 def _renames(moves: Mapping[str, str], live: set[str]) -> Iterator[SchemaStep]:

@@ -17,7 +17,7 @@ from connectors.mysql.column_type import BLOBS, TEXTS, parse
 from connectors.mysql.declare import declare
 from connectors.mysql.literals import UnfitError
 from connectors.mysql.native_ddl import adapted
-from connectors.mysql.passage import Passage, alters
+from connectors.mysql.passage import Passage, alters, takes
 from connectors.mysql.quoting import IDENTIFIER_CHARACTERS_MAX, identifier
 from connectors.mysql.table_ddl import Target, expression
 from connectors.mysql.target_table import TargetColumn, TargetTable
@@ -193,7 +193,7 @@ def _retype_column(work: Alteration, step: SchemaStep) -> None:
     if there is None or column is None:
         raise work.refuse(f"the target has no column {step.column} to change")
     new = work.declared(column)
-    if parse(new) == there.type:
+    if takes(there.type, parse(new)):
         return
     if not alters(there.type, parse(new)):
         raise work.refuse(

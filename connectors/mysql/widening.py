@@ -55,8 +55,9 @@ def keeps(old: MysqlType, new: MysqlType) -> bool:
 
 
 def grows(old: MysqlType, new: MysqlType) -> bool:
-    """Whether a text of the new type may be one that the old type has no place for."""
-    return old.base in _STRINGS and new.base in _STRINGS and not widens(new, old)
+    """Whether the new type has texts or whole numbers that the old one has no place for."""
+    both = any(old.base in alike and new.base in alike for alike in (INTEGERS, _STRINGS))
+    return both and not widens(new, old)
 
 
 def _has_characters(old: MysqlType, new: MysqlType) -> bool:

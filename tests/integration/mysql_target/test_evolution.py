@@ -157,6 +157,21 @@ async def test_a_type_becomes_wider_and_keeps_what_the_column_says(rig: Rig) -> 
     assert (shown[1].partition("(")[0], shown[2], shown[4]) == ("bigint", "NO", "7")
 
 
+async def test_a_column_that_somebody_made_wider_than_the_new_type_stays_so(rig: Rig) -> None:
+    await _known(rig)
+    rig.execute("ALTER TABLE t MODIFY a bigint NOT NULL, MODIFY b varchar(90) COLLATE utf8mb4_bin")
+    known = await rig.relation()
+    text = "varchar(30) character set utf8mb4 collate utf8mb4_bin"
+    steps = [
+        SchemaStep("retype-column", "a", type="int"),
+        SchemaStep("retype-column", "b", type=text),
+    ]
+    columns = [known.columns[0], _column("a", "int", nullable=False), _column("b", text)]
+    await _evolve(rig, _changed(known, columns, *steps))
+    assert (await rig.relation()).columns == known.columns
+    assert not _intents(rig)
+
+
 async def test_a_text_that_becomes_a_long_one_keeps_its_default(rig: Rig) -> None:
     """Of which MySQL takes one as an expression only."""
     known = await _known(rig)
@@ -170,12 +185,28 @@ async def test_a_text_that_becomes_a_long_one_keeps_its_default(rig: Rig) -> Non
     assert rig.execute("SELECT b FROM t ORDER BY id") == [("x",), ("it's",)]
 
 
-async def test_a_type_that_does_not_hold_the_old_values_is_refused(rig: Rig) -> None:
+@pytest.mark.parametrize("type_", ["float", "decimal(1,0)"])
+async def test_a_type_that_does_not_hold_the_old_values_is_refused(rig: Rig, type_: str) -> None:
     known = await _known(rig)
-    columns = [known.columns[0], _column("a", "smallint"), known.columns[2]]
-    step = SchemaStep("retype-column", "a", type="smallint")
+    columns = [known.columns[0], _column("a", type_), known.columns[2]]
+    step = SchemaStep("retype-column", "a", type=type_)
     with pytest.raises(SchemaMismatchError, match="without loss"):
         await _evolve(rig, _changed(known, columns, step))
+
+
+async def test_a_whole_number_out_of_range_keeps_its_type_from_changing(rig: Rig) -> None:
+    """The source's column had none when it changed; the target's ALTER refuses one."""
+    known = await _known(rig)
+    unsigned = "int unsigned"
+    columns = [known.columns[0], _column("a", unsigned, nullable=False), known.columns[2]]
+    change = _changed(known, columns, SchemaStep("retype-column", "a", type=unsigned))
+    rig.execute("UPDATE t SET a = -1")
+    with pytest.raises(SchemaMismatchError, match="does not fit"):
+        await _evolve(rig, change)
+    rig.execute("UPDATE t SET a = 3")
+    await _evolve(rig, change)
+    assert (await rig.relation()).columns[1].type.name == unsigned
+    assert rig.execute("SELECT a FROM t") == [(3,)]
 
 
 @pytest.mark.parametrize("value", ["ünï", "日本"])

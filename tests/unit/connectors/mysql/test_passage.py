@@ -132,7 +132,9 @@ def test_a_domain_is_what_it_is_made_of(definition: str, expected: PostgresType)
         (f"varchar(20){UTF8}", f"char(30){UTF8}", False),
         (f"enum('a','b'){UTF8}", f"enum('a','b'){LATIN}", False),
         ("decimal(10,2)", "decimal(10,1)", False),
-        ("int", "smallint", False),
+        ("int", "int unsigned", True),
+        ("int", "decimal(20,0)", True),
+        ("int", "float", False),
     ],
 )
 def test_what_alter_table_keeps_or_refuses(old: str, new: str, expected: bool) -> None:

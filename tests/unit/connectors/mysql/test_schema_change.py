@@ -114,6 +114,10 @@ NOTHING: list[str] = []
         (f"enum('ü') {UTF8}", f"enum('ü','日') {LATIN1}", REWRITE, REWRITE, REWRITE),
         (f"enum('ü') {UTF8}", f"enum('ü','日') {UTF8}", RETYPE, NOTHING, RETYPE),
         ("int", "mediumint", NOTHING, NOTHING, REWRITE),
+        ("int", "int unsigned", RETYPE, RETYPE, REWRITE),
+        ("int unsigned", "int", RETYPE, NOTHING, REWRITE),
+        ("bigint", "bigint unsigned", RETYPE, RETYPE, REWRITE),
+        ("bigint unsigned", "bigint", RETYPE, NOTHING, REWRITE),
     ],
 )
 def test_what_a_new_type_may_take_from_existing_values(
