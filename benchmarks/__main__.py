@@ -18,8 +18,10 @@ from benchmarks.maria_drain import maria_maria_drain, maria_pg_drain
 from benchmarks.maria_load import maria_pg_load
 from benchmarks.maria_memory import rss_mysql
 from benchmarks.memory import rss_idle, rss_steady, rss_transaction
+from benchmarks.metrics_cost import metrics_cost
 from benchmarks.servers import servers
 from benchmarks.table import markdown
+from benchmarks.verdict import verdict
 
 CASES: Final[Mapping[str, Case]] = {
     "drain-insert": drain_insert,
@@ -37,6 +39,8 @@ CASES: Final[Mapping[str, Case]] = {
     "maria-maria-drain": maria_maria_drain,
     "maria-pg-load": maria_pg_load,
     "rss-mysql": rss_mysql,
+    "verdict": verdict,
+    "metrics-cost": metrics_cost,
 }
 
 PAIRS: Final = 5

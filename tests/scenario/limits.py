@@ -10,7 +10,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,6 +63,11 @@ class Observed:
     def right(self, cause: Cause) -> float:
         """Part of the samples that say so."""
         return self.causes.count(cause.value) / len(self.causes)
+
+    def tells(self, words: Sequence[str]) -> bool:
+        """Whether one line about the verdict has all of them."""
+        told = [line for line in self.log if "capacity.verdict" in line]
+        return any(all(word in line for word in words) for line in told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
