@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from engine.capacity.decision import Decision, Rule, inputs
 from engine.capacity.evidence import Evidence, lags, observed
 from engine.capacity.sample import SAMPLE_SECONDS, Cause, Phase, Sample
-from engine.config.capacity import UNITS, CapacityConfig
+from engine.config.capacity import CapacityConfig
 
 GAP_SECONDS: Final = 10 * SAMPLE_SECONDS
 """Samples further apart say nothing of what was between."""
@@ -96,7 +96,7 @@ def initial(parameters: Parameters, units: int, at: float) -> State:
     A size that is not on the ladder becomes the next smaller one, or the smallest."""
     ladder = parameters.config.ladder
     size = max((size for size in ladder if size <= units), default=ladder[0])
-    return State(units=size, at=at, changed_at=at, evidence=Evidence.begin(UNITS, at))
+    return State(units=size, at=at, changed_at=at, evidence=Evidence.begin(ladder, at))
 
 
 def step(parameters: Parameters, state: State, sample: Sample) -> tuple[State, Decision | None]:
@@ -237,10 +237,11 @@ def _observe(case: _Case) -> _Heard | None:
     nothing of the stream; only memory counts then."""
     state, sample = case.state, case.sample
     if sample.phase is Phase.STREAMING:
-        evidence = observed(case.config, state.evidence, sample)
+        seconds = case.at - state.at
+        evidence = observed(case.config, state.evidence, sample, seconds)
         case.state = replace(state, evidence=evidence)
         return None
-    full_since = observed(case.config, state.evidence, sample).full_since
+    full_since = observed(case.config, state.evidence, sample, 0.0).full_since
     evidence = replace(state.evidence.resumed(case.at), full_since=full_since)
     case.state = replace(state, evidence=evidence, trial=None)
     return _memory(case) or case.quiet()
@@ -355,8 +356,8 @@ def _down(case: _Case) -> _Heard | None:
     used = max(sample.memory or 0.0, sample.queue or 0.0) * case.state.units / smaller
     if used >= config.down_threshold:
         return None
-    rows = evidence.mean(lambda each: each.rows_in)
-    return case.change(Rule.DOWN, smaller, f"{rows:,.0f} rows/s fit {_units(smaller)}")
+    reason = f"{sample.rows_in or 0.0:,.0f} rows/s fit {_units(smaller)}"
+    return case.change(Rule.DOWN, smaller, f"{reason}, as for {_time(fits)} now")
 
 
 RULES: Final[tuple[Callable[[_Case], _Heard | None], ...]] = (
@@ -375,6 +376,10 @@ RULES: Final[tuple[Callable[[_Case], _Heard | None], ...]] = (
 
 def _units(count: int) -> str:
     return f"{count} unit" if count == 1 else f"{count} units"
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _percent(ratio: float) -> str:

@@ -58,6 +58,10 @@ UP_AFTER_SECONDS: Final = 5.0
 DOWN_THRESHOLD: Final = 0.85
 """Below the upper threshold, so that the smaller size is not left again for a little noise."""
 
+CARRIED_THRESHOLD: Final = 0.95
+"""What a size carried when work waited for it was measured over seconds: it differs by some
+hundredths from one time to the next."""
+
 DOWN_AFTER_SECONDS: Final = 300.0
 """What is given back too early has to be taken again, with lag until then; what is given back five
 minutes late costs a twelfth of an hour."""
@@ -151,8 +155,15 @@ class CapacityConfig(Section):
     )
     down_threshold: float = key(
         Ratio(0.05, 0.95),
-        "Step down when the next smaller size would be used below this through down_after.",
+        "Step down when memory and appliers of the next smaller size would be used below this"
+        " through down_after.",
         default=DOWN_THRESHOLD,
+    )
+    carried_threshold: float = key(
+        Ratio(0.1, 1.0),
+        "In the place of busy appliers, where it was seen what the smaller size carries: the part"
+        " of it that the load may need.",
+        default=CARRIED_THRESHOLD,
     )
     down_after_seconds: float = key(
         Duration(1.0, 86400.0),

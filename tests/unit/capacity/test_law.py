@@ -171,7 +171,7 @@ def test_a_size_is_given_back_when_the_load_fits_a_smaller_one_for_down_after() 
     assert feed.feed(CALM, 299) == []
     (down,) = feed.feed(CALM)
     assert (down.rule, down.units_from, down.units_to) == (Rule.DOWN, 4, 2)
-    assert down.reason == "100 rows/s fit 2 units"
+    assert down.reason == "100 rows/s fit 2 units, as for 5 min now"
     assert sizes(feed.feed(CALM, 10)) == [("down", 2, 1)], "known for as long: after the cool-down"
     assert feed.feed(CALM, 1000) == [], "the minimum"
 
@@ -189,14 +189,14 @@ def test_a_queue_has_to_fit_when_it_is_given_back() -> None:
     assert feed.until(CALM, 1) is not None
 
 
-def test_a_second_of_load_is_none_but_up_after_is() -> None:
-    feed = Feed(units=4)
-    feed.feed(CALM, 250)
-    feed.feed(CALM, 1, appliers=1.0)
-    assert feed.until(CALM, 51) is not None
+def test_less_than_up_after_of_load_is_none() -> None:
     feed = Feed(units=4)
     feed.feed(CALM, 250)
     feed.feed(CALM, 5, appliers=1.0)
+    assert feed.until(CALM, 51) is not None
+    feed = Feed(units=4)
+    feed.feed(CALM, 250)
+    feed.feed(CALM, 6, appliers=1.0)
     assert feed.until(CALM, 280) is None
 
 
@@ -227,14 +227,14 @@ def carried_by(units: int, rows_in: float) -> Feed:
 
 
 def test_rows_that_a_smaller_size_was_seen_to_carry_fit_it_however_busy_appliers_are() -> None:
-    feed = carried_by(8, 3_300.0)
-    found = feed.feed(CALM, 45, rows_in=3_300.0, appliers=0.99)
+    feed = carried_by(8, 3_700.0)
+    found = feed.feed(CALM, 45, rows_in=3_700.0, appliers=0.99)
     assert sizes(found) == [("kept", 8, 8), ("down", 8, 4)]
 
 
 def test_rows_that_a_smaller_size_was_not_seen_to_carry_do_not_fit_it() -> None:
-    feed = carried_by(8, 3_500.0)
-    assert sizes(feed.feed(CALM, 1000, rows_in=3_500.0, appliers=0.99)) == [("kept", 8, 8)]
+    feed = carried_by(8, 3_900.0)
+    assert sizes(feed.feed(CALM, 1000, rows_in=3_900.0, appliers=0.99)) == [("kept", 8, 8)]
 
 
 def test_what_only_caught_up_is_released_soon_but_not_before_the_lag_has_stayed_away() -> None:
@@ -366,3 +366,21 @@ def test_a_worker_that_keeps_its_old_size_is_waited_for_then_believed() -> None:
 def test_a_replication_begins_on_the_ladder(asked: int, begins: int) -> None:
     feed = Feed(units_min=2)
     assert initial(feed.parameters, asked, 0.0).units == begins
+
+
+def test_a_burst_that_would_wait_no_longer_than_the_goal_needs_no_larger_size() -> None:
+    feed = carried_by(8, 3_000.0)
+    feed.feed(CALM, 1, rows_in=3_000.0)
+    for _ in range(20):
+        feed.feed(CALM, 3, rows_in=6_000.0, appliers=1.0)
+        feed.feed(CALM, 7, rows_in=500.0, appliers=0.1)
+    assert feed.state.units == 4
+
+
+def test_a_burst_that_would_wait_for_up_after_needs_it() -> None:
+    feed = carried_by(8, 3_000.0)
+    feed.feed(CALM, 1, rows_in=3_000.0)
+    for _ in range(20):
+        feed.feed(CALM, 6, rows_in=6_000.0, appliers=1.0)
+        feed.feed(CALM, 9, rows_in=500.0, appliers=0.1)
+    assert feed.state.units == 8
