@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
-from engine.contracts import SnapshotSource, Source, Target
+from engine.contracts import SnapshotSource, Source, Target, TargetSession
 from engine.model.activity import Activity
 from engine.model.chunk import Chunk
+from engine.model.finding import Finding
 from engine.model.relation import Relation, TableName
 from engine.model.snapshot import Snapshot
 
@@ -101,6 +102,21 @@ class SeeingTarget(Target, Protocol):
 
         Raises:
             TargetConnectionError, TargetError.
+        """
+        ...
+
+
+@runtime_checkable
+class ReadiedSession(TargetSession, Protocol):
+    """Optional: something that it writes with is scarce on its server."""
+
+    async def ready(self) -> Finding | None:
+        """Take it, so that a session that gets none is not given work for it to wait with. Returns
+        what it goes without.
+
+        Raises:
+            TargetBusyError: there is none, and it must not go without.
+            TargetError.
         """
         ...
 

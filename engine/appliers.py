@@ -8,10 +8,12 @@ record; nothing waits for either.
 import asyncio
 from typing import Final
 
+from engine.abilities import ReadiedSession
 from engine.apply.applier import ApplyStation, run_applier
 from engine.checkpoint.sessions import Sessions
 from engine.config.capacity import Budget
 from engine.errors import Retry, TargetError
+from engine.model.finding import Finding
 from engine.observe.log import Log
 from engine.provision import Provision
 
@@ -34,6 +36,7 @@ class Appliers:
         self._opened = 0
         self._opening = 0
         self._refused = False
+        self._told: set[str] = set()
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
@@ -69,6 +72,8 @@ class Appliers:
         opening = True
         try:
             async with self._sessions.open() as (session,):
+                if isinstance(session, ReadiedSession):
+                    self._tell(await session.ready())
                 opening = self._refused = False
                 self._opening -= 1
                 self._scheduler.join()
@@ -82,6 +87,12 @@ class Appliers:
     def _may_do_without(self, error: TargetError) -> bool:
         """Whether others serve, and the target may give a session another time."""
         return self._scheduler.serving > 0 and error.retry in (Retry.BACKOFF, Retry.WAIT)
+
+    def _tell(self, finding: Finding | None) -> None:
+        """What appliers go without; once."""
+        if finding is not None and finding.check not in self._told:
+            self._told.add(finding.check)
+            self._log.info(finding.message, action="appliers.without", hint=finding.remedy)
 
     def _tell_refused(self, error: TargetError) -> None:
         """Once, until it gave one again."""

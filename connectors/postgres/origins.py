@@ -7,7 +7,9 @@ only to a database, whose OID stands between. `n` is the lowest number that is f
 session of a process before still holds is passed over.
 
 A number keeps a place in the server's table of origins from its first use until it is dropped.
-Either every session is marked or none: `prepare` makes all that are needed and takes their places.
+Either every session is marked or none: `prepare` makes all that the smallest size needs and takes
+their places. Appliers that come later need places beyond these. Where the server has none left, one
+stays unmarked if nobody has said that marks are needed, and else is not given work.
 
 See: PostgreSQL manual, Replication Progress Tracking, and Replication Management Functions.
 """
@@ -69,13 +71,21 @@ _REFUSALS: Final = (ServerError, asyncpg.PostgresError)
 
 class Origins:
     """The origins of one replication's sessions in this process. `wanted`: how many sessions write
-    at the same time; `two_way`: another replication carries the same tables back."""
+    at the same time at least, `others` those of them that are no appliers; `two_way`: another
+    replication carries the same tables back."""
 
     def __init__(
-        self, replication: str, wanted: int, policy: ReplicationOrigin, *, two_way: bool
+        self,
+        replication: str,
+        wanted: int,
+        policy: ReplicationOrigin,
+        *,
+        two_way: bool,
+        others: int = 0,
     ) -> None:
         self._replication = replication
         self._wanted = wanted
+        self._others = others
         self._policy = policy
         self._two_way = two_way
         self._base = ""
@@ -134,7 +144,38 @@ class Origins:
             TargetBusyError: every number is held by sessions of another process.
             ServerError or asyncpg.PostgresError; what `run` raises.
         """
-        for number in range(1, NAMES_PER_SESSION * self._wanted + 1):
+        number = await self._first_free(run, 1, NAMES_PER_SESSION * self._wanted)
+        if number is None:
+            raise TargetBusyError(
+                "every replication origin of this replication is held by another session of the"
+                " target",
+                hint=self._ending,
+            )
+        return number
+
+    async def take_more(self, run: Run, version: int) -> int | Finding:
+        """Mark the session of an applier, which may be one that came later; returns its number, or
+        what it goes without. What `prepare` has kept for others than appliers is left to them.
+
+        Raises:
+            TargetBusyError: there is no place for it, and it must have one; as `take`.
+        """
+        if len(self._used) < self._wanted - self._others:
+            return await self.take(run)
+        last = self._wanted + NAMES_PER_SESSION * (len(self._used) + 1)
+        number = await self._first_free(run, self._wanted + 1, last)
+        if number is not None:
+            return number
+        text = f"the target has no room for more than {len(self._used)} replication origins"
+        setting = limit_setting(version)
+        remedy = f"raise {setting} on the target and restart it, or lower [capacity] max"
+        if self._two_way or self._policy is ReplicationOrigin.REQUIRED:
+            raise TargetBusyError(f"{text}, and every applier needs one", hint=remedy)
+        return Finding(ROOM, Severity.TELLS, f"{text}; what further appliers do {_MATTERS}", remedy)
+
+    async def _first_free(self, run: Run, first: int, last: int) -> int | None:
+        """Set the session up with the lowest number that nobody holds; None: there is none."""
+        for number in range(first, last + 1):
             if number in self._used:
                 continue
             self._used.add(number)
@@ -143,7 +184,7 @@ class Origins:
             except _REFUSALS as error:
                 self._used.discard(number)
                 if error.sqlstate in _NO_ROOM:
-                    break
+                    return None
                 if error.sqlstate != _ACTIVE:
                     raise
             except BaseException:
@@ -151,10 +192,7 @@ class Origins:
                 raise
             else:
                 return number
-        raise TargetBusyError(
-            "every replication origin of this replication is held by another session of the target",
-            hint=self._ending,
-        )
+        return None
 
     def give_back(self, number: int) -> None:
         """The session that had it is closed."""
@@ -205,10 +243,11 @@ _TWO_WAY: Final = (
     "two-way replication is off: the replication in the other direction cannot tell our changes"
     " from others and sends them back"
 )
-_ONE_WAY: Final = (
-    "what is applied stays unmarked, which matters only to a replication that reads this database"
-    " with source.origin = none"
+_MATTERS: Final = (
+    "stays unmarked, which matters only to a replication that reads this database with"
+    " source.origin = none"
 )
+_ONE_WAY: Final = f"what is applied {_MATTERS}"
 
 
 def denied(version: int, role: str, *, two_way: bool) -> Finding:

@@ -7,8 +7,9 @@ refused for what a changed table would explain makes the session forget everythi
 target busy, once.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Final
 
 import psycopg
@@ -19,7 +20,7 @@ from connectors._sql.quoting import literal
 from connectors.postgres import target_table
 from connectors.postgres.connecting import NOBODY_ANSWERS, hint_of_refusal
 from connectors.postgres.link import Link, LinkLostError, ServerError, cells
-from connectors.postgres.origins import Origins
+from connectors.postgres.origins import Origins, Run
 from connectors.postgres.plan import TablePlan, compile_plan, in_text
 from connectors.postgres.rows import RowStatements
 from connectors.postgres.target_config import (
@@ -37,6 +38,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetError,
 )
+from engine.model.finding import Finding
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence
 
@@ -189,7 +191,7 @@ class PostgresSession:
             raise TargetConnectionError("the connection to the target is closed")
         await self._renew()
         if fences and self._origins is not None and not self.marked:
-            await self._mark(self._origins)
+            await self._mark(self._origins.take)
         transaction = PostgresTransaction(self, fences)
         try:
             yield transaction
@@ -202,15 +204,31 @@ class PostgresSession:
             self.marked = False
             self._origins.give_back(self._origin)
 
-    async def _mark(self, origins: Origins) -> None:
+    async def ready(self) -> Finding | None:
+        """See `abilities.ReadiedSession.ready`: an applier is marked, as far as there is room."""
+        origins = self._origins
+        if origins is None or self.marked:
+            return None
+        taken = await self._mark(
+            partial(origins.take_more, version=self.link.pgconn.server_version)
+        )
+        if isinstance(taken, int):
+            return None
+        self._origins = None
+        return taken
+
+    async def _mark(self, take: Callable[[Run], Awaitable[int | Finding]]) -> int | Finding:
         """Have everything from here on told from what others write."""
         try:
-            self._origin = await origins.take(self.link.script)
+            taken = await take(self.link.script)
         except ServerError as error:
             raise refusal(error, "a replication origin") from error
         except LinkLostError as error:
             raise TargetConnectionError("the connection to the target broke") from error
-        self.marked = True
+        if isinstance(taken, int):
+            self._origin = taken
+            self.marked = True
+        return taken
 
     # --- what it knows ------------------------------------------------------------------------
 

@@ -66,18 +66,22 @@ def create(config: ReplicationConfig, _clock: Clock, _random: Random) -> "Postgr
             drop_columns=config.apply.drop_columns,
             execute_timeout_seconds=target.settings.execute_timeout_seconds,
             replication_origin=target.replication_origin,
-            writers=_writers(config),
+            writers=_appliers(config) + _other_writers(config),
+            other_writers=_other_writers(config),
             two_way=_two_way(config),
             streams=config.streams,
         )
     )
 
 
-def _writers(config: ReplicationConfig) -> int:
-    """Appliers and the checkpoint's session; the loaders of a table that is loaded meanwhile."""
-    appliers = config.budget(config.capacity.units_min).appliers
-    streaming = appliers + 1 if config.streams else 0
-    return streaming + (config.load.parallel_tables if config.loads else 0)
+def _appliers(config: ReplicationConfig) -> int:
+    """As many as there are at the smallest size; further ones take places as they come."""
+    return config.budget(config.capacity.units_min).appliers if config.streams else 0
+
+
+def _other_writers(config: ReplicationConfig) -> int:
+    """The checkpoint's session, and the loaders of a table that is loaded meanwhile."""
+    return int(config.streams) + (config.load.parallel_tables if config.loads else 0)
 
 
 def _two_way(config: ReplicationConfig) -> bool:
@@ -119,6 +123,7 @@ class PostgresTarget:
             config.writers,
             config.replication_origin,
             two_way=config.two_way,
+            others=config.other_writers,
         )
 
     async def open(self) -> None:

@@ -36,10 +36,10 @@ class PostgresTargetConfig:
     and deferrable unique constraints are not checked at all. `drop_columns`, `drop_tables`: what
     the source drops is dropped here too; else it stays, with its values. `execute_timeout_seconds`:
     longest time of one catalog question, outside of the transactions that write.
-    `writers`: most sessions that write rows at the same time, each with a replication origin of
-    its own where `replication_origin` says so. `two_way`: another replication carries the same
-    tables back, so that marks are missed where they are missing. `streams`: changes come, not only
-    existing rows.
+    `writers`: sessions that write rows at the same time at the smallest size, `other_writers` those
+    of them that are no appliers; each with a replication origin of its own where
+    `replication_origin` says so. `two_way`: another replication carries the same tables back, so
+    that marks are missed where they are missing. `streams`: changes come, not only existing rows.
     """
 
     replication: str
@@ -50,6 +50,7 @@ class PostgresTargetConfig:
     drop_tables: bool = False
     replication_origin: ReplicationOrigin = ReplicationOrigin.OFF
     writers: int = 1
+    other_writers: int = 0
     two_way: bool = False
     streams: bool = True
     lock_timeout_seconds: float = LOCK_TIMEOUT_SECONDS

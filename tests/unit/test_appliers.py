@@ -15,7 +15,8 @@ from engine.apply.lane import Lane
 from engine.checkpoint.sessions import Sessions
 from engine.config.capacity import CapacityConfig
 from engine.contracts import TargetSession, TargetTransaction
-from engine.errors import FencedError, TargetConnectionError, TargetError
+from engine.errors import FencedError, TargetBusyError, TargetConnectionError, TargetError
+from engine.model.finding import Finding, Severity
 from engine.model.relation import TableName
 from engine.model.state import Fence, LaneRow
 from engine.observe.log import Line, Log
@@ -38,9 +39,26 @@ class Gate:
 class GatedSession:
     """A session that stops before it commits, at a gate."""
 
-    def __init__(self, session: TargetSession, gate: Gate) -> None:
+    def __init__(
+        self, session: TargetSession, gate: Gate, places: list[Finding | TargetError]
+    ) -> None:
         self._session = session
         self._gate = gate
+        self._places = places
+
+    @property
+    def identity(self) -> tuple[int, str]:
+        return self._session.identity
+
+    @property
+    def broken(self) -> bool:
+        return self._session.broken
+
+    async def ready(self) -> Finding | None:
+        place = self._places.pop(0) if self._places else None
+        if isinstance(place, TargetError):
+            raise place
+        return place
 
     @asynccontextmanager
     async def begin(self, fences: Sequence[Fence] = ()) -> AsyncIterator[TargetTransaction]:
@@ -57,6 +75,8 @@ class Target:
         self._bench = bench
         self.refusals = list(refusals)
         self.gate = Gate()
+        self.places: list[Finding | TargetError] = []
+        """What `ready` of the next sessions comes to."""
         self.open_now = 0
         self.asked = 0
 
@@ -67,8 +87,10 @@ class Target:
             raise refusal
         async with self._bench.more_session() as session:
             self.open_now += 1
-            yield [cast(TargetSession, GatedSession(session, self.gate))]
-            self.open_now -= 1
+            try:
+                yield [cast(TargetSession, GatedSession(session, self.gate, self.places))]
+            finally:
+                self.open_now -= 1
 
 
 class Running:
@@ -168,6 +190,25 @@ async def test_what_the_target_does_not_give_is_gone_without_said_once_and_asked
         (line,) = running.lines
         assert line.fields["action"] == "appliers.refused"
         assert line.fields["appliers"] == 1
+
+
+async def test_one_that_gets_no_place_on_the_server_is_given_no_work() -> None:
+    none_left = TargetBusyError("no place is left")
+    async with started() as running:
+        await running.until(partial(running.has, 1))
+        running.target.places = [
+            Finding("origin-room", Severity.TELLS, "stays unmarked"),
+            none_left,
+        ]
+        running.provision.resize(2)
+        await running.until(partial(running.has, 2))
+        running.provision.resize(3)
+        await running.until(lambda: len(running.lines) == 2)
+        assert running.serving == 2
+        assert [line.fields["action"] for line in running.lines] == [
+            "appliers.without",
+            "appliers.refused",
+        ]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Replication origins: every session that writes has one of its own, or none has."""
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -199,6 +200,14 @@ async def test_without_the_privilege_nothing_is_marked_and_the_reason_is_given(
             target_database.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM {role}")
 
 
+async def _free(database: Database, session: PostgresSession) -> None:
+    """Wait until the session's backend is gone, and with it what it held."""
+    gone = "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = %s"
+    async with asyncio.timeout(30.0):
+        while database.execute(gone, session.identity[0]) != [(True,)]:
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("major", VERSIONS)
 async def test_without_room_for_all_none_is_marked_and_no_place_is_kept(
     private_cluster: Callable[..., Cluster], major: str
@@ -225,6 +234,43 @@ async def test_without_room_for_all_none_is_marked_and_no_place_is_kept(
     fits, nothing = await marked.prepared(writers=3)
     assert nothing is None
     assert not [f for f in await fits.preflight([]) if f.check.startswith("origin")]
+
+
+async def test_appliers_that_come_later_have_what_places_there_are_and_leave_others_theirs(
+    private_cluster: Callable[..., Cluster],
+) -> None:
+    major = VERSIONS[-1]
+    setting = "max_active_replication_origins" if int(major) >= 18 else "max_replication_slots"
+    cluster = private_cluster(major, settings={setting: 4})
+    marked = Marked(Database.create(cluster, "narrow"), writers=2, other_writers=1)
+    target, _ = await marked.prepared()
+    async with AsyncExitStack() as stack:
+        appliers = [await stack.enter_async_context(target.session()) for _ in range(4)]
+        for applier in appliers[:3]:
+            assert await applier.ready() is None
+            assert await applier.ready() is None, "again"
+        assert marked.names() == ["1", "2", "3", "4"]
+        with pytest.raises(TargetBusyError, match="every applier needs one") as refusal:
+            await appliers[3].ready()
+        assert setting in (refusal.value.hint or "")
+        other = await stack.enter_async_context(target.session())
+        await fenced(other)
+        assert other.marked
+        await appliers[2].close()
+        await _free(marked.database, appliers[2])
+        assert await appliers[3].ready() is None
+        await fenced(appliers[3])
+    await marked.close()
+    one_way, _ = await marked.prepared(two_way=False)
+    async with AsyncExitStack() as stack:
+        appliers = [await stack.enter_async_context(one_way.session()) for _ in range(4)]
+        found = [await applier.ready() for applier in appliers]
+        assert found[:3] == [None, None, None]
+        assert found[3] is not None
+        assert "further appliers do stays unmarked" in found[3].message
+        await fenced(appliers[3])
+        assert [applier.marked for applier in appliers] == [True, True, True, False]
+    await marked.close()
 
 
 async def test_a_truncate_before_the_load_is_marked(marked: Marked) -> None:
