@@ -105,6 +105,7 @@ class Autoscaling:
         self._show(now - self._at)
         self._at = now
         sample = self._around.sampler.sample()
+        self._around.metrics.utilization(sample.utilization, sample.parts)
         self._measure_effect(sample)
         if self._fixed:
             return

@@ -111,6 +111,7 @@ class Gauges:
             rows_out=rate(last, reading, "rows_out"),
             backlog_rows=self._waiting_rows(),
             lag_seconds=self._since(self._frontier.oldest_us),
+            lanes=self._working_lanes(),
             cause=self._judging.cause,
         )
 
@@ -128,6 +129,10 @@ class Gauges:
     def _phase(self) -> Phase:
         away = self._around.metrics.current_state == Phase.RETRYING
         return Phase.RETRYING if away else Phase.STREAMING
+
+    def _working_lanes(self) -> int:
+        """Lanes with work; one that is split may be on as many appliers as it has buckets."""
+        return sum([lane.width for lane in self._lanes.lanes() if lane.busy or lane.waiting])
 
     def _waiting_rows(self) -> int:
         return sum([lane.rows for lane in self._lanes.lanes()])
@@ -148,10 +153,6 @@ class Gauges:
             self._lag_bytes,
         )
         metrics.retained(self._retained.bytes, self._retained.transactions)
-        metrics.utilization(
-            sample.utilization,
-            {"memory": sample.memory, "queue": sample.queue, "appliers": sample.appliers},
-        )
         metrics.stages(self._around.stages.seconds())
 
     def _since(self, committed_at_us: int) -> float:

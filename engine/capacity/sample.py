@@ -4,6 +4,7 @@ A value that was not measured is None, never zero: the law holds its last decisi
 on a guess. A recorded trace is a list of these.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -68,10 +69,16 @@ class Sample:
 
     @property
     def utilization(self) -> float | None:
-        """The highest of the three parts; None when any of them is missing."""
-        parts = (self.memory, self.queue, self.appliers)
+        """The highest of the three parts; None when any of them is missing. While nothing streams
+        memory is the only one."""
+        parts = self.parts.values() if self.phase is Phase.STREAMING else (self.memory,)
         known = [part for part in parts if part is not None]
         return max(known) if len(known) == len(parts) else None
+
+    @property
+    def parts(self) -> Mapping[str, float | None]:
+        """The three parts of utilization."""
+        return {"memory": self.memory, "queue": self.queue, "appliers": self.appliers}
 
     @property
     def missing(self) -> tuple[str, ...]:

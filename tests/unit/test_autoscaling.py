@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
 from engine.autoscaling import Autoscaling, Step, size_of_before
 from engine.capacity import law
 from engine.capacity.decision import Decision, Inputs, Rule
@@ -68,6 +70,7 @@ class Process:
         **capacity: Any,
     ) -> None:
         self.clock = Clock()
+        self.measured: Sample | None = None
         self.lines: list[Line] = []
         self.events: list[tuple[str, Mapping[str, object]]] = []
         self.metrics = Metrics("r")
@@ -93,7 +96,7 @@ class Process:
         self.scaling = Autoscaling(config, cast(Surroundings, around), self.history, step)
 
     def _sample(self) -> Sample:
-        return Sample(
+        return self.measured or Sample(
             at=self.clock.now,
             phase=Phase.STREAMING,
             units=self.provision.units,
@@ -206,6 +209,25 @@ def test_without_a_measure_of_memory_the_law_holds_and_says_so_once() -> None:
 def test_every_rule_is_counted_from_zero_on() -> None:
     assert set(DECIDING) == {rule.value for rule in Rule}
     assert Metrics("r").capacity_decisions == dict.fromkeys(DECIDING, 0)
+
+
+@pytest.mark.parametrize(
+    ("measured", "full"),
+    [
+        (Sample(at=1.0, phase=Phase.LOADING, units=1, memory=0.5), 0.5),
+        (Sample(at=1.0, phase=Phase.STREAMING, units=1, memory=0.5), None),
+        (
+            Sample(at=1.0, phase=Phase.STREAMING, units=1, memory=0.5, queue=0.2, appliers=0.75),
+            0.75,
+        ),
+    ],
+)
+def test_how_full_it_is_is_told_in_every_phase(measured: Sample, full: float | None) -> None:
+    process = Process(SimulatedDisk())
+    process.measured = measured
+    process.pass_seconds(1)
+    assert process.metrics.capacity_utilization == full
+    assert process.metrics.capacity_parts == measured.parts
 
 
 def test_what_growth_gave_is_known_to_who_judges() -> None:
