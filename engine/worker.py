@@ -48,7 +48,7 @@ from engine.observe.metrics import Metrics
 from engine.observe.report import Outcome, ReportPipe, leading
 from engine.observe.watchdog import Watchdog, error_places
 from engine.observe.writer import FORMATS, start_writing
-from engine.version import version
+from engine.version import VERSION
 
 if TYPE_CHECKING:
     from engine.config.replication import ReplicationConfig
@@ -176,7 +176,7 @@ class Worker:
 
     def run(self) -> Outcome:
         """Run the loop until the replication ends."""
-        self._reports.send("started", {"pid": os.getpid(), "version": version()})
+        self._reports.send("started", {"pid": os.getpid(), "version": VERSION})
         _spare_collecting()
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             try:
@@ -298,7 +298,7 @@ class Worker:
     def _paths(self) -> Paths:
         from engine.observe.scrape import CONTENT_TYPE, Scrape  # a library, for this option only
 
-        scrape = Scrape(self._metrics, version())
+        scrape = Scrape(self._metrics, VERSION)
         return {
             "/metrics": lambda: Answer(200, CONTENT_TYPE, scrape.text()),
             "/healthz": lambda: _probe(self._health.live()),
@@ -353,7 +353,7 @@ def fail(error: BaseException, log: Log) -> Outcome:
     facts: dict[str, object] = {"exit": outcome.exit}
     if known is None or isinstance(known, InvariantError):
         facts["frames"] = [place for part in _parts_of(error) for place in error_places(part)]
-        facts["version"] = version()
+        facts["version"] = VERSION
     log.error("the replication failed", action="worker.failed", error=known or error, **facts)
     for other in known.others if isinstance(known, ConfigError) else ():
         log.error("the file is wrong", action="worker.config", error=other)

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from engine.leaving import leave
-from engine.version import version
+from engine.version import VERSION
 
 COMMANDS: Final = ("check", "run", "compare", "reload", "cleanup")
 """Each is a function of that name in the module of that name beside this one."""
@@ -51,7 +51,7 @@ app = typer.Typer(
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"penstock {version()}")
+        typer.echo(f"penstock {VERSION}")
         raise typer.Exit
 
 

@@ -18,7 +18,7 @@ from engine.errors import ConfigError, InvariantError
 from engine.observe.redact import clean
 from engine.observe.report import Outcome, leading
 from engine.observe.watchdog import error_places
-from engine.version import version
+from engine.version import VERSION
 
 INTERRUPTED = 1
 """Exit code of a command that Ctrl-C ended before it was done (`run` drains instead: 0)."""
@@ -46,7 +46,7 @@ def fail(error: Exception) -> int:
     if known is None or isinstance(known, InvariantError):
         for place in error_places(known or error):
             typer.echo(f"  at {place}", err=True)
-        typer.echo(f"  penstock {version()}, python {sys.version.split()[0]}", err=True)
+        typer.echo(f"  penstock {VERSION}, python {sys.version.split()[0]}", err=True)
     if isinstance(known, ConfigError):
         say_problems(known)
         return known.exit_code
