@@ -95,6 +95,16 @@ def test_a_dropped_database_takes_its_replication_slots_along(postgres: Cluster)
     assert postgres.execute(left) == []
 
 
+def test_a_database_that_was_asked_can_be_copied(postgres: Cluster) -> None:
+    first = Database.create(postgres, "copied_from")
+    first.execute("CREATE TABLE t (id int)")
+    postgres.execute("CREATE DATABASE copied_to TEMPLATE copied_from")
+    second = Database(postgres, "copied_to")
+    assert second.execute("SELECT count(*) FROM t") == [(0,)]
+    for database in (first, second):
+        database.drop()
+
+
 def test_source_and_target_databases_are_empty(
     source_database: Database, target_database: Database
 ) -> None:

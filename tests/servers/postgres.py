@@ -69,6 +69,9 @@ to five times the work; before, files were always copied."""
 FOR_NEW_SESSIONS: Final = re.compile(r"(^|;)\s*ALTER (DATABASE|ROLE|USER|SYSTEM)\b")
 """Statements whose settings count from the next session on."""
 
+COPIES_A_DATABASE: Final = re.compile(r"^CREATE DATABASE .* TEMPLATE\b")
+"""Nobody may be connected to what it copies."""
+
 
 class Cluster:
     """One server. Methods block; the server's own processes never share our event loop.
@@ -297,6 +300,8 @@ class Cluster:
 
         Several statements, separated by semicolons, are one transaction and take no parameters.
         """
+        if COPIES_A_DATABASE.search(sql):
+            self._sessions.close()
         with self._sessions.lent(database) as session:
             cursor = session.execute(sql.encode(), parameters or None)
             while cursor.nextset():
