@@ -19,6 +19,8 @@ _TIMES: Final = ("datetime", "timestamp", "time")
 
 def widens(old: MysqlType, new: MysqlType) -> bool:
     """Whether every value of the old type is the same value in the new one."""
+    if old == new:
+        return True
     if old.base in INTEGERS and new.base in INTEGERS:
         return _integer_widens(old, new)
     if old.base == new.base == "decimal":
@@ -36,7 +38,7 @@ def widens(old: MysqlType, new: MysqlType) -> bool:
     if old.base in BINARIES and new.base in BINARIES:
         # BINARY is filled up to its length.
         return _length(new) >= _length(old) and "binary" not in (old.base, new.base)
-    return old == new
+    return False
 
 
 def keeps(old: MysqlType, new: MysqlType) -> bool:

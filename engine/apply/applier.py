@@ -162,10 +162,9 @@ async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> N
     limits = station.limits
     whole = limits.whole_transactions
     batch = lane.take(limits.rows_max, limits.bytes_max, whole=whole)
+    while whole and batch is not None and not batch.ends_transaction and not batch.cut:
+        batch = await _stream_transaction(station, session, lane, batch)
     if batch is None:
-        return
-    if whole and not batch.ends_transaction and not batch.cut:
-        await _stream_transaction(station, session, lane, batch)
         return
     await _apply(station, session, lane, batch)
     small = batch.rows * SMALL_SHARE < limits.rows_max
@@ -436,8 +435,9 @@ async def _write_changes(
 
 async def _stream_transaction(
     station: ApplyStation, session: TargetSession, lane: Lane, batch: LaneBatch
-) -> None:
-    """A source transaction larger than a batch, as one target transaction.
+) -> LaneBatch | None:
+    """A source transaction larger than a batch, as one target transaction; returns the piece of it
+    that has to begin another one, if any: a schema change, where the target commits for it.
 
     Its bytes go back to the budget as they are handed over, or a transaction larger than the budget
     could never end. So each piece is known to be taken before the next: what only its folding makes
@@ -447,6 +447,7 @@ async def _stream_transaction(
     marks: list[Mark] = []
     tally = Tally()
     first = batch
+    following: LaneBatch | None = None
     station.evolutions.started(lane.name)
     async with session.begin(first.fences(None)) as transaction:
         while True:
@@ -456,7 +457,10 @@ async def _stream_transaction(
             station.release(batch.size)
             if batch.ends_transaction:
                 break
-            batch = await _next_piece(station, lane, limits)
+            following = await _next_piece(station, lane, limits)
+            if lane.changes_first and _begins_with_change(following):
+                break
+            batch, following = following, None
         hit(BEFORE_COMMIT)
         positions = first.at(batch.position)
         await transaction.commit(positions)
@@ -466,6 +470,11 @@ async def _stream_transaction(
     for mark in marks:
         station.done(mark)
     station.applied(tally)
+    return following
+
+
+def _begins_with_change(batch: LaneBatch) -> bool:
+    return bool(batch.events) and isinstance(batch.events[0], SchemaChanged)
 
 
 async def _write_piece(

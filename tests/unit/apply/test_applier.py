@@ -142,6 +142,31 @@ async def test_a_whole_transaction_larger_than_a_batch_is_one_target_transaction
     assert (bench.released, len(bench.done)) == (30, 3)
 
 
+@pytest.mark.parametrize(("first", "commits"), [(True, 2), (False, 1)])
+async def test_a_change_in_a_whole_transaction_begins_another_where_the_target_commits_for_it(
+    first: bool, commits: int
+) -> None:
+    """Else it would wait for ever for the rows before it, or be refused."""
+    bench = Bench([accounts()], whole=True, rows_max=2)
+    change = wider(A)
+    assert change.after is not None
+    pieces: list[list[Event]] = [
+        [insert(A, b"1", b"x"), insert(A, b"2", b"x")],
+        [change, insert(change.after, b"3", b"x", b"m"), insert(change.after, b"4", b"x", b"m")],
+        [insert(change.after, b"5", b"x", b"m")],
+    ]
+    async with bench.session() as session:
+        bench.lane.changes_first = first
+        bench.lane.offer(segment(1, *pieces[0], ends=False))
+        bench.lane.offer(segment(1, *pieces[1], first=3, ends=False))
+        await apply(bench, session, segment(1, *pieces[2], first=5))
+    assert [row[0] for row in bench.rows(ACCOUNTS)] == [b"1", b"2", b"3", b"4", b"5"]
+    assert bench.checkpoint(ACCOUNTS) == LaneRow(1, commits, "0/6E")
+    assert bench.evolved == [A.table]
+    assert len(bench.done) == 3
+    assert bench.released == 30
+
+
 async def test_what_only_folding_makes_wrong_is_no_refusal_of_a_piece() -> None:
     """A row leaves its parent before that goes: folded, the deletion comes first."""
     boss = References(("boss",), "public.people", cascade=True)
