@@ -17,6 +17,8 @@ from tests.integration.postgres_load.conftest import Relations
 from tests.integration.postgres_load.test_keyorder import sent
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 ROWS: Final = 20_000
 
 PAD: Final = "repeat('x', 100)"

@@ -10,6 +10,8 @@ from connectors._interchange.keyorder import decoder
 from connectors.postgres.load_connection import Connection
 from engine.model.relation import Column, ColumnType, Format
 
+pytestmark = pytest.mark.in_turn
+
 RANDOM: Final = "SELECT setseed(0.42)"
 
 VALUES: Final = {

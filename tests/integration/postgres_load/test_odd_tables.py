@@ -13,6 +13,8 @@ from connectors.postgres.target_config import PostgresTargetConfig
 from engine.model.relation import Relation
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 
 class StillClock:
     """No time passes; a load asks for none."""

@@ -12,6 +12,8 @@ from engine.model.relation import Format, Relation
 from engine.model.value import Row
 from tests.integration.postgres_target.conftest import Rig
 
+pytestmark = pytest.mark.in_turn
+
 SIZES = (3, 300)
 
 WIDENED = (
