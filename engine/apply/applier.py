@@ -207,7 +207,7 @@ async def _apply_in_order(
         break
     station.committed(batch.committed(batch.at(batch.position)))
     station.evolutions.committed(lane.name)
-    tally.add(batch.events)
+    tally.add(batch.events, lane.only)
     station.applied(tally)
     return True
 
@@ -281,7 +281,7 @@ async def _apply_share(
             continue
         else:
             station.committed(share.committed())
-            tally.add(share.events)
+            tally.add(share.events, tables_of(share.events[0])[0])
             station.applied(tally)
         break
     division.finished()
@@ -338,7 +338,7 @@ async def mend(
         station.committed(batch.committed(batch.at(batch.position)))
         station.evolutions.committed(lane.name)
         suspension.drop()
-        tally.add(batch.events)
+        tally.add(batch.events, lane.only)
         station.applied(tally)
     if suspension.lost:
         return
@@ -452,7 +452,7 @@ async def _stream_transaction(
     async with session.begin(first.fences(None)) as transaction:
         while True:
             tally.bytes += await _write_piece(station, transaction, lane, batch)
-            tally.add(batch.events)
+            tally.add(batch.events, lane.only)
             marks += [segment.mark for segment in batch.segments]
             station.release(batch.size)
             if batch.ends_transaction:

@@ -115,6 +115,11 @@ class Lane:
         return tuple(self.checkpoints)
 
     @property
+    def only(self) -> TableName | None:
+        """Its table, where it has a single one."""
+        return next(iter(self.checkpoints)) if len(self.checkpoints) == 1 else None
+
+    @property
     def buckets(self) -> Buckets | None:
         """Those of its one table, where they may be applied side by side."""
         if not self.split:
