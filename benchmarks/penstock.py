@@ -122,7 +122,7 @@ class Replication:
             "target": {"engine": self.engine},
             "mapping": {"include": [self.include]},
             "apply": {"mode": self.mode},
-            "capacity": {"unit_memory": UNIT_MEMORY},
+            "capacity": {"unit_memory": UNIT_MEMORY, "max": 1},
         }
         if self.slot:
             document["source.settings"]["SlotName"] = self.slot

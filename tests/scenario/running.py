@@ -296,7 +296,7 @@ class Replication(Started):
             "replication": {"id": id, "type": kind},
             "source": {"engine": "postgres", "url": source_dsn or source.dsn},
             "target": {"engine": "postgres", "url": target_dsn or target.dsn},
-            "capacity": {"unit_memory": "128MiB"},
+            "capacity": {"unit_memory": "128MiB", "max": 1},
             "intervals": dict(SOON),
         }
         path = folder / (file or f"{id}.toml")

@@ -34,7 +34,7 @@ class PairReplication(Started):
             "source": {"engine": source.engine, "url": source.url},
             "target": {"engine": target.engine, "url": target.url},
             "mapping": {"include": [f"{SCHEMA}.%"]},
-            "capacity": {"unit_memory": "128MiB"},
+            "capacity": {"unit_memory": "128MiB", "max": 1},
             "intervals": {
                 name: interval
                 for name, interval in SOON.items()
