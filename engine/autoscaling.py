@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from typing import Final, TypeAlias
 
 from engine.capacity import law
-from engine.capacity.decision import Decision, Rule
+from engine.capacity.decision import Decision, Rule, inputs
 from engine.capacity.history import History, Record, last_units
 from engine.capacity.sample import SAMPLE_SECONDS, Sample
 from engine.config.capacity import CapacityConfig
 from engine.config.replication import ReplicationConfig
-from engine.errors import StateError
+from engine.errors import OutOfMemoryError, StateError
 from engine.observe.log import Log
 from engine.surroundings import Surroundings
 
@@ -43,6 +43,22 @@ def size_of_before(config: CapacityConfig, history: History, at: float, log: Log
             hint="nothing is to be done: the size is found again by what is measured",
         )
     return law.initial(law.Parameters(config=config), last_units(records) or 0, at).units
+
+
+def size_after_death(config: CapacityConfig, units: int) -> int:
+    """The size that follows one at which the system ended the process for want of memory.
+
+    Raises:
+        OutOfMemoryError: it is the maximum already.
+    """
+    larger = law.Parameters(config=config).above(units)
+    if larger is None:
+        raise OutOfMemoryError(
+            f"the system ended the worker for want of memory with {_units(units)}, the maximum",
+            hint="give the machine or the container more memory, raise [capacity] max, or lower"
+            " unit_memory so that less is kept in memory at that size",
+        )
+    return larger
 
 
 @dataclass(slots=True)
@@ -92,6 +108,21 @@ class Autoscaling:
         self._effect: _Effect | None = None
         self._stored = True
         self._show(0.0)
+
+    def died(self, units: int) -> None:
+        """Say that the process before was ended for want of memory with that many units, and that
+        it begins with more."""
+        now = self._provision.units
+        self._say(
+            Decision(
+                at=self._at,
+                rule=Rule.EMERGENCY,
+                units_from=units,
+                units_to=now,
+                reason="the system ended the worker for want of memory",
+                inputs=inputs(self._state.evidence, self._around.sampler.sample()),
+            )
+        )
 
     async def run(self) -> None:
         """Look every second, until cancelled."""

@@ -29,6 +29,7 @@ PenstockError                           retry       exit  who acts
 |-- TablesStoppedError                  never       1     operator: mends, loads them again
 |-- ComparisonError                     never       3     a comparison that could not be made
 |-- StateError                          backoff     1     engine
+|-- OutOfMemoryError                    never       1     operator: more memory, or a larger maximum
 `-- InvariantError                      never       1     nobody catches it: crash, restart, replay
 
 Messages carry names, positions and counts; never a row value, never a credential.
@@ -272,6 +273,10 @@ class StateError(PenstockError):
     """Penstock's own stored state could not be read or written."""
 
     retry = Retry.BACKOFF
+
+
+class OutOfMemoryError(PenstockError):
+    """The system ended the process for want of memory at the largest size it may have."""
 
 
 class InvariantError(PenstockError):

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from engine.apply.suspension import Suspensions
-from engine.autoscaling import Autoscaling, size_of_before
+from engine.autoscaling import Autoscaling, size_after_death, size_of_before
 from engine.capacity.history import History
 from engine.capacity.sampler import Sampler
 from engine.config.replication import ReplicationConfig
@@ -80,12 +80,14 @@ async def run_replication(
     report: Report,
     process: str = "",
     meter: Meter | None = None,
+    out_of_memory: bool = False,
 ) -> Outcome:
     """Carry rows until `stop` is set (then drain) or `stop_at` is reached.
 
     `stop_at`: `caught-up`, or a position. `report(event, facts)` is told of state changes and of
     load progress. `process` says who we are, for the refusal that another process may read.
     `meter` measures what this process takes of its machine; without one that is not known.
+    `out_of_memory`: the system ended the process before for want of memory.
 
     Raises:
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
@@ -93,7 +95,8 @@ async def run_replication(
     token = random.key(TOKEN_BYTES).hex()
     history = History(disk)
     meter = meter or Unmetered()
-    units = size_of_before(config.capacity, history, clock.monotonic(), log)
+    before = size_of_before(config.capacity, history, clock.monotonic(), log)
+    units = size_after_death(config.capacity, before) if out_of_memory else before
     provision = Provision(config.budget, units)
     room = SpoolRoom(disk, provision.budget.spool_bytes_max, random.key(KEY_BYTES), source.position)
     room.sweep()
@@ -116,6 +119,8 @@ async def run_replication(
         Sampler(partial(without_stream, clock, meter, metrics, provision)),
     )
     scaling = Autoscaling(config, around, history)
+    if out_of_memory:
+        scaling.died(before)
     with provision.told(lambda budget: room.resize(budget.spool_bytes_max)):
         try:
             async with asyncio.TaskGroup() as tasks:

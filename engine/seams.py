@@ -90,15 +90,46 @@ def machine_memory_bytes(root: Path = Path("/")) -> int:
     return min([physical, *_group_limits(root)])
 
 
-def _group_limits(root: Path) -> Iterator[int]:
-    """The limits of the groups this process is in, and of those around them."""
+def memory_kills(root: Path = Path("/")) -> int | None:
+    """Processes of this one's control group that the kernel has ended for want of memory so far;
+    where it has none, of the whole machine. None: the kernel does not say.
+
+    See: the kernel's cgroup-v2 (`memory.events`) and cgroup-v1 memory (`memory.oom_control`).
+    """
+    for path in _kill_counts(root):
+        with contextlib.suppress(OSError, ValueError):
+            words = (line.split() for line in path.read_text().splitlines())
+            counts = {name: int(count) for name, count in words}
+            if "oom_kill" in counts:
+                return counts["oom_kill"]
+    return None
+
+
+def _kill_counts(root: Path) -> Iterator[Path]:
+    """Files that may hold a count, the nearest first. Inside a container its own group may be
+    mounted where groups are, and its path lead nowhere."""
+    for mount, path, v2 in _memory_groups(root):
+        name = "memory.events" if v2 else "memory.oom_control"
+        yield mount / path.lstrip("/") / name
+        yield mount / name
+    yield root / "proc/vmstat"
+
+
+def _memory_groups(root: Path) -> Iterator[tuple[Path, str, bool]]:
+    """Where groups are mounted, the path of this process's there, and whether they are of v2."""
     with contextlib.suppress(OSError):
         for line in (root / "proc/self/cgroup").read_text().splitlines():
             _, controllers, path = line.split(":", 2)
             if controllers == "":
-                yield from _limits(root / "sys/fs/cgroup", path, "memory.max")
+                yield root / "sys/fs/cgroup", path, True
             elif "memory" in controllers.split(","):
-                yield from _limits(root / "sys/fs/cgroup/memory", path, "memory.limit_in_bytes")
+                yield root / "sys/fs/cgroup/memory", path, False
+
+
+def _group_limits(root: Path) -> Iterator[int]:
+    """The limits of the groups this process is in, and of those around them."""
+    for mount, path, v2 in _memory_groups(root):
+        yield from _limits(mount, path, "memory.max" if v2 else "memory.limit_in_bytes")
 
 
 def _limits(mount: Path, path: str, name: str) -> Iterator[int]:

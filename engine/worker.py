@@ -86,6 +86,7 @@ class Options:
     file: Path
     stop_at: str | None = None
     take_over: bool = False
+    out_of_memory: bool = False
     state_dir: Path | None = None
     metrics: Address | None = None
     log_format: str = "text"
@@ -113,6 +114,7 @@ class Pipeline(Protocol):
         report: Callable[[str, Mapping[str, object]], None],
         process: str,
         meter: Meter,
+        out_of_memory: bool,
     ) -> Awaitable[object]: ...
 
 
@@ -212,6 +214,7 @@ class Worker:
                 report=self._report,
                 process=f"{socket.gethostname()}:{os.getpid()}",
                 meter=_system_meter(),
+                out_of_memory=self._options.out_of_memory,
             )
         finally:
             for side in (source, target):
@@ -366,6 +369,9 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("file", type=Path)
     parser.add_argument("--stop-at")
     parser.add_argument("--take-over", action="store_true")
+    parser.add_argument(
+        "--out-of-memory", action="store_true", help="the one before was ended for want of memory"
+    )
     parser.add_argument("--state-dir", type=Path)
     parser.add_argument("--metrics", type=_address)
     parser.add_argument("--log-format", choices=sorted(FORMATS), default="text")

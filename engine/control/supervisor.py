@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -19,6 +19,7 @@ from typing import Final, Protocol
 from engine.contracts import Clock, Random
 from engine.control.restart import Life, Restarts
 from engine.observe.report import LINE_BYTES_MAX, Outcome, parse
+from engine.seams import memory_kills
 
 STOP_SECONDS: Final = 9.8
 """How long a signalled worker may take to end before it is killed: the promised 10 s, rounded down.
@@ -26,6 +27,17 @@ STOP_SECONDS: Final = 9.8
 
 WORKER: Final = (sys.executable, "-m", "engine.worker")
 """The command of a worker, before its arguments."""
+
+MEMORY_FULL: Final = 0.9
+"""Part of what is provisioned from which a SIGKILL that nobody sent is taken for the kernel's,
+where it does not count its kills."""
+
+OUT_OF_MEMORY: Final = Outcome(
+    1,
+    error="OutOfMemory",
+    reason="the system ended the worker for want of memory",
+    remedy="give the machine or the container more memory, or lower [capacity] unit_memory",
+)
 
 _MOVING: Final = ("source_rows", "target_rows", "load_rows")
 
@@ -80,6 +92,7 @@ class Supervisor:
         clock: Clock,
         random: Random,
         command: Sequence[str] = WORKER,
+        memory_kills: Callable[[], int | None] = memory_kills,
     ) -> None:
         self._arguments = arguments
         self._view = view
@@ -89,6 +102,11 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._child: asyncio.subprocess.Process | None = None
         self._moved = False
+        self._memory_kills = memory_kills
+        self._memory: float | None = None
+        """Memory the worker held when it last said so, by what is provisioned."""
+        self._out_of_memory = False
+        """The system ended the newest worker for want of memory."""
 
     async def run(self) -> Outcome:
         """Start workers until one is done, fails for good, or a signal asks to stop."""
@@ -101,7 +119,7 @@ class Supervisor:
                     return life.outcome
                 delay = self._restarts.delay(life)
                 if delay is None:
-                    return life.outcome or _crash(self._child)
+                    return life.outcome or self._death()
                 self._announce(life, delay)
                 if await self._stopped_within(delay):
                     return Outcome(0)
@@ -109,13 +127,24 @@ class Supervisor:
     async def _live(self) -> Life:
         """Start one worker and follow it to its end."""
         self._moved = False
-        began = self._clock.monotonic()
+        began, kills = self._clock.monotonic(), self._memory_kills()
         async with self._started() as reports:
             outcome = await self._follow(reports)
         code = self._child.returncode if self._child is not None else None
+        self._out_of_memory = code == -signal.SIGKILL and self._killed_for_memory(kills)
         if outcome is None and code in (0, 2):  # it ended on purpose, before it could report
             outcome = Outcome(0) if code == 0 else _crash(self._child)
         return Life(outcome, self._moved, self._clock.monotonic() - began)
+
+    def _killed_for_memory(self, before: int | None) -> bool:
+        """Whether a SIGKILL was the kernel's, which had no memory left: as it counts them, or where
+        it does not say, by what the worker held."""
+        if self._stop.is_set():
+            return False
+        after = self._memory_kills()
+        if before is None or after is None:
+            return self._memory is not None and self._memory >= MEMORY_FULL
+        return after > before
 
     @contextlib.asynccontextmanager
     async def _started(self) -> AsyncIterator[asyncio.StreamReader]:
@@ -125,6 +154,7 @@ class Supervisor:
                 *self._command,
                 f"--report={write_end}",
                 f"--parent={os.getpid()}",
+                *(["--out-of-memory"] if self._out_of_memory else []),
                 *self._arguments.words(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE if self._view.takes_log else None,
@@ -161,8 +191,14 @@ class Supervisor:
                 outcome = _outcome(event)
             else:
                 self._moved = self._moved or _shows_motion(event)
+                self._take_memory(event)
                 self._view.event(event)
         return outcome
+
+    def _take_memory(self, event: Mapping[str, object]) -> None:
+        if event["event"] == "metrics":
+            memory = event.get("memory")
+            self._memory = memory if isinstance(memory, float) else None
 
     async def _pass_log(self, stream: asyncio.StreamReader) -> None:
         while line := await _line(stream):
@@ -193,8 +229,12 @@ class Supervisor:
         self._stop.set()
         self._view.event({"event": "stopping"})
 
+    def _death(self) -> Outcome:
+        """The outcome of the newest worker, which told none."""
+        return OUT_OF_MEMORY if self._out_of_memory else _crash(self._child)
+
     def _announce(self, life: Life, delay: float) -> None:
-        outcome = life.outcome or _crash(self._child)
+        outcome = life.outcome or self._death()
         facts = {"reason": outcome.reason, "delay_seconds": round(delay, 1)}
         self._view.event({"event": "restarting", **facts})
 

@@ -403,6 +403,7 @@ class Metrics:
             "catalog_xmin_age": self.catalog_xmin_age,
             "utilization": self.capacity_utilization,
             "verdict": self.limiting_cause,
+            "memory": self.capacity_parts.get("memory"),
             "units": self.capacity_units,
         }
         return {name: value for name, value in values.items() if value is not None}

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.autoscaling import Autoscaling, Step, size_of_before
+from engine.autoscaling import Autoscaling, Step, size_after_death, size_of_before
 from engine.capacity import law
 from engine.capacity.decision import Decision, Inputs, Rule
 from engine.capacity.history import PREFIX, History
@@ -15,6 +15,7 @@ from engine.capacity.sampler import Sampler
 from engine.config.capacity import CapacityConfig
 from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.replication import ReplicationConfig
+from engine.errors import OutOfMemoryError, Retry
 from engine.observe.log import Level, Line, Log
 from engine.observe.metrics import DECIDING, Metrics
 from engine.provision import Provision
@@ -179,6 +180,29 @@ def test_a_disk_without_room_is_said_once_and_holds_nothing_up() -> None:
     process.pass_seconds(4)
     assert process.provision.units == 8
     assert process.actions().count("capacity.history") == 1
+
+
+def test_a_death_for_want_of_memory_is_answered_by_the_next_size_and_kept() -> None:
+    disk = SimulatedDisk()
+    before = Process(disk, {1: decision(Rule.UP, 1, 2)})
+    before.pass_seconds(1)
+    assert size_after_death(CapacityConfig(), 2) == 4
+    after = Process(disk)
+    after.provision.resize(4)
+    after.scaling.died(2)
+    (line,) = after.lines
+    assert line.level is Level.WARNING
+    assert line.message == (
+        "capacity goes from 2 to 4 units: the system ended the worker for want of memory"
+    )
+    assert Process(disk).provision.units == 4
+
+
+def test_at_the_maximum_nothing_answers_it_but_a_person() -> None:
+    with pytest.raises(OutOfMemoryError, match="with 8 units, the maximum") as failure:
+        size_after_death(CapacityConfig(units_max=8), 8)
+    assert failure.value.retry is Retry.NEVER
+    assert "raise [capacity] max" in (failure.value.hint or "")
 
 
 def test_what_keeps_the_law_from_deciding_is_a_warning_and_changes_nothing() -> None:

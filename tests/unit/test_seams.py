@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.seams import machine_memory_bytes
+from engine.seams import machine_memory_bytes, memory_kills
 
 PHYSICAL = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
@@ -53,3 +53,28 @@ def test_a_control_group_of_the_first_kind_has_a_limit_too(tmp_path: Path) -> No
         },
     )
     assert machine_memory_bytes(root) == 512 * MIB
+
+
+@pytest.mark.parametrize(
+    ("own", "files", "count"),
+    [
+        ("0::/a/b", {"sys/fs/cgroup/a/b/memory.events": "low 0\noom 4\noom_kill 3\n"}, 3),
+        ("0::/gone", {"sys/fs/cgroup/memory.events": "oom_kill 2\n"}, 2),
+        (
+            "4:memory:/a",
+            {"sys/fs/cgroup/memory/a/memory.oom_control": "under_oom 0\noom_kill 1\n"},
+            1,
+        ),
+        ("0::/a", {"proc/vmstat": "pgfault 17\noom_kill 5\n"}, 5),
+        ("0::/a", {"sys/fs/cgroup/a/memory.events": "torn", "proc/vmstat": "oom_kill 6\n"}, 6),
+        ("0::/a", {}, None),
+    ],
+    ids=["v2", "v2 inside", "v1", "machine", "unreadable", "nowhere"],
+)
+def test_the_kernels_kills_are_those_of_the_own_group_else_of_the_machine(
+    tmp_path: Path, own: str, files: dict[str, str], count: int | None
+) -> None:
+    for name, text in {**files, "proc/self/cgroup": f"{own}\n"}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert memory_kills(tmp_path) == count

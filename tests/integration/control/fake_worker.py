@@ -104,6 +104,28 @@ async def crash_always(detail: str, given: Mapping[str, Any]) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+async def hungry(detail: str, given: Mapping[str, Any]) -> None:
+    """Takes memory until the kernel ends it, in the control group that the folder `detail` is, if
+    any; done when it is told that the one before was ended so."""
+    if given["out_of_memory"]:
+        return
+    if detail:
+        (Path(detail) / "cgroup.procs").write_text(str(os.getpid()))
+    taken = bytearray()
+    while True:
+        taken += b"x" * (8 << 20)
+
+
+async def killed_full(detail: str, given: Mapping[str, Any]) -> None:
+    """Killed once it has said how full its memory is, as `detail` says; done when it is told that
+    the one before ran out of memory."""
+    if given["out_of_memory"]:
+        return
+    given["metrics"].utilization(float(detail), {"memory": float(detail)})
+    await asyncio.sleep(1.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
 async def source_away_once(detail: str, given: Mapping[str, Any]) -> None:
     """Rows flow, then the source goes away for longer than the pipeline waits."""
     _flow(given)
@@ -147,6 +169,8 @@ BEHAVIOURS = {
     "block": block,
     "crash-twice": crash_twice,
     "crash-always": crash_always,
+    "hungry": hungry,
+    "killed-full": killed_full,
     "source-away-once": source_away_once,
     "announce": announce,
     "attempts": attempts,

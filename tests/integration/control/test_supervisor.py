@@ -1,11 +1,12 @@
 """The supervisor over real child processes that die in every way."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from engine.control.supervisor import Supervisor, WorkerArguments
 from engine.observe.report import Outcome
-from engine.seams import SystemClock, SystemRandom
+from engine.seams import SystemClock, SystemRandom, memory_kills
 
 FAKE = str(Path(__file__).with_name("fake_worker.py"))
 ROOT = str(Path(__file__).resolve().parents[3])
@@ -38,14 +39,16 @@ class Recorder:
         return [event for event in self.events if event["event"] == name]
 
 
-Make = Callable[[str], tuple[Supervisor, Recorder]]
+Make = Callable[..., tuple[Supervisor, Recorder]]
 
 
 @pytest.fixture
 def make(orders: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.setenv("PYTHONPATH", ROOT)
 
-    def make(behaviour: str) -> tuple[Supervisor, Recorder]:
+    def make(
+        behaviour: str, kills: Callable[[], int | None] = memory_kills
+    ) -> tuple[Supervisor, Recorder]:
         monkeypatch.setenv("FAKE_PIPELINE", behaviour)
         view = Recorder()
         supervisor = Supervisor(
@@ -54,6 +57,7 @@ def make(orders: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             SystemClock(),
             SystemRandom(),
             (sys.executable, FAKE),
+            kills,
         )
         return supervisor, view
 
@@ -117,6 +121,70 @@ async def test_crashes_at_start_are_tried_again_until_it_works(make: Make, tmp_p
     supervisor, view = make(f"crash-twice:{tmp_path / 'lives'}")
     assert await supervisor.run() == Outcome(0)
     assert len(view.named("started")) == 3
+
+
+GROUPS = (("memory", "4:memory:/", "memory.limit_in_bytes"), ("", "0::/", "memory.max"))
+"""Of either version: where groups are mounted, how a process's own is told, and its limit."""
+
+
+def _made(group: Path, limit: str) -> bool:
+    """Whether a group with a limit of memory could be made."""
+    with contextlib.suppress(OSError):
+        group.mkdir()
+        if (group / limit).exists():
+            (group / limit).write_text(str(100 << 20))
+            return True
+        group.rmdir()
+    return False
+
+
+@pytest.fixture
+def memory_group(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A control group with little memory, and a root under which it is this process's own."""
+    name = f"penstock-{os.getpid()}"
+    for mount, line, limit in GROUPS:
+        group = Path("/sys/fs/cgroup") / mount / name
+        if _made(group, limit):
+            (tmp_path / "proc/self").mkdir(parents=True)
+            (tmp_path / "proc/self/cgroup").write_text(f"{line}{name}\n")
+            (tmp_path / "sys/fs/cgroup" / mount).mkdir(parents=True)
+            (tmp_path / "sys/fs/cgroup" / mount / name).symlink_to(group)
+            yield group, tmp_path
+            group.rmdir()
+            return
+    pytest.skip("no control group for memory can be made here")
+
+
+async def test_a_worker_that_the_kernel_ends_for_want_of_memory_is_recognised(
+    make: Make, memory_group: tuple[Path, Path]
+) -> None:
+    group, root = memory_group
+    supervisor, view = make(f"hungry:{group}", partial(memory_kills, root))
+    assert await supervisor.run() == Outcome(0)
+    (restart,) = view.named("restarting")
+    assert restart["reason"] == "the system ended the worker for want of memory"
+
+
+@pytest.mark.parametrize(
+    ("counts", "memory", "recognised"),
+    [
+        pytest.param([0, 1, 1, 1], 0.2, True, id="counted"),
+        pytest.param([3, 3, 3, 4], 0.95, False, id="not counted"),
+        pytest.param([None] * 4, 0.95, True, id="full, where nobody counts"),
+        pytest.param([None] * 4, 0.5, False, id="not full, where nobody counts"),
+    ],
+)
+async def test_a_sigkill_is_the_kernels_where_it_counts_one_or_memory_was_full(
+    make: Make, counts: list[int | None], memory: float, *, recognised: bool
+) -> None:
+    supervisor, view = make(f"killed-full:{memory}", lambda: counts.pop(0))
+    running = asyncio.create_task(supervisor.run())
+    await _until(partial(_shown, view, "restarting", 1))
+    reason = str(view.named("restarting")[0]["reason"])
+    assert ("want of memory" in reason) is recognised
+    if not recognised:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == Outcome(0)
 
 
 async def test_a_passing_failure_is_started_again(make: Make, tmp_path: Path) -> None:
