@@ -10,8 +10,9 @@ from typer.core import TyperGroup
 from engine.leaving import leave
 from engine.version import VERSION
 
-COMMANDS: Final = ("check", "run", "compare", "reload", "cleanup")
-"""Each is a function of that name in the module of that name beside this one."""
+COMMANDS: Final = ("check", "run", "compare", "reload", "cleanup", "autoscale")
+"""Each is a function of that name, or a group of commands, in the module of that name beside this
+one."""
 
 EXIT_CODES = (
     "Exit codes: 0 done, equal, nothing blocks. 1 no: differences, blocking findings, or a"
@@ -31,8 +32,11 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
+        command = getattr(import_module(f"engine.control.cli.{cmd_name}"), cmd_name)
+        if isinstance(command, typer.Typer):
+            return typer.main.get_command(command)
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        alone.command()(getattr(import_module(f"engine.control.cli.{cmd_name}"), cmd_name))
+        alone.command()(command)
         return typer.main.get_command(alone)
 
 
