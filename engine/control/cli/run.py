@@ -50,7 +50,7 @@ StateDir: TypeAlias = Annotated[
     typer.Option(
         metavar="DIR",
         help="Where changes overflow to. Default: $XDG_STATE_HOME/penstock, else"
-        " ~/.local/state/penstock. Holds row values; nothing in it is needed after a crash.",
+        " ~/.local/state/penstock. Holds row values; a start reads decisions on capacity only.",
     ),
 ]
 Metrics: TypeAlias = Annotated[
