@@ -4,9 +4,10 @@
         database = Database.create(cluster, "orders")
         database.execute("CREATE TABLE t (id int PRIMARY KEY)")
 
-Every cluster lives in a temporary directory on a free loopback port with its own socket directory,
-trusts every local connection, is set up for logical replication, and is stopped and removed at the
-latest when the test process ends: a watchdog shell sees its pipe close even after a SIGKILL.
+Every cluster lives in a temporary directory, in memory where it can, on a free loopback port with
+its own socket directory, trusts every local connection, is set up for logical replication, and is
+stopped and removed at the latest when the test process ends: a watchdog shell sees its pipe close
+even after a SIGKILL.
 """
 
 import re
@@ -24,6 +25,7 @@ from urllib.parse import quote, urlencode
 
 import psycopg
 
+from tests.servers import ramdisk
 from tests.servers.account import server_account
 from tests.servers.ports import LOOPBACK, free_port
 from tests.servers.processes import POLL_SECONDS, Watchdog, await_gone, children, kill
@@ -101,7 +103,8 @@ class Cluster:
         self._account = server_account()
         self._settings = {**SETTINGS, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
-        self.directory = Path(tempfile.mkdtemp(prefix=f"penstock-pg{major}-", dir=directory))
+        parent = directory or ramdisk.place()
+        self.directory = Path(tempfile.mkdtemp(prefix=f"penstock-pg{major}-", dir=parent))
         self.directory.chmod(0o755)
         self.data = self.directory / "data"
         self.sockets = self.directory / "s"
