@@ -68,6 +68,14 @@ def test_the_status_line_measures_rates_between_reports() -> None:
     )
 
 
+def test_the_status_line_names_what_limits_the_flow() -> None:
+    line = StatusLine("orders", FakeClock())
+    line.event({"event": "metrics", "state": "streaming", "verdict": "target"})
+    assert "limited by target" in str(line.text())
+    line.event({"event": "metrics", "state": "streaming", "verdict": "idle"})
+    assert "limited" not in str(line.text())
+
+
 def test_a_restarted_worker_does_not_show_a_negative_rate() -> None:
     clock = FakeClock()
     line = StatusLine("orders", clock)
