@@ -26,6 +26,7 @@ from engine.plan.tables import UNEXPECTED, LeftOut, Reason, Selection, select
 from engine.registry import connect
 from engine.roster import NO_TABLE_HINT
 from engine.seams import SystemClock, SystemRandom, machine_memory_bytes
+from engine.sizing import first_size
 
 ORDER: Final = (Severity.BLOCKS, Severity.WARNS, Severity.UNCHECKED, Severity.TELLS)
 
@@ -145,9 +146,23 @@ class Preflight:
         selection = select(relations, self.config.mapping, without_identity=policy)
         self.findings += _selection_findings(selection)
         await self._side("source", source, _looked_at(relations, selection))
+        await self._first_size(source, selection)
         if self._by_key:
             await self._against("source", source_obstacles(source, selection.tables))
         return selection
+
+    async def _first_size(self, source: Source, selection: Selection) -> None:
+        """The size it would begin with, and how that was reckoned."""
+        try:
+            prediction = await first_size(self.config, source, selection.tables)
+        except PenstockError as error:
+            self._add("capacity-predicted", Severity.UNCHECKED, error)
+            return
+        units = f"{prediction.units} unit" + ("" if prediction.units == 1 else "s")
+        reckoned = "; ".join(prediction.arithmetic)
+        self.findings.append(
+            Finding("capacity-predicted", Severity.TELLS, f"to begin with: {units}. {reckoned}")
+        )
 
     @property
     def _by_key(self) -> bool:

@@ -198,3 +198,11 @@ def test_check_tells_of_a_maximum_that_the_machine_has_no_room_for(town: Town) -
     (told,) = [found for found in json.loads(done.stdout) if found["check"] == "capacity"]
     assert told["severity"] == "tells"
     assert "units of 2GiB instead of 384" in told["message"]
+
+
+def test_check_shows_how_the_first_size_is_reckoned(town: Town) -> None:
+    done = town.penstock("check", "--json")
+    (told,) = [each for each in json.loads(done.stdout) if each["check"] == "capacity-predicted"]
+    assert told["message"].startswith("to begin with: 1 unit. memory: 80 MiB + 1 copier x 16 MiB")
+    assert "; queue: " in told["message"]
+    assert "; appliers: " in told["message"]
