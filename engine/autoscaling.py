@@ -14,6 +14,7 @@ from engine.capacity import law
 from engine.capacity.decision import Decision, Rule, inputs
 from engine.capacity.history import History, Record, last_units
 from engine.capacity.sample import SAMPLE_SECONDS, Sample
+from engine.capacity.trace import decision_line, head_line, sample_line
 from engine.config.capacity import CapacityConfig
 from engine.config.replication import ReplicationConfig
 from engine.errors import OutOfMemoryError, StateError
@@ -25,6 +26,9 @@ EFFECT: Final = "effect"
 
 HELPED: Final = {Rule.UP: None, Rule.KEPT: True, Rule.REVERSAL: False}
 """What a decision says of the last growth."""
+
+Trace: TypeAlias = Callable[[bytes], None]
+"""Takes a line of a trace. Raises StateError when it cannot be written."""
 
 Step: TypeAlias = Callable[[law.State, Sample], tuple[law.State, Decision | None]]
 """The law, with its parameters."""
@@ -93,6 +97,7 @@ class Autoscaling:
         around: Surroundings,
         history: History,
         step: Step | None = None,
+        trace: Trace | None = None,
     ) -> None:
         self._config = config.capacity
         self._around = around
@@ -107,6 +112,8 @@ class Autoscaling:
         self._fixed = len(config.capacity.ladder) == 1
         self._effect: _Effect | None = None
         self._stored = True
+        self._trace = None if self._fixed else trace
+        self._record(head_line(parameters, self._provision.units, self._at))
         self._show(0.0)
 
     def died(self, units: int) -> None:
@@ -141,7 +148,9 @@ class Autoscaling:
         if self._fixed:
             return
         self._state, decision = self._step(self._state, sample)
+        self._record(sample_line(sample))
         if decision is not None:
+            self._record(decision_line(decision))
             self._provision.helped = HELPED.get(decision.rule, self._provision.helped)
             self._say(decision)
             self._carry_out(decision)
@@ -176,6 +185,20 @@ class Autoscaling:
         around.report("capacity", {"rule": rule.value, **facts, "reason": decision.reason})
         around.metrics.decided(rule.value)
         self._keep({**asdict(decision), "at": around.clock.wall()})
+
+    def _record(self, line: bytes) -> None:
+        """Add a line to the trace, if there is one. The first that cannot be written ends it."""
+        if self._trace is None:
+            return
+        try:
+            self._trace(line)
+        except StateError as error:
+            self._trace = None
+            self._around.log.warning(
+                "the trace of capacity ends here: it cannot be written",
+                action="capacity.trace",
+                error=error,
+            )
 
     def _keep(self, record: Record) -> None:
         """Store a record. What cannot be stored is said once, and the flow goes on without."""

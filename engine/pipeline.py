@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from engine.apply.suspension import Suspensions
-from engine.autoscaling import Autoscaling, size_after_death, size_of_before
+from engine.autoscaling import Autoscaling, Trace, size_after_death, size_of_before
 from engine.capacity.history import History
 from engine.capacity.sampler import Sampler
 from engine.config.replication import ReplicationConfig
@@ -81,13 +81,15 @@ async def run_replication(
     process: str = "",
     meter: Meter | None = None,
     out_of_memory: bool = False,
+    trace: Trace | None = None,
 ) -> Outcome:
     """Carry rows until `stop` is set (then drain) or `stop_at` is reached.
 
     `stop_at`: `caught-up`, or a position. `report(event, facts)` is told of state changes and of
     load progress. `process` says who we are, for the refusal that another process may read.
     `meter` measures what this process takes of its machine; without one that is not known.
-    `out_of_memory`: the system ended the process before for want of memory.
+    `out_of_memory`: the system ended the process before for want of memory. `trace` takes lines of
+    what the law of capacity was given and what it decided.
 
     Raises:
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
@@ -118,7 +120,7 @@ async def run_replication(
         provision,
         Sampler(partial(without_stream, clock, meter, metrics, provision)),
     )
-    scaling = Autoscaling(config, around, history)
+    scaling = Autoscaling(config, around, history, trace=trace)
     if out_of_memory:
         scaling.died(before)
     with provision.told(lambda budget: room.resize(budget.spool_bytes_max)):

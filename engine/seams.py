@@ -237,6 +237,21 @@ class LocalDisk:
         return self._directory / name
 
 
+class TraceFile:
+    """A file that lines are added to; made with the first of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def add(self, line: bytes) -> None:
+        """Append. Raises StateError when that cannot be done."""
+        try:
+            with self._path.open("ab", buffering=0) as file:
+                file.write(line)
+        except OSError as error:
+            raise _failed("write", self._path, error) from error
+
+
 def _write_all(descriptor: int, offset: int, data: bytes) -> None:
     left = memoryview(data)
     while left:

@@ -88,6 +88,7 @@ class Options:
     take_over: bool = False
     out_of_memory: bool = False
     state_dir: Path | None = None
+    capacity_trace: Path | None = None
     metrics: Address | None = None
     log_format: str = "text"
     report: int | None = None
@@ -115,6 +116,7 @@ class Pipeline(Protocol):
         process: str,
         meter: Meter,
         out_of_memory: bool,
+        trace: Callable[[bytes], None] | None,
     ) -> Awaitable[object]: ...
 
 
@@ -215,6 +217,7 @@ class Worker:
                 process=f"{socket.gethostname()}:{os.getpid()}",
                 meter=_system_meter(),
                 out_of_memory=self._options.out_of_memory,
+                trace=_trace(self._options.capacity_trace),
             )
         finally:
             for side in (source, target):
@@ -373,6 +376,7 @@ def parse(arguments: Sequence[str]) -> Options:
         "--out-of-memory", action="store_true", help="the one before was ended for want of memory"
     )
     parser.add_argument("--state-dir", type=Path)
+    parser.add_argument("--capacity-trace", type=Path)
     parser.add_argument("--metrics", type=_address)
     parser.add_argument("--log-format", choices=sorted(FORMATS), default="text")
     parser.add_argument("--report", type=int, help="descriptor to report on")
@@ -425,6 +429,14 @@ def _machine_memory_bytes() -> int:
     from engine.seams import machine_memory_bytes
 
     return machine_memory_bytes()
+
+
+def _trace(path: Path | None) -> Callable[[bytes], None] | None:
+    if path is None:
+        return None
+    from engine.seams import TraceFile
+
+    return TraceFile(path).add
 
 
 def _system_random() -> Random:

@@ -67,6 +67,7 @@ class WorkerArguments:
     stop_at: str | None = None
     take_over: bool = False
     state_dir: Path | None = None
+    capacity_trace: Path | None = None
     metrics: str | None = None
     log_format: str = "text"
 
@@ -75,6 +76,7 @@ class WorkerArguments:
         given = {
             "--stop-at": self.stop_at,
             "--state-dir": self.state_dir,
+            "--capacity-trace": self.capacity_trace,
             "--metrics": self.metrics,
             "--log-format": self.log_format,
         }

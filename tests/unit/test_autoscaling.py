@@ -6,16 +6,18 @@ from typing import Any, cast
 
 import pytest
 
-from engine.autoscaling import Autoscaling, Step, size_after_death, size_of_before
+from engine.autoscaling import Autoscaling, Step, Trace, size_after_death, size_of_before
 from engine.capacity import law
 from engine.capacity.decision import Decision, Inputs, Rule
 from engine.capacity.history import PREFIX, History
+from engine.capacity.replay import differences, replay
 from engine.capacity.sample import Phase, Sample
 from engine.capacity.sampler import Sampler
+from engine.capacity.trace import read
 from engine.config.capacity import CapacityConfig
 from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.replication import ReplicationConfig
-from engine.errors import OutOfMemoryError, Retry
+from engine.errors import OutOfMemoryError, Retry, StateError
 from engine.observe.log import Level, Line, Log
 from engine.observe.metrics import DECIDING, Metrics
 from engine.provision import Provision
@@ -68,11 +70,14 @@ class Process:
         self,
         disk: SimulatedDisk,
         script: Mapping[int, Decision] | None = None,
+        trace: Trace | None = None,
         **capacity: Any,
     ) -> None:
         self.clock = Clock()
         self.measured: Sample | None = None
         self.lines: list[Line] = []
+        self.flow: dict[str, Any] = {}
+        self.lag_seconds = 0.5
         self.events: list[tuple[str, Mapping[str, object]]] = []
         self.metrics = Metrics("r")
         config = ReplicationConfig(
@@ -94,7 +99,8 @@ class Process:
             sampler=Sampler(self._sample),
         )
         step = None if script is None else scripted(script)
-        self.scaling = Autoscaling(config, cast(Surroundings, around), self.history, step)
+        given = cast(Surroundings, around)
+        self.scaling = Autoscaling(config, given, self.history, step, trace)
 
     def _sample(self) -> Sample:
         return self.measured or Sample(
@@ -102,7 +108,8 @@ class Process:
             phase=Phase.STREAMING,
             units=self.provision.units,
             rows_out=100.0 * self.provision.units,
-            lag_seconds=0.5,
+            lag_seconds=self.lag_seconds,
+            **self.flow,
         )
 
     def pass_seconds(self, count: int) -> None:
@@ -228,6 +235,29 @@ def test_without_a_measure_of_memory_the_law_holds_and_says_so_once() -> None:
     (line,) = process.lines
     assert line.fields["action"] == "capacity.hold"
     assert "memory" in line.message
+
+
+def test_a_recorded_trace_is_recomputed_to_the_same_decisions() -> None:
+    lines: list[bytes] = []
+    process = Process(SimulatedDisk(), trace=lines.append, up_after_seconds=3.0)
+    process.flow = {"memory": 0.4, "queue": 0.95, "appliers": 1.0, "rows_in": 900.0}
+    process.lag_seconds = 60.0
+    process.pass_seconds(60)
+    (life,) = read(lines)
+    assert len(life.samples) == 60
+    assert [one.rule for one in life.decisions][:1] == [Rule.UP]
+    assert process.provision.units > 1
+    assert differences(life, replay(life)) == []
+
+
+def test_a_trace_that_cannot_be_written_ends_and_nothing_else_does() -> None:
+    def full(_: bytes) -> None:
+        raise StateError("no space left on device")
+
+    process = Process(SimulatedDisk(), {2: decision(Rule.UP, 1, 2)}, trace=full)
+    process.pass_seconds(3)
+    assert process.provision.units == 2
+    assert process.actions() == ["capacity.trace", "capacity.up"]
 
 
 def test_every_rule_is_counted_from_zero_on() -> None:

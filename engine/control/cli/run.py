@@ -53,6 +53,14 @@ StateDir: TypeAlias = Annotated[
         " ~/.local/state/penstock. Holds row values; a start reads decisions on capacity only.",
     ),
 ]
+CapacityTrace: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Add what the law of capacity is given each second, and what it decides, to this file:"
+        " some 20 MB a day. `penstock autoscale replay FILE` recomputes the decisions.",
+    ),
+]
 Metrics: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -70,6 +78,7 @@ def run(
     stop_at: StopAt = None,
     take_over: TakeOver = False,
     state_dir: StateDir = None,
+    capacity_trace: CapacityTrace = None,
     metrics: Metrics = None,
     log_format: Format = LogFormat.TEXT,
 ) -> None:
@@ -84,6 +93,7 @@ def run(
         stop_at=stop_at,
         take_over=take_over,
         state_dir=state_dir,
+        capacity_trace=capacity_trace,
         metrics=metrics,
         log_format=log_format.value,
     )
