@@ -28,6 +28,7 @@ from urllib.parse import quote, urlencode
 import pymysql
 from pymysql.constants import CLIENT, CR, ER
 
+from tests.servers import ramdisk
 from tests.servers.certificates import Authority
 from tests.servers.mysql_programs import MysqlPrograms, find_mysql
 from tests.servers.mysql_template import copy_mysql_template, fixed_options
@@ -117,7 +118,8 @@ class MysqlServer:
         self.programs: MysqlPrograms = find_mysql(name)
         self.host = LOOPBACK
         self.port = 0
-        self.directory = Path(tempfile.mkdtemp(prefix=f"penstock-{name}-", dir=directory))
+        parent = directory or ramdisk.place()
+        self.directory = Path(tempfile.mkdtemp(prefix=f"penstock-{name}-", dir=parent))
         self.directory.chmod(0o755)
         self.data = self.directory / "data"
         self.socket = self.directory / "socket"
