@@ -134,19 +134,19 @@ class MysqlTarget:
             raise
 
     @asynccontextmanager
-    async def _question(self) -> AsyncIterator[MysqlSession]:
+    async def _question(self, *, sure: bool = True) -> AsyncIterator[MysqlSession]:
         """The session for questions, one at a time. It is kept; one that ended unnoticed (server
-        restart) is replaced."""
+        restart) is replaced, which takes a round trip to be `sure` of."""
         async with self._asking:
-            if self._asked is not None and not await self._answers(self._asked):
+            if self._asked is not None and not await self._answers(self._asked, sure=sure):
                 await self.close()
             if self._asked is None:
                 self._asked = await self._connect()
             yield self._asked
 
-    async def _answers(self, session: MysqlSession) -> bool:
-        if session.broken:
-            return False
+    async def _answers(self, session: MysqlSession, *, sure: bool) -> bool:
+        if session.broken or not sure:
+            return not session.broken
         try:
             await session.run(b"DO 0")
         except TargetConnectionError:
@@ -219,7 +219,7 @@ class MysqlTarget:
 
     async def activity(self, sessions: Sequence[tuple[int, str]]) -> Activity:
         """See `abilities.ObservedTarget.activity`."""
-        async with self._question() as session:
+        async with self._question(sure=False) as session:
             return await observed.activity(session, sessions)
 
     async def unindexed(self, relations: Sequence[Relation]) -> Sequence[TableName]:
