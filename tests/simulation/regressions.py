@@ -37,6 +37,8 @@ REGRESSIONS: Final = (
     # A storm kept a table from its stream for ever: a story waits for a lull by now.
     ("stuck", Spell.of(2026170)),
     # A source committed a parent's deletion that a child had come to need in between.
+    # A neighbour of a stuck lane was slow itself, and was blamed.
+    ("stuck", Spell(31010044, late=True, slow=True)),
     ("refuse-load-tied", Spell(2026180, storm=True, late=True)),
     # An older owner that was asked to end did not come to learn that it was replaced.
     ("zombie", Spell.of(2026105)),

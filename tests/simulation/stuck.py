@@ -81,13 +81,14 @@ async def _stick(world: World, application: Application, *, hopeless: bool = Fal
 
 
 async def _neighbours_flow(world: World, seconds: float, behind_seconds_max: float) -> None:
-    """I-22, where nothing else holds them up. Every transaction writes to the audit table."""
+    """I-22, where nothing else holds them up, as a write to the audit table that is slow itself.
+    Every transaction writes to it."""
     until = world.loop.time() + seconds
     while world.loop.time() < until:
         written = len(world.source.visible_rows(AUDIT))
         await asyncio.sleep(behind_seconds_max)
         applied = len(world.target.visible_rows(AUDIT))
-        if world.calm and applied < written:
+        if world.calm and not world.faults.slow and applied < written:
             raise ViolationError(f"{applied} rows of the audit, {written} were written long ago")
 
 
