@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from engine.contracts import SnapshotSource, Source, Target, TargetSession
@@ -81,6 +82,19 @@ class MakingSource(Source, Protocol):
 
 
 @runtime_checkable
+class OpenTransactions(Source, Protocol):
+    """Optional: it sees transactions that have written and that no log tells of yet."""
+
+    async def oldest_open(self) -> float | None:
+        """Seconds since the oldest of them began; None when there is none, or none may be seen.
+
+        Raises:
+            SourceConnectionError.
+        """
+        ...
+
+
+@runtime_checkable
 class MarkingSource(Source, Protocol):
     """Optional: a mark can be left in its database that every session there sees."""
 
@@ -128,6 +142,41 @@ class ListeningTarget(Target, Protocol):
     forms: Sequence[str]
     """Names of wire forms, the dearest first. `postgres-text`: the form `postgres`, but no column
     of `Format.BINARY`."""
+
+
+@runtime_checkable
+class AnsweringSession(TargetSession, Protocol):
+    """Optional: it says whether the server owes it an answer."""
+
+    @property
+    def waits_since(self) -> float | None:
+        """When it began to wait for what the server sends or takes in, by the clock of the event
+        loop; None while it waits for neither."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Working:
+    """A session that is at work on the server. `waits_for`: a lock, and who has it, in words for
+    people; empty when it waits for nothing that is known."""
+
+    waits_for: str = ""
+
+
+@runtime_checkable
+class InspectedTarget(Target, Protocol):
+    """Optional: it knows what its sessions are doing."""
+
+    async def inspect(
+        self, sessions: Sequence[tuple[int, str]]
+    ) -> Mapping[tuple[int, str], Working]:
+        """Those of them (`TargetSession.identity`) that the server is at work for; the others wait
+        for us, or are gone. Asked over a session of its own.
+
+        Raises:
+            TargetConnectionError, TargetError.
+        """
+        ...
 
 
 @runtime_checkable

@@ -38,6 +38,7 @@ from engine.model.state import FRONTIER, LaneRow
 from engine.outcome import GOALS, Outcome
 from engine.retention import Retention, SlotGivenUpError
 from engine.roster import Roster, build, tell_exceptions
+from engine.silence import Silence
 from engine.stopping import unless_stopped
 from engine.streaming import Streaming
 from engine.surroundings import Surroundings
@@ -164,13 +165,21 @@ class Flow:
         seqs = SeqSum(sum([row.seq for row in claimed.lanes.values()]))
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(watch(watcher, claimed.epoch, seqs), name="watch")
+            silence = Silence(sessions, self._target, self._around)
+            listening = tasks.create_task(silence.watch(), name="silence")
             try:
-                return await self._carry(claimed, control, seqs, sessions)
+                return await self._carry(claimed, control, seqs, sessions, silence)
             finally:
                 watching.cancel()
+                listening.cancel()
 
     async def _carry(
-        self, claimed: Claim, control: TargetSession, seqs: SeqSum, sessions: Sessions
+        self,
+        claimed: Claim,
+        control: TargetSession,
+        seqs: SeqSum,
+        sessions: Sessions,
+        silence: Silence,
     ) -> Outcome:
         roster = build(self._config, await self._source.relations())
         tell_exceptions(roster, self._around.log)
@@ -191,7 +200,7 @@ class Flow:
             await loading.require_whole(control)
             self._around.state("stopped")
             return Outcome("loaded")
-        outcome = await self._stream(claimed, control, seqs, sessions, loading, start)
+        outcome = await self._stream(claimed, control, seqs, sessions, silence, loading, start)
         if outcome.reason in GOALS:
             await loading.require_whole(control)
         return outcome
@@ -220,6 +229,7 @@ class Flow:
         control: TargetSession,
         seqs: SeqSum,
         sessions: Sessions,
+        silence: Silence,
         loading: Loading,
         start: tuple[Position, LaneRow],
     ) -> Outcome:
@@ -230,6 +240,7 @@ class Flow:
             self._around,
             seqs,
             sessions,
+            silence,
             loading,
             self._stop_at,
             claimed.epoch,

@@ -7,11 +7,11 @@ from typing import Final
 from engine.abilities import CoercingSource
 from engine.apply.scheduler import Scheduler
 from engine.capacity.sample import SAMPLE_SECONDS, Phase, Sample
-from engine.checkpoint.frontier import Frontier
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Source
 from engine.errors import SourceConnectionError
 from engine.judging import Judging, Standing
+from engine.lagging import Lagging
 from engine.lane_table import LaneTable
 from engine.measuring import Reading, rate
 from engine.model.change import Block
@@ -34,9 +34,9 @@ class Gauges:
         around: Surroundings,
         budget: Budget,
         scheduler: Scheduler,
-        frontier: Frontier,
         lanes: LaneTable,
         judging: Judging,
+        lagging: Lagging,
         *,
         retained: Callable[[Retained], None],
     ) -> None:
@@ -45,15 +45,14 @@ class Gauges:
         self._around = around
         self._budget = budget
         self._scheduler = scheduler
-        self._frontier = frontier
         self._lanes = lanes
         self._judging = judging
         self._source_age = 0.0
         self._clocks_apart: float | None = None
+        self._lagging = lagging
         self._judge = retained
         self._received_us = 0
         self._at_head = False
-        self._lag_bytes: int | None = None
         self._retained = Retained()
         self._last = Reading.take(around)
         self._newest: Sample | None = None
@@ -64,6 +63,7 @@ class Gauges:
             self._received_us = block.parts[-1].transaction.committed_at_us
         self._at_head = block.idle is not None
         self._source_age = self._age(block)
+        self._lagging.received(block)
         if rows:
             self._around.metrics.received(rows, size)
 
@@ -109,8 +109,8 @@ class Gauges:
             appliers=rate(last, reading, "target", budget.appliers),
             rows_in=rate(last, reading, "rows_in"),
             rows_out=rate(last, reading, "rows_out"),
-            backlog_rows=self._waiting_rows(),
-            lag_seconds=self._since(self._frontier.oldest_us),
+            backlog_rows=self._lagging.behind(),
+            lag_seconds=self._lagging.target_seconds,
             lanes=self._working_lanes(),
             cause=self._judging.cause,
         )
@@ -120,7 +120,7 @@ class Gauges:
         split = [lane.width for lane in lanes if lane.split and lane.busy and lane.waiting]
         return Standing(
             appliers=appliers,
-            backlog_rows=self._waiting_rows(),
+            backlog_rows=self._lagging.behind(),
             more=sum([max(0, width - appliers) for width in split]),
             source_age=self._source_age,
             overflowed=any(lane.spool is not None for lane in lanes),
@@ -134,9 +134,6 @@ class Gauges:
         """Lanes with work; one that is split may be on as many appliers as it has buckets."""
         return sum([lane.width for lane in self._lanes.lanes() if lane.busy or lane.waiting])
 
-    def _waiting_rows(self) -> int:
-        return sum([lane.rows for lane in self._lanes.lanes()])
-
     def _show(self, sample: Sample) -> None:
         metrics = self._around.metrics
         if isinstance(self._source, CoercingSource):
@@ -147,19 +144,9 @@ class Gauges:
         metrics.queue(self._budget.used, sample.backlog_rows)
         metrics.appliers(appliers, self._scheduler.busy)
         metrics.lanes(sum([lane.width for lane in lanes]))
-        metrics.lag(
-            0.0 if self._at_head else self._since(self._received_us),
-            self._since(self._frontier.oldest_us),
-            self._lag_bytes,
-        )
+        self._lagging.show()
         metrics.retained(self._retained.bytes, self._retained.transactions)
         metrics.stages(self._around.stages.seconds())
-
-    def _since(self, committed_at_us: int) -> float:
-        """Seconds from a source commit to now; 0 when there is none."""
-        if not committed_at_us:
-            return 0.0
-        return max(0.0, self._around.clock.wall() - committed_at_us / 1e6)
 
     async def watch_source(self) -> None:
         """Look at the source every ten seconds, until cancelled."""
@@ -168,12 +155,10 @@ class Gauges:
                 await self._look()
             except SourceConnectionError:
                 # Capture meets it too, and waits for the source; nothing is measured meanwhile.
-                self._lag_bytes, self._retained = None, Retained()
+                self._retained = Retained()
             await asyncio.sleep(SOURCE_SECONDS)
 
     async def _look(self) -> None:
-        head = await self._source.head()
-        self._lag_bytes = self._frontier.position.distance(head)
         self._retained = await self._source.retained()
         self._judge(self._retained)
         self._around.noticed(self._source)

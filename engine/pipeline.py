@@ -42,6 +42,7 @@ from engine.outcome import HANDED_OVER, Outcome
 from engine.provision import Provision
 from engine.retry import Backoff, Policy
 from engine.spool import KEY_BYTES, SpoolRoom
+from engine.stalls import Stalls
 from engine.surroundings import Surroundings
 
 STARTING: Final = Policy(budget_seconds=60.0)
@@ -119,6 +120,7 @@ async def run_replication(
         Stages(clock.monotonic),
         provision,
         Sampler(partial(without_stream, clock, meter, metrics, provision)),
+        Stalls(clock, metrics, log),
     )
     scaling = Autoscaling(config, around, history, trace=trace)
     if out_of_memory:
@@ -127,8 +129,10 @@ async def run_replication(
         try:
             async with asyncio.TaskGroup() as tasks:
                 adjusting = tasks.create_task(scaling.run(), name="capacity")
+                watching = tasks.create_task(around.stalls.run(), name="stalls")
                 outcome = await _carry(config, source, target, around, stop_at, take_over=take_over)
                 adjusting.cancel()
+                watching.cancel()
         except BaseExceptionGroup as group:
             raise _decisive(group) from None
     return outcome
@@ -173,6 +177,7 @@ async def _carry(
             raise error
         log.warning("trying again", action="pipeline.retry", error=error, delay_seconds=delay)
         around.state("retrying")
+        around.stalls.failed(error)
         del flow, error  # its traceback holds the attempt, and with it all that waited in its queue
         await _sleep_or_stop(delay, stop)
 

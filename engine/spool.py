@@ -74,6 +74,7 @@ class _Stretch:
     """Consecutive records that hold one mark."""
 
     mark: Mark
+    committed_at_us: int
     records: int = 0
 
 
@@ -100,6 +101,9 @@ class Spool:
         self._read_at = 0
         self._size = 0
         self._bytes = 0
+        self._events_read: int | None = None
+        self.rows = 0
+        """Events in it."""
 
     def __len__(self) -> int:
         return self._records
@@ -108,6 +112,17 @@ class Spool:
     def bytes(self) -> int:
         """What it holds of the budget: everything since it was last empty."""
         return self._bytes
+
+    @property
+    def unread(self) -> int:
+        """Bytes of what is in it."""
+        return self._bytes - self._read_at
+
+    @property
+    def oldest_us(self) -> int:
+        """Source commit time of the oldest transaction in it, or of one a stretch before; 0 when it
+        is empty."""
+        return self._stretches[0].committed_at_us if self._stretches else 0
 
     @property
     def stretches(self) -> int:
@@ -139,15 +154,16 @@ class Spool:
         self._disk.append(self._name, record)
         self._written += 1
         self._records += 1
+        self.rows += len(events)
         self._bytes += len(record)
         self._budget.used += len(record)
-        self._hold(mark or Mark(pending=1))
+        self._hold(mark or Mark(pending=1), transaction.committed_at_us)
 
-    def _hold(self, mark: Mark) -> None:
+    def _hold(self, mark: Mark, committed_at_us: int) -> None:
         """Stretches grow with the whole, so their number grows with its logarithm."""
         last = self._stretches[-1] if self._stretches else None
         if last is None or last.records >= max(STRETCH_MIN, self._records // STRETCHES_EVEN):
-            self._stretches.append(_Stretch(mark, 1))
+            self._stretches.append(_Stretch(mark, committed_at_us, 1))
             return
         mark.pending -= 1
         last.mark.pending += 1
@@ -162,6 +178,7 @@ class Spool:
         except InvalidTag as error:
             raise self._damaged() from error
         head, plain, ordinals, end = marshal.loads(text)  # noqa: S302 - our own, see above
+        self._events_read = len(plain)
         return Spooled(
             self._transaction(head),
             [self._events.event(item) for item in plain],
@@ -190,6 +207,9 @@ class Spool:
 
     def drop(self) -> None:
         """Forget the oldest record; the file goes with the last one."""
+        read = self._events_read
+        self.rows -= len(self.peek().events) if read is None else read
+        self._events_read = None
         self._read_at += LENGTH_BYTES + self._oldest_size()
         self._size = 0
         self._records -= 1
@@ -204,7 +224,8 @@ class Spool:
         """Forget everything."""
         self._disk.remove(self._name)
         self._budget.used -= self._bytes
-        self._bytes = self._records = self._read_at = self._size = 0
+        self._bytes = self._records = self._read_at = self._size = self.rows = 0
+        self._events_read = None
         self._stretches.clear()
         self._events.forget()
 

@@ -26,6 +26,7 @@ from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import PenstockError, StateError
 from engine.gauges import Gauges
 from engine.judging import Judging
+from engine.lagging import Lagging
 from engine.lane_table import LaneTable
 from engine.loading import Loading
 from engine.model.position import Position
@@ -39,6 +40,8 @@ from engine.reloading import Reloading
 from engine.retention import Retention, SlotGivenUpError
 from engine.roster import Roster, choose
 from engine.route.router import Router
+from engine.silence import Silence
+from engine.stalls import Watched
 from engine.stopping import unless_stopped
 from engine.surroundings import Surroundings
 
@@ -71,6 +74,7 @@ class Streaming:
         around: Surroundings,
         seqs: SeqSum,
         sessions: Sessions,
+        silence: Silence,
         loading: Loading,
         stop_at: str | None,
         epoch: int,
@@ -83,6 +87,7 @@ class Streaming:
         self._around = around
         self._seqs = seqs
         self._sessions = sessions
+        self._silence = silence
         self._loading = loading
         self._stop_at = stop_at
         self._epoch = epoch
@@ -108,6 +113,7 @@ class Streaming:
             around.suspensions,
             around.log,
         )
+        self._lagging = Lagging(source, around, self._frontier, self._lanes, start)
         self._router = Router(self._lanes.lane_of, self._frontier, self._budget.release)
         self._judging = Judging(around, target, sessions, self._changing)
         self._committer = Committer(
@@ -161,12 +167,14 @@ class Streaming:
             others.append(tasks.create_task(self._overflow().run(), name="overflow"))
             others.append(tasks.create_task(gauges.watch_source(), name="source-watch"))
             others.append(tasks.create_task(self._judging.watch_target(), name="target-watch"))
+            others.append(tasks.create_task(self._lagging.watch(), name="lag-watch"))
             others.append(tasks.create_task(self._watch_lanes(), name="lanes-watch"))
             if self._config.loads:
                 reloading = self._reloads = self._reloading(evolution)
                 self._router.noticed = reloading.look_soon
                 others.append(tasks.create_task(reloading.run(desk), name="reload"))
-            reason = await self._until(goal)
+            with self._around.stalls.watching(self._watched(reader)):
+                reason = await self._until(goal)
             self._around.state("draining")
             reader.rest()
             self._queue.close()
@@ -287,6 +295,15 @@ class Streaming:
             rebuild=self._rebuild,
         )
 
+    def _watched(self, reader: Reader) -> Watched:
+        return Watched(
+            reader,
+            self._lagging.reading,
+            self._lanes.lanes,
+            self._seqs,
+            waits_for=lambda: self._silence.waits_for,
+        )
+
     def _gauges(self) -> Gauges:
         return Gauges(
             self._config,
@@ -294,9 +311,9 @@ class Streaming:
             self._around,
             self._budget,
             self._scheduler,
-            self._frontier,
             self._lanes,
             self._judging,
+            self._lagging,
             retained=Retention(self._config.source, self._around.log).judge,
         )
 

@@ -14,6 +14,7 @@ from engine.observe.metrics import Metrics
 from engine.observe.stages import Stages
 from engine.provision import Provision
 from engine.spool import SpoolRoom
+from engine.stalls import Stalls
 
 Unmoved: TypeAlias = dict[str, tuple[float, int]]
 """Lanes at work by name: since when they have not moved, and how far they were then. It outlives an
@@ -41,6 +42,7 @@ class Surroundings:
     stages: Stages
     provision: Provision
     sampler: Sampler
+    stalls: Stalls
 
     def waiting(self, seconds: float, who: Sequence[str]) -> None:
         """Older transactions of the source keep a table from being read (`contracts.Waiting`)."""

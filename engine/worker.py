@@ -38,15 +38,16 @@ from engine.contracts import (
     Target,
     TransactionalTarget,
 )
-from engine.errors import ConfigError, InvariantError, PenstockError
+from engine.errors import ConfigError, InvariantError, PenstockError, Retry
 from engine.failpoint import arm
 from engine.leaving import leave
 from engine.observe.health import Health, Verdict
 from engine.observe.http import Address, Answer, Paths, serving
+from engine.observe.lag import Unmeasured
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.observe.report import Outcome, ReportPipe, leading
-from engine.observe.watchdog import Watchdog, error_places
+from engine.observe.watchdog import BLOCKED_SECONDS_MAX, Watchdog, error_places
 from engine.observe.writer import FORMATS, start_writing
 from engine.version import VERSION
 
@@ -175,6 +176,9 @@ class Worker:
             )
         self._metrics = Metrics(self._config.id)
         self._health = Health(self._metrics, clock)
+        self._unmeasured = Unmeasured(
+            lambda: self._metrics.lag_told, self._metrics.lag_unmeasured, clock
+        )
         self._loaded_sent: dict[str, int] = {}
         self._state_told = ""
 
@@ -314,7 +318,7 @@ class Worker:
     @contextlib.asynccontextmanager
     async def _pulsing(self) -> AsyncIterator[None]:
         log = Log(self._log.write, self._clock).bind(replication=self._config.id)
-        with Watchdog(log, self._clock) as watchdog:
+        with Watchdog(log, self._clock, self._end_blocked) as watchdog:
             pulse = asyncio.create_task(self._pulse(watchdog), name="pulse")
             try:
                 yield
@@ -330,6 +334,7 @@ class Worker:
                 watchdog.beat()
                 self._health.loop_lagged(self._clock.monotonic() - before - PULSE_SECONDS)
             self._health.tick()
+            self._unmeasured.tick()
             self._send_metrics()
             if self._reports.broken:
                 os._exit(1)  # the parent is gone: a new one must not find us holding the slot
@@ -339,6 +344,20 @@ class Worker:
         grown = {name: n for name, n in loaded.items() if n != self._loaded_sent.get(name, 0)}
         self._loaded_sent = loaded
         self._reports.send("metrics", {**self._metrics.snapshot(), "loaded": grown})
+
+    def _end_blocked(self) -> None:
+        """The event loop does not come back: a new worker goes on from what is durable. Called from
+        the watchdog's thread, while this one stands still."""
+        outcome = Outcome(
+            exit=1,
+            retry=Retry.RESTART.value,
+            error="LoopBlocked",
+            reason=f"the event loop stood still for {BLOCKED_SECONDS_MAX:.0f} s",
+            remedy="see the log for the lines it stood on; where they are Penstock's own this is a"
+            " defect: please report it",
+        )
+        self._reports.finish(outcome)
+        os._exit(outcome.exit)
 
     def _end_soon(self, outcome: Outcome) -> None:
         """End even though a task does not: the drain's limit holds whatever a driver does."""

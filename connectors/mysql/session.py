@@ -141,6 +141,11 @@ class MysqlSession:
     def broken(self) -> bool:
         return self.link.broken
 
+    @property
+    def waits_since(self) -> float | None:
+        """See `abilities.AnsweringSession`."""
+        return self.link.waits_since
+
     @asynccontextmanager
     async def begin(self, fences: Sequence[Fence] = ()) -> AsyncIterator[MysqlTransaction]:
         """See `contracts.TargetSession.begin`. Nothing is sent before it must be."""

@@ -28,6 +28,7 @@ from connectors.mysql.log_mark import LogMark, LogMarks
 from connectors.mysql.log_reader import lock_holder, reading
 from connectors.mysql.log_stream import LogStream
 from connectors.mysql.mark_lock import mark_name
+from connectors.mysql.open_transactions import OpenTransactions
 from connectors.mysql.places import places_of
 from connectors.mysql.position import AnyPosition, FilePosition, LogPlace, parse_position
 from connectors.mysql.preflight_source import PreflightSource
@@ -74,6 +75,7 @@ class MysqlSource:
         self._readers = readers
         self._program = f"penstock {config.replication}"
         self._sql = Sql(config.url, self._program, config.execute_timeout_seconds)
+        self._open = OpenTransactions(self._sql.ask)
         self._form = Form.INTERCHANGE
         self._zero = ZeroDates(config.zero_dates)
         self._server: Server | None = None
@@ -332,6 +334,10 @@ class MysqlSource:
     async def retained(self) -> Retained:
         """Unknown: what the server keeps, it does not keep for us."""
         return Retained()
+
+    async def oldest_open(self) -> float | None:
+        """See `abilities.OpenTransactions`."""
+        return await self._open.oldest()
 
     async def branch(self) -> str:
         """See `contracts.BranchingSource`: which server writes the log, and which log it is."""

@@ -26,6 +26,7 @@ from connectors.mysql.session import MysqlSession, lock_name, prepare
 from connectors.mysql.target_config import MysqlTargetConfig
 from connectors.mysql.target_errors import not_connected
 from connectors.mysql.target_link import TargetLink
+from engine.abilities import Working
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Random
 from engine.errors import (
@@ -66,6 +67,9 @@ def create(config: ReplicationConfig, _clock: Clock, random: Random) -> "MysqlTa
         ),
         random,
     )
+
+
+_SESSIONS: Final = b"SELECT id, state FROM information_schema.processlist WHERE command <> 'Sleep'"
 
 
 class MysqlTarget:
@@ -174,6 +178,23 @@ class MysqlTarget:
                     f"SELECT GET_LOCK({name}, {TERMINATE_SECONDS})".encode(),
                     f"DO RELEASE_LOCK({name})".encode(),
                 )
+
+    async def inspect(
+        self, sessions: Sequence[tuple[int, str]]
+    ) -> Mapping[tuple[int, str], Working]:
+        """See `abilities.InspectedTarget`. The server names the state of a session and not who has
+        the lock that it waits for."""
+        async with self.session() as session:
+            (result,) = await session.run(_SESSIONS)
+            found: dict[tuple[int, str], Working] = {}
+            for number, token in sessions:
+                name = literal(lock_name(token))
+                (holder,) = await session.run(f"SELECT IS_USED_LOCK({name})".encode())
+                for row in result.rows:
+                    if row[0] == holder.rows[0][0] == b"%d" % number:
+                        state = (row[1] or b"").decode("utf-8", "replace")
+                        found[number, token] = Working(state if "lock" in state.lower() else "")
+        return found
 
     # --- control tables -----------------------------------------------------------------------
 

@@ -88,6 +88,9 @@ class TargetLink:
         self._at = 0
         self.version: str = connection.server_version
         self.broken = False
+        self.waits_since: float | None = None
+        """Since when the server is waited for, by the loop's clock; None while it is not."""
+        self._loop = asyncio.get_running_loop()
         _keep_alive(self._writer)
 
     async def close(self) -> None:
@@ -128,7 +131,7 @@ class TargetLink:
 
     async def _script(self, sql: bytes, feeds: Mapping[int, AsyncIterable[bytes]]) -> list[Result]:
         self._send_command(sql)
-        await self._writer.drain()
+        await self._drain()
         results: list[Result] = []
         failed: Exception | None = None
         more = True
@@ -173,7 +176,7 @@ class TargetLink:
                 while len(pending) >= DATA_BYTES_MAX:
                     self._send(bytes(pending[:DATA_BYTES_MAX]))
                     del pending[:DATA_BYTES_MAX]
-                    await self._writer.drain()
+                    await self._drain()
         except (OSError, EOFError) as error:
             if self._writer.is_closing() or self._reader.at_eof():
                 raise
@@ -183,8 +186,13 @@ class TargetLink:
         if pending and failed is None:
             self._send(bytes(pending))
         self._send(b"")
-        await self._writer.drain()
+        await self._drain()
         return failed
+
+    async def _drain(self) -> None:
+        self.waits_since = self._loop.time()
+        await self._writer.drain()
+        self.waits_since = None
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -221,7 +229,9 @@ class TargetLink:
             return
         pieces = [self._buffer[self._at :]]
         while missing > 0:
+            self.waits_since = self._loop.time()
             piece = await self._reader.read(READ_BYTES)
+            self.waits_since = None
             if not piece:
                 raise LinkLostError("the server closed the connection")
             pieces.append(piece)

@@ -81,6 +81,8 @@ class Link:
         self._reading = True
         self._prepared: set[bytes] = set()
         self.broken = False
+        self.waits_since: float | None = None
+        """Since when the server is waited for, by the loop's clock; None while it is not."""
         self._loop.add_reader(self._descriptor, self._readable)
 
     @property
@@ -256,6 +258,7 @@ class Link:
         pgconn = self._pgconn
         while pgconn.is_busy():
             await self._wait()
+        self.waits_since = None
         return pgconn.get_result()
 
     async def _flush(self) -> None:
@@ -266,6 +269,7 @@ class Link:
             finally:
                 if self._reading:
                     self._loop.remove_writer(self._descriptor)
+        self.waits_since = None
 
     def _watch_writing(self) -> None:
         try:
@@ -277,6 +281,8 @@ class Link:
     async def _wait(self) -> None:
         if not self._reading or self._pgconn.status == pq.ConnStatus.BAD:
             raise psycopg.OperationalError("the connection is gone")
+        if self.waits_since is None:
+            self.waits_since = self._loop.time()
         self._waiter = self._loop.create_future()
         timer = self._loop.call_later(RECHECK_SECONDS, self._recheck)
         try:

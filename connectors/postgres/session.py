@@ -184,6 +184,11 @@ class PostgresSession:
     def broken(self) -> bool:
         return self.link.broken
 
+    @property
+    def waits_since(self) -> float | None:
+        """See `abilities.AnsweringSession`."""
+        return self.link.waits_since
+
     @asynccontextmanager
     async def begin(self, fences: Sequence[Fence] = ()) -> AsyncIterator[PostgresTransaction]:
         """See `contracts.TargetSession.begin`. Nothing is sent before it must be."""

@@ -29,6 +29,7 @@ from connectors.postgres.held_snapshot import HeldSnapshot
 from connectors.postgres.key_obstacles import key_obstacles
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.lsn import parse_lsn
+from connectors.postgres.open_transactions import oldest_open
 from connectors.postgres.opening import StreamOpener
 from connectors.postgres.partition_watch import PartitionWatch
 from connectors.postgres.preflight_source import PreflightSource
@@ -307,6 +308,10 @@ class PostgresSource:
 
     async def retained(self) -> Retained:
         return await self._slots.retained()
+
+    async def oldest_open(self) -> float | None:
+        """See `abilities.OpenTransactions`."""
+        return await oldest_open(self._sql)
 
     async def _open_stream(self, after: int) -> LogStream:
         server = await self._checked_server()

@@ -29,6 +29,7 @@ from connectors.postgres.sql import Sql
 from connectors.postgres.sql import connect as connect_sql
 from connectors.postgres.target_config import PostgresTargetConfig
 from connectors.postgres.target_errors import refusal
+from engine.abilities import Working
 from engine.config.endpoint import Origin, ReplicationOrigin
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock, Random
@@ -96,6 +97,19 @@ _IDENTITY: Final = (
     " WHERE pid = pg_catalog.pg_backend_pid()"
 )
 
+
+_AT_WORK: Final = """
+SELECT a.pid, a.backend_start::text, CASE WHEN a.wait_event_type = 'Lock' THEN
+  'a lock (' || a.wait_event || ') held by ' || coalesce(nullif((
+    SELECT string_agg('session ' || b.pid || coalesce(' of ' || b.usename, '')
+      || coalesce(' (' || nullif(b.application_name, '') || ')', ''), ', ' ORDER BY b.pid)
+    FROM pg_catalog.pg_stat_activity b WHERE b.pid = ANY (pg_catalog.pg_blocking_pids(a.pid))
+  ), ''), 'a prepared transaction') END
+FROM pg_catalog.pg_stat_activity a
+WHERE a.pid IN ({numbers}) AND a.state NOT LIKE 'idle%'
+  AND (a.wait_event_type IS NULL OR a.wait_event_type <> 'Client')
+"""
+"""An application's name is its own choice, and no row's value."""
 
 _MARK: Final = (
     "SELECT 1 FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND"
@@ -166,6 +180,19 @@ class PostgresTarget:
                         " AND (pg_has_role(usesysid, 'MEMBER')"
                         " OR pg_has_role('pg_signal_backend', 'MEMBER'))"
                     )
+
+    async def inspect(
+        self, sessions: Sequence[tuple[int, str]]
+    ) -> Mapping[tuple[int, str], Working]:
+        """See `abilities.InspectedTarget`."""
+        numbers = ", ".join([str(int(pid)) for pid, _ in sessions])
+        async with self.session() as session:
+            (result,) = await session.run(_AT_WORK.format(numbers=numbers))
+        found = {
+            (int(pid or 0), start or ""): Working(waits_for or "")
+            for pid, start, waits_for in cells(result)
+        }
+        return {identity: found[identity] for identity in sessions if identity in found}
 
     def announce_to(
         self, opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]

@@ -165,8 +165,10 @@ async def _serve(station: ApplyStation, session: TargetSession, lane: Lane) -> N
     while whole and batch is not None and not batch.ends_transaction and not batch.cut:
         batch = await _stream_transaction(station, session, lane, batch)
     if batch is None:
+        lane.settled()
         return
     await _apply(station, session, lane, batch)
+    lane.settled()
     small = batch.rows * SMALL_SHARE < limits.rows_max
     if small and station.behind() and not station.scheduler.pressed:
         with station.scheduler.resting():
@@ -500,4 +502,6 @@ async def _next_piece(station: ApplyStation, lane: Lane, limits: BatchLimits) ->
         batch = lane.take(limits.rows_max, limits.bytes_max, whole=True)
         if batch is not None:
             return batch
+        lane.parked = True
         await station.scheduler.more(lane)
+        lane.parked = False

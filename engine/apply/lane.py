@@ -85,6 +85,8 @@ class Lane:
     stopped: set[TableName] = field(default_factory=set[TableName])
     """Tables that left the frontier by a durable record: what comes for them is dropped."""
     busy: bool = False
+    parked: bool = False
+    """Its applier waits for the rest of a transaction."""
     admit: Admit | None = None
     suspension: Suspension | None = None
     """Its tables left the frontier by a durable record, and what comes waits on disk."""
@@ -96,6 +98,10 @@ class Lane:
     wake: Callable[["Lane"], None] | None = None
     size: int = 0
     rows: int = 0
+    taken_rows: int = 0
+    taken_bytes: int = 0
+    taken_us: int = 0
+    """What is on its applier, and when the oldest of it was committed on the source."""
     segments: deque[Segment] = field(default_factory=deque[Segment])
     every: Sequence[Checkpoint] = field(init=False)
     """Each checkpoint once."""
@@ -220,12 +226,19 @@ class Lane:
         size -= sum([segment.size for segment in back])
         self.size -= size
         self.rows -= rows
+        self.taken_us = self.taken_us or segments[0].committed_at_us
+        self.taken_rows += rows
+        self.taken_bytes += size
         if self.stopped or self.admit is not None:
             segments = apart(segments)
             self.sift(segments)
         batch = self.batch(segments, rows, size)
         batch.cut = cut
         return batch
+
+    def settled(self) -> None:
+        """All that was taken is durable, or has been let go of."""
+        self.taken_rows = self.taken_bytes = self.taken_us = 0
 
     def sift(self, segments: Sequence[Segment]) -> None:
         """Leave in segments, of one transaction each, what is neither of stopped tables nor in the

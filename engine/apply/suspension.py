@@ -51,6 +51,11 @@ class Suspension:
     def tables(self) -> tuple[TableName, ...]:
         return tuple(self._standing)
 
+    @property
+    def waiting(self) -> Spool:
+        """What waits, for who measures it."""
+        return self._spool
+
     def resume(
         self,
         standing: Mapping[TableName, Progress],

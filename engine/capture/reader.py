@@ -58,6 +58,10 @@ class Reader:
         self._number = 0
         self._current: Transaction | None = None
         self._resting = False
+        self._receiving: asyncio.Timeout | None = None
+        self._cut = ""
+        self.waits_for_room = False
+        """Whether it has something in hand that the queue has no room for."""
         self.passed = start
         """Everything up to here has been put into the queue."""
 
@@ -80,6 +84,34 @@ class Reader:
         here on is still told to the source over it."""
         self._resting = True
 
+    def cut(self, why: str) -> bool:
+        """Give the link up and open another, when nothing is in hand; whether it was."""
+        if self._receiving is None or self._resting:
+            return False
+        self._cut = why
+        self._receiving.reschedule(asyncio.get_running_loop().time())
+        return True
+
+    async def _next(self, blocks: AsyncGenerator[Block, None]) -> Block | None:
+        """The next block, None at the end. Raises SourceConnectionError when it was cut."""
+        limit = self._receiving = asyncio.timeout(None)
+        try:
+            async with limit:
+                with self._stages.source:
+                    return await anext(blocks, None)
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise SourceConnectionError(self._cut) from None
+        finally:
+            self._receiving = None
+
+    async def _put(self, block: Block) -> None:
+        self.waits_for_room = True
+        with self._stages.queue:
+            await self._inlet.put(block)
+        self.waits_for_room = False
+
     async def _read(self) -> None:
         fresh = True
         async with aclosing(self._source.blocks(self.passed)) as blocks:
@@ -94,15 +126,7 @@ class Reader:
                 block.received_at = self._clock.monotonic()
                 self._stages.decode += block.decode_seconds
                 self._number_parts(block)
-                with self._stages.queue:
-                    await self._inlet.put(block)
-
-    async def _next(self, blocks: AsyncGenerator[Block, None]) -> Block | None:
-        try:
-            with self._stages.source:
-                return await anext(blocks)
-        except StopAsyncIteration:
-            return None
+                await self._put(block)
 
     def _number_parts(self, block: Block) -> None:
         """Give transactions their running number; drop what was dispatched before."""

@@ -24,6 +24,8 @@ class Sessions:
         self._open = [control.identity]
         self._on_record: frozenset[Identity] = frozenset()
         self._recording = asyncio.Lock()
+        self.opened: list[TargetSession] = [control]
+        """Those that are open now, but for what the target opens by itself."""
         if isinstance(target, Announcing):
             target.announce_to(self._announced)
 
@@ -38,8 +40,13 @@ class Sessions:
         async with AsyncExitStack() as stack:
             opened = [await stack.enter_async_context(self._target.session()) for _ in range(count)]
             identities = [session.identity for session in opened]
+            self.opened += opened
+            stack.callback(self._forget, opened)
             async with self._recorded(identities, opened[0]):
                 yield opened
+
+    def _forget(self, sessions: Sequence[TargetSession]) -> None:
+        self.opened = [session for session in self.opened if session not in sessions]
 
     @asynccontextmanager
     async def _announced(self, identity: Identity) -> AsyncIterator[None]:

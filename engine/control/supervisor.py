@@ -2,6 +2,7 @@
 
 The child gets its own process group, so Ctrl-C in a terminal reaches the parent only, which passes
 it on once. Secrets reach the child through its environment and the file, never through arguments.
+A child from which nothing is heard for half a minute is frozen: it is killed, another is started.
 The first signal asks the child to drain; when it is not gone within `STOP_SECONDS`, or at the
 second signal, it is killed. The exit code is then 0, as a stop was what was asked for.
 """
@@ -18,12 +19,20 @@ from typing import Final, Protocol
 
 from engine.contracts import Clock, Random
 from engine.control.restart import Life, Restarts
+from engine.errors import Retry
 from engine.observe.report import LINE_BYTES_MAX, Outcome, parse
 from engine.seams import memory_kills
 
 STOP_SECONDS: Final = 9.8
 """How long a signalled worker may take to end before it is killed: the promised 10 s, rounded down.
 """
+
+SILENCE_SECONDS: Final = 25.0
+"""Longest time between two lines of a worker, which tells its metrics every second. One whose event
+loop is blocked ends by itself at about that time, and says why; one that is frozen does not."""
+
+LAST_SECONDS: Final = 7.0
+"""Time for a line after that: a parent that stood still itself finds what was said meanwhile."""
 
 WORKER: Final = (sys.executable, "-m", "engine.worker")
 """The command of a worker, before its arguments."""
@@ -109,6 +118,7 @@ class Supervisor:
         """Memory the worker held when it last said so, by what is provisioned."""
         self._out_of_memory = False
         """The system ended the newest worker for want of memory."""
+        self._silent = False
 
     async def run(self) -> Outcome:
         """Start workers until one is done, fails for good, or a signal asks to stop."""
@@ -128,13 +138,16 @@ class Supervisor:
 
     async def _live(self) -> Life:
         """Start one worker and follow it to its end."""
-        self._moved = False
+        self._moved = self._silent = False
         began, kills = self._clock.monotonic(), self._memory_kills()
         async with self._started() as reports:
             outcome = await self._follow(reports)
         code = self._child.returncode if self._child is not None else None
-        self._out_of_memory = code == -signal.SIGKILL and self._killed_for_memory(kills)
-        if outcome is None and code in (0, 2):  # it ended on purpose, before it could report
+        killed = code == -signal.SIGKILL and not self._silent
+        self._out_of_memory = killed and self._killed_for_memory(kills)
+        if self._silent:
+            outcome = SILENT
+        elif outcome is None and code in (0, 2):  # it ended on purpose, before it could report
             outcome = Outcome(0) if code == 0 else _crash(self._child)
         return Life(outcome, self._moved, self._clock.monotonic() - began)
 
@@ -185,7 +198,7 @@ class Supervisor:
         Gives the outcome it told, None when it told none.
         """
         outcome = None
-        while line := await _line(reports):
+        while line := await self._heard(reports):
             event = parse(line)
             if event is None:
                 continue
@@ -201,6 +214,21 @@ class Supervisor:
         if event["event"] == "metrics":
             memory = event.get("memory")
             self._memory = memory if isinstance(memory, float) else None
+
+    async def _heard(self, reports: asyncio.StreamReader) -> bytes:
+        """The worker's next line. One that says nothing for too long is killed."""
+        reading = asyncio.create_task(_line(reports), name="report")
+        try:
+            for seconds in (SILENCE_SECONDS, LAST_SECONDS):
+                done, _ = await asyncio.wait((reading,), timeout=seconds)
+                if done:
+                    return await reading
+            if self._child is not None:
+                self._silent = True
+                _signal(self._child, signal.SIGKILL)
+            return await reading
+        finally:
+            reading.cancel()
 
     async def _pass_log(self, stream: asyncio.StreamReader) -> None:
         while line := await _line(stream):
@@ -282,6 +310,16 @@ def _outcome(event: Mapping[str, object]) -> Outcome:
     exit_code = event.get("exit")
     texts = {name: str(event.get(name, "")) for name in ("retry", "error", "reason", "remedy")}
     return Outcome(exit_code if isinstance(exit_code, int) else 1, **texts)
+
+
+SILENT: Final = Outcome(
+    1,
+    retry=Retry.RESTART.value,
+    error="WorkerSilent",
+    reason=f"the worker said nothing for {SILENCE_SECONDS + LAST_SECONDS:.0f} s and was killed",
+    remedy="it was frozen (SIGSTOP, a debugger, a machine short of memory): a new one goes on from"
+    " what is durable",
+)
 
 
 def _crash(child: asyncio.subprocess.Process | None) -> Outcome:

@@ -55,6 +55,13 @@ class Segment:
             return self.end
         return self.transaction.at(self.ordinals[-1])
 
+    @property
+    def committed_at_us(self) -> int:
+        """Source commit time of the first transaction that it has anything of; 0 when unknown."""
+        if self.numbers:
+            return self.members[self.numbers[0]][0].committed_at_us
+        return self.transaction.committed_at_us
+
     def position_before(self, index: int) -> Position:
         """Where a lane stands that has applied this up to, not including, event `index`."""
         own = not isinstance(self.events[index], SchemaChanged)

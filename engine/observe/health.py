@@ -6,15 +6,17 @@ is false:
 
 - before the load or the stream has begun, while draining and after the end;
 - when the replication failed, or has been retrying for `PATIENCE_SECONDS`;
+- when a stage is stuck (`Metrics.stuck`), in whatever state it is;
 - when changes wait and none was read or applied for `PATIENCE_SECONDS`;
-- when the event loop stood still for `LOOP_LAG_SECONDS_MAX`, until `PATIENCE_SECONDS` later.
+- when the event loop stood still for `LOOP_LAG_SECONDS_MAX`, until `PATIENCE_SECONDS` later: the
+  stage `loop` counts as stuck.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from engine.contracts import Clock
-from engine.observe.metrics import Metrics
+from engine.observe.metrics import Metrics, Stage
 
 PATIENCE_SECONDS: Final = 30.0
 """How long a retrying or motionless replication still counts as flowing.
@@ -60,6 +62,8 @@ class Health:
         if motion != self._moved or not self._metrics.incoming_changes:
             self._moved = motion
             self._moved_at = now
+        blocked = self._blocked_at is not None and now - self._blocked_at < PATIENCE_SECONDS
+        self._metrics.stage(Stage.LOOP, "the event loop was blocked" if blocked else "")
 
     def loop_lagged(self, seconds: float) -> None:
         """Tell that the event loop came this much too late."""
@@ -80,8 +84,9 @@ class Health:
         return Verdict(not reason, self._state, reason)
 
     def _obstacle(self, now: float) -> str:
-        if self._blocked_at is not None and now - self._blocked_at < PATIENCE_SECONDS:
-            return "the event loop was blocked"
+        for stage, reason in self._metrics.stuck.items():
+            if reason:
+                return f"the {stage.value} stage is stuck: {reason}"
         if self._state == "retrying":
             waited = now - self._state_since
             return f"retrying for {waited:.0f} s" if waited >= PATIENCE_SECONDS else ""

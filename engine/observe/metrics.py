@@ -9,17 +9,19 @@ from 0 at the start of the process, so `rate()` sees their first increase.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import Final
 
 from engine.model.batch import TableCounts
 from engine.model.rejected import MISSING, REJECTED
 from engine.model.relation import TableName
+from engine.observe.lag import TableLag, together
 
 TABLES_MAX: Final = 1_000
 """Tables with series of their own; later ones share the table `other`.
 
-Four series a table: 4,000 series for one replication is what a small Prometheus takes without
+Seven series a table: 7,000 series for one replication is what a small Prometheus takes without
 notice, and a database with more tables than that is read by schema, not by table.
 """
 
@@ -42,6 +44,18 @@ CAUSES: Final = ("source", "cpu", "appliers", "target", "idle")
 """What may limit the flow; a scrape shows each with 1 or 0, and none while it is not known."""
 DECIDING: Final = ("emergency", "up", "down", "reversal", "kept", "hold")
 """Rules of the law of capacity; counted from 0 on, so that `increase()` sees the first decision."""
+
+
+class Stage(StrEnum):
+    """What may stand still while others go on."""
+
+    SOURCE = "source"
+    """Reading the source's log."""
+    TARGET = "target"
+    """Applying changes to the target."""
+    LOOP = "loop"
+    """The process itself: its event loop."""
+
 
 OPERATIONS: Final = ("load", "insert", "update", "delete", "truncate")
 
@@ -107,17 +121,21 @@ STAGE_SECONDS: Final = Metric(
 INCOMING_CHANGES: Final = Metric(
     "penstock_cdc_incoming_changes",
     "gauge",
-    "Changes read from the source that wait to be applied.",
+    "Changes read from the source and not yet durable in the target, in memory and on disk; those"
+    " of stopped tables are left out.",
 )
 LATENCY_SOURCE: Final = Metric(
     "penstock_cdc_latency_source_seconds",
     "gauge",
-    "Seconds between the commit of the last captured change on the source and now.",
+    "Seconds by which reading is behind the source: the age of the oldest commit that may not have"
+    " been read, or of the oldest transaction there that has written and is still open; 0 while the"
+    " source says that there is nothing new.",
 )
 LATENCY_TARGET: Final = Metric(
     "penstock_cdc_latency_target_seconds",
     "gauge",
-    "Seconds between the source commit of the oldest change not yet durable in the target and now.",
+    "Seconds between the source commit of the oldest change read and not yet durable in the target"
+    " and now; 0 when there is none. Stopped tables are left out.",
 )
 CDC_TARGET_BYTES: Final = Metric(
     "penstock_cdc_target_bytes_total",
@@ -201,6 +219,35 @@ TABLE_ROWS: Final = Metric(
     " counts statements). At most 1,000 tables, later ones share schema and table `other`.",
     ("schema", "table", "operation"),
 )
+TABLE_LAG_SECONDS: Final = Metric(
+    "penstock_table_lag_seconds",
+    "gauge",
+    "Age of the oldest change of the table that may not be durable in the target; infinite when"
+    " changes were dropped and only a new load makes it whole. At most 1,000 tables, the highest of"
+    " all others as schema and table `other`.",
+    ("schema", "table"),
+)
+TABLE_LAG_BYTES: Final = Metric(
+    "penstock_table_lag_bytes",
+    "gauge",
+    "Memory and disk held by changes that must be applied before the table is up to date, in"
+    " bytes.",
+    ("schema", "table"),
+)
+TABLE_LAG_ROWS: Final = Metric(
+    "penstock_table_lag_rows",
+    "gauge",
+    "Changes read and not durable that must be applied before the table is up to date; of tables"
+    " that share a lane, all of the lane's.",
+    ("schema", "table"),
+)
+STUCK: Final = Metric(
+    "penstock_stuck",
+    "gauge",
+    "1 for a stage (source, target, loop) that has work and has not moved for half a minute, which"
+    " an idle one has not.",
+    ("stage",),
+)
 BUILD_INFO: Final = Metric(
     "penstock_build_info",
     "gauge",
@@ -236,6 +283,10 @@ METRICS: Final = (
     QUARANTINED_ROWS,
     COERCED_VALUES,
     TABLE_ROWS,
+    TABLE_LAG_SECONDS,
+    TABLE_LAG_BYTES,
+    TABLE_LAG_ROWS,
+    STUCK,
     BUILD_INFO,
 )
 """Every metric there is; the guide is checked against it."""
@@ -291,6 +342,11 @@ class Metrics:
         self.capacity_units_max: int | None = None
         self.capacity_unit_seconds = 0.0
         self.capacity_decisions = dict.fromkeys(DECIDING, 0)
+        self.lag_told = 0
+        """How often the lag was told."""
+        self.table_lags: Mapping[TableName, TableLag] = {}
+        self.stuck: dict[Stage, str] = {}
+        """Why each stage counts as stuck; empty for one that does not."""
 
     def received(self, rows: int, bytes: int) -> None:
         """Count what one block of the source's log held."""
@@ -347,9 +403,37 @@ class Metrics:
         source_bytes: int | None,
     ) -> None:
         """Replace all three lag gauges; None for what was not measured this time."""
+        self.lag_told += 1
         self.latency_source_seconds = source_seconds
         self.latency_target_seconds = target_seconds
         self.lag_bytes = source_bytes
+
+    def lag_by_table(self, lags: Mapping[TableName, TableLag]) -> None:
+        """Replace what waits of every table; past `TABLES_MAX` the others are told together."""
+        if len(lags) <= TABLES_MAX:
+            self.table_lags = lags
+            return
+        names = list(lags)
+        shown = {name: lags[name] for name in names[:TABLES_MAX]}
+        self.table_lags = {**shown, OTHER: together([lags[name] for name in names[TABLES_MAX:]])}
+
+    def lag_unmeasured(self, seconds: float) -> None:
+        """Nobody could measure the lag for so much longer: nothing was read meanwhile, so what was
+        behind is that much older. Nothing happens before it has been measured once."""
+        self.lag_told += 1
+        self.lag_bytes = None
+        if self.latency_source_seconds is not None:
+            self.latency_source_seconds += seconds
+        if self.latency_target_seconds:
+            self.latency_target_seconds += seconds
+        self.table_lags = {
+            table: lag if lag.seconds is None else replace(lag, seconds=lag.seconds + seconds)
+            for table, lag in self.table_lags.items()
+        }
+
+    def stage(self, stage: Stage, stuck: str) -> None:
+        """Say why a stage counts as stuck; empty when it does not."""
+        self.stuck[stage] = stuck
 
     def retained(self, bytes: int | None, transactions: int | None) -> None:
         """Replace both gauges of what the source keeps; None for what was not measured."""

@@ -46,6 +46,8 @@ class Scrape(Collector):
         yield self._labelled(names.QUARANTINED_ROWS, self._metrics.quarantined)
         yield self._labelled(names.COERCED_VALUES, self._metrics.coerced_values)
         yield self._table_rows()
+        yield from self._table_lags()
+        yield self._stuck()
         build = GaugeMetricFamily(
             names.BUILD_INFO.name, names.BUILD_INFO.help, labels=names.BUILD_INFO.labels
         )
@@ -116,6 +118,25 @@ class Scrape(Collector):
                 if count := getattr(rows, operation):
                     labels = [self._metrics.replication, table.schema, table.name, operation]
                     family.add_metric(labels, count)
+        return family
+
+    def _table_lags(self) -> Iterator[Family]:
+        metrics = self._metrics
+        families = [
+            self._family(metric)
+            for metric in (names.TABLE_LAG_SECONDS, names.TABLE_LAG_BYTES, names.TABLE_LAG_ROWS)
+        ]
+        for table, lag in metrics.table_lags.items():
+            labels = [metrics.replication, table.schema, table.name]
+            for family, value in zip(families, (lag.seconds, lag.bytes, lag.rows), strict=True):
+                if value is not None:
+                    family.add_metric(labels, value)
+        yield from families
+
+    def _stuck(self) -> Family:
+        family = self._family(names.STUCK)
+        for stage, reason in self._metrics.stuck.items():
+            family.add_metric([self._metrics.replication, stage.value], float(bool(reason)))
         return family
 
     def _family(self, metric: Metric) -> Family:

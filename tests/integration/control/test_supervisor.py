@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.control import supervisor as supervisor_module
 from engine.control.supervisor import Supervisor, WorkerArguments
 from engine.observe.report import Outcome
 from engine.seams import SystemClock, SystemRandom, memory_kills
@@ -234,6 +235,26 @@ async def test_a_frozen_worker_is_killed_when_the_stop_takes_too_long(
     os.kill(os.getpid(), signal.SIGTERM)
     assert await running == Outcome(0)
     assert time.monotonic() - began < 10.5
+
+
+async def test_a_worker_from_which_nothing_is_heard_is_replaced(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor, view = make(f"announce:{tmp_path / 'lives'}")
+    running = asyncio.create_task(supervisor.run())
+    await _until(lambda: view.named("state"))
+    monkeypatch.setattr(supervisor_module, "SILENCE_SECONDS", 2.0)
+    monkeypatch.setattr(supervisor_module, "LAST_SECONDS", 0.5)
+    await _until(lambda: _shown(view, "metrics", 2))  # from one line to the next it is timed so
+    frozen = int((tmp_path / "lives.pid").read_text())
+    os.kill(frozen, signal.SIGSTOP)
+    await _until(lambda: view.named("restarting"))
+    assert "said nothing" in str(view.named("restarting")[0]["reason"])
+    monkeypatch.setattr(supervisor_module, "SILENCE_SECONDS", 25.0)
+    await _until(lambda: _lived(tmp_path / "lives", 2))
+    assert int((tmp_path / "lives.pid").read_text()) != frozen
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == Outcome(0)
 
 
 async def test_a_wrong_file_is_not_started_again(make: Make, orders: Path) -> None:

@@ -184,7 +184,18 @@ def test_a_blocked_loop_is_reported_while_it_blocks_and_makes_it_unready(start: 
     assert isinstance(line["frames"], list)
     assert line["frames"][0].endswith(" block")
     status, body = _get(address, "/readyz")
-    assert (status, json.loads(body)["reason"]) == (503, "the event loop was blocked")
+    reason = "the loop stage is stuck: the event loop was blocked"
+    assert (status, json.loads(body)["reason"]) == (503, reason)
+    assert 'penstock_stuck{replication="orders",stage="loop"} 1.0' in _get(address, "/metrics")[1]
+
+
+@pytest.mark.nightly
+def test_a_loop_that_does_not_come_back_ends_its_process_with_the_reason(start: Start) -> None:
+    worker = start("block:120")
+    worker.say("the event loop is blocked")
+    line = worker.say("the event loop does not come back: a new worker")
+    assert line["frames"]
+    assert worker.end() == 1
 
 
 def test_a_port_in_use_is_a_wrong_command_line(start: Start) -> None:

@@ -175,3 +175,76 @@ async def test_a_source_that_leaves_a_transaction_unended_is_not_believed() -> N
 async def test_bytes_that_are_not_understood_end_the_reading() -> None:
     with pytest.raises(DecodeError):
         await read(Log(lambda: [DecodeError("what")]))
+
+
+class Quiet:
+    """A source on whose first link nothing comes."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+        self.closed = 0
+
+    async def blocks(self, _: Position) -> AsyncGenerator[Block, None]:
+        self.opened += 1
+        try:
+            if self.opened > 1:
+                yield block(part(1, row("a"), ends=True))
+            await asyncio.Event().wait()
+        finally:
+            self.closed += 1
+
+
+async def test_a_link_on_which_nothing_comes_can_be_given_up_for_another() -> None:
+    source, inlet, told = Quiet(), Inlet(), list[PenstockError | None]()
+    reader = Reader(
+        source,  # type: ignore[arg-type]
+        LogPosition(0),
+        inlet,
+        Clock(),
+        Random(),
+        connected=told.append,
+    )
+    assert not reader.cut("too early")
+    task = asyncio.create_task(reader.run())
+    await asyncio.sleep(0)
+    assert reader.cut("nothing came")
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert (source.opened, source.closed) == (2, 1)
+    assert inlet.events == [(1, 1, row("a"))]
+    assert [None if error is None else error.message for error in told] == ["nothing came", None]
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_what_is_in_hand_is_never_lost_to_a_cut() -> None:
+    room = asyncio.Event()
+
+    class Full(Inlet):
+        async def put(self, block: Block) -> None:
+            await room.wait()
+            await super().put(block)
+
+    inlet = Full()
+    log = Log(lambda: [block(part(1, row("a"), ends=True))])
+    reader = Reader(
+        log,  # type: ignore[arg-type]
+        LogPosition(0),
+        inlet,
+        Clock(),
+        Random(),
+        connected=lambda _: None,
+    )
+    task = asyncio.create_task(reader.run())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert reader.waits_for_room
+    assert not reader.cut("stuck")
+    room.set()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert inlet.events == [(1, 1, row("a"))]
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

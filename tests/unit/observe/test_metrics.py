@@ -1,5 +1,6 @@
 """Counting, and what a scrape shows of it."""
 
+import math
 import re
 from pathlib import Path
 
@@ -10,12 +11,16 @@ from engine.capacity.sample import Cause
 from engine.model.batch import TableCounts
 from engine.model.relation import TableName
 from engine.observe import metrics as names
-from engine.observe.metrics import CAUSES, METRICS, STATES, TABLES_MAX, Metrics
+from engine.observe.lag import TableLag
+from engine.observe.metrics import CAUSES, METRICS, STATES, TABLES_MAX, Metrics, Stage
 from engine.observe.scrape import Scrape
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "guide" / "metrics.md"
 
 A = TableName("public", "a")
+B = TableName("public", "b")
+
+UNITS = ("seconds", "bytes", "rows")
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -47,6 +52,9 @@ def _measured() -> Metrics:
     metrics.lanes(7)
     metrics.lag(0.5, 1.5, 1000)
     metrics.retained(2000, 300)
+    metrics.lag_by_table({A: TableLag(1.5, 200, 3)})
+    metrics.stage(Stage.TARGET, "changes wait")
+    metrics.stage(Stage.SOURCE, "")
     metrics.utilization(0.25, {"memory": 0.2, "queue": 0.25, "appliers": None})
     metrics.verdict("target")
     metrics.capacity(2, 1, 16, 0.0)
@@ -97,6 +105,11 @@ def test_values_come_through_with_their_labels() -> None:
     for operation, rows in (("load", 100), ("insert", 3), ("update", 2), ("delete", 1)):
         labels = {"schema": "public", "table": "a", "operation": operation}
         assert _value(samples, "penstock_table_rows_total", **labels) == rows
+    of_a = {"schema": "public", "table": "a"}
+    lag = [_value(samples, f"penstock_table_lag_{unit}", **of_a) for unit in UNITS]
+    assert lag == [1.5, 200, 3]
+    assert _value(samples, "penstock_stuck", stage="target") == 1
+    assert _value(samples, "penstock_stuck", stage="source") == 0
     assert samples["penstock_build_info", (("version", "1.2.3"),)] == 1
 
 
@@ -139,6 +152,40 @@ def test_tables_past_the_limit_share_one_name() -> None:
     other = {"schema": "other", "table": "other", "operation": "load"}
     assert _value(samples, "penstock_table_rows_total", **other) == 500
     assert _value(samples, "penstock_full_load_target_rows_total") == TABLES_MAX + 500
+
+
+def test_the_lag_of_tables_past_the_limit_is_told_together() -> None:
+    metrics = Metrics("orders")
+    lags = {TableName("public", f"t{n}"): TableLag(float(n), n, 1) for n in range(TABLES_MAX + 5)}
+    metrics.lag_by_table(lags)
+    samples = scraped(metrics)
+    series = [key for key in samples if key[0] == "penstock_table_lag_rows"]
+    assert len(series) == TABLES_MAX + 1
+    other = {"schema": "other", "table": "other"}
+    assert _value(samples, "penstock_table_lag_rows", **other) == 5
+    assert _value(samples, "penstock_table_lag_seconds", **other) == TABLES_MAX + 4
+
+
+def test_a_table_that_does_not_catch_up_by_itself_is_infinitely_late() -> None:
+    metrics = Metrics("orders")
+    metrics.lag_by_table({A: TableLag(math.inf, None, None)})
+    samples = scraped(metrics)
+    of_a = {"schema": "public", "table": "a"}
+    assert _value(samples, "penstock_table_lag_seconds", **of_a) == math.inf
+    assert _value(samples, "penstock_table_lag_rows", **of_a) is None
+
+
+def test_what_was_behind_grows_while_nobody_measures_it() -> None:
+    metrics = Metrics("orders")
+    metrics.lag_unmeasured(5.0)
+    assert "latency_source_seconds" not in metrics.snapshot()
+    metrics.lag(0.0, 2.0, 700)
+    metrics.lag_by_table({A: TableLag(2.0, 10, 1), B: TableLag(None)})
+    metrics.lag_unmeasured(5.0)
+    shown = metrics.snapshot()
+    assert (shown["latency_source_seconds"], shown["latency_target_seconds"]) == (5.0, 7.0)
+    assert "lag_bytes" not in shown
+    assert metrics.table_lags == {A: TableLag(7.0, 10, 1), B: TableLag(None)}
 
 
 def test_odd_table_names_survive_the_text_format() -> None:

@@ -1,0 +1,217 @@
+"""Stuck is not idle: a stage that has work and does not move is told apart from one without work.
+
+Reading is stuck when the source has more than was read, or gives no sign of life, and nothing is
+read. Applying is stuck when changes wait, other than for a load, and nothing becomes durable. Both
+are said within half a minute: in the log with what to do, in `penstock_stuck` and in `/readyz`.
+
+It is watched from the first attempt to the last: an attempt that a silent server holds up before
+its stream begins counts as that stage standing still, from the moment at which it last moved.
+
+A link to the source on which nothing comes is given up and opened again, which its connector does
+by itself when it misses the server's heartbeats. Here it is the last resort, tried at growing
+intervals: a server that has a long way to go before it finds something to send must not be begun
+anew for ever. Sessions of the target that answer nothing are `engine/silence.py`'s.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final, Protocol
+
+from engine.apply.backlog import backlog
+from engine.apply.lane import Lane
+from engine.checkpoint.ownership import SeqSum
+from engine.contracts import Clock
+from engine.errors import PenstockError, SourceError, TargetError
+from engine.model.position import Position
+from engine.observe.lag import SourceLag
+from engine.observe.log import Log
+from engine.observe.metrics import Metrics, Stage
+
+STUCK_SECONDS: Final = 25.0
+"""How long a stage may have work and not move. Longer than a server takes to restart, and shorter
+than the half a minute within which it has to be said."""
+
+LOOK_SECONDS: Final = 1.0
+
+REOPEN_SECONDS: Final = 60.0
+"""How long nothing may be read before the link to the source is given up; each time in a row that
+it helps nothing, twice as long is waited. A connector gives a silent link up after twenty."""
+
+REOPEN_SECONDS_MAX: Final = 3_600.0
+
+SOURCE_HINT: Final = (
+    "see on the source whether the session that sends the log runs, and what it waits for;"
+    " the link is given up and opened again by itself"
+)
+
+TARGET_HINT: Final = (
+    "see on the target what its sessions of this replication wait for: a lock, a slow trigger, an"
+    " index that is missing"
+)
+
+
+class Capture(Protocol):
+    """The reader of the source's log."""
+
+    passed: Position
+    waits_for_room: bool
+
+    def cut(self, why: str) -> bool:
+        """Give the link up and open another, when nothing is in hand; whether it was."""
+        ...
+
+
+class Progress:
+    """Since when a stage has not moved; says so once, and when it moves again."""
+
+    def __init__(self, stage: Stage, clock: Clock, metrics: Metrics, log: Log, hint: str) -> None:
+        self._stage = stage
+        self._clock = clock
+        self._metrics = metrics
+        self._log = log
+        self._hint = hint
+        self._told = False
+        self.since = clock.monotonic()
+        """When it moved last, or had nothing to do."""
+
+    @property
+    def seconds(self) -> float:
+        return self._clock.monotonic() - self.since
+
+    def moved(self) -> None:
+        """It moved, or has nothing to do."""
+        if self._told:
+            self._log.info(
+                "a stage moves again",
+                action="stage.moves",
+                stage=self._stage.value,
+                duration_ms=round(self.seconds * 1000),
+            )
+        self._told = False
+        self.since = self._clock.monotonic()
+        self._metrics.stage(self._stage, "")
+
+    def still(self, why: str, waits_for: str = "") -> None:
+        """It has work and did not move."""
+        if self.seconds < STUCK_SECONDS:
+            return
+        self._metrics.stage(self._stage, f"{why} for {self.seconds:.0f} s")
+        if not self._told:
+            self._told = True
+            self._log.warning(
+                "a stage is stuck",
+                action="stage.stuck",
+                stage=self._stage.value,
+                reason=why,
+                duration_ms=round(self.seconds * 1000),
+                hint=self._hint,
+                **({"waits_for": waits_for} if waits_for else {}),
+            )
+
+
+class Watched:
+    """One stream's reader and lanes. `waits_for` says what the target's sessions wait for, as far
+    as that is known."""
+
+    def __init__(
+        self,
+        capture: Capture,
+        reading: SourceLag,
+        lanes: Callable[[], Sequence[Lane]],
+        seqs: SeqSum,
+        waits_for: Callable[[], str],
+    ) -> None:
+        self._capture = capture
+        self._reading = reading
+        self._lanes = lanes
+        self._seqs = seqs
+        self._waits_for = waits_for
+        self._read = self._reading_now()
+        self._applied = self._applying_now()
+        self._reopen_after = REOPEN_SECONDS
+
+    def look_at_source(self, progress: Progress) -> None:
+        read, self._read = self._read, self._reading_now()
+        if self._capture.waits_for_room or read != self._read:
+            progress.moved()
+            self._reopen_after = REOPEN_SECONDS
+            return
+        why = "it has given no sign of life"
+        if self._reading.waits:
+            why = "it has more, and nothing of it was read"
+        progress.still(why)
+        if progress.seconds >= self._reopen_after and self._capture.cut(f"the source: {why}"):
+            self._reopen_after = progress.seconds + min(self._reopen_after, REOPEN_SECONDS_MAX)
+
+    def look_at_target(self, progress: Progress) -> None:
+        applied, self._applied = self._applied, self._applying_now()
+        if applied != self._applied or not self._to_apply():
+            progress.moved()
+        else:
+            progress.still("changes wait, and none became durable", self._waits_for())
+
+    def _reading_now(self) -> tuple[Position, float | None]:
+        """Changes with everything that is read, and with the word that there is nothing."""
+        return self._capture.passed, self._reading.drained_at
+
+    def _applying_now(self) -> tuple[int, int]:
+        """Changes with every commit, and with every piece of a transaction that is written."""
+        return self._seqs.committed, sum([lane.taken_rows for lane in self._lanes()])
+
+    def _to_apply(self) -> bool:
+        """Whether anything waits that an applier could make durable now."""
+        return any(
+            not lane.held and not lane.parked and lane.suspension is None and backlog(lane).rows
+            for lane in self._lanes()
+        )
+
+
+class Stalls:
+    """Watches one replication through all its attempts."""
+
+    def __init__(self, clock: Clock, metrics: Metrics, log: Log) -> None:
+        self._clock = clock
+        self._progress = {
+            Stage.SOURCE: Progress(Stage.SOURCE, clock, metrics, log, SOURCE_HINT),
+            Stage.TARGET: Progress(Stage.TARGET, clock, metrics, log, TARGET_HINT),
+        }
+        self._stream: Watched | None = None
+        self._streamed = False
+        """Whether the present attempt got as far as a stream."""
+        self._down: tuple[Stage, str] | None = None
+
+    @contextmanager
+    def watching(self, stream: Watched) -> Iterator[None]:
+        """A stream runs."""
+        self._stream, self._down, self._streamed = stream, None, True
+        try:
+            yield
+        finally:
+            self._stream = None
+
+    def failed(self, error: PenstockError) -> None:
+        """An attempt has ended with this, and another one will be made."""
+        streamed, self._streamed = self._streamed, False
+        if not isinstance(error, TargetError | SourceError):
+            self._down = None
+            return
+        stage = Stage.TARGET if isinstance(error, TargetError) else Stage.SOURCE
+        if self._down is None and not streamed:
+            self._progress[stage].since = self._clock.monotonic()  # nothing had begun to move
+        self._down = stage, error.message
+
+    async def run(self) -> None:
+        """Look every second, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Judge both stages by what has moved since the last look."""
+        if self._stream is not None:
+            self._stream.look_at_source(self._progress[Stage.SOURCE])
+            self._stream.look_at_target(self._progress[Stage.TARGET])
+        elif self._down is not None:
+            stage, why = self._down
+            self._progress[stage].still(f"it is not reached: {why}")
