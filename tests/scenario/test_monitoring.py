@@ -21,7 +21,6 @@ from tests.deployed import (
     DASHBOARD,
     RULES,
     cloudwatch,
-    measured,
     panels,
     selectors,
 )
@@ -43,14 +42,6 @@ MAY_BE_EMPTY: Final = {
     "Values that became others": "a PostgreSQL target can hold every value of PostgreSQL",
 }
 """Panels that this scene has nothing for, and why."""
-
-PENDING: Final = {
-    "penstock_stuck",
-    "penstock_table_lag_seconds",
-    "penstock_table_lag_bytes",
-    "penstock_table_lag_rows",
-}
-"""Metrics that are not there yet."""
 
 REFUSE: Final = "ALTER TABLE orders ADD CONSTRAINT cheap CHECK (price < 1000)"
 """What the target demands and the source does not."""
@@ -228,14 +219,10 @@ def assert_rules_work(scene: Scene) -> None:
         rule["name"]: selector
         for rule in rules
         for selector in selectors(rule["query"])
-        if not measured(selector) & PENDING and not scene.prometheus.query(selector)
+        if not scene.prometheus.query(selector)
     }
     assert wanting == {}
-    recorded = [
-        rule
-        for rule in rules
-        if rule["type"] == "recording" and not measured(rule["query"]) & PENDING
-    ]
+    recorded = [rule for rule in rules if rule["type"] == "recording"]
     assert recorded
     assert [rule["name"] for rule in recorded if not scene.prometheus.query(rule["name"])] == []
 
@@ -255,8 +242,6 @@ def assert_panels_have_data(scene: Scene) -> None:
     empty = set()
     for title, target in drawn:
         query = soon(target["expr"])
-        if measured(query) & PENDING:
-            continue
         found = scene.prometheus.query_range(query, 60)
         legend = target.get("legendFormat") or target["titleFormat"]
         if not any(has_value(series, re.findall(r"{{(\w+)}}", legend)) for series in found):
@@ -273,9 +258,7 @@ def has_value(series: Series, labels: list[str]) -> bool:
 def assert_cloudwatch_when_idle(scene: Scene) -> None:
     """Every query of the guide has a value; where AWS says 0, it is."""
     values = {row: scene.value(soon(row.query)) for row in cloudwatch()}
-    assert [
-        row.query for row, found in values.items() if found is None and row.metric not in PENDING
-    ] == []
+    assert [row.query for row, found in values.items() if found is None] == []
     resting = ("CDCIncoming", "CDCLatency", "CDCThroughput", "FullLoad")
     assert {
         row.name: found for row, found in values.items() if row.name.startswith(resting) and found
