@@ -194,10 +194,9 @@ async def _apply_in_order(
 ) -> bool:
     """Make a batch durable by one transaction, or row by row. False: the lane was stopped."""
     backoff = Backoff(BUSY, station.clock, station.random)
-    tally = Tally()
     while True:
         try:
-            tally.bytes = await _commit(station, session, lane, batch)
+            tally = await _commit(station, session, lane, batch)
         except (RowRejectedError, SchemaMismatchError, SchemaChangeError):
             return await _apply_by_row(station, session, lane, batch)
         except TargetBusyError:
@@ -209,7 +208,6 @@ async def _apply_in_order(
         break
     station.committed(batch.committed(batch.at(batch.position)))
     station.evolutions.committed(lane.name)
-    tally.add(batch.events, lane.only)
     station.applied(tally)
     return True
 
@@ -269,10 +267,9 @@ async def _apply_share(
     """One transaction for one share, unless the target refuses a row: then who divided applies it
     row by row, when the others are through."""
     backoff = Backoff(BUSY, station.clock, station.random)
-    tally = Tally()
     while True:
         try:
-            tally.bytes = await _commit_share(session, share)
+            tally = await _commit_share(session, share)
         except (RowRejectedError, SchemaMismatchError):
             share.refused = True
         except TargetBusyError:
@@ -283,22 +280,24 @@ async def _apply_share(
             continue
         else:
             station.committed(share.committed())
-            tally.add(share.events, tables_of(share.events[0])[0])
             station.applied(tally)
         break
     division.finished()
 
 
-async def _commit_share(session: TargetSession, share: Share) -> int:
-    runs = arrange(cast(Sequence[Change], share.events), grouped=True)
+async def _commit_share(session: TargetSession, share: Share) -> Tally:
+    changes = cast(Sequence[Change], share.events)
+    runs = arrange(changes, grouped=True)
     refuse_misfits(runs)
+    tally = Tally()
+    tally.add_arranged(changes, runs, changes[0].relation.table)
     fences = [checkpoint.fence(share.position) for checkpoint in share.touched]
     async with session.begin(fences) as transaction:
-        size = (await transaction.write(runs)).bytes
+        tally.bytes = (await transaction.write(runs)).bytes
         hit(BEFORE_COMMIT)
         await transaction.commit()
     hit(AFTER_SHARE)
-    return size
+    return tally
 
 
 def _settle(station: ApplyStation, batch: LaneBatch) -> None:
@@ -333,14 +332,12 @@ async def mend(
         lane.sift([segment])
         batch = lane.batch([segment])
         try:
-            tally = Tally()
-            tally.bytes = await _commit(station, session, lane, batch)
+            tally = await _commit(station, session, lane, batch)
         except (RowRejectedError, SchemaMismatchError, SchemaChangeError, TargetBusyError):
             return
         station.committed(batch.committed(batch.at(batch.position)))
         station.evolutions.committed(lane.name)
         suspension.drop()
-        tally.add(batch.events, lane.only)
         station.applied(tally)
     if suspension.lost:
         return
@@ -365,17 +362,18 @@ async def _record_streaming(station: ApplyStation, session: TargetSession, lane:
 
 async def _commit(
     station: ApplyStation, session: TargetSession, lane: Lane, batch: LaneBatch
-) -> int:
-    """One target transaction for one batch; returns the bytes handed to the target."""
+) -> Tally:
+    """One target transaction for one batch; returns what it made durable."""
+    tally = Tally()
     station.evolutions.started(lane.name)
     async with session.begin(batch.fences(batch.position)) as transaction:
-        size = await write_events(station.evolutions, transaction, lane, batch.events)
+        await write_events(station.evolutions, transaction, lane, batch.events, tally)
         if lane.suspension is not None:
             await _still_suspended(transaction, batch, station.evolutions.left(lane.name))
         hit(BEFORE_COMMIT)
         await transaction.commit()
     hit(AFTER_COMMIT)
-    return size
+    return tally
 
 
 async def _still_suspended(
@@ -391,19 +389,23 @@ async def _still_suspended(
 
 
 async def write_events(
-    evolutions: Evolutions, transaction: TargetTransaction, lane: Lane, events: Sequence[Event]
-) -> int:
-    """Write changes folded, and what is not a row change in its place between them."""
-    size = 0
+    evolutions: Evolutions,
+    transaction: TargetTransaction,
+    lane: Lane,
+    events: Sequence[Event],
+    tally: Tally,
+) -> None:
+    """Write changes folded, and what is not a row change in its place between them; count them."""
     start = 0
     for index, event in enumerate(events):
         if event.__class__ is Change:
             continue
-        size += await _write_changes(evolutions, transaction, lane, events[start:index])
+        await _write_changes(evolutions, transaction, lane, events[start:index], tally)
         await write_special(evolutions, transaction, lane, event)
+        tally.add([event])
         start = index + 1
     rest = events[start:] if start else events
-    return size + await _write_changes(evolutions, transaction, lane, rest)
+    await _write_changes(evolutions, transaction, lane, rest, tally)
 
 
 async def write_special(
@@ -424,15 +426,21 @@ def carried(runs: Sequence[Run], left: Collection[TableName]) -> list[Run]:
 
 
 async def _write_changes(
-    evolutions: Evolutions, transaction: TargetTransaction, lane: Lane, changes: Sequence[Event]
-) -> int:
-    if not changes:
-        return 0
-    runs = arrange(cast(Sequence[Change], changes), grouped=lane.grouped)
+    evolutions: Evolutions,
+    transaction: TargetTransaction,
+    lane: Lane,
+    events: Sequence[Event],
+    tally: Tally,
+) -> None:
+    if not events:
+        return
+    changes = cast(Sequence[Change], events)
+    runs = arrange(changes, grouped=lane.grouped)
+    tally.add_arranged(changes, runs, lane.only)
     if left := evolutions.left(lane.name):
         runs = carried(runs, left)
     refuse_misfits(runs)
-    return (await transaction.write(runs)).bytes
+    tally.bytes += (await transaction.write(runs)).bytes
 
 
 async def _stream_transaction(
@@ -484,17 +492,18 @@ async def _write_piece(
 ) -> int:
     """Write a piece folded, or as it came where the target refuses that; the bytes of the former.
     What is checked at the commit may need later pieces."""
+    written = Tally()
     await transaction.savepoint()
     station.evolutions.savepoint(lane.name)
     try:
-        size = await write_events(station.evolutions, transaction, lane, batch.events)
+        await write_events(station.evolutions, transaction, lane, batch.events, written)
         await transaction.release_savepoint(checked=False)
     except (RowRejectedError, SchemaMismatchError):
         await transaction.rollback_to_savepoint()
         station.evolutions.rolled_back(lane.name)
         await station.rejections.apply_within(transaction, lane, batch)
         return 0
-    return size
+    return written.bytes
 
 
 async def _next_piece(station: ApplyStation, lane: Lane, limits: BatchLimits) -> LaneBatch:

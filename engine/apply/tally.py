@@ -5,7 +5,7 @@ from contextlib import suppress
 from operator import itemgetter
 from typing import Final, cast
 
-from engine.model.batch import TableCounts
+from engine.model.batch import Run, TableCounts
 from engine.model.change import DELETE, INSERT, UPDATE, Change, Event, Truncate
 from engine.model.relation import Relation, TableName
 
@@ -42,6 +42,20 @@ class Tally:
                 for relation in event.relations:
                     self._of(relation.table).truncates += 1
         self._keep(last, kinds)
+
+    def add_arranged(
+        self, changes: Sequence[Change], runs: Sequence[Run], table: TableName | None = None
+    ) -> None:
+        """Count changes by the runs that they were arranged in. Folding only ever makes fewer rows
+        of changes: where there are as many, each is a row of its own kind, and none is looked
+        at."""
+        if sum([len(run.rows) for run in runs]) != len(changes):
+            self.add(changes, table)
+            return
+        for run in runs:
+            kinds = [0, 0, 0, 0]
+            kinds[run.kind] = len(run.rows)
+            self._count(run.relation.table, kinds)
 
     def _of(self, table: TableName) -> TableCounts:
         counts = self.tables.get(table)

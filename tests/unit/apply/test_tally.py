@@ -3,9 +3,10 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.apply.fold import arrange
 from engine.apply.tally import Tally
 from engine.model.change import DELETE, INSERT, UPDATE, Change, Event, SchemaChanged, Truncate
-from engine.model.relation import Relation
+from engine.model.relation import Column, ColumnType, Relation
 
 TABLE = Relation(1, "public", "t", ())
 NEWER = Relation(1, "public", "t", ())
@@ -42,3 +43,28 @@ def test_a_table_that_is_known_is_counted_as_one_that_is_not(events: list[Event]
             kinds.count(DELETE),
             events.count(EMPTIED),
         )
+
+
+KEYED = Relation(2, "public", "k", (Column("id", ColumnType("int4", 23)),), key=(0,))
+
+
+def keyed(kind: int, key: int) -> Change:
+    row = (str(key).encode(),)
+    return Change(kind, KEYED, None if kind == DELETE else row, row if kind == DELETE else None)
+
+
+@given(
+    st.lists(
+        st.builds(keyed, st.sampled_from([INSERT, UPDATE, DELETE]), st.integers(1, 12)),
+        min_size=1,
+        max_size=12,
+    ),
+    st.booleans(),
+)
+def test_changes_count_the_same_by_the_runs_that_they_became(
+    changes: list[Change], grouped: bool
+) -> None:
+    arranged, each = Tally(), Tally()
+    arranged.add_arranged(changes, arrange(changes, grouped=grouped), KEYED.table)
+    each.add(changes)
+    assert arranged.tables == each.tables
