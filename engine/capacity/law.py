@@ -300,8 +300,6 @@ def _up(case: _Case) -> _Heard | None:
     if since is None or case.at - since < config.up_after_seconds or case.cooling:
         return None
     lag = sample.lag_seconds or 0.0
-    if lag + evidence.lag_slope * config.up_after_seconds <= config.lag_goal_seconds:
-        return None
     larger = case.parameters.above(case.state.units)
     behind = f"{lag:.1f} s behind"
     if larger is None:

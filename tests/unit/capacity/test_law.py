@@ -52,13 +52,6 @@ def test_a_full_queue_counts_like_busy_appliers() -> None:
     assert up.reason == "9.0 s behind for 5 s, queue is to 95%"
 
 
-def test_a_lag_that_will_be_gone_within_up_after_needs_no_growth() -> None:
-    feed = Feed()
-    feed.feed(CALM, 20)
-    for lag in (13.0, 11.0, 9.0, 7.0, 5.0, 3.0, 1.1, 0.0):
-        assert feed.feed(BEHIND, lag_seconds=lag) == []
-
-
 @pytest.mark.parametrize("cause", [Cause.TARGET, Cause.CPU, Cause.SOURCE, Cause.IDLE])
 def test_no_growth_while_something_else_is_the_limit_and_it_is_said_once(cause: Cause) -> None:
     feed = Feed()

@@ -51,14 +51,8 @@ def test_a_day_s_sine_with_noise() -> None:
 @pytest.mark.parametrize("seed", range(2, 8))
 def test_a_day_s_sine_between_ends_that_are_not_always_as_fast(seed: int) -> None:
     model = Model(wobble_seed=seed + 100)
-    found = obeys_with_noise(simulate(PARAMETERS, loads.sine(seed), model))
+    found = obeys(simulate(PARAMETERS, loads.sine(seed), model))
     assert found.ratio <= 1.25
-
-
-def obeys_with_noise(run: Run) -> Score:
-    found = score(run)
-    assert found.gap_seconds is None or found.gap_seconds >= COOL_DOWN
-    return found
 
 
 WAVES: Final = ((0.3, 6.0), (0.3, 12.0), (1.5, 3.3), (0.1, 1.8), (0.5, 15.0))
