@@ -49,6 +49,7 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
     ) -> None:
         password = "" if url.password is None else url.password.reveal()
         timeout = float(url.option("connect_timeout") or 0) or CONNECT_SECONDS
+        self._open_seconds = timeout
         self._sslmode = url.sslmode
         self._context = _context(url)
         super().__init__(
@@ -77,7 +78,10 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
         task = asyncio.current_task()
         cancelled = task.cancelling() if task is not None else 0
         with self._understood():
-            await self._connect()
+            # The driver's own limit ends with the socket: a server that is frozen takes the
+            # connection and never says a word.
+            async with asyncio.timeout(self._open_seconds):
+                await self._connect()
         # Python 3.11's `wait_for`, which the driver uses, forgets a cancellation that comes
         # just when the connection is made: who waits for the task's end would wait for ever.
         if task is not None and task.cancelling() > cancelled:

@@ -9,6 +9,7 @@ goes with it.
 See: MySQL manual and MariaDB Knowledge Base, "GET_LOCK", "IS_USED_LOCK", "KILL".
 """
 
+import asyncio
 import math
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +39,10 @@ KEEP_SECONDS: Final = 20.0
 """Between two signs of life of that session."""
 
 
+ANSWER_SECONDS: Final = 5.0
+"""Longest time for its answer, as the stream waits for it: events go on arriving meanwhile."""
+
+
 class ReaderLock:
     """Held while the stream is read, by a session that has to be kept alive."""
 
@@ -54,7 +59,8 @@ class ReaderLock:
             return
         self._due = now + KEEP_SECONDS
         try:
-            await self._link.run("DO 0")
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await self._link.run("DO 0")
         except DRIVER_ERRORS:
             self._due = math.inf
 

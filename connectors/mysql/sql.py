@@ -105,8 +105,8 @@ class Sql:
         try:
             async with asyncio.timeout(self._command_seconds):
                 rows = await link.run(query)
-        except (OSError, RuntimeError):
-            link.close()
+        except (OSError, RuntimeError, asyncio.CancelledError):
+            link.close()  # the rest of the answer would be taken for that of the next question
             raise
         return [[None if v is None else v.decode("utf-8", "replace") for v in row] for row in rows]
 

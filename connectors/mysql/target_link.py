@@ -30,6 +30,9 @@ READ_BYTES: Final = 262_144
 DATA_BYTES_MAX: Final = 262_144
 """Largest packet of LOAD DATA's rows, in bytes; below every server's max_allowed_packet."""
 
+CLOSE_SECONDS: Final = 1.0
+"""Time for a server to take what was sent before the end; then the socket is dropped."""
+
 _NO_FEEDS: Final[Mapping[int, AsyncIterable[bytes]]] = MappingProxyType({})
 
 _COM_QUERY: Final = b"\x03"
@@ -98,7 +101,12 @@ class TargetLink:
         self.broken = True
         self._connection.close()
         with contextlib.suppress(OSError, ssl.SSLError):
-            await self._writer.wait_closed()
+            try:
+                async with asyncio.timeout(CLOSE_SECONDS):
+                    await self._writer.wait_closed()
+            except TimeoutError:
+                # What was written is not taken, or the end of TLS not answered: a frozen server.
+                self._writer.transport.abort()
 
     async def script(
         self, statements: Sequence[bytes], feeds: Mapping[int, AsyncIterable[bytes]] = _NO_FEEDS

@@ -11,6 +11,7 @@ from typing import Final
 
 import pytest
 
+from engine.observe.lag import FRESH_SECONDS
 from tests.scenario.dialects import server_of
 from tests.scenario.faults.proxied import Proxied, proxied
 from tests.scenario.pairs.conftest import Ends
@@ -30,6 +31,10 @@ UNREAD_SECONDS: Final = 8.0
 ROWS: Final = 40
 WIDTH: Final = 1_000
 """Rows that wait, and the bytes of one."""
+
+LARGE_ROWS: Final = 1_500
+LARGE_WIDTH: Final = 20_000
+"""30 MB, more than the queue of a process with 128 MiB."""
 
 PAIRS: Final = [
     pytest.param(("15", "18"), id="postgres"),
@@ -66,7 +71,8 @@ class Script:
         session = self.target.session()
         try:
             session.execute(f"UPDATE {SCHEMA}.held SET body = 'mine' WHERE id = 0")
-            self.source.execute(f"UPDATE {SCHEMA}.held SET body = 'theirs' WHERE id = 0")
+            other = f"'theirs {self.next}'"  # a row that stays as it is, MySQL does not log
+            self.source.execute(f"UPDATE {SCHEMA}.held SET body = {other} WHERE id = 0")
             yield
         finally:
             session.rollback()
@@ -119,24 +125,27 @@ def _agree(shown: float | None, since: float, tolerance: float) -> None:
 
 
 def test_lag_agrees_with_what_is_known(script: Script) -> None:
+    _through_states(script, _stalled, _open_transaction)
+    _restarted(script)
+
+
+@pytest.mark.nightly
+def test_lag_agrees_with_what_is_known_in_every_state(script: Script) -> None:
+    _through_states(
+        script, _idle, _busy, _large, _source_silent, _target_away, _stopped_table, _loading
+    )
+
+
+def _through_states(script: Script, *states: Callable[[Script, Gauges], None]) -> None:
     with script.replication.run(METRICS) as run:
         run.state("streaming")
         gauges = Gauges.of(run, SCHEMA)
         for table in ("held", "free"):  # with the first change comes a description, which counts
             script.commit(table)
-        for state in (
-            _idle,
-            _busy,
-            _stalled,
-            _open_transaction,
-            _target_away,
-            _stopped_table,
-            _loading,
-        ):
+        for state in states:
             gauges.until(_caught_up, f"no lag before {state.__name__}")
             state(script, gauges)
         assert run.stop() == 0, run.story()
-    _restarted(script)
 
 
 def _idle(_: Script, gauges: Gauges) -> None:
@@ -173,6 +182,46 @@ def _stalled(script: Script, gauges: Gauges) -> None:
             assert gauges.table("free", "rows") == 0
             assert (gauges.table("free", "seconds") or 0.0) <= LATE_SECONDS
             assert (gauges.value("cdc_latency_source_seconds") or 0.0) <= LATE_SECONDS
+
+
+def _large(script: Script, gauges: Gauges) -> None:
+    """A committed transaction that is larger than the queue: read in part, and applied in none."""
+    with script.locked():
+        since = time.time()
+        session = script.source.session()
+        rows = [f"({-n - 1000}, '{'y' * LARGE_WIDTH}')" for n in range(LARGE_ROWS)]
+        for first in range(0, LARGE_ROWS, 100):
+            values = ", ".join(rows[first : first + 100])
+            session.execute(f"INSERT INTO {SCHEMA}.held VALUES {values}")
+        session.commit()
+        session.close()
+        committed = time.time()
+        gauges.until(lambda g: (g.table("held", "rows") or 0) > 100, "a part of it")
+        time.sleep(4)
+        gauges.scrape()
+        _agree(gauges.table("held", "seconds"), since, LATE_SECONDS)
+        _agree(gauges.value("cdc_latency_target_seconds"), since, LATE_SECONDS)
+        unread = gauges.value("cdc_latency_source_seconds") or 0.0
+        assert unread <= time.time() - committed + LATE_SECONDS
+    until(lambda: script.arrived("held"), "the rows", run=gauges.run)
+
+
+def _source_silent(script: Script, gauges: Gauges) -> None:
+    """Commits go on, and nothing of them can be seen."""
+    script.source_proxy.do(FaultProxy.black_hole)
+    since = script.commit()
+    try:
+        gauges.until(
+            lambda g: (g.value("cdc_latency_source_seconds") or 0.0) > FRESH_SECONDS,
+            "a silent source to look late",
+        )
+        _agree(gauges.value("cdc_latency_source_seconds"), since, UNREAD_SECONDS)
+        _agree(gauges.table("held", "seconds"), since, UNREAD_SECONDS)
+        assert gauges.value("cdc_latency_target_seconds") == 0
+    finally:
+        script.source_proxy.do(FaultProxy.cut)
+        script.source_proxy.do(FaultProxy.resume)
+    until(lambda: script.arrived("held"), "the row", run=gauges.run)
 
 
 def _open_transaction(script: Script, gauges: Gauges) -> None:
