@@ -152,7 +152,10 @@ class Preflight:
         return selection
 
     async def _first_size(self, source: Source, selection: Selection) -> None:
-        """The size it would begin with, and how that was reckoned."""
+        """The size that it will come to need, and how that was reckoned; nothing of a fixed one."""
+        capacity = self.config.capacity
+        if len(capacity.ladder) == 1:
+            return
         try:
             prediction = await first_size(self.config, source, selection.tables)
         except PenstockError as error:
@@ -160,9 +163,11 @@ class Preflight:
             return
         units = f"{prediction.units} unit" + ("" if prediction.units == 1 else "s")
         reckoned = "; ".join(prediction.arithmetic)
-        self.findings.append(
-            Finding("capacity-predicted", Severity.TELLS, f"to begin with: {units}. {reckoned}")
+        message = (
+            f"catalog and log speak for {units}; it begins with [capacity] min ="
+            f" {capacity.units_min} and grows from there. {reckoned}"
         )
+        self.findings.append(Finding("capacity-predicted", Severity.TELLS, message))
 
     @property
     def _by_key(self) -> bool:

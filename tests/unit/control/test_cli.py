@@ -36,6 +36,8 @@ id = "orders"
 engine = "memory"
 [target]
 engine = "memory"
+[capacity]
+max = 1
 """
 
 ROOT = Path(__file__).parents[3]
