@@ -155,6 +155,7 @@ class Loading:
     ) -> Sequence[TableDefinition]:
         """The same of a start. A table that is loaded again and does not fit stops with those that
         would share its lane, as it would while the others stream; a first load says so at once."""
+        begun = set(self.states)
         try:
             return await self.prepare(tables, control)
         except (SchemaMismatchError, SchemaChangeError):
@@ -162,11 +163,10 @@ class Loading:
                 raise
         found: list[TableDefinition] = []
         for table in tables:
-            begun = table in self.states
             try:
                 found += await self.prepare([table], control)
             except (SchemaMismatchError, SchemaChangeError) as error:
-                if not begun:
+                if table not in begun:
                     raise
                 await self._stop(table, error, control)
         return [d for d in found if not self.states[d.table].stopped]

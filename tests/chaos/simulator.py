@@ -50,12 +50,16 @@ POINTS: Final = {Strike.CRASH: CRASH_POINTS, Strike.CANCEL: CANCEL_POINTS}
 
 FRESH: Final = 10
 
+KNOWN: Final = 200
+"""The first of the seeds that are the same in every run: with these each scenario reaches what it
+is home to. Another draw in `Spell.of` moves them."""
+
 
 def mostly_known(count: int, seed: int) -> Sequence[int]:
     """Seeds for `make test`: one in ten is a fresh one, from `seed` on, the others are the same in
     every run. What held yesterday must hold today, and yesterday did not try everything."""
     fresh = count // FRESH
-    return [*range(count - fresh), *range(seed, seed + fresh)]
+    return [*range(KNOWN, KNOWN + count - fresh), *range(seed, seed + fresh)]
 
 
 def try_seeds(name: str, seeds: Iterable[int]) -> Outcome:
