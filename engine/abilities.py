@@ -89,7 +89,7 @@ class OpenTransactions(Source, Protocol):
         """Seconds since the oldest of them began; None when there is none, or none may be seen.
 
         Raises:
-            SourceConnectionError.
+            SourceConnectionError, SourceError.
         """
         ...
 

@@ -11,7 +11,7 @@ from engine.apply.lane import Lane
 from engine.capacity.sample import SAMPLE_SECONDS
 from engine.checkpoint.frontier import Frontier
 from engine.contracts import Source
-from engine.errors import SourceConnectionError
+from engine.errors import SourceConnectionError, SourceError
 from engine.lane_table import LaneTable
 from engine.model.change import Block
 from engine.model.position import Position
@@ -51,6 +51,7 @@ class Lagging:
         self._held_since: dict[str, float] = {}
         self._head: Position | None = None
         self._head_at = 0.0
+        self._refused = ""
         self.reading = SourceLag(around.clock)
 
     def received(self, block: Block) -> None:
@@ -127,21 +128,49 @@ class Lagging:
         return max(0.0, self._around.clock.wall() - committed_at_us / 1e6)
 
     async def watch(self) -> None:
-        """Look at the source every five seconds, until cancelled."""
+        """Look at the source every five seconds, until cancelled. What it refuses to tell is not
+        measured; that ends nothing."""
         while True:
             try:
-                await self._look()
+                await self._look_at_head()
+                await self._look_for_open()
             except SourceConnectionError:
                 # Capture meets it too, and waits for the source; nothing is measured meanwhile.
                 self._head = None
             await asyncio.sleep(LOOK_SECONDS)
 
-    async def _look(self) -> None:
-        clock = self._around.clock
-        asked_at = clock.monotonic()
-        head = await self._source.head()
-        self.reading.head(head, asked_at)
-        self._head, self._head_at = head, asked_at
-        if isinstance(self._source, OpenTransactions):
+    async def _look_at_head(self) -> None:
+        asked_at = self._around.clock.monotonic()
+        try:
+            self._head = await self._source.head()
+        except SourceConnectionError:
+            raise
+        except SourceError as error:
+            self._head = None
+            self._unmeasured(error)
+            return
+        self._head_at = asked_at
+        self.reading.head(self._head, asked_at)
+
+    async def _look_for_open(self) -> None:
+        if not isinstance(self._source, OpenTransactions):
+            return
+        age = None
+        try:
             age = await self._source.oldest_open()
-            self.reading.open_since(None if age is None else clock.monotonic() - age)
+        except SourceConnectionError:
+            raise
+        except SourceError as error:
+            self._unmeasured(error)
+        self.reading.open_since(None if age is None else self._around.clock.monotonic() - age)
+
+    def _unmeasured(self, error: SourceError) -> None:
+        """Say what the source refuses, once while it is the same."""
+        if error.message != self._refused:
+            self._refused = error.message
+            self._around.log.warning(
+                "the lag is measured in part only: the source refuses to tell",
+                action="lag.refused",
+                error=error,
+                hint=error.hint,
+            )

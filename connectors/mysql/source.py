@@ -75,7 +75,6 @@ class MysqlSource:
         self._readers = readers
         self._program = f"penstock {config.replication}"
         self._sql = Sql(config.url, self._program, config.execute_timeout_seconds)
-        self._open = OpenTransactions(self._sql.ask)
         self._form = Form.INTERCHANGE
         self._zero = ZeroDates(config.zero_dates)
         self._server: Server | None = None
@@ -85,6 +84,7 @@ class MysqlSource:
         self._lookup = ChunkLookup()
         self._visible: dict[str, AnyPosition] = {}
         self._notices: list[str] = []
+        self._open = OpenTransactions(self._sql.ask, self._notices.append)
 
     # --- life -------------------------------------------------------------------------------------
 

@@ -29,7 +29,7 @@ from connectors.postgres.held_snapshot import HeldSnapshot
 from connectors.postgres.key_obstacles import key_obstacles
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.lsn import parse_lsn
-from connectors.postgres.open_transactions import oldest_open
+from connectors.postgres.open_transactions import OpenTransactions
 from connectors.postgres.opening import StreamOpener
 from connectors.postgres.partition_watch import PartitionWatch
 from connectors.postgres.preflight_source import PreflightSource
@@ -126,6 +126,8 @@ class PostgresSource:
         self._heartbeat = Heartbeat(self._sql, config.heartbeat_write_seconds)
         self._server: Server | None = None
         self._capture = DdlCapture(self._sql, config.ddl_schema, config.made, config.slot)
+        self._notices: list[str] = []
+        self._open = OpenTransactions(self._sql, self._notices.append)
         self._acknowledged = 0
         self._stream: LogStream | None = None
         self._partitions = PartitionWatch(self._sql)
@@ -311,7 +313,7 @@ class PostgresSource:
 
     async def oldest_open(self) -> float | None:
         """See `abilities.OpenTransactions`."""
-        return await oldest_open(self._sql)
+        return await self._open.oldest()
 
     async def _open_stream(self, after: int) -> LogStream:
         server = await self._checked_server()
@@ -330,15 +332,15 @@ class PostgresSource:
 
     def notices(self) -> Sequence[str]:
         """See `engine.abilities.NoticingSource.notices`."""
+        told, self._notices[:] = list(self._notices), []
         forged = 0 if self._stream is None else self._stream.take_forged()
-        if not forged:
-            return ()
-        text = (
-            f"{forged} logical messages look like those of the event triggers and do not begin with"
-            " their token: passed over. Somebody writes them, or the triggers were made again while"
-            " this replication ran; then restart it"
-        )
-        return (text,)
+        if forged:
+            told.append(
+                f"{forged} logical messages look like those of the event triggers and do not begin"
+                " with their token: passed over. Somebody writes them, or the triggers were made"
+                " again while this replication ran; then restart it"
+            )
+        return told
 
     async def _check_now_and_then(self) -> None:
         await self._heartbeat.beat()

@@ -135,7 +135,7 @@ async def test_messages_without_the_token_are_noticed_once(
     start = await client.attach("t")
     async with asyncio.timeout(PATIENCE_SECONDS), aclosing(client.source.blocks(start)) as blocks:
         await anext(blocks)
-        assert client.source.notices() == ()
+        assert client.source.notices() == []
         source_database.execute(
             "SELECT pg_logical_emit_message(true, 'penstock', 'forged'::text);"
             "INSERT INTO t VALUES (1)"
@@ -144,5 +144,5 @@ async def test_messages_without_the_token_are_noticed_once(
             pass
         (notice,) = client.source.notices()
         assert notice.startswith("1 logical messages")
-        assert client.source.notices() == ()
+        assert client.source.notices() == []
     await client.source.detach()

@@ -1,0 +1,84 @@
+"""How far a stream is behind, where the source does not tell all of it."""
+
+import asyncio
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from engine import lagging
+from engine.checkpoint.frontier import Frontier
+from engine.contracts import Source
+from engine.errors import SourceError
+from engine.lagging import Lagging
+from engine.lane_table import LaneTable
+from engine.model.position import LogPosition, Position
+from engine.observe.log import Line, Log
+from engine.observe.metrics import Metrics
+from engine.surroundings import Surroundings
+
+START = LogPosition(100)
+
+
+class Clock:
+    now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+
+class Refusing:
+    """A source that tells its head, and later not even that."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.tells = True
+
+    async def head(self) -> Position:
+        if not self.tells:
+            raise SourceError("no head")
+        return START
+
+    async def oldest_open(self) -> float | None:
+        self.asked += 1
+        raise SourceError("no open ones", hint="allow it")
+
+
+@pytest.fixture(autouse=True)
+def soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lagging, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(lagging, "OpenTransactions", Refusing)
+
+
+async def test_what_the_source_refuses_to_tell_is_said_once_and_ends_nothing() -> None:
+    clock, lines, source, metrics = Clock(), list[Line](), Refusing(), Metrics("r")
+    around = SimpleNamespace(clock=clock, metrics=metrics, log=Log(lines.append, clock))
+    lag = Lagging(
+        cast("Source", source),
+        cast("Surroundings", around),
+        Frontier(START),
+        cast("LaneTable", SimpleNamespace(lanes=list)),
+        START,
+    )
+    watching = asyncio.create_task(lag.watch())
+    async with asyncio.timeout(5):
+        while source.asked < 3:
+            await asyncio.sleep(0)
+    lag.show()
+    assert (metrics.latency_source_seconds, metrics.lag_bytes) == (0.0, 0)
+    assert [line.message for line in lines] == [
+        "the lag is measured in part only: the source refuses to tell"
+    ]
+    source.tells, seen = False, source.asked
+    async with asyncio.timeout(5):
+        while source.asked < seen + 3:
+            await asyncio.sleep(0)
+    lag.show()
+    assert metrics.lag_bytes is None
+    watching.cancel()
+    with suppress(asyncio.CancelledError):
+        await watching
