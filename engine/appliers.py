@@ -79,14 +79,17 @@ class Appliers:
                 self._scheduler.join()
                 await run_applier(self._station, session)
         except TargetError as error:
-            if not opening or not self._may_do_without(error):
+            if not opening:
                 raise
             self._opening -= 1
+            if not self._may_do_without(error):
+                raise
             self._tell_refused(error)
 
     def _may_do_without(self, error: TargetError) -> bool:
-        """Whether others serve, and the target may give a session another time."""
-        return self._scheduler.serving > 0 and error.retry in (Retry.BACKOFF, Retry.WAIT)
+        """Whether others serve, or may yet, and the target may give a session another time."""
+        others = self._scheduler.serving + self._opening
+        return others > 0 and error.retry in (Retry.BACKOFF, Retry.WAIT)
 
     def _tell(self, finding: Finding | None) -> None:
         """What appliers go without; once."""

@@ -99,14 +99,14 @@ class Gauges:
         self._last = reading
         provision = self._around.provision
         budget = provision.budget
-        self._judging.take(reading, self._standing(self._scheduler.serving or budget.appliers))
+        self._judging.take(reading, self._standing(self._appliers))
         return Sample(
             at=reading.at,
             phase=self._phase(),
             units=provision.units,
             memory=reading.memory(budget.memory_bytes),
             queue=self._budget.used / budget.queue_bytes_max,
-            appliers=rate(last, reading, "target", budget.appliers),
+            appliers=rate(last, reading, "target", self._appliers),
             rows_in=rate(last, reading, "rows_in"),
             rows_out=rate(last, reading, "rows_out"),
             backlog_rows=self._lagging.behind(),
@@ -114,6 +114,11 @@ class Gauges:
             lanes=self._working_lanes(),
             cause=self._judging.cause,
         )
+
+    @property
+    def _appliers(self) -> int:
+        """How many there are: a target may not give all that are provisioned."""
+        return self._scheduler.serving or self._around.provision.budget.appliers
 
     def _standing(self, appliers: int) -> Standing:
         lanes = self._lanes.lanes()
@@ -140,9 +145,8 @@ class Gauges:
             for reason, count in self._source.coerced().items():
                 metrics.coerced(reason, count)
         lanes = self._lanes.lanes()
-        appliers = self._around.provision.budget.appliers
         metrics.queue(self._budget.used, sample.backlog_rows)
-        metrics.appliers(appliers, self._scheduler.busy)
+        metrics.appliers(self._appliers, self._scheduler.busy)
         metrics.lanes(sum([lane.width for lane in lanes]))
         self._lagging.show()
         metrics.retained(self._retained.bytes, self._retained.transactions)

@@ -258,8 +258,9 @@ class SpoolRoom:
         self._count = 0
 
     def resize(self, bytes_max: int) -> None:
-        """Another limit. What is on disk stays there; nothing is added until it fits."""
-        self._budget.bytes_max = bytes_max
+        """Another limit, if it is a higher one. A lower one would make tables whose changes wait on
+        disk, which takes no memory, lose them."""
+        self._budget.bytes_max = max(self._budget.bytes_max, bytes_max)
 
     def sweep(self) -> None:
         """Remove what a predecessor left."""

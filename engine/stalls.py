@@ -38,8 +38,6 @@ REOPEN_SECONDS: Final = 60.0
 """How long nothing may be read before the link to the source is given up; each time in a row that
 it helps nothing, twice as long is waited. A connector gives a silent link up after twenty."""
 
-REOPEN_SECONDS_MAX: Final = 3_600.0
-
 SOURCE_HINT: Final = (
     "see on the source whether the session that sends the log runs, and what it waits for;"
     " the link is given up and opened again by itself"
@@ -142,7 +140,7 @@ class Watched:
             why = "it has more, and nothing of it was read"
         progress.still(why)
         if progress.seconds >= self._reopen_after and self._capture.cut(f"the source: {why}"):
-            self._reopen_after = progress.seconds + min(self._reopen_after, REOPEN_SECONDS_MAX)
+            self._reopen_after = 2 * progress.seconds
 
     def look_at_target(self, progress: Progress) -> None:
         applied, self._applied = self._applied, self._applying_now()
@@ -172,6 +170,8 @@ class Stalls:
 
     def __init__(self, clock: Clock, metrics: Metrics, log: Log) -> None:
         self._clock = clock
+        self._metrics = metrics
+        self._loaded = 0
         self._progress = {
             Stage.SOURCE: Progress(Stage.SOURCE, clock, metrics, log, SOURCE_HINT),
             Stage.TARGET: Progress(Stage.TARGET, clock, metrics, log, TARGET_HINT),
@@ -209,9 +209,15 @@ class Stalls:
 
     def look(self) -> None:
         """Judge both stages by what has moved since the last look."""
+        loaded, self._loaded = self._loaded, self._metrics.load_rows
+        if loaded != self._loaded:
+            self._down = None  # rows are copied: both sides are reached
         if self._stream is not None:
             self._stream.look_at_source(self._progress[Stage.SOURCE])
             self._stream.look_at_target(self._progress[Stage.TARGET])
         elif self._down is not None:
             stage, why = self._down
             self._progress[stage].still(f"it is not reached: {why}")
+        else:
+            for progress in self._progress.values():
+                progress.moved()  # what an attempt does before its stream is no stage of it

@@ -91,8 +91,9 @@ class TargetLink:
         self._at = 0
         self.version: str = connection.server_version
         self.broken = False
-        self.waits_since: float | None = None
-        """Since when the server is waited for, by the loop's clock; None while it is not."""
+        self._waits_since: float | None = None
+        self._unsent = 0
+        """Bytes not yet taken in when that was last looked at."""
         self._loop = asyncio.get_running_loop()
         _keep_alive(self._writer)
 
@@ -197,10 +198,21 @@ class TargetLink:
         await self._drain()
         return failed
 
+    @property
+    def waits_since(self) -> float | None:
+        """When it began to wait for the server, or when it was last seen to take in what was sent:
+        a large row over a slow link is no silence. By the clock of the event loop; None while it
+        waits for nothing."""
+        unsent, before = self._writer.transport.get_write_buffer_size(), self._unsent
+        self._unsent = unsent
+        if self._waits_since is not None and unsent < before:
+            self._waits_since = self._loop.time()
+        return self._waits_since
+
     async def _drain(self) -> None:
-        self.waits_since = self._loop.time()
+        self._waits_since = self._loop.time()
         await self._writer.drain()
-        self.waits_since = None
+        self._waits_since = None
 
     # --- reading ------------------------------------------------------------------------------
 
@@ -237,9 +249,9 @@ class TargetLink:
             return
         pieces = [self._buffer[self._at :]]
         while missing > 0:
-            self.waits_since = self._loop.time()
+            self._waits_since = self._loop.time()
             piece = await self._reader.read(READ_BYTES)
-            self.waits_since = None
+            self._waits_since = None
             if not piece:
                 raise LinkLostError("the server closed the connection")
             pieces.append(piece)

@@ -273,10 +273,16 @@ class Link:
 
     def _watch_writing(self) -> None:
         try:
-            self._loop.add_writer(self._descriptor, self._wake)
+            self._loop.add_writer(self._descriptor, self._taken)
         except RuntimeError as error:
             # uvloop has given the socket up after an error on it.
             raise psycopg.OperationalError("the connection is gone") from error
+
+    def _taken(self) -> None:
+        """The other side has taken some of what was sent: it is no silence, however long all of it
+        takes."""
+        self.waits_since = None
+        self._wake()
 
     async def _wait(self) -> None:
         if not self._reading or self._pgconn.status == pq.ConnStatus.BAD:

@@ -6,7 +6,8 @@ replication again and reads from the stored frontier, so rows in memory are neve
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
@@ -26,7 +27,6 @@ from engine.errors import (
     TargetBusyError,
 )
 from engine.failpoint import hit, register
-from engine.model.batch import Run
 from engine.model.change import Change, Event, SchemaChanged, Truncate, only_of, tables_of
 from engine.model.relation import TableName
 from engine.model.segment import Mark, Segment
@@ -66,10 +66,10 @@ class Rejections(Protocol):
         ...
 
     async def apply_within(
-        self, transaction: TargetTransaction, lane: Lane, batch: LaneBatch
+        self, transaction: TargetTransaction, lane: Lane, batch: LaneBatch, tally: Tally
     ) -> None:
-        """Write the batch row by row into an open transaction. Raises what the target refuses: a
-        part of a transaction does not become durable alone."""
+        """Write the batch row by row into an open transaction, and count it. Raises what the target
+        refuses: a part of a transaction does not become durable alone."""
         ...
 
 
@@ -82,7 +82,7 @@ class Evolutions(Protocol):
         """Raises SchemaChangeError when it cannot be followed exactly."""
         ...
 
-    def left(self, lane: str) -> Collection[TableName]:
+    def left(self, lane: str) -> AbstractSet[TableName]:
         """Tables that have left, also by this lane's open transaction."""
         ...
 
@@ -377,7 +377,7 @@ async def _commit(
 
 
 async def _still_suspended(
-    transaction: TargetTransaction, batch: LaneBatch, left: Collection[TableName]
+    transaction: TargetTransaction, batch: LaneBatch, left: AbstractSet[TableName]
 ) -> None:
     """A schema change among what waits is no sign that the table streams again: a restart would go
     on from the frontier, which is past the rest. One that has left needs a load all the same."""
@@ -401,8 +401,7 @@ async def write_events(
         if event.__class__ is Change:
             continue
         await _write_changes(evolutions, transaction, lane, events[start:index], tally)
-        await write_special(evolutions, transaction, lane, event)
-        tally.add([event])
+        tally.add(await write_special(evolutions, transaction, lane, event))
         start = index + 1
     rest = events[start:] if start else events
     await _write_changes(evolutions, transaction, lane, rest, tally)
@@ -410,19 +409,27 @@ async def write_events(
 
 async def write_special(
     evolutions: Evolutions, transaction: TargetTransaction, lane: Lane, event: Event
-) -> None:
-    """Apply a TRUNCATE or a schema change."""
+) -> Sequence[Event]:
+    """Apply a TRUNCATE or a schema change; what of it was applied: tables that have left are passed
+    over."""
     if isinstance(event, Truncate):
         kept = only_of(event, set(tables_of(event)).difference(evolutions.left(lane.name)))
-        if isinstance(kept, Truncate):
-            await transaction.truncate(kept)
-    elif isinstance(event, SchemaChanged):
+        if not isinstance(kept, Truncate):
+            return ()
+        await transaction.truncate(kept)
+        return (kept,)
+    if isinstance(event, SchemaChanged):
         await evolutions.evolve(lane.name, transaction, event)
+    return (event,)
 
 
-def carried(runs: Sequence[Run], left: Collection[TableName]) -> list[Run]:
+def carried(
+    lane: Lane, changes: Sequence[Change], left: AbstractSet[TableName]
+) -> Sequence[Change]:
     """Those of tables that have not left."""
-    return [run for run in runs if run.relation.table not in left]
+    if left.isdisjoint(lane.tables):
+        return changes
+    return [change for change in changes if change.relation.table not in left]
 
 
 async def _write_changes(
@@ -435,10 +442,9 @@ async def _write_changes(
     if not events:
         return
     changes = cast(Sequence[Change], events)
+    changes = carried(lane, changes, evolutions.left(lane.name))
     runs = arrange(changes, grouped=lane.grouped)
     tally.add_arranged(changes, runs, lane.only)
-    if left := evolutions.left(lane.name):
-        runs = carried(runs, left)
     refuse_misfits(runs)
     tally.bytes += (await transaction.write(runs)).bytes
 
@@ -461,8 +467,7 @@ async def _stream_transaction(
     station.evolutions.started(lane.name)
     async with session.begin(first.fences(None)) as transaction:
         while True:
-            tally.bytes += await _write_piece(station, transaction, lane, batch)
-            tally.add(batch.events, lane.only)
+            tally.merge(await _write_piece(station, transaction, lane, batch))
             marks += [segment.mark for segment in batch.segments]
             station.release(batch.size)
             if batch.ends_transaction:
@@ -489,9 +494,9 @@ def _begins_with_change(batch: LaneBatch) -> bool:
 
 async def _write_piece(
     station: ApplyStation, transaction: TargetTransaction, lane: Lane, batch: LaneBatch
-) -> int:
-    """Write a piece folded, or as it came where the target refuses that; the bytes of the former.
-    What is checked at the commit may need later pieces."""
+) -> Tally:
+    """Write a piece folded, or as it came where the target refuses that; what was written. What is
+    checked at the commit may need later pieces."""
     written = Tally()
     await transaction.savepoint()
     station.evolutions.savepoint(lane.name)
@@ -501,9 +506,9 @@ async def _write_piece(
     except (RowRejectedError, SchemaMismatchError):
         await transaction.rollback_to_savepoint()
         station.evolutions.rolled_back(lane.name)
-        await station.rejections.apply_within(transaction, lane, batch)
-        return 0
-    return written.bytes
+        written = Tally()
+        await station.rejections.apply_within(transaction, lane, batch, written)
+    return written
 
 
 async def _next_piece(station: ApplyStation, lane: Lane, limits: BatchLimits) -> LaneBatch:

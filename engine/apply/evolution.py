@@ -9,7 +9,8 @@ which the target's rows do not belong to: it is loaded from its beginning. What 
 until then is passed over, be it in the very transaction in which the first one left.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -136,7 +137,7 @@ class Evolution:
         pending.left.add(table)
         await transaction.save_table(TableRecord(table, TableState.NEEDS_RELOAD, reason=LEFT))
 
-    def left(self, lane: str) -> Collection[TableName]:
+    def left(self, lane: str) -> AbstractSet[TableName]:
         """Tables that have left, also by the lane's open transaction: what comes under their names
         is of other tables."""
         pending = self._pending.get(lane)

@@ -9,7 +9,8 @@ nothing but under `stop`.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
@@ -106,12 +107,13 @@ class RowByRow:
                 await asyncio.sleep(delay)
 
     async def apply_within(
-        self, transaction: TargetTransaction, lane: Lane, batch: LaneBatch
+        self, transaction: TargetTransaction, lane: Lane, batch: LaneBatch, tally: Tally
     ) -> None:
         """See `applier.Rejections.apply_within`."""
         batch.take_apart()
         replay = _Replay(STOP, self._evolutions, transaction, lane, [], checked=False)
         await replay.all(_items(batch))
+        replay.count(tally)
 
     async def _attempt(
         self, session: TargetSession, lane: Lane, batch: LaneBatch, tally: Tally
@@ -130,8 +132,7 @@ class RowByRow:
                 positions = _positions(lane, batch, items, stopped)
             await transaction.commit(positions)
         self._committed(batch.committed(positions))
-        tally.add(replay.applied)
-        tally.bytes += replay.bytes
+        replay.count(tally)
         for row in kept:
             self._rejected(row.reason)
         if stopped is None:
@@ -154,7 +155,7 @@ async def _record(
     transaction: TargetTransaction,
     lane: Lane,
     stopped: _Stopped,
-    left: Collection[TableName],
+    left: AbstractSet[TableName],
 ) -> None:
     """A schema change that cannot be followed will not mend itself: its tables need a reload. Those
     that have left are recorded as such."""
@@ -217,6 +218,11 @@ class _Replay:
     applied: list[Event] = field(default_factory=list[Event])
     bytes: int = 0
 
+    def count(self, tally: Tally) -> None:
+        """Add what was applied."""
+        tally.add(self.applied)
+        tally.bytes += self.bytes
+
     async def all(self, items: Sequence[_Item]) -> _Stopped | None:
         start = 0
         for index, item in enumerate(items):
@@ -233,7 +239,7 @@ class _Replay:
         await transaction.savepoint()
         self.evolutions.savepoint(self.lane.name)
         try:
-            await write_special(self.evolutions, transaction, self.lane, item.event)
+            applied = await write_special(self.evolutions, transaction, self.lane, item.event)
             await transaction.release_savepoint(checked=self.checked)
         except (RowRejectedError, SchemaMismatchError, SchemaChangeError) as error:
             await transaction.rollback_to_savepoint()
@@ -241,7 +247,7 @@ class _Replay:
             if self.policy == STOP:
                 raise
             return _Stopped(item, error)
-        self.applied.append(item.event)
+        self.applied += applied
         return None
 
     async def _span(self, items: Sequence[_Item]) -> _Stopped | None:
@@ -252,7 +258,8 @@ class _Replay:
         await transaction.savepoint()
         try:
             changes = [item.event for item in items if isinstance(item.event, Change)]
-            runs = carried(in_order(changes), self.evolutions.left(self.lane.name))
+            kept = carried(self.lane, changes, self.evolutions.left(self.lane.name))
+            runs = in_order(kept)
             refuse_misfits(runs)
             written = await transaction.write(runs)
             await transaction.release_savepoint(checked=self.checked)
@@ -261,7 +268,7 @@ class _Replay:
             if len(items) == 1:
                 return self._refused(items[0], error)
         else:
-            self.applied += changes
+            self.applied += kept
             self.bytes += written.bytes
             return None
         middle = len(items) // 2

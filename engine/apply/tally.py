@@ -57,6 +57,16 @@ class Tally:
             kinds[run.kind] = len(run.rows)
             self._count(run.relation.table, kinds)
 
+    def merge(self, other: "Tally") -> None:
+        """Add what another has counted."""
+        for table, counts in other.tables.items():
+            mine = self._of(table)
+            mine.inserts += counts.inserts
+            mine.updates += counts.updates
+            mine.deletes += counts.deletes
+            mine.truncates += counts.truncates
+        self.bytes += other.bytes
+
     def _of(self, table: TableName) -> TableCounts:
         counts = self.tables.get(table)
         if counts is None:

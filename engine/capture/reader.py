@@ -86,10 +86,11 @@ class Reader:
 
     def cut(self, why: str) -> bool:
         """Give the link up and open another, when nothing is in hand; whether it was."""
-        if self._receiving is None or self._resting:
+        receiving = self._receiving
+        if receiving is None or receiving.expired() or self._resting:
             return False
         self._cut = why
-        self._receiving.reschedule(asyncio.get_running_loop().time())
+        receiving.reschedule(asyncio.get_running_loop().time())
         return True
 
     async def _next(self, blocks: AsyncGenerator[Block, None]) -> Block | None:

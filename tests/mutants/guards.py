@@ -373,7 +373,7 @@ GUARDS: Final = (
         "a-refused-piece-is-replayed",
         "a transaction larger than a batch never ends for what only its folding makes wrong",
         "engine/apply/applier.py",
-        "        await station.rejections.apply_within(transaction, lane, batch)\n",
+        "        await station.rejections.apply_within(transaction, lane, batch, written)\n",
         "        raise\n",
         ("tests/unit/apply/test_applier.py",),
     ),

@@ -21,7 +21,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self, TypeAlias
 from urllib.parse import quote, urlencode
 
@@ -33,7 +32,7 @@ from tests.servers.certificates import Authority
 from tests.servers.mysql_programs import MysqlPrograms, find_mysql
 from tests.servers.mysql_template import copy_mysql_template, fixed_options
 from tests.servers.ports import LOOPBACK, free_port
-from tests.servers.processes import POLL_SECONDS, Watchdog, kill
+from tests.servers.processes import POLL_SECONDS, Startable, Watchdog, kill
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 
@@ -90,7 +89,7 @@ LAUNCH: Final = 'echo $$ >"$0" && exec "$@"'
 """The watchdog knows the process before it is the server."""
 
 
-class MysqlServer:
+class MysqlServer(Startable):
     """One server. Methods block; the server's own process never shares our event loop.
 
     `stop`, `kill9` and `restart` keep data, port and socket; `destroy` (or leaving the context)
@@ -198,22 +197,6 @@ class MysqlServer:
     def mariadb(self) -> bool:
         """Whether it speaks MariaDB's dialect; MySQL's otherwise."""
         return self.programs.mariadb
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.destroy()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.destroy()
 
     # --- settings -----------------------------------------------------------------------------
 

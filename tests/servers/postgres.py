@@ -19,7 +19,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote, urlencode
 
@@ -28,7 +27,7 @@ import psycopg
 from tests.servers import ramdisk
 from tests.servers.account import server_account
 from tests.servers.ports import LOOPBACK, free_port
-from tests.servers.processes import POLL_SECONDS, Watchdog, await_gone, children, kill
+from tests.servers.processes import POLL_SECONDS, Startable, Watchdog, await_gone, children, kill
 from tests.servers.programs import Programs, find
 from tests.servers.sessions import APPLICATION, Session, Sessions
 from tests.servers.template import copy_template
@@ -58,6 +57,10 @@ STOP_TIMEOUT_SECONDS: Final = 60.0
 START_ATTEMPTS: Final = 3
 """Another process may take the port between choosing and listening; thrice is not chance."""
 
+ORIGINS_FROM: Final = 18
+"""From here on origins have a limit of their own (max_active_replication_origins, 10 by default),
+before they shared the slots'."""
+
 STATUS_LINE: Final = 7
 """Line of postmaster.pid that says `ready`, from 0 (src/include/utils/pidfile.h)."""
 
@@ -75,7 +78,7 @@ COPIES_A_DATABASE: Final = re.compile(r"^CREATE DATABASE .* TEMPLATE\b")
 """Nobody may be connected to what it copies."""
 
 
-class Cluster:
+class Cluster(Startable):
     """One server. Methods block; the server's own processes never share our event loop.
 
     `stop`, `kill9` and `restart` keep data, port and socket; `destroy` (or leaving the context)
@@ -101,7 +104,8 @@ class Cluster:
         self.host = LOOPBACK
         self.port = 0
         self._account = server_account()
-        self._settings = {**SETTINGS, **(settings or {})}
+        origins = {"max_active_replication_origins": 20} if int(major) >= ORIGINS_FROM else {}
+        self._settings = {**SETTINGS, **origins, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         parent = directory or ramdisk.place()
         self.directory = Path(tempfile.mkdtemp(prefix=f"penstock-pg{major}-", dir=parent))
@@ -220,22 +224,6 @@ class Cluster:
         """The postmaster's process id."""
         return self._running_process().pid
 
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.destroy()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.destroy()
-
     # --- settings -----------------------------------------------------------------------------
 
     def configure(self, **settings: object) -> None:
@@ -295,6 +283,13 @@ class Cluster:
         self.execute(f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)")
         for (oid,) in oids:
             self.execute(_DROP_ORIGINS, f"^penstock_.*_{oid}_[0-9]+$")
+
+    def drop_origins_left(self) -> list[str]:
+        """Drop the origins of databases that are gone; their names."""
+        left = self.execute(_ORIGINS_LEFT)
+        for (name,) in left:
+            self.execute("SELECT pg_replication_origin_drop(%s)", name)
+        return [name for (name,) in left]
 
     def execute(
         self, sql: str, *parameters: object, database: str = "postgres"
@@ -426,6 +421,11 @@ _DROP_ORIGINS: Final = (
     "SELECT pg_replication_origin_drop(roname) FROM pg_replication_origin WHERE roname ~ %s"
 )
 """Each keeps a place on the server until it is dropped."""
+
+_ORIGINS_LEFT: Final = (
+    "SELECT roname FROM pg_replication_origin WHERE NOT EXISTS (SELECT FROM pg_database d"
+    " WHERE roname ~ ('^penstock_.*_' || d.oid || '_[0-9]+$')) ORDER BY 1"
+)
 
 _END: Final = "pg_terminate_backend(active_pid)"
 

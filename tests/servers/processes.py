@@ -4,9 +4,11 @@ import os
 import signal
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
 GONE_TIMEOUT_SECONDS: Final = 60.0
 """A killed process is gone within a second; a machine short of memory takes longer."""
@@ -24,6 +26,34 @@ fi 2>/dev/null
 rm -rf "$1"
 """
 """Ends the server when its pipe closes without a line, that is: when the test process is gone."""
+
+
+class Startable(ABC):
+    """A server that runs for as long as its context."""
+
+    @abstractmethod
+    def start(self) -> None:
+        """Start and wait until it answers."""
+
+    @abstractmethod
+    def destroy(self) -> None:
+        """Stop and remove everything. Idempotent."""
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.destroy()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.destroy()
 
 
 class Watchdog:

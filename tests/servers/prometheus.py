@@ -19,13 +19,12 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from tests.servers.debian import unpacked
 from tests.servers.ports import LOOPBACK, free_port
-from tests.servers.processes import POLL_SECONDS, Watchdog
+from tests.servers.processes import POLL_SECONDS, Startable, Watchdog
 from tests.servers.programs import ServerUnavailableError
 
 NAME: Final = "prometheus"
@@ -97,7 +96,7 @@ def _programs() -> PrometheusPrograms:
     return PrometheusPrograms(server, tool, release, f"package of Debian {SUITE}")
 
 
-class Prometheus:
+class Prometheus(Startable):
     """One server. Methods block; the server's own process never shares our event loop."""
 
     def __init__(self, files: Mapping[str, str]) -> None:
@@ -142,22 +141,6 @@ class Prometheus:
             self._stop()
             shutil.rmtree(self.directory, ignore_errors=True)
             self._watchdog.dismiss()
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.destroy()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.destroy()
 
     # --- use ----------------------------------------------------------------------------------
 

@@ -211,6 +211,15 @@ async def test_one_that_gets_no_place_on_the_server_is_given_no_work() -> None:
         ]
 
 
+async def test_a_target_with_room_for_some_is_served_by_those_whoever_is_refused_first() -> None:
+    """All are opened at once, and a refusal comes sooner than a session is on record."""
+    full = TargetBusyError("too many connections")
+    async with started(full, None, full, None, units=4) as running:
+        await running.until(lambda: running.serving == 2)
+        assert running.target.asked == 4
+        assert not running.task.done()
+
+
 @pytest.mark.parametrize(
     "refusals",
     [(TargetConnectionError("no route"),), (None, FencedError("another owner"))],

@@ -195,3 +195,20 @@ def test_what_is_mended_by_reading_again_is_no_stage_standing_still() -> None:
     assert bench.after(100, streams=False) == {}
     bench.stalls.failed(TargetRewoundError("restored"))
     assert _stages(list(bench.after(STUCK_SECONDS + 2, streams=False))) == {"target"}
+
+
+def test_a_load_that_goes_on_after_a_cut_is_not_stuck() -> None:
+    bench = Bench()
+    bench.stalls.failed(TargetConnectionError("cut"))
+    assert bench.after(5, streams=False) == {}
+    for _ in range(40):
+        bench.metrics.loaded(TABLE.table, 1, 1)
+        assert bench.after(5, streams=False) == {}
+
+
+def test_a_stream_that_begins_after_a_long_load_has_its_time() -> None:
+    bench = Bench()
+    bench.answers = False
+    bench.after(3 * 3600, streams=False)
+    assert bench.after(STUCK_SECONDS - 1) == {}
+    assert bench.capture.cuts == []

@@ -107,6 +107,8 @@ class Bench:
     spool_bytes_max: int = 1 << 20
     tally: Tally = field(default_factory=Tally)
     """Of what was applied row by row."""
+    applied: Tally = field(default_factory=Tally)
+    """What metrics would be told of."""
     released: int = 0
     commits: int = 0
     done: list[Mark] = field(default_factory=list[Mark])
@@ -178,7 +180,7 @@ class Bench:
             Random(),
             release=self._release,
             done=self.done.append,
-            applied=lambda _tally: None,
+            applied=self.applied.merge,
             committed=self._committed,
             mended=self._mended,
         )

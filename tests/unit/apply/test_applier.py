@@ -395,6 +395,8 @@ async def test_what_comes_under_the_name_of_a_table_that_has_left_is_of_another(
     assert (bench.record(ACCOUNTS).state, bench.record(ACCOUNTS).reason) == LEFT_RECORD
     assert not bench.stopped
     assert len(bench.done) == transactions
+    counted = bench.applied.tables[A.table]
+    assert (counted.inserts, counted.truncates) == (1, 0)  # what was passed over is no change
 
 
 async def test_of_a_table_that_has_left_nothing_is_written_row_by_row_either() -> None:
