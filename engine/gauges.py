@@ -77,14 +77,18 @@ class Gauges:
         apart = seen - block.age
         known = self._clocks_apart
         self._clocks_apart = apart if known is None else min(known, apart)
-        return seen - self._clocks_apart
+        return max(0.0, seen - self._clocks_apart)
 
     async def run(self) -> None:
-        """Measure, and show the gauges every second, until cancelled."""
-        with self._around.sampler.by(self.sample):
-            while True:
-                await asyncio.sleep(SAMPLE_SECONDS)
-                self._show(self.sample())
+        """Measure, and show the gauges every second, until cancelled; what only a stream can
+        measure is not shown any longer then."""
+        try:
+            with self._around.sampler.by(self.sample):
+                while True:
+                    await asyncio.sleep(SAMPLE_SECONDS)
+                    self._show(self.sample())
+        finally:
+            self._around.metrics.without_stream()
 
     def sample(self) -> Sample:
         """What happened in the second that ends now, or ended just now."""
@@ -110,7 +114,7 @@ class Gauges:
             rows_in=rate(last, reading, "rows_in"),
             rows_out=rate(last, reading, "rows_out"),
             backlog_rows=self._lagging.behind(),
-            lag_seconds=self._lagging.target_seconds,
+            lag_seconds=self._lagging.waiting_seconds(self._clocks_apart or 0.0),
             lanes=self._working_lanes(),
             cause=self._judging.cause,
         )

@@ -74,7 +74,11 @@ class Lagging:
     @property
     def target_seconds(self) -> float:
         """Age of the oldest change that was read and is not durable; 0 when there is none."""
-        return self._since(self._frontier.oldest_us)
+        return self.waiting_seconds(0.0)
+
+    def waiting_seconds(self, clocks_apart: float) -> float:
+        """The same, where our clock is known to be so many seconds ahead of the source's."""
+        return self._since(self._frontier.oldest_us, clocks_apart)
 
     def show(self) -> None:
         """Tell the metrics. Before it is known how far reading is behind, what is told grows."""
@@ -121,11 +125,11 @@ class Lagging:
         seconds = max(self._since(waiting.oldest_us), read or 0.0) if waiting.rows else read
         return TableLag(seconds, waiting.bytes, waiting.rows)
 
-    def _since(self, committed_at_us: int) -> float:
+    def _since(self, committed_at_us: int, clocks_apart: float = 0.0) -> float:
         """Seconds from a source commit to now; 0 when there is none."""
         if not committed_at_us:
             return 0.0
-        return max(0.0, self._around.clock.wall() - committed_at_us / 1e6)
+        return max(0.0, self._around.clock.wall() - clocks_apart - committed_at_us / 1e6)
 
     async def watch(self) -> None:
         """Look at the source every five seconds, until cancelled. What it refuses to tell is not

@@ -87,8 +87,9 @@ class LogStream:
         return Block(parts, size, idle, now, self._age(), now - took_since)
 
     def _age(self) -> float:
+        """By our own clock; below 0 where the source's is ahead, or tells whole seconds."""
         committed = self._assembler.committed_at_us
-        return max(0.0, self._clock.wall() - committed / 1e6) if committed else 0.0
+        return self._clock.wall() - committed / 1e6 if committed else 0.0
 
 
 def _overhead(parts: Sequence[Part]) -> int:

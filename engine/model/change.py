@@ -139,8 +139,8 @@ class Block:
     open; it may be acknowledged once all that came before is durable.
     `received_at` is the monotonic clock's time when it was read. `age` is how long ago its last
     transaction had been committed when the source sent it, in seconds and by the source's own
-    clock; 0 when that is not known. `decode_seconds`: how long it took to make it of what the
-    source had sent.
+    clock, or else by ours, and then below 0 where the two differ; 0 when that is not known.
+    `decode_seconds`: how long it took to make it of what the source had sent.
     """
 
     parts: list[Part]

@@ -396,6 +396,13 @@ class Metrics:
         """Say how many lanes there are."""
         self.lane_count = n
 
+    def without_stream(self) -> None:
+        """Nothing streams: what was said of the stream's stations is not known any longer. The lag
+        is another matter, which grows meanwhile (`lag_unmeasured`)."""
+        self.queue_bytes = self.incoming_changes = None
+        self.appliers_total = self.appliers_busy = self.lane_count = None
+        self.limiting_cause = None
+
     def lag(
         self,
         source_seconds: float | None,

@@ -151,6 +151,10 @@ class LoadBars:
         self.progress.update(self._all, completed=done, total=max(sum(self._totals.values()), done))
 
 
+_STREAMS: Final = frozenset({"catching-up", "streaming"})
+"""States in which something may limit the flow."""
+
+
 class StatusLine:
     """State, rates and lag, from two metrics events."""
 
@@ -169,6 +173,8 @@ class StatusLine:
             self._state = str(event.get("state", self._state))
         elif event["event"] in ("restarting", "stopping"):
             self._state = str(event["event"])
+        if self._state not in _STREAMS:
+            self._limited_by = ""
         if event["event"] == "metrics":
             self._measure(event)
 
@@ -203,7 +209,7 @@ class StatusLine:
                 grown = figures.get(name, 0) - self._figures.get(name, 0)
                 self._rates[name] = max(grown, 0) / passed
         self._at, self._figures = now, figures
-        self._limited_by = str(event.get("verdict", ""))
+        self._limited_by = str(event.get("verdict", "")) if self._state in _STREAMS else ""
 
 
 def _announcement(event: Mapping[str, object]) -> str | None:

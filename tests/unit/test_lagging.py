@@ -82,3 +82,15 @@ async def test_what_the_source_refuses_to_tell_is_said_once_and_ends_nothing() -
     watching.cancel()
     with suppress(asyncio.CancelledError):
         await watching
+
+
+def test_what_the_clocks_differ_by_can_be_left_out() -> None:
+    clock, frontier = Clock(), Frontier(START)
+    around = SimpleNamespace(clock=clock, metrics=Metrics("r"))
+    lanes = cast("LaneTable", SimpleNamespace(lanes=list))
+    lag = Lagging(cast("Source", Refusing()), cast("Surroundings", around), frontier, lanes, START)
+    assert lag.waiting_seconds(-5.0) == 0.0  # nothing waits
+    frontier.begin(997_000_000)
+    assert (lag.target_seconds, lag.waiting_seconds(2.5)) == (3.0, 0.5)
+    assert lag.waiting_seconds(5.0) == 0.0
+    assert lag.waiting_seconds(-1.0) == 4.0  # the source's clock is ahead

@@ -4,6 +4,7 @@ import io
 import json
 from collections.abc import Mapping
 
+import pytest
 from rich.console import Console
 
 from engine.observe.json_lines import JsonLines
@@ -73,6 +74,21 @@ def test_the_status_line_names_what_limits_the_flow() -> None:
     line.event({"event": "metrics", "state": "streaming", "verdict": "target"})
     assert "limited by target" in str(line.text())
     line.event({"event": "metrics", "state": "streaming", "verdict": "idle"})
+    assert "limited" not in str(line.text())
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"event": "state", "state": "retrying"},
+        {"event": "metrics", "state": "loading"},
+        {"event": "restarting", "reason": "x", "delay_seconds": 0.0},
+    ],
+)
+def test_nothing_limits_a_stream_that_does_not_run(event: dict[str, object]) -> None:
+    line = StatusLine("orders", FakeClock())
+    line.event({"event": "metrics", "state": "streaming", "verdict": "target"})
+    line.event(event)
     assert "limited" not in str(line.text())
 
 

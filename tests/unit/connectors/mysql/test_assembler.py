@@ -79,3 +79,10 @@ def test_a_position_inside_a_transaction_is_not_given_up_for_one_before_it(start
     assert idle(made) is None
     made.feed([gtid(6), statement(b"CREATE DATABASE d"), HEARTBEAT])
     assert idle(made) is not None
+
+
+def test_a_commit_of_which_the_whole_second_is_told_is_at_its_end() -> None:
+    """An age that counts from its beginning shows a second that nothing waited."""
+    made = assembler("maria=0-7-5")
+    made.feed([gtid(6, standalone=False)])
+    assert made.committed_at_us == 1_700_000_000_999_999
