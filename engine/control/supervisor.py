@@ -12,6 +12,7 @@ import contextlib
 import os
 import signal
 import sys
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,11 @@ WORKER: Final = (sys.executable, "-m", "engine.worker")
 MEMORY_FULL: Final = 0.9
 """Part of what is provisioned from which a SIGKILL that nobody sent is taken for the kernel's,
 where it does not count its kills."""
+
+KILLS_KEPT: Final = 2
+"""Counts of the kernel's kills that are kept, one for each time the worker told its metrics. The
+older one counts: the last thing a worker told may be read after its end. Kills before that were
+others', of whom a machine or a control group may hold many."""
 
 OUT_OF_MEMORY: Final = Outcome(
     1,
@@ -114,6 +120,7 @@ class Supervisor:
         self._child: asyncio.subprocess.Process | None = None
         self._moved = False
         self._memory_kills = memory_kills
+        self._kills: deque[int | None] = deque(maxlen=KILLS_KEPT)
         self._memory: float | None = None
         """Memory the worker held when it last said so, by what is provisioned."""
         self._out_of_memory = False
@@ -139,24 +146,26 @@ class Supervisor:
     async def _live(self) -> Life:
         """Start one worker and follow it to its end."""
         self._moved = self._silent = False
-        began, kills = self._clock.monotonic(), self._memory_kills()
+        self._kills.clear()
+        self._kills.append(self._memory_kills())
+        began = self._clock.monotonic()
         async with self._started() as reports:
             outcome = await self._follow(reports)
         code = self._child.returncode if self._child is not None else None
         killed = code == -signal.SIGKILL and not self._silent
-        self._out_of_memory = killed and self._killed_for_memory(kills)
+        self._out_of_memory = killed and self._killed_for_memory()
         if self._silent:
             outcome = SILENT
         elif outcome is None and code in (0, 2):  # it ended on purpose, before it could report
             outcome = Outcome(0) if code == 0 else _crash(self._child)
         return Life(outcome, self._moved, self._clock.monotonic() - began)
 
-    def _killed_for_memory(self, before: int | None) -> bool:
+    def _killed_for_memory(self) -> bool:
         """Whether a SIGKILL was the kernel's, which had no memory left: as it counts them, or where
         it does not say, by what the worker held."""
         if self._stop.is_set():
             return False
-        after = self._memory_kills()
+        before, after = self._kills[0], self._memory_kills()
         if before is None or after is None:
             return self._memory is not None and self._memory >= MEMORY_FULL
         return after > before
@@ -214,6 +223,7 @@ class Supervisor:
         if event["event"] == "metrics":
             memory = event.get("memory")
             self._memory = memory if isinstance(memory, float) else None
+            self._kills.append(self._memory_kills())
 
     async def _heard(self, reports: asyncio.StreamReader) -> bytes:
         """The worker's next line. One that says nothing for too long is killed."""

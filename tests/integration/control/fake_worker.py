@@ -117,12 +117,14 @@ async def hungry(detail: str, given: Mapping[str, Any]) -> None:
 
 
 async def killed_full(detail: str, given: Mapping[str, Any]) -> None:
-    """Killed once it has said how full its memory is, as `detail` says; done when it is told that
-    the one before ran out of memory."""
+    """Killed so many seconds after it has said how full its memory is, and left a file just before
+    (`detail`); done when it is told that the one before ran out of memory."""
     if given["out_of_memory"]:
         return
-    given["metrics"].utilization(float(detail), {"memory": float(detail)})
-    await asyncio.sleep(1.5)
+    memory, seconds, file = detail.split(":")
+    given["metrics"].utilization(float(memory), {"memory": float(memory)})
+    await asyncio.sleep(float(seconds))
+    Path(file).touch()
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -167,24 +167,44 @@ async def test_a_worker_that_the_kernel_ends_for_want_of_memory_is_recognised(
 
 
 @pytest.mark.parametrize(
-    ("counts", "memory", "recognised"),
+    ("kills", "memory", "recognised"),
     [
-        pytest.param([0, 1, 1, 1], 0.2, True, id="counted"),
-        pytest.param([3, 3, 3, 4], 0.95, False, id="not counted"),
-        pytest.param([None] * 4, 0.95, True, id="full, where nobody counts"),
-        pytest.param([None] * 4, 0.5, False, id="not full, where nobody counts"),
+        pytest.param(int, 0.2, True, id="counted"),
+        pytest.param(lambda _: 3, 0.95, False, id="not counted"),
+        pytest.param(lambda _: None, 0.95, True, id="full, where nobody counts"),
+        pytest.param(lambda _: None, 0.5, False, id="not full, where nobody counts"),
     ],
 )
 async def test_a_sigkill_is_the_kernels_where_it_counts_one_or_memory_was_full(
-    make: Make, counts: list[int | None], memory: float, *, recognised: bool
+    make: Make,
+    tmp_path: Path,
+    kills: Callable[[bool], int | None],
+    memory: float,
+    *,
+    recognised: bool,
 ) -> None:
-    supervisor, view = make(f"killed-full:{memory}", lambda: counts.pop(0))
+    file = tmp_path / "killed"
+    supervisor, view = make(f"killed-full:{memory}:1.5:{file}", lambda: kills(file.exists()))
     running = asyncio.create_task(supervisor.run())
     await _until(partial(_shown, view, "restarting", 1))
     reason = str(view.named("restarting")[0]["reason"])
     assert ("want of memory" in reason) is recognised
     if not recognised:
         os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == Outcome(0)
+
+
+async def test_a_neighbour_that_the_kernel_ended_earlier_says_nothing_of_our_sigkill(
+    make: Make, tmp_path: Path
+) -> None:
+    counts = [0]
+    supervisor, view = make(
+        f"killed-full:0.2:3.5:{tmp_path / 'killed'}", lambda: counts.pop() if counts else 1
+    )
+    running = asyncio.create_task(supervisor.run())
+    await _until(partial(_shown, view, "restarting", 1))
+    assert "SIGKILL" in str(view.named("restarting")[0]["reason"])
+    os.kill(os.getpid(), signal.SIGTERM)
     assert await running == Outcome(0)
 
 
