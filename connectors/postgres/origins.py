@@ -16,6 +16,7 @@ See: PostgreSQL manual, Replication Progress Tracking, and Replication Managemen
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -61,12 +62,22 @@ _NO_ROOM: Final = frozenset({"53400", "55000"})
 """No place is left; none was ever given (max_replication_slots = 0)."""
 
 ROOM: Final = "origin-room"
+HELD: Final = "origin-held"
 PRIVILEGE: Final = "origin-privilege"
 
 Run: TypeAlias = Callable[[str], Awaitable[object]]
 """Runs a statement outside of any transaction."""
 
 _REFUSALS: Final = (ServerError, asyncpg.PostgresError)
+
+
+@dataclass(frozen=True, slots=True)
+class _NoneFree:
+    """There is no number for a session. `room`: the server has no place for another one; `held`:
+    sessions of others hold some."""
+
+    room: bool
+    held: bool
 
 
 class Origins:
@@ -89,6 +100,8 @@ class Origins:
         self._policy = policy
         self._two_way = two_way
         self._base = ""
+        self._setting = ""
+        """Of the server: it limits their number."""
         self._used: set[int] = set()
 
     @property
@@ -105,6 +118,7 @@ class Origins:
             ServerError, LinkLostError.
         """
         self._base = ""
+        self._setting = limit_setting(link.pgconn.server_version)
         if self._policy is ReplicationOrigin.OFF:
             return None
         try:
@@ -141,40 +155,37 @@ class Origins:
         """Mark the session behind `run`; returns the number to give back when it has ended.
 
         Raises:
-            TargetBusyError: every number is held by sessions of another process.
+            TargetBusyError: there is none for it, and why.
             ServerError or asyncpg.PostgresError; what `run` raises.
         """
-        number = await self._first_free(run, 1, NAMES_PER_SESSION * self._wanted)
-        if number is None:
-            raise TargetBusyError(
-                "every replication origin of this replication is held by another session of the"
-                " target",
-                hint=self._ending,
-            )
-        return number
+        found = await self._first_free(run, 1, NAMES_PER_SESSION * self._wanted)
+        if isinstance(found, int):
+            return found
+        raise TargetBusyError(self._lack(found), hint=self._way_out(found))
 
-    async def take_more(self, run: Run, version: int) -> int | Finding:
+    async def take_more(self, run: Run) -> int | Finding:
         """Mark the session of an applier, which may be one that came later; returns its number, or
         what it goes without. What `prepare` has kept for others than appliers is left to them.
 
         Raises:
-            TargetBusyError: there is no place for it, and it must have one; as `take`.
+            TargetBusyError: there is none for it, and it must have one; as `take`.
         """
         if len(self._used) < self._wanted - self._others:
             return await self.take(run)
         last = self._wanted + NAMES_PER_SESSION * (len(self._used) + 1)
-        number = await self._first_free(run, self._wanted + 1, last)
-        if number is not None:
-            return number
-        text = f"the target has no room for more than {len(self._used)} replication origins"
-        setting = limit_setting(version)
-        remedy = f"raise {setting} on the target and restart it, or lower [capacity] max"
+        found = await self._first_free(run, self._wanted + 1, last)
+        if isinstance(found, int):
+            return found
+        text, remedy = self._lack(found), f"{self._way_out(found)}, or lower [capacity] max"
         if self._two_way or self._policy is ReplicationOrigin.REQUIRED:
             raise TargetBusyError(f"{text}, and every applier needs one", hint=remedy)
-        return Finding(ROOM, Severity.TELLS, f"{text}; what further appliers do {_MATTERS}", remedy)
+        check = ROOM if found.room else HELD
+        message = f"{text}; what further appliers do {_MATTERS}"
+        return Finding(check, Severity.TELLS, message, remedy)
 
-    async def _first_free(self, run: Run, first: int, last: int) -> int | None:
-        """Set the session up with the lowest number that nobody holds; None: there is none."""
+    async def _first_free(self, run: Run, first: int, last: int) -> int | _NoneFree:
+        """Set the session up with the lowest number that nobody holds."""
+        held = False
         for number in range(first, last + 1):
             if number in self._used:
                 continue
@@ -184,15 +195,30 @@ class Origins:
             except _REFUSALS as error:
                 self._used.discard(number)
                 if error.sqlstate in _NO_ROOM:
-                    return None
+                    return _NoneFree(room=True, held=held)
                 if error.sqlstate != _ACTIVE:
                     raise
+                held = True
             except BaseException:
                 self._used.discard(number)
                 raise
             else:
                 return number
-        return None
+        return _NoneFree(room=False, held=held)
+
+    def _lack(self, found: _NoneFree) -> str:
+        if found.room:
+            return f"the target has no room for more than {len(self._used)} replication origins"
+        return (
+            "every replication origin of this replication is held by another session of the target"
+        )
+
+    def _way_out(self, found: _NoneFree) -> str:
+        """Whoever holds a number has its place, too."""
+        ways = [self._ending] if found.held else []
+        if found.room:
+            ways.append(f"raise {self._setting} on the target and restart it")
+        return ", or ".join(ways)
 
     def give_back(self, number: int) -> None:
         """The session that had it is closed."""

@@ -9,7 +9,6 @@ target busy, once.
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from typing import Final
 
 import psycopg
@@ -214,9 +213,7 @@ class PostgresSession:
         origins = self._origins
         if origins is None or self.marked:
             return None
-        taken = await self._mark(
-            partial(origins.take_more, version=self.link.pgconn.server_version)
-        )
+        taken = await self._mark(origins.take_more)
         if isinstance(taken, int):
             return None
         self._origins = None

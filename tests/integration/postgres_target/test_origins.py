@@ -273,6 +273,41 @@ async def test_appliers_that_come_later_have_what_places_there_are_and_leave_oth
     await marked.close()
 
 
+async def test_appliers_whose_numbers_another_process_holds_are_told_to_end_it(
+    marked: Marked,
+) -> None:
+    """Room is not what they lack."""
+    options = {"writers": 2, "other_writers": 1}
+    before, _ = await marked.prepared(**options)
+    two_way, _ = await marked.prepared(**options)
+    one_way, _ = await marked.prepared(**options, two_way=False)
+    async with AsyncExitStack() as stack:
+        for _ in range(7):
+            holder = await stack.enter_async_context(before.session())
+            assert await holder.ready() is None
+        first = await stack.enter_async_context(two_way.session())
+        assert await first.ready() is None
+        second = await stack.enter_async_context(two_way.session())
+        with pytest.raises(TargetBusyError, match="held by another session") as refusal:
+            await second.ready()
+        _told_to_end(refusal.value.hint)
+        await first.close()
+        await _free(marked.database, first)
+        first = await stack.enter_async_context(one_way.session())
+        assert await first.ready() is None
+        second = await stack.enter_async_context(one_way.session())
+        found = await second.ready()
+        assert found is not None
+        assert "held by another session" in found.message
+        _told_to_end(found.remedy)
+
+
+def _told_to_end(remedy: str | None) -> None:
+    assert remedy is not None
+    assert "end the sessions of application penstock/r" in remedy
+    assert "raise" not in remedy
+
+
 async def test_a_truncate_before_the_load_is_marked(marked: Marked) -> None:
     marked.database.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
     marked.database.execute("CREATE PUBLICATION p FOR TABLE t")
