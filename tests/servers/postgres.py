@@ -285,11 +285,13 @@ class Cluster(Startable):
             self.execute(_DROP_ORIGINS, f"^penstock_.*_{oid}_[0-9]+$")
 
     def drop_origins_left(self) -> list[str]:
-        """Drop the origins of databases that are gone; their names."""
+        """Drop the origins of databases that are gone; their names, and `?` for each place that is
+        held for an origin that is gone itself."""
         left = self.execute(_ORIGINS_LEFT)
         for (name,) in left:
             self.execute("SELECT pg_replication_origin_drop(%s)", name)
-        return [name for (name,) in left]
+        lost = self.execute(_PLACES_LOST)
+        return [name for (name,) in left] + ["?" for _ in lost]
 
     def execute(
         self, sql: str, *parameters: object, database: str = "postgres"
@@ -425,6 +427,10 @@ _DROP_ORIGINS: Final = (
 _ORIGINS_LEFT: Final = (
     "SELECT roname FROM pg_replication_origin WHERE NOT EXISTS (SELECT FROM pg_database d"
     " WHERE roname ~ ('^penstock_.*_' || d.oid || '_[0-9]+$')) ORDER BY 1"
+)
+
+_PLACES_LOST: Final = (
+    "SELECT local_id FROM pg_show_replication_origin_status() WHERE external_id IS NULL"
 )
 
 _END: Final = "pg_terminate_backend(active_pid)"
