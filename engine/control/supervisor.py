@@ -1,10 +1,8 @@
-"""Starts a replication's worker as a child and watches it: `penstock run`.
+"""Starts a replication's worker as a child and watches it.
 
 The child gets its own process group, so Ctrl-C in a terminal reaches the parent only, which passes
 it on once. Secrets reach the child through its environment and the file, never through arguments.
 A child from which nothing is heard for half a minute is frozen: it is killed, another is started.
-The first signal asks the child to drain; when it is not gone within `STOP_SECONDS`, or at the
-second signal, it is killed. The exit code is then 0, as a stop was what was asked for.
 """
 
 import asyncio
@@ -110,11 +108,14 @@ class Supervisor:
         random: Random,
         command: Sequence[str] = WORKER,
         memory_kills: Callable[[], int | None] = memory_kills,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
+        """`environment`: the child's; None: this process's."""
         self._arguments = arguments
         self._view = view
         self._clock = clock
         self._command = command
+        self._environment = environment
         self._restarts = Restarts(clock, random)
         self._stop = asyncio.Event()
         self._child: asyncio.subprocess.Process | None = None
@@ -128,20 +129,29 @@ class Supervisor:
         self._silent = False
 
     async def run(self) -> Outcome:
-        """Start workers until one is done, fails for good, or a signal asks to stop."""
-        with self._signals():
-            while True:
-                life = await self._live()
-                if self._stop.is_set():
-                    return Outcome(0)
-                if life.outcome is not None and life.outcome.exit == 0:
-                    return life.outcome
-                delay = self._restarts.delay(life)
-                if delay is None:
-                    return life.outcome or self._death()
-                self._announce(life, delay)
-                if await self._stopped_within(delay):
-                    return Outcome(0)
+        """Start workers until one is done, fails for good, or `stop` is called."""
+        while True:
+            life = await self._live()
+            if self._stop.is_set():
+                return Outcome(0)
+            if life.outcome is not None and life.outcome.exit == 0:
+                return life.outcome
+            delay = self._restarts.delay(life)
+            if delay is None:
+                return life.outcome or self._death()
+            self._announce(life, delay)
+            if await self._stopped_within(delay):
+                return Outcome(0)
+
+    def stop(self) -> None:
+        """Ask the worker to drain, and start no other; the outcome is then exit code 0, as a stop
+        was what was asked for. Called again, or when it is not gone within `STOP_SECONDS`, the
+        worker is killed: nothing durable is lost by that."""
+        if self._stop.is_set() and self._child is not None:
+            _signal(self._child, signal.SIGKILL)
+            return
+        self._stop.set()
+        self._view.event({"event": "stopping"})
 
     async def _live(self) -> Life:
         """Start one worker and follow it to its end."""
@@ -185,6 +195,7 @@ class Supervisor:
                 pass_fds=(write_end,),
                 process_group=0,
                 limit=LINE_BYTES_MAX,
+                env=self._environment,
             )
         finally:
             os.close(write_end)
@@ -250,25 +261,6 @@ class Supervisor:
         await asyncio.sleep(STOP_SECONDS)
         _signal(child, signal.SIGKILL)
 
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        for number in numbers:
-            loop.add_signal_handler(number, self._on_signal)
-        try:
-            yield
-        finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
-
-    def _on_signal(self) -> None:
-        if self._stop.is_set() and self._child is not None:
-            _signal(self._child, signal.SIGKILL)
-            return
-        self._stop.set()
-        self._view.event({"event": "stopping"})
-
     def _death(self) -> Outcome:
         """The outcome of the newest worker, which told none."""
         return OUT_OF_MEMORY if self._out_of_memory else _crash(self._child)
@@ -283,6 +275,20 @@ class Supervisor:
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
         return self._stop.is_set()
+
+
+@contextlib.contextmanager
+def stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
+    """Within it, SIGTERM, SIGINT and SIGHUP to this process are `Supervisor.stop`."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    for number in numbers:
+        loop.add_signal_handler(number, supervisor.stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
 
 
 @contextlib.asynccontextmanager

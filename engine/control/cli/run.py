@@ -13,7 +13,7 @@ from engine.config.replication import ReplicationConfig
 from engine.contracts import Clock
 from engine.control.cli.arguments import File, load
 from engine.control.cli.ending import end_with, say_error, say_warning
-from engine.control.supervisor import Supervisor, WorkerArguments
+from engine.control.supervisor import Supervisor, WorkerArguments, stopped_by_signals
 from engine.observe.http import Address
 from engine.observe.json_lines import JsonLines
 from engine.observe.report import Outcome
@@ -117,10 +117,15 @@ def _run(arguments: WorkerArguments) -> int:
 def _watch(arguments: WorkerArguments, replication: str) -> Outcome:
     clock = SystemClock()
     with closing(_view(replication, clock)) as view:
-        outcome = asyncio.run(Supervisor(arguments, view, clock, SystemRandom()).run())
+        outcome = asyncio.run(_supervise(Supervisor(arguments, view, clock, SystemRandom())))
         ended = {"exit": outcome.exit, "reason": outcome.reason, "remedy": outcome.remedy}
         view.event({"event": "ended", **ended})
     return outcome
+
+
+async def _supervise(supervisor: Supervisor) -> Outcome:
+    with stopped_by_signals(supervisor):
+        return await supervisor.run()
 
 
 def _view(replication: str, clock: Clock) -> "Bars | JsonLines":

@@ -13,7 +13,11 @@ from pathlib import Path
 import pytest
 
 from engine.control import supervisor as supervisor_module
-from engine.control.supervisor import Supervisor, WorkerArguments
+from engine.control.supervisor import (
+    Supervisor,
+    WorkerArguments,
+    stopped_by_signals,
+)
 from engine.observe.report import Outcome
 from engine.seams import SystemClock, SystemRandom, memory_kills
 
@@ -65,6 +69,12 @@ def make(orders: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return make
 
 
+async def _run(supervisor: Supervisor) -> Outcome:
+    """As `penstock run` does."""
+    with stopped_by_signals(supervisor):
+        return await supervisor.run()
+
+
 async def _until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(8):
         while not condition():
@@ -81,7 +91,7 @@ def _shown(view: Recorder, event: str, times: int) -> bool:
 
 async def test_a_finished_replication_is_done(make: Make) -> None:
     supervisor, view = make("done")
-    assert await supervisor.run() == Outcome(0)
+    assert await _run(supervisor) == Outcome(0)
     assert [event["event"] for event in view.events if event["event"] != "metrics"] == [
         "started",
         "state",
@@ -96,7 +106,7 @@ async def test_a_final_failure_ends_with_its_reason_and_remedy(
     make: Make, error: str, code: int
 ) -> None:
     supervisor, view = make(f"fail:{error}")
-    outcome = await supervisor.run()
+    outcome = await _run(supervisor)
     assert (outcome.exit, outcome.reason, outcome.remedy) == (code, "it broke", "mend it")
     assert len(view.named("started")) == 1
     assert any("the replication failed" in line for line in view.log)
@@ -105,7 +115,7 @@ async def test_a_final_failure_ends_with_its_reason_and_remedy(
 async def test_a_killed_worker_is_started_again_and_goes_on(make: Make, tmp_path: Path) -> None:
     lives = tmp_path / "lives"
     supervisor, view = make(f"announce:{lives}")
-    running = asyncio.create_task(supervisor.run())
+    running = asyncio.create_task(_run(supervisor))
     pid_file = lives.with_suffix(".pid")
     for life in (1, 2):
         await _until(partial(_lived, lives, life))
@@ -120,7 +130,7 @@ async def test_a_killed_worker_is_started_again_and_goes_on(make: Make, tmp_path
 
 async def test_crashes_at_start_are_tried_again_until_it_works(make: Make, tmp_path: Path) -> None:
     supervisor, view = make(f"crash-twice:{tmp_path / 'lives'}")
-    assert await supervisor.run() == Outcome(0)
+    assert await _run(supervisor) == Outcome(0)
     assert len(view.named("started")) == 3
 
 
@@ -161,7 +171,7 @@ async def test_a_worker_that_the_kernel_ends_for_want_of_memory_is_recognised(
 ) -> None:
     group, root = memory_group
     supervisor, view = make(f"hungry:{group}", partial(memory_kills, root))
-    assert await supervisor.run() == Outcome(0)
+    assert await _run(supervisor) == Outcome(0)
     (restart,) = view.named("restarting")
     assert restart["reason"] == "the system ended the worker for want of memory"
 
@@ -185,7 +195,7 @@ async def test_a_sigkill_is_the_kernels_where_it_counts_one_or_memory_was_full(
 ) -> None:
     file = tmp_path / "killed"
     supervisor, view = make(f"killed-full:{memory}:1.5:{file}", lambda: kills(file.exists()))
-    running = asyncio.create_task(supervisor.run())
+    running = asyncio.create_task(_run(supervisor))
     await _until(partial(_shown, view, "restarting", 1))
     reason = str(view.named("restarting")[0]["reason"])
     assert ("want of memory" in reason) is recognised
@@ -201,7 +211,7 @@ async def test_a_neighbour_that_the_kernel_ended_earlier_says_nothing_of_our_sig
     supervisor, view = make(
         f"killed-full:0.2:3.5:{tmp_path / 'killed'}", lambda: counts.pop() if counts else 1
     )
-    running = asyncio.create_task(supervisor.run())
+    running = asyncio.create_task(_run(supervisor))
     await _until(partial(_shown, view, "restarting", 1))
     assert "SIGKILL" in str(view.named("restarting")[0]["reason"])
     os.kill(os.getpid(), signal.SIGTERM)
@@ -210,14 +220,14 @@ async def test_a_neighbour_that_the_kernel_ended_earlier_says_nothing_of_our_sig
 
 async def test_a_passing_failure_is_started_again(make: Make, tmp_path: Path) -> None:
     supervisor, view = make(f"source-away-once:{tmp_path / 'lives'}")
-    assert await supervisor.run() == Outcome(0)
+    assert await _run(supervisor) == Outcome(0)
     assert view.named("restarting")[0]["reason"] == "the source is away"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 async def test_a_signal_is_passed_on_once_and_drains(make: Make, number: signal.Signals) -> None:
     supervisor, view = make("until-stopped:0.3")
-    running = asyncio.create_task(supervisor.run())
+    running = asyncio.create_task(_run(supervisor))
     await _until(lambda: view.named("state"))
     os.kill(os.getpid(), number)
     assert await running == Outcome(0)
@@ -226,7 +236,7 @@ async def test_a_signal_is_passed_on_once_and_drains(make: Make, number: signal.
 
 async def test_a_second_signal_kills_at_once(make: Make) -> None:
     supervisor, view = make("hang")
-    running = asyncio.create_task(supervisor.run())
+    running = asyncio.create_task(_run(supervisor))
     await _until(lambda: view.named("state"))
     os.kill(os.getpid(), signal.SIGINT)
     await _until(lambda: any("draining" in line for line in view.log))
@@ -238,7 +248,7 @@ async def test_a_second_signal_kills_at_once(make: Make) -> None:
 
 async def test_a_stop_while_waiting_to_start_again_ends_at_once(make: Make, tmp_path: Path) -> None:
     supervisor, view = make(f"crash-always:{tmp_path / 'lives'}")
-    running = asyncio.create_task(supervisor.run())
+    running = asyncio.create_task(_run(supervisor))
     await _until(lambda: len(view.named("restarting")) == 2)
     os.kill(os.getpid(), signal.SIGTERM)
     assert await running == Outcome(0)
@@ -248,7 +258,7 @@ async def test_a_frozen_worker_is_killed_when_the_stop_takes_too_long(
     make: Make, tmp_path: Path
 ) -> None:
     supervisor, view = make(f"announce:{tmp_path / 'lives'}")
-    running = asyncio.create_task(supervisor.run())
+    running = asyncio.create_task(_run(supervisor))
     await _until(lambda: view.named("state"))
     os.kill(int((tmp_path / "lives.pid").read_text()), signal.SIGSTOP)
     began = time.monotonic()
@@ -261,7 +271,7 @@ async def test_a_worker_from_which_nothing_is_heard_is_replaced(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supervisor, view = make(f"announce:{tmp_path / 'lives'}")
-    running = asyncio.create_task(supervisor.run())
+    running = asyncio.create_task(_run(supervisor))
     await _until(lambda: view.named("state"))
     monkeypatch.setattr(supervisor_module, "SILENCE_SECONDS", 2.0)
     monkeypatch.setattr(supervisor_module, "LAST_SECONDS", 0.5)
@@ -280,6 +290,6 @@ async def test_a_worker_from_which_nothing_is_heard_is_replaced(
 async def test_a_wrong_file_is_not_started_again(make: Make, orders: Path) -> None:
     orders.write_text("[replication]\n")
     supervisor, view = make("done")
-    outcome = await supervisor.run()
+    outcome = await _run(supervisor)
     assert outcome.exit == 2
     assert not view.named("restarting")
