@@ -1,0 +1,1 @@
+"""Logs in the two streams that AWS DMS Serverless writes, as files."""
