@@ -6,7 +6,6 @@ page; a test fails while it is stale.
 
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -15,11 +14,11 @@ from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.family import FAMILIES
 from engine.config.intervals import IntervalsConfig
 from engine.config.mapping import MappingConfig
-from engine.config.reconcile import PAIRS, REFUSED
+from engine.config.reconcile import REFUSED
 from engine.config.replication import ApplyConfig, LoadConfig, ReplicationConfig
 from engine.config.section import Declared, Section, declared_keys
 from engine.config.settings import SettingsFile
-from engine.config.settings_catalog import CATALOG, Entry, Group, Items
+from engine.config.settings_effect import Effect, KeyEffect, key_effects
 
 BEGIN: Final = "<!-- generated from engine/config by engine/config/reference.py: begin -->"
 END: Final = "<!-- generated: end -->"
@@ -61,25 +60,19 @@ def _table(keys: dict[str, tuple[str, Declared]]) -> list[str]:
 
 
 def _aws_table() -> list[str]:
-    ours = {name: f"`{pair.section}.{pair.field}`" for pair in PAIRS for name in pair.aws}
     lines = ["| key | AWS's default | effect |", "| --- | --- | --- |"]
-    for path, default in _leaves(CATALOG, ""):
-        if path in ours:
-            effect = f"decides {ours[path]}, when it is written"
-        elif path in REFUSED:
-            effect = f"only `{_json(REFUSED[path][0])}`: any other value {REFUSED[path][1]}"
-        else:
-            effect = "no effect yet"
-        lines.append(f"| `{path}` | `{default}` | {effect} |")
+    lines += [
+        f"| `{key.path}` | `{_json(key.default)}` | {_effect(key)} |" for key in key_effects()
+    ]
     return lines
 
 
-def _leaves(entry: Entry, path: str) -> Iterator[tuple[str, str]]:
-    if isinstance(entry, Group):
-        for name, inner in entry.keys.items():
-            yield from _leaves(inner, f"{path}.{name}" if path else name)
-    else:
-        yield path, _json(None if isinstance(entry, Items) else entry.default)
+def _effect(key: KeyEffect) -> str:
+    if key.effect is Effect.DECIDES:
+        return f"decides `{key.about}`, when it is written"
+    if key.effect is Effect.FIXED:
+        return f"only `{_json(REFUSED[key.path][0])}`: any other value {key.about}"
+    return f"no effect yet: {key.about}"
 
 
 def _json(value: object) -> str:

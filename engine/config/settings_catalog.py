@@ -6,35 +6,52 @@ a serverless replication.
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, Final, TypeAlias
 
 from engine.config.kind import Flag, Integer, Kind
 from engine.config.kind_text import Text, Word
 
 
+class Shown(Enum):
+    """What AWS answers for an entry that nobody wrote."""
+
+    DEFAULT = "its default"
+    NULL = "null"
+    UNWRITTEN = "nothing: the key is not there"
+    BY_SERVER = "what the server says, whatever was written"
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One key. `null` in the document is accepted and means the default."""
+    """One key. `null` in the document is accepted and means the default. `by_type` holds other
+    defaults, by replication type."""
 
     kind: Kind[Any]
     default: object
+    shown: Shown = Shown.DEFAULT
+    by_type: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 @dataclass(frozen=True, slots=True)
 class Items:
-    """A list of objects."""
+    """A list of objects. With `identity`, what is written changes the items of the default that
+    have the same value of that key; without, it replaces the list."""
 
     item: "Group"
     default: object = None
+    identity: str = ""
+    shown: Shown = Shown.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """An object. With `absent`, it is null until the user writes it."""
+    """An object. `null_for` are replication types for which it is null until it is written."""
 
     keys: Mapping[str, "Setting | Items | Group"]
-    absent: bool = False
+    shown: Shown = Shown.DEFAULT
+    null_for: tuple[str, ...] = ()
 
 
 Entry: TypeAlias = Setting | Items | Group
@@ -42,12 +59,14 @@ Entry: TypeAlias = Setting | Items | Group
 INT_MAX: Final = 2**31 - 1
 
 
-def _flag(default: bool) -> Setting:
-    return Setting(Flag(), default)
+def _flag(default: bool, shown: Shown = Shown.DEFAULT) -> Setting:
+    return Setting(Flag(), default, shown)
 
 
-def _number(default: int, low: int = 0, high: int = INT_MAX) -> Setting:
-    return Setting(Integer(low, high), default)
+def _number(
+    default: int, low: int = 0, high: int = INT_MAX, shown: Shown = Shown.DEFAULT
+) -> Setting:
+    return Setting(Integer(low, high), default, shown)
 
 
 def _text(default: str | None = "") -> Setting:
@@ -90,7 +109,11 @@ TARGET_METADATA: Final = Group(
 
 FULL_LOAD: Final = Group(
     {
-        "TargetTablePrepMode": _word("DROP_AND_CREATE", "DO_NOTHING", "TRUNCATE_BEFORE_LOAD"),
+        "TargetTablePrepMode": Setting(
+            Word(("DROP_AND_CREATE", "DO_NOTHING", "TRUNCATE_BEFORE_LOAD")),
+            "DROP_AND_CREATE",
+            by_type={"cdc": "DO_NOTHING"},
+        ),
         "CreatePkAfterFullLoad": _flag(False),
         "StopTaskCachedChangesApplied": _flag(False),
         "StopTaskCachedChangesNotApplied": _flag(False),
@@ -113,7 +136,7 @@ TIME_TRAVEL: Final = Group(
                 "BucketFolder": _text(),
                 "EnableDeletingFromS3OnTaskDelete": _flag(False),
             },
-            absent=True,
+            Shown.NULL,
         ),
         "TTRecordSettings": Group(
             {
@@ -122,22 +145,53 @@ TIME_TRAVEL: Final = Group(
                 "OperationsToLog": _text("ALL"),
                 "MaxRecordSize": _number(64),
             },
-            absent=True,
+            Shown.NULL,
         ),
     },
-    absent=True,
+    null_for=("full-load",),
+)
+
+LOG_COMPONENTS: Final = (
+    "DATA_STRUCTURE",
+    "COMMUNICATION",
+    "IO",
+    "COMMON",
+    "FILE_FACTORY",
+    "FILE_TRANSFER",
+    "REST_SERVER",
+    "ADDONS",
+    "TARGET_LOAD",
+    "TARGET_APPLY",
+    "SOURCE_UNLOAD",
+    "SOURCE_CAPTURE",
+    "TRANSFORMATION",
+    "SORTER",
+    "TASK_MANAGER",
+    "TABLES_MANAGER",
+    "METADATA_MANAGER",
+    "PERFORMANCE",
+    "VALIDATOR_EXT",
+)
+"""Those that AWS lists for every replication, in its order."""
+
+_LOG_COMPONENT: Final = Group(
+    {"Id": _word(*LOG_COMPONENTS, "VALIDATOR"), "Severity": _LOG_SEVERITY}
 )
 
 LOGGING: Final = Group(
     {
         "EnableLogging": _flag(False),
         "EnableLogContext": _flag(False),
-        "LogComponents": Items(Group({"Id": _text(), "Severity": _LOG_SEVERITY})),
-        "DeleteTaskLogs": _flag(False),
-        "CloudWatchLogGroup": _text(None),
-        "CloudWatchLogStream": _text(None),
+        "LogComponents": Items(
+            _LOG_COMPONENT,
+            [{"Id": name, "Severity": "LOGGER_SEVERITY_DEFAULT"} for name in LOG_COMPONENTS],
+            identity="Id",
+        ),
+        "DeleteTaskLogs": _flag(False, Shown.UNWRITTEN),
+        "CloudWatchLogGroup": Setting(Text(empty=True), None, Shown.BY_SERVER),
+        "CloudWatchLogStream": Setting(Text(empty=True), None, Shown.BY_SERVER),
         "LogConfiguration": Group(
-            {"EnableTraceOnError": _flag(False), "TraceOnErrorMb": _number(10)}, absent=True
+            {"EnableTraceOnError": _flag(False), "TraceOnErrorMb": _number(10)}, Shown.UNWRITTEN
         ),
     }
 )
@@ -175,7 +229,7 @@ TUNING: Final = Group(
         "MemoryLimitTotal": _number(1024),
         "MemoryKeepTime": _number(60),
         "StatementCacheSize": _number(50, 0, 200),
-        "RecoveryTimeout": _number(-1, -1),
+        "RecoveryTimeout": _number(-1, -1, shown=Shown.UNWRITTEN),
     }
 )
 
@@ -239,7 +293,7 @@ VALIDATION: Final = Group(
         "ValidationPartialLobSize": _number(0),
         "ValidationQueryCdcDelaySeconds": _number(0),
     },
-    absent=True,
+    Shown.UNWRITTEN,
 )
 
 _CODE_POINT: Final = Setting(
@@ -270,17 +324,17 @@ CATALOG: Final = Group(
                 "MaxResyncTime": _number(0),
                 "ValidationTaskId": _text(),
             },
-            absent=True,
+            Shown.UNWRITTEN,
         ),
         "CharacterSetSettings": Group(
             {
                 "CharacterReplacements": Items(_REPLACEMENT),
                 "CharacterSetSupport": Group(
                     {"CharacterSet": _text(), "ReplaceWithCharacterCodePoint": _CODE_POINT},
-                    absent=True,
+                    Shown.NULL,
                 ),
             },
-            absent=True,
+            Shown.NULL,
         ),
         "LoopbackPreventionSettings": Group(
             {
@@ -288,7 +342,7 @@ CATALOG: Final = Group(
                 "SourceSchema": _text(),
                 "TargetSchema": _text(),
             },
-            absent=True,
+            Shown.NULL,
         ),
         "BeforeImageSettings": Group(
             {
@@ -296,7 +350,7 @@ CATALOG: Final = Group(
                 "FieldName": _text(),
                 "ColumnFilter": _word("pk-only", "non-lob", "all"),
             },
-            absent=True,
+            Shown.NULL,
         ),
         "PostProcessingRules": Setting(Text(empty=True), None),
         "FailTaskWhenCleanTaskResourceFailed": _flag(False),

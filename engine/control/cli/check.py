@@ -13,6 +13,7 @@ from engine.apart import require_apart
 from engine.bucketing import source_obstacles, target_obstacles
 from engine.config.quantity import format_size
 from engine.config.replication import ApplyMode, ReplicationConfig
+from engine.config.settings_effect import why_idle
 from engine.contracts import Checked, SchemaTarget, Source, Target
 from engine.control.cli.arguments import File, Json, load
 from engine.control.cli.ending import end_with
@@ -90,9 +91,9 @@ class Preflight:
         for warning in self.config.warnings:
             self.findings.append(Finding("file", Severity.WARNS, warning))
         for key in self.config.no_effect:
-            self.findings.append(
-                Finding("file", Severity.TELLS, "accepted, but has no effect yet", subject=key)
-            )
+            reason = why_idle(key)
+            message = "accepted, but has no effect yet" + (f": {reason}" if reason else "")
+            self.findings.append(Finding("file", Severity.TELLS, message, subject=key))
 
     def _size(self) -> None:
         """Whether the machine has room for what is asked for."""
