@@ -1,0 +1,1 @@
+"""The operations of AWS DMS that are served, one module for each group of resources."""
