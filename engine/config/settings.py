@@ -164,9 +164,9 @@ class _Reading:
         return _merged_items(_default(entry, self._type), items, entry.identity)
 
     def _item(self, group: Group, value: object, path: str) -> Document:
-        before = frozenset(self.written)
+        known = frozenset(self.written)
         read = self._entry(group, value, path)
-        self.written.intersection_update(before)  # only the list itself is a key
+        self.written.intersection_update(known)  # only the list itself is a key
         return read if isinstance(read, dict) else _defaults(group, self._type)
 
     def derive(self, expanded: Document) -> None:
