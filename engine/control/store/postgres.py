@@ -1,0 +1,316 @@
+"""The store in a schema of a PostgreSQL database, for several daemons.
+
+Writers have turns by a lock on the one row of `state`, so a transaction of READ COMMITTED reads
+what the last one has left. What a vanished host leaves open ends by itself: the server watches idle
+transactions and dead links.
+"""
+
+import asyncio
+import functools
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, Self
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from engine.config.secret import Secret
+from engine.control.store import migrations, sql
+from engine.control.store.errors import (
+    StoreBusyError,
+    StoreConnectionError,
+    StoreFormatError,
+    StoreFullError,
+    StoreOutcomeUnknownError,
+)
+from engine.control.store.sql import Value
+from engine.control.store.transaction import Transaction
+from engine.errors import StateError
+
+SCHEMA: Final = "penstock_store"
+"""Not `penstock`: that one holds checkpoints, where this database is also a target."""
+
+CONNECTIONS_MAX: Final = 5
+"""One writer and four readers at a time, as in SQLite's store."""
+
+CONNECT_SECONDS: Final = 5.0
+"""A new connection within this; a standby must have taken over within 15 s."""
+
+TURN_SECONDS: Final = 10.0
+"""A writer waits this long for its turn; the server takes a turn back from a silent one after as
+long (`idle_in_transaction_session_timeout`)."""
+
+ANSWER_SECONDS: Final = 15.0
+"""A statement takes milliseconds; after this the link is taken for dead."""
+
+SESSION: Final = {
+    "application_name": "penstock store",
+    # What was answered survives a crash of the server, whatever its default is.
+    "synchronous_commit": "on",
+    "default_transaction_isolation": "read committed",
+    "lock_timeout": f"{TURN_SECONDS:g}s",
+    "idle_in_transaction_session_timeout": f"{TURN_SECONDS:g}s",
+    # A host that vanished says nothing: found out within 5 + 3 * 2 s.
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+
+MARK: Final = "store of Penstock"
+"""The comment on the table `format`, by which a schema is recognised."""
+
+_READ: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+_CLOCK: Final = "SELECT extract(epoch FROM clock_timestamp())::float8"
+_ALONE: Final = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))"
+_TABLES: Final = """
+SELECT c.relname AS name, obj_description(c.oid, 'pg_class') AS mark
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"""
+_SCHEMA_EXISTS: Final = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
+
+
+class PostgresStore:
+    """`engine.control.store.contract.Store` in the database that `url` names (with TLS as libpq's
+    `sslmode` says); `schema` is made when it is not there."""
+
+    def __init__(
+        self, url: Secret, *, schema: str = SCHEMA, steps: migrations.Steps = migrations.STEPS
+    ) -> None:
+        self._url = url
+        self._schema = schema
+        self._steps = steps
+        self._turn = asyncio.Lock()
+        self._pool: asyncpg.Pool | None = None
+
+    async def __aenter__(self) -> Self:
+        with _speaking():
+            self._pool = await asyncpg.create_pool(
+                self._url.reveal(),
+                min_size=1,
+                max_size=CONNECTIONS_MAX,
+                timeout=CONNECT_SECONDS,
+                command_timeout=ANSWER_SECONDS,
+                server_settings={**SESSION, "search_path": _quoted(self._schema)},
+                reset=_keep_session,
+            )
+        try:
+            async with self._connection() as connection:
+                await self._prepare(connection)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        if self._pool is not None:
+            self._pool.terminate()
+            self._pool = None
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        async with self._connection() as connection, _transaction(connection, _READ) as reading:
+            yield reading
+
+    @asynccontextmanager
+    async def write(self, *, fence: int | None = None) -> AsyncIterator[Transaction]:
+        try:
+            # Those who wait for their turn here leave the connections to readers.
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise _busy() from None
+        try:
+            async with (
+                self._connection() as connection,
+                _transaction(connection, "BEGIN", sql.LOCK) as writing,
+            ):
+                await writing.guard(len(self._steps), fence)
+                yield writing
+        finally:
+            self._turn.release()
+
+    async def tend(self) -> None:
+        """The server's autovacuum does what is to be done; the planner's figures are renewed."""
+        async with self._connection() as connection:
+            with _speaking():
+                for table in ("record", "field", "fact", "event", "event_category"):
+                    await connection.execute(f"ANALYZE {table}")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
+        """One that is open: those that broke since are made anew."""
+        if self._pool is None:
+            raise StateError("the store was used before it was opened, or after it was closed")
+        with _speaking():
+            connection = await self._pool.acquire(timeout=TURN_SECONDS)
+        try:
+            yield connection
+        finally:
+            if connection.is_in_transaction():  # its end was not waited for, or was not answered
+                connection.terminate()
+            await self._pool.release(connection)
+
+    async def _prepare(self, connection: PoolConnectionProxy) -> None:
+        async with _transaction(connection, "BEGIN"):
+            with _speaking():
+                await connection.execute(_ALONE, self._schema)
+                found = await self._recognise(connection)
+        for number, statements in migrations.missing(
+            found, self._steps, migrations.POSTGRES, f"in schema {self._schema}"
+        ):
+            async with _transaction(connection, "BEGIN"):
+                with _speaking():
+                    await connection.execute(_ALONE, self._schema)
+                    await _step(connection, number, statements)
+
+    async def _recognise(self, connection: PoolConnectionProxy) -> int:
+        """The format of what is there; an empty store is made where nothing is."""
+        rows = await connection.fetch(_TABLES, self._schema)
+        tables: dict[str, str | None] = {row["name"]: row["mark"] for row in rows}
+        if tables and tables.get("format") != MARK:
+            raise StoreFormatError(
+                f"schema {self._schema} holds tables of another program",
+                hint="name another schema or database for the store; nothing was changed",
+            )
+        if not tables:
+            if not await connection.fetchval(_SCHEMA_EXISTS, self._schema):
+                await connection.execute(f"CREATE SCHEMA {_quoted(self._schema)}")
+            await connection.execute(migrations.FORMAT_TABLE)
+            await connection.execute(f"COMMENT ON TABLE format IS '{MARK}'")
+        return int(await connection.fetchval(sql.FORMAT))
+
+
+class _Link:
+    """A `Link` over one of the pool's connections."""
+
+    def __init__(self, connection: PoolConnectionProxy) -> None:
+        self._connection = connection
+
+    async def rows(self, text: str, values: Sequence[Value]) -> Sequence[Sequence[Any]]:
+        with _speaking():
+            return [tuple(row) for row in await self._connection.fetch(_numbered(text), *values)]
+
+    async def change(self, text: str, values: Sequence[Value]) -> int:
+        with _speaking():
+            tag = await self._connection.execute(_numbered(text), *values)
+        return int(tag.rsplit(" ", 1)[1])
+
+    async def change_many(self, text: str, values: Sequence[Sequence[Value]]) -> None:
+        with _speaking():
+            await self._connection.executemany(_numbered(text), values)
+
+    async def now(self) -> float:
+        with _speaking():
+            return float(await self._connection.fetchval(_CLOCK))
+
+
+@asynccontextmanager
+async def _transaction(connection: PoolConnectionProxy, *begin: str) -> AsyncIterator[Transaction]:
+    transaction = Transaction(_Link(connection))
+    try:
+        with _speaking():
+            for text in begin:
+                await connection.execute(text)
+        yield transaction
+        transaction.end()
+    except BaseException:
+        await _roll_back(connection)
+        raise
+    with _speaking(committing=True):
+        await connection.execute("COMMIT")
+
+
+async def _roll_back(connection: PoolConnectionProxy) -> None:
+    """A link that does not take it is given up: the server rolls back when it is gone."""
+    if connection.is_closed() or not connection.is_in_transaction():
+        return
+    try:
+        await connection.execute("ROLLBACK", timeout=CONNECT_SECONDS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        connection.terminate()
+
+
+async def _step(connection: PoolConnectionProxy, number: int, statements: list[str]) -> None:
+    if await connection.fetchval(sql.FORMAT) >= number:
+        return  # another daemon was faster
+    if number > 1:
+        await connection.execute(sql.LOCK)  # no daemon of the format before writes meanwhile
+    for statement in statements:
+        await connection.execute(statement)
+    now = await connection.fetchval(_CLOCK)
+    await connection.execute(_numbered(sql.INSERT_FORMAT), number, now)
+
+
+async def _keep_session(connection: object) -> None:
+    """Transactions leave nothing in a session that the next one must not find."""
+
+
+@functools.lru_cache(maxsize=512)
+def _numbered(text: str) -> str:
+    return re.sub(r"\?(\d+)", r"$\1", text)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _busy() -> StoreBusyError:
+    return StoreBusyError(
+        f"the store was not free for writing within {TURN_SECONDS:g} s",
+        hint="something holds the row of its table `state`: see pg_locks and pg_stat_activity",
+    )
+
+
+@contextmanager
+def _speaking(*, committing: bool = False) -> Iterator[None]:
+    """The driver's errors as the store's."""
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        raise _lost(error, committing=committing) from error
+    except asyncpg.PostgresError as error:
+        raise _error(error, committing=committing) from error
+
+
+CONNECTION_CLASSES: Final = ("08", "28", "3D", "57P", "25P03", "25006", "53300")
+"""SQLSTATEs after which another connection may do: link, login, no such database, the server goes
+down or comes up, our session timed out, a standby answers, too many connections."""
+
+BUSY_CODES: Final = ("55P03", "57014", "40001", "40P01")
+"""lock_timeout, cancelled, serialization failure, deadlock."""
+
+
+def _error(error: asyncpg.PostgresError, *, committing: bool) -> StateError:
+    code = str(error.sqlstate)
+    if code.startswith(CONNECTION_CLASSES):
+        return _lost(error, committing=committing)
+    if code in BUSY_CODES:
+        return _busy()
+    if code == "53100":
+        return StoreFullError(
+            f"the server of the store has no room left: {_said(error)}",
+            hint="free space on it; nothing of what was asked is stored",
+        )
+    return StateError(
+        f"the server of the store refused a statement ({code}): {_said(error)}",
+        hint="the role needs CREATE on the database once, or a schema of its own",
+    )
+
+
+def _said(error: asyncpg.PostgresError) -> str:
+    """Without the DETAIL behind it, which may hold what is stored."""
+    return str(error).partition("\n")[0]
+
+
+def _lost(error: Exception, *, committing: bool) -> StoreConnectionError:
+    reason = str(error).partition("\n")[0] or "no answer in time"
+    if committing:
+        return StoreOutcomeUnknownError(
+            f"the link to the store's server broke during COMMIT: {reason}",
+            hint="read it again: all of the transaction is stored, or nothing",
+        )
+    return StoreConnectionError(
+        f"the store's server cannot be reached: {reason}",
+        hint="nothing of what was asked is stored; it is tried anew with every request",
+    )

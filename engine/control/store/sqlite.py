@@ -1,0 +1,219 @@
+"""The store in one SQLite file: one connection writes, a few read, each in a thread of its own.
+
+What is asked of a connection is done in order, whoever has given up waiting for it: a cancelled
+task leaves a rollback behind, and the next transaction comes after that.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final, Self, TypeVar
+
+from engine.control.store import migrations, sqlite_file
+from engine.control.store.errors import StoreBusyError, StoreFormatError, StoreFullError
+from engine.control.store.sql import Value
+from engine.control.store.sqlite_file import TURN_SECONDS
+from engine.control.store.transaction import Transaction
+from engine.errors import StateError
+
+READERS: Final = 4
+"""Read transactions at a time; the next one waits. A page takes a few milliseconds, mostly of
+Python's, so more would not be faster."""
+
+Answer = TypeVar("Answer")
+
+
+class SqliteStore:
+    """`engine.control.store.contract.Store` in the file `path`, which is made when it is not there.
+
+    `now` is the store's clock (seconds since 1970).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now: Callable[[], float] = time.time,
+        steps: migrations.Steps = migrations.STEPS,
+    ) -> None:
+        self._path = path
+        self._now = now
+        self._steps = steps
+        self._turn = asyncio.Lock()
+        self._readers: asyncio.Queue[_Connection] = asyncio.Queue()
+        self._connections: list[_Connection] = []
+
+    async def __aenter__(self) -> Self:
+        writer = _Connection(self._path, self._now)
+        self._connections = [writer]
+        try:
+            await writer.run(lambda: sqlite_file.make_private(self._path))
+            await writer.open()
+            await writer.run(
+                lambda: sqlite_file.prepare(writer.raw, self._path, self._now, self._steps)
+            )
+            for _ in range(READERS):
+                reader = _Connection(self._path, self._now)
+                self._connections.append(reader)
+                await reader.open()
+                await reader.rows("PRAGMA query_only = ON", ())
+                self._readers.put_nowait(reader)
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        """The writer is closed last: that folds the log back into the file."""
+        while self._connections:
+            await self._connections.pop().close()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Transaction]:
+        reader = await self._readers.get()
+        try:
+            async with _transaction(reader, "BEGIN", "ROLLBACK") as transaction:
+                yield transaction
+        finally:
+            self._readers.put_nowait(reader)
+
+    @asynccontextmanager
+    async def write(self, *, fence: int | None = None) -> AsyncIterator[Transaction]:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise _busy(self._path) from None
+        try:
+            async with _transaction(
+                self._connections[0], "BEGIN IMMEDIATE", "COMMIT"
+            ) as transaction:
+                await transaction.guard(len(self._steps), fence)
+                yield transaction
+        finally:
+            self._turn.release()
+
+    async def tend(self) -> None:
+        """Give freed pages back, bring the planner's figures up to date, empty the log."""
+        async with self._turn:
+            for text in ("incremental_vacuum", "optimize", "wal_checkpoint(TRUNCATE)"):
+                await self._connections[0].rows(f"PRAGMA {text}", ())
+
+
+class _Connection:
+    """A connection and the thread that it is used in. A `Link`."""
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self._path = path
+        self._now = now
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._raw: sqlite3.Connection | None = None
+
+    @property
+    def raw(self) -> sqlite3.Connection:
+        assert self._raw is not None
+        return self._raw
+
+    async def open(self) -> None:
+        def connect() -> None:
+            self._raw = sqlite_file.connect(self._path)
+
+        await self.run(connect)
+
+    async def close(self) -> None:
+        if self._raw is not None:
+            await self.run(self._raw.close)
+        self._thread.shutdown(wait=False)
+
+    async def run(self, work: Callable[[], Answer]) -> Answer:
+        """Done in the thread after all that came before, also when nobody waits for it any more."""
+
+        def translated() -> Answer:
+            with _speaking(self._path):
+                return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._thread, translated)
+
+    async def rows(self, text: str, values: Sequence[Value]) -> Sequence[Sequence[Any]]:
+        return await self.run(lambda: self.raw.execute(text, values).fetchall())
+
+    async def change(self, text: str, values: Sequence[Value]) -> int:
+        return await self.run(lambda: self.raw.execute(text, values).rowcount)
+
+    async def change_many(self, text: str, values: Sequence[Sequence[Value]]) -> None:
+        await self.run(lambda: self.raw.executemany(text, values))
+
+    async def now(self) -> float:
+        return self._now()
+
+    async def end(self, how: str) -> None:
+        """COMMIT or ROLLBACK; a transaction that cannot be committed is rolled back."""
+
+        def finish() -> None:
+            try:
+                if self.raw.in_transaction:
+                    self.raw.execute(how)
+            except BaseException:
+                if self.raw.in_transaction:
+                    self.raw.execute("ROLLBACK")
+                raise
+
+        await self.run(finish)
+
+
+@asynccontextmanager
+async def _transaction(connection: _Connection, begin: str, end: str) -> AsyncIterator[Transaction]:
+    transaction = Transaction(connection)
+    try:
+        await connection.rows(begin, ())
+        yield transaction
+        transaction.end()
+    except BaseException:
+        await connection.end("ROLLBACK")
+        raise
+    await connection.end(end)
+
+
+def _busy(path: Path) -> StoreBusyError:
+    return StoreBusyError(
+        f"the store {path} was not free for writing within {TURN_SECONDS:g} s",
+        hint="something holds it: a backup, another program that has the file open for writing, or"
+        " a very slow disk",
+    )
+
+
+@contextmanager
+def _speaking(path: Path) -> Iterator[None]:
+    """SQLite's errors as the store's."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        code = getattr(error, "sqlite_errorcode", None)
+        if code is None:
+            raise  # a mistake of ours
+        raise _error(path, code, error) from error
+
+
+def _error(path: Path, code: int, error: sqlite3.Error) -> StateError:
+    if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return _busy(path)
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+        return StoreFullError(
+            f"the store {path} cannot grow: {error}",
+            hint="free space on its file system, or raise the quota or file size limit of the"
+            " daemon's account; nothing of what was asked is stored",
+        )
+    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
+        return StoreFormatError(
+            f"{path} is not a store of Penstock, or is damaged: {error}",
+            hint="name another file or directory for the store, or restore its backup; nothing was"
+            " changed",
+        )
+    return StateError(
+        f"the store {path} could not be used: {error}",
+        hint="see the file system's state and whether the daemon's account may write there",
+    )
