@@ -1,0 +1,1 @@
+"""What the daemon stores: a record of its own for each kind of resource. (pure)"""
