@@ -17,6 +17,9 @@ MARK_BYTES: Final = 7
 """Of the random number that marks the source: two at one moment are never the same."""
 
 
+_LOOK: Final = "see that source.url and target.url do not lead to one database"
+
+
 async def require_apart(source: Source, target: Target, random: Random) -> None:
     """Check it by a mark in the source, whatever names and addresses lead there. Both are open.
 
@@ -51,5 +54,6 @@ async def apart_where_told(source: Source, target: Target, random: Random, log: 
         log.warning(
             "whether source and target are one database could not be found out",
             action="same-database",
-            error=error.message,
+            error=error,
+            hint="; or ".join([*filter(None, [error.hint]), _LOOK]),
         )

@@ -261,5 +261,7 @@ def _write_all(descriptor: int, offset: int, data: bytes) -> None:
 
 def _failed(action: str, path: Path, error: OSError) -> StateError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    hint = "free space on the file system that holds it" if full else ""
+    hint = "see that its folder is there, and that the user of this process may use it"
+    if full:
+        hint = "free space on the file system that holds it"
     return StateError(f"cannot {action} {path}: {error.strerror}", hint=hint)

@@ -19,6 +19,9 @@ from engine.config.capacity import CapacityConfig
 GAP_SECONDS: Final = 10 * SAMPLE_SECONDS
 """Samples further apart say nothing of what was between."""
 
+MORE: Final = "raise [capacity] max, or give the machine memory for more"
+"""What to do at the maximum, which a machine with too little memory lowers."""
+
 BAR_DOUBLINGS_MAX: Final = 5
 """A bar grows to 32 times its first length: some hours by default, so that a target that has
 become faster is found the same day."""
@@ -218,7 +221,7 @@ def _emergency(case: _Case) -> _Heard | None:
     larger = [size for size in case.config.ladder if size > units]
     used = f"memory is used to {_percent(memory)} of {_units(units)}"
     if not larger:
-        return case.hold(Obstacle.MAXIMUM, f"{used}, which is the maximum")
+        return case.hold(Obstacle.MAXIMUM, f"{used}, the maximum: {MORE}")
     enough = [size for size in larger if memory * units / size < case.config.up_threshold]
     return case.change(Rule.EMERGENCY, (enough or larger[-1:])[0], used)
 
@@ -253,7 +256,8 @@ def _memory(case: _Case) -> _Heard | None:
         return None
     used = f"memory is used above {_percent(case.config.up_threshold)}"
     if larger is None:
-        return case.hold(Obstacle.MAXIMUM, f"{used} of {_units(case.state.units)}, the maximum")
+        held = f"{used} of {_units(case.state.units)}, the maximum: {MORE}"
+        return case.hold(Obstacle.MAXIMUM, held)
     return case.change(Rule.UP, larger, f"{used} for {case.at - since:.0f} s")
 
 
@@ -302,9 +306,11 @@ def _up(case: _Case) -> _Heard | None:
     lag = sample.lag_seconds or 0.0
     larger = case.parameters.above(case.state.units)
     behind = f"{lag:.1f} s behind"
-    if larger is None:
-        return case.hold(Obstacle.MAXIMUM, f"{behind} with {_units(case.state.units)}, the maximum")
     obstacle = _obstacle(case)
+    if larger is None:
+        more = f", and more would not help: {obstacle[1]}" if obstacle else f": {MORE}"
+        held = f"{behind} with {_units(case.state.units)}, the maximum{more}"
+        return case.hold(Obstacle.MAXIMUM, held)
     if obstacle is not None:
         kind, why = obstacle
         return case.hold(kind, f"{behind}, but more units would not help: {why}")
@@ -319,11 +325,13 @@ def _obstacle(case: _Case) -> tuple[Obstacle, str] | None:
     """Why growing would not make it faster, if anything says so."""
     sample, bar = case.sample, case.state.bar
     if case.parameters.appliers_fixed:
-        return Obstacle.LIMIT, "[apply] appliers fixes the number of appliers"
+        return Obstacle.LIMIT, "[apply] appliers fixes their number: leave it out"
     if sample.cause not in (None, Cause.APPLIERS):
-        return Obstacle.LIMIT, f"the limit is: {sample.cause}"
+        told = "what helps stands in the log, at capacity.verdict"
+        return Obstacle.LIMIT, f"the limit is: {sample.cause} ({told})"
     if sample.lanes is not None and sample.lanes <= 1:
-        return Obstacle.LIMIT, "all that waits is of one lane"
+        splits = 'apply.mode = "key-parallel" splits what a key tells apart'
+        return Obstacle.LIMIT, f"all that waits is of one lane; {splits}"
     if bar is None or case.state.units < bar.units or case.at >= bar.until:
         return None
     if case.state.evidence.rate > bar.rate * (1 + case.config.gain_min):

@@ -18,6 +18,9 @@ from engine.capacity.sample import Cause, Phase, Sample
 from engine.config.capacity import CapacityConfig
 from engine.errors import ConfigError
 
+RECORDING: Final = "a trace is what `penstock run --capacity-trace FILE` writes"
+"""What to do about a file that is none."""
+
 TRACE_VERSION: Final = 1
 """Grows when a line changes its meaning."""
 
@@ -80,13 +83,13 @@ def read(lines: Iterable[bytes], file: str = "TRACE") -> Iterator[Life]:
                 life.samples.append(_sample(document["sample"]))
             else:
                 life.decisions.append(_decision(document["decision"]))
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ConfigError, ValueError, TypeError, KeyError, AttributeError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise ConfigError(
-                f"line {number}", f"is no line of a trace: {what}", file=file
+                f"line {number}", f"is no line of a trace: {what}", hint=RECORDING, file=file
             ) from None
     if life is None:
-        raise ConfigError("line 1", "is missing: the trace is empty", file=file)
+        raise ConfigError("line 1", "is missing: the trace is empty", hint=RECORDING, file=file)
     yield life
 
 

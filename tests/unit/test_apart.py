@@ -43,6 +43,7 @@ async def test_a_server_that_allows_no_marks_is_carried_and_it_is_said() -> None
     (line,) = await look(error=SourceError("GET_LOCK is not allowed here"))
     assert "could not be found out" in line
     assert "GET_LOCK is not allowed here" in line
+    assert "see that source.url and target.url do not lead to one database" in line
 
 
 async def test_a_link_that_broke_is_no_answer() -> None:

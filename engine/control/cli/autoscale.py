@@ -15,7 +15,7 @@ from engine.capacity.loads import LOADS
 from engine.capacity.replay import Difference, differences, replay
 from engine.capacity.score import Score, score
 from engine.capacity.simulate import Run, simulate
-from engine.capacity.trace import Life, read
+from engine.capacity.trace import RECORDING, Life, read
 from engine.control.cli.arguments import Json, load
 from engine.control.cli.ending import end_with
 from engine.errors import ConfigError
@@ -66,7 +66,9 @@ def _lives(trace: Path) -> list[Life]:
         with trace.open("rb") as lines:
             return list(read(lines, str(trace)))
     except OSError as error:
-        raise ConfigError("TRACE", f"cannot be read: {error.strerror}", file=str(trace)) from None
+        raise ConfigError(
+            "TRACE", f"cannot be read: {error.strerror}", hint=RECORDING, file=str(trace)
+        ) from None
 
 
 def _sentence(decision: Decision) -> str:
@@ -126,7 +128,11 @@ def _draw(plot: Path, picture: str) -> None:
     try:
         plot.write_text(picture)
     except OSError as error:
-        raise ConfigError("--plot", f"{plot} cannot be written: {error.strerror}") from None
+        raise ConfigError(
+            "--plot",
+            f"{plot} cannot be written: {error.strerror}",
+            hint="name a file in a folder that is there and may be written to",
+        ) from None
 
 
 def _decided(run: Run) -> list[str]:

@@ -60,6 +60,7 @@ def test_what_is_no_trace_is_refused(tmp_path: Path) -> None:
     done = autoscale("replay", str(tmp_path / "absent"))
     assert done.returncode == 2
     assert "cannot be read: No such file" in done.stderr
+    assert "penstock run --capacity-trace" in done.stderr
     file = tmp_path / "other"
     file.write_text("hello\n")
     done = autoscale("replay", str(file))

@@ -57,20 +57,22 @@ def test_no_growth_while_something_else_is_the_limit_and_it_is_said_once(cause: 
     feed = Feed()
     (held,) = feed.feed(BEHIND, 300, cause=cause)
     assert (held.rule, held.changes) == (Rule.HOLD, False)
-    assert held.reason == f"9.0 s behind, but more units would not help: the limit is: {cause}"
+    start = f"9.0 s behind, but more units would not help: the limit is: {cause}"
+    assert held.reason == f"{start} (what helps stands in the log, at capacity.verdict)"
 
 
 def test_no_growth_for_one_lane_alone() -> None:
     feed = Feed()
     (held,) = feed.feed(BEHIND, 300, lanes=1)
-    assert held.reason.endswith("all that waits is of one lane")
+    assert "all that waits is of one lane" in held.reason
+    assert held.reason.endswith('apply.mode = "key-parallel" splits what a key tells apart')
     assert feed.until(BEHIND, 1, lanes=2) is not None
 
 
 def test_no_growth_for_appliers_whose_number_is_written() -> None:
     feed = Feed(fixed=True)
     (held,) = feed.feed(BEHIND, 300)
-    assert held.reason.endswith("[apply] appliers fixes the number of appliers")
+    assert held.reason.endswith("[apply] appliers fixes their number: leave it out")
 
 
 def test_an_unknown_cause_does_not_stand_in_the_way() -> None:
@@ -81,9 +83,20 @@ def test_an_unknown_cause_does_not_stand_in_the_way() -> None:
 def test_at_the_maximum_it_is_said_once() -> None:
     feed = Feed(units_max=1)
     (held,) = feed.feed(BEHIND, 300)
-    assert held.reason == "9.0 s behind with 1 unit, the maximum"
+    assert held.reason == (
+        "9.0 s behind with 1 unit, the maximum: raise [capacity] max, or give the machine memory"
+        " for more"
+    )
     feed.feed(CALM, 60)
     assert len(feed.feed(BEHIND, 60)) == 1, "the next time it is said again"
+
+
+def test_at_the_maximum_no_more_is_asked_for_than_would_help() -> None:
+    feed = Feed(units_max=1)
+    (held,) = feed.feed(BEHIND, 300, cause=Cause.TARGET)
+    assert held.reason.startswith(
+        "9.0 s behind with 1 unit, the maximum, and more would not help: the limit is: target"
+    )
 
 
 # --- effect ---------------------------------------------------------------------------------------
@@ -286,7 +299,10 @@ def test_memory_danger_waits_for_the_cool_down_and_for_nothing_else() -> None:
 def test_memory_danger_at_the_maximum_is_said() -> None:
     feed = Feed(units_max=1)
     (held,) = feed.feed(FULL, 60)
-    assert held.reason == "memory is used to 97% of 1 unit, which is the maximum"
+    assert held.reason == (
+        "memory is used to 97% of 1 unit, the maximum: raise [capacity] max, or give the machine"
+        " memory for more"
+    )
 
 
 @pytest.mark.parametrize("phase", [Phase.STREAMING, Phase.LOADING])

@@ -104,3 +104,4 @@ def test_what_is_no_trace_is_refused_and_its_line_named(lines: list[bytes], word
     with pytest.raises(ConfigError) as caught:
         lives(lines)
     assert words in str(caught.value)
+    assert "penstock run --capacity-trace" in caught.value.hint
