@@ -171,7 +171,8 @@ class InspectedTarget(Target, Protocol):
         self, sessions: Sequence[tuple[int, str]]
     ) -> Mapping[tuple[int, str], Working]:
         """Those of them (`TargetSession.identity`) that the server is at work for; the others wait
-        for us, or are gone. Asked over a session of its own.
+        for us, or are gone. Asked over a session of its own, which is opened at the first question
+        and kept until the target is closed: later no further one may be had.
 
         Raises:
             TargetConnectionError, TargetError.

@@ -165,7 +165,7 @@ class Flow:
         seqs = SeqSum(sum([row.seq for row in claimed.lanes.values()]))
         async with asyncio.TaskGroup() as tasks:
             watching = tasks.create_task(watch(watcher, claimed.epoch, seqs), name="watch")
-            silence = Silence(sessions, self._target, self._around)
+            silence = Silence(sessions, self._target, self._around, watcher)
             listening = tasks.create_task(silence.watch(), name="silence")
             try:
                 return await self._carry(claimed, control, seqs, sessions, silence)

@@ -13,7 +13,7 @@ from engine.bucketing import moved, source_obstacles, target_obstacles
 from engine.checkpoint.ownership import read_rows, store_rows
 from engine.config.replication import ApplyMode, ReplicationConfig
 from engine.contracts import KeyedSource, SchemaTarget, Source, TargetSession, TransactionalTarget
-from engine.errors import SourceConnectionError, StateError
+from engine.errors import SourceConnectionError, StateError, TargetConnectionError
 from engine.load.handover import LaneCatchUp
 from engine.loading import Loading
 from engine.model.position import Position
@@ -277,8 +277,15 @@ class LaneTable:
         return any(key.enforced and key.child in tables for key in self._keys)
 
     async def outdated(self) -> str:
-        """Why the lanes should be made anew, in words; empty when they need not. Not while a lane
-        is held or has stopped: it would lose what it waits for."""
+        """Why the lanes should be made anew, in words; empty when they need not, or when a server
+        does not tell. Not while a lane is held or has stopped: it would lose what it waits for."""
+        try:
+            return await self._outdated()
+        except (SourceConnectionError, TargetConnectionError):
+            # Who carries changes meets it too, unless the server has no connection left for this.
+            return ""
+
+    async def _outdated(self) -> str:
         before = {(key.child, key.parent, key.enforced) for key in self._keys}
         keys = await self._foreign_keys()
         if any(lane.held for lane in self.lanes()):
@@ -302,10 +309,7 @@ class LaneTable:
         """Look whether tables may still be split, and whether one may be that is not."""
         known = [table for table in self._loading.roster.carried if table in self._by_table]
         tied = groups(known, [(key.child, key.parent) for key in keys])
-        try:
-            await self._look_for_obstacles(tied)
-        except SourceConnectionError:
-            return False  # capture meets it too, and waits for the source
+        await self._look_for_obstacles(tied)
         for lane in self.lanes():
             lane.split = self._may_split(lane)
         return any(

@@ -3,10 +3,14 @@
 A session from which no answer comes may be at work, behind a lock, or lost: its server is frozen,
 or a machine between has dropped the link and told nobody. The kernel notices a peer that vanished;
 it does not notice one that takes everything in and says nothing. So the server is asked about such
-a session over another one. It is left to work while the server says that it is working. When the
-server says that the session waits for us, its answer is lost; when it does not answer at all within
-`ANSWER_SECONDS`, everything on it is. Both end the attempt, as every broken link to the target
-does: the replication is claimed again, and read from the stored frontier.
+a session over another one, which is kept. It is left to work while the server says that it is
+working. When the server says that the session waits for us, its answer is lost; when it does not
+answer at all within `ANSWER_SECONDS`, and the session that watches the owner row is not answered
+either, everything on it is. Both end the attempt, as every broken link to the target does: the
+replication is claimed again, and read from the stored frontier.
+
+A server that refuses the question has answered: it may have no connection left. Nor is it a proof
+that a new session is not served: a pooler that has none left lets it wait.
 """
 
 import asyncio
@@ -15,7 +19,7 @@ from typing import Final
 
 from engine.abilities import AnsweringSession, InspectedTarget, Working
 from engine.checkpoint.sessions import Identity, Sessions
-from engine.contracts import TransactionalTarget
+from engine.contracts import TargetSession, TransactionalTarget
 from engine.errors import TargetConnectionError, TargetError
 from engine.observe.metrics import Stage
 from engine.surroundings import Surroundings
@@ -26,22 +30,29 @@ LATE_SECONDS: Final = 8.0
 """How long an answer takes that is worth asking about: far longer than a batch or a chunk."""
 
 ANSWER_SECONDS: Final = 9.0
-"""Time for the answer, a new session included. With the rest it is said within half a minute; less
-than connecting may take, so a server that refuses is told from one that says nothing."""
+"""Time for the answer, the first time with a new session. With the rest it is said within half a
+minute; less than connecting may take, so a server that refuses is told from one that says nothing.
+"""
 
 HEARD_SECONDS: Final = 30.0
 """How long the reason of a wait is told: one that ends by its lock timeout begins anew."""
 
 
 class Silence:
-    """Watches the sessions of one attempt."""
+    """Watches the sessions of one attempt. `watcher` is one of them that asks something every
+    `ownership.WATCH_SECONDS`."""
 
     def __init__(
-        self, sessions: Sessions, target: TransactionalTarget, around: Surroundings
+        self,
+        sessions: Sessions,
+        target: TransactionalTarget,
+        around: Surroundings,
+        watcher: TargetSession,
     ) -> None:
         self._sessions = sessions
         self._target = target
         self._around = around
+        self._watcher = watcher
         self._lost: set[Identity] = set()
         self._waits_for = ""
         self._heard_at = 0.0
@@ -81,11 +92,13 @@ class Silence:
     async def _asked(
         self, target: InspectedTarget, late: Sequence[Identity]
     ) -> dict[Identity, Working | None]:
-        """What the server says of them; nothing when it refuses to say."""
+        """What the server says of them; nothing when it refuses to say, or answers others."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 found = await target.inspect(late)
         except TimeoutError:
+            if self._watcher.identity not in self._late():
+                return {}
             raise self._silent(
                 f"the target has answered nothing for {LATE_SECONDS:.0f} s, and no"
                 f" new question for {ANSWER_SECONDS:.0f} s"

@@ -179,6 +179,8 @@ class Stalls:
         self._stream: Watched | None = None
         self._streamed = False
         """Whether the present attempt got as far as a stream."""
+        self._broke = False
+        """Whether a stream has ended with an error of which `failed` has not been told yet."""
         self._down: tuple[Stage, str] | None = None
 
     @contextmanager
@@ -187,12 +189,15 @@ class Stalls:
         self._stream, self._down, self._streamed = stream, None, True
         try:
             yield
+        except BaseException:
+            self._broke = True
+            raise
         finally:
             self._stream = None
 
     def failed(self, error: PenstockError) -> None:
         """An attempt has ended with this, and another one will be made."""
-        streamed, self._streamed = self._streamed, False
+        streamed, self._streamed, self._broke = self._streamed, False, False
         if not isinstance(error, TargetError | SourceError):
             self._down = None
             return
@@ -218,6 +223,6 @@ class Stalls:
         elif self._down is not None:
             stage, why = self._down
             self._progress[stage].still(f"it is not reached: {why}")
-        else:
+        elif not self._broke:  # closing the sessions of a silent server takes its time
             for progress in self._progress.values():
                 progress.moved()  # what an attempt does before its stream is no stage of it

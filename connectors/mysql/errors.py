@@ -44,7 +44,14 @@ DENIED: Final = frozenset({1044, 1045, 1142, 1143, 1227})
 LOCK_TIMEOUT: Final = 1205
 
 _LINK: Final = frozenset({1152, 1158, 1159, 1160, 1161, 1184, 2002, 2003, 2006, 2013, 2014, 2055})
-_BACKOFF: Final = frozenset({1040, 1053, 1203, 1205, 1213, 1226, 3024, 1969, 1927, 1077, 1080})
+USED_UP: Final = frozenset({1040, 1203, 1226})
+"""The server gives no further connection, or none to this user."""
+
+NONE_LEFT: Final = (
+    "end sessions there that nobody needs, or raise max_connections, or what the user is limited to"
+)
+
+_BACKOFF: Final = USED_UP | {1053, 1205, 1213, 3024, 1969, 1927, 1077, 1080}
 _LOST: Final = frozenset({1236, 1373, 1785})
 """Of a binlog: cannot be read from there any more."""
 
@@ -54,6 +61,7 @@ _SAME_ID: Final = (
 )
 
 _HINTS: Final[Mapping[int, str]] = {
+    **dict.fromkeys(USED_UP, NONE_LEFT),
     1045: "check user and password",
     1044: "grant the user access to the database",
     1049: "mend the name in the url, or create what it names",
@@ -113,7 +121,7 @@ def source_error(error: BaseException, doing: str) -> SourceError:
     if number in _LOST:
         return _unsent(text, context)
     if number in _LINK or number in _BACKOFF:
-        return SourceConnectionError(text, context=context)
+        return SourceConnectionError(text, hint=_HINTS.get(number, ""), context=context)
     return SourceError(text, hint=_HINTS.get(number, ""), context=context)
 
 

@@ -1,10 +1,10 @@
 """A MySQL or MariaDB server as the target of one replication."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
+from connectors._sql.kept import KeptSession
 from connectors.mysql import (
     control_schema,
     load_data,
@@ -85,8 +85,8 @@ class MysqlTarget:
         self._random = random
         self._opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]
         self._opened = lambda _: nullcontext()
-        self._asking = asyncio.Lock()
-        self._asked: MysqlSession | None = None
+        self._questions = KeptSession(self._connect)
+        self._inspecting = KeptSession(self._connect)
 
     async def open(self) -> None:
         """Find out that the server answers and takes this user.
@@ -99,9 +99,8 @@ class MysqlTarget:
 
     async def close(self) -> None:
         """Release what is not released by a context of its own. Idempotent."""
-        session, self._asked = self._asked, None
-        if session is not None:
-            await session.close()
+        await self._questions.close()
+        await self._inspecting.close()
 
     def announce_to(
         self, opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]
@@ -141,21 +140,8 @@ class MysqlTarget:
     async def _question(self, *, sure: bool = True) -> AsyncIterator[MysqlSession]:
         """The session for questions, one at a time. It is kept; one that ended unnoticed (server
         restart) is replaced, which takes a round trip to be `sure` of."""
-        async with self._asking:
-            if self._asked is not None and not await self._answers(self._asked, sure=sure):
-                await self.close()
-            if self._asked is None:
-                self._asked = await self._connect()
-            yield self._asked
-
-    async def _answers(self, session: MysqlSession, *, sure: bool) -> bool:
-        if session.broken or not sure:
-            return not session.broken
-        try:
-            await session.run(b"DO 0")
-        except TargetConnectionError:
-            return False
-        return True
+        async with self._questions.use(_answers if sure else None) as session:
+            yield session
 
     @asynccontextmanager
     async def _working(self) -> AsyncIterator[MysqlSession]:
@@ -184,7 +170,7 @@ class MysqlTarget:
     ) -> Mapping[tuple[int, str], Working]:
         """See `abilities.InspectedTarget`. The server names the state of a session and not who has
         the lock that it waits for."""
-        async with self.session() as session:
+        async with self._inspecting.use() as session:
             (result,) = await session.run(_SESSIONS)
             found: dict[tuple[int, str], Working] = {}
             for number, token in sessions:
@@ -292,6 +278,14 @@ class MysqlTarget:
         """See `contracts.Checked.preflight`."""
         async with self._question() as session:
             return await target_preflight.preflight(session, relations)
+
+
+async def _answers(session: MysqlSession) -> bool:
+    try:
+        await session.run(b"DO 0")
+    except TargetConnectionError:
+        return False
+    return True
 
 
 async def _kill(session: MysqlSession, number: int) -> bool:

@@ -10,7 +10,13 @@ import ssl
 from collections.abc import Mapping
 from typing import Final
 
-from connectors.mysql.errors import CERTIFICATE_HINT, TransportRefusedError, error_number
+from connectors.mysql.errors import (
+    CERTIFICATE_HINT,
+    NONE_LEFT,
+    USED_UP,
+    TransportRefusedError,
+    error_number,
+)
 from connectors.mysql.statements import CHANGED_ERRNO, COUNT_ERRNO
 from connectors.mysql.target_link import LinkLostError, ServerError
 from engine.errors import (
@@ -135,7 +141,8 @@ def refusal(error: ServerError, subject: str = "") -> TargetError:
             f"the target takes no writes: {text}", hint=READ_ONLY_HINT, context=context
         )
     if errno in _CONNECTION or error.sqlstate.startswith("08"):
-        return TargetConnectionError(text, context=context)
+        hint = NONE_LEFT if errno in USED_UP else ""
+        return TargetConnectionError(text, hint=hint, context=context)
     if errno in _PRIVILEGE:
         return TargetError(
             f"the target: {text}",

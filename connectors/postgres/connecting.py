@@ -20,6 +20,14 @@ _NO_TLS: Final = "turn on TLS on the server, or set sslmode in the url"
 
 NAMED_WRONG: Final = "mend the name in the url, or create what it names"
 NOBODY_ANSWERS: Final = "see that the server runs, and mend host and port in the url if need be"
+NONE_LEFT: Final = (
+    "end sessions there that nobody needs, or raise max_connections, or what the role or the"
+    " database is limited to"
+)
+"""What to do where the server gives no further connection."""
+
+_USED_UP: Final = ("too many c", "remaining connection slots", "no more connections allowed")
+"""Words of a server, or of a pooler before it, that has no connection left."""
 
 REPLICATION_RIGHT: Final = "ALTER ROLE ... REPLICATION"
 _READS_LOG: Final = f"{REPLICATION_RIGHT} lets the role read the log"
@@ -44,6 +52,11 @@ REFUSED: Final = {
 def hint_of_refusal(words: str) -> str | None:
     """What to do about a refusal that is final; None when it may pass."""
     return next((hint for text, hint in REFUSED.items() if text in words), None)
+
+
+def hint_of_no_link(words: str) -> str:
+    """What to do about a connection that could not be made, and may be later."""
+    return NONE_LEFT if any(text in words for text in _USED_UP) else NOBODY_ANSWERS
 
 
 def certificate_refusal(error: BaseException) -> tuple[str, str] | None:

@@ -11,7 +11,7 @@ from typing import Final
 import asyncpg
 
 from connectors.postgres import ddl
-from connectors.postgres.connecting import certificate_refusal
+from connectors.postgres.connecting import NONE_LEFT, certificate_refusal
 from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.load_connection import Connection
 from connectors.postgres.long_names import LONG_NAME_REMEDY, long_names
@@ -264,6 +264,9 @@ def target_error(error: Exception, doing: str) -> TargetError:
     lost = (OSError, asyncpg.InterfaceError, asyncpg.InternalClientError)
     if isinstance(error, lost) or state[:2] in ("08", "57"):
         return TargetConnectionError(f"{doing}: the connection to the target broke")
+    if state == "53300":
+        words = f"{_shown(error)} ({condition(state)})"
+        return TargetConnectionError(f"{doing}: {words}", hint=NONE_LEFT)
     if state[:2] == "53":
         return TargetFullError(
             f"{doing}: {_shown(error)} ({condition(state)})", hint="make room on the target server"

@@ -10,7 +10,12 @@ from typing import Final
 import asyncpg
 import psycopg
 
-from connectors.postgres.connecting import NAMED_WRONG, certificate_refusal, hint_of_refusal
+from connectors.postgres.connecting import (
+    NAMED_WRONG,
+    NONE_LEFT,
+    certificate_refusal,
+    hint_of_refusal,
+)
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
@@ -89,6 +94,8 @@ def _by_state(state: str, words: str) -> tuple[type[SourceError], str]:
         return PositionLostError, "the slot cannot be read any more: load again"
     if state == _SLOTS_USED_UP:
         return SourceError, "raise max_replication_slots on the source, or drop a slot nobody uses"
+    if state == "53300":
+        return SourceConnectionError, NONE_LEFT
     if state[:2] in _BACKOFF_CLASSES or state in _BACKOFF:
         return SourceConnectionError, ""
     if state == "55006":

@@ -17,7 +17,7 @@ from psycopg.pq.abc import PGresult
 
 from connectors._sql.quoting import literal
 from connectors.postgres import target_table
-from connectors.postgres.connecting import NOBODY_ANSWERS, hint_of_refusal
+from connectors.postgres.connecting import hint_of_no_link, hint_of_refusal
 from connectors.postgres.link import Link, LinkLostError, ServerError, cells
 from connectors.postgres.origins import Origins, Run
 from connectors.postgres.plan import TablePlan, compile_plan, in_text
@@ -145,7 +145,7 @@ def _refused(error: psycopg.Error) -> TargetError:
     hint = hint_of_refusal(words)
     if hint is not None:
         return TargetError(f"connecting to the target: {words}", hint=hint)
-    return TargetConnectionError(f"connecting to the target: {words}", hint=NOBODY_ANSWERS)
+    return TargetConnectionError(f"connecting to the target: {words}", hint=hint_of_no_link(words))
 
 
 class PostgresSession:

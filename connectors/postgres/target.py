@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from connectors._interchange.load_rows import BinaryRows, TextRows
+from connectors._sql.kept import KeptSession
 from connectors._sql.quoting import literal, qualified
 from connectors.postgres import (
     control_schema,
@@ -139,6 +140,7 @@ class PostgresTarget:
             two_way=config.two_way,
             others=config.other_writers,
         )
+        self._inspecting = KeptSession(lambda: connect(self._config))
 
     async def open(self) -> None:
         """Find out that the server answers and takes this user.
@@ -152,6 +154,7 @@ class PostgresTarget:
 
     async def close(self) -> None:
         """Release what is not released by a context of its own. Idempotent."""
+        await self._inspecting.close()
         await self._sql.close()
 
     @asynccontextmanager
@@ -186,7 +189,7 @@ class PostgresTarget:
     ) -> Mapping[tuple[int, str], Working]:
         """See `abilities.InspectedTarget`."""
         numbers = ", ".join([str(int(pid)) for pid, _ in sessions])
-        async with self.session() as session:
+        async with self._inspecting.use() as session:
             (result,) = await session.run(_AT_WORK.format(numbers=numbers))
         found = {
             (int(pid or 0), start or ""): Working(waits_for or "")

@@ -13,6 +13,7 @@ from typing import Final
 
 import psycopg
 
+from connectors.postgres.connecting import NONE_LEFT
 from connectors.postgres.link import ServerError
 from connectors.postgres.own_states import (
     FENCE_FAILED,
@@ -128,7 +129,8 @@ def _unrelated_to_rows(
     if state in _FULL:
         return TargetFullError(text, hint="make room on the target server", context=context)
     if state in _CONNECTION or state[:2] == "08":
-        return TargetConnectionError(text, context=context)
+        hint = NONE_LEFT if state == "53300" else ""
+        return TargetConnectionError(text, hint=hint, context=context)
     if state == "42501":
         return TargetError(f"the target: {text}", hint=_GRANT, context=context)
     if state[:2] in ("42", "3F", "0A"):

@@ -58,6 +58,20 @@ async def test_a_refusing_proxy_takes_nobody_until_it_resumes(
     await (await connect(postgres18, proxy)).close()
 
 
+async def test_a_queue_lets_who_comes_wait_and_others_go_on(
+    postgres18: Cluster, proxy: FaultProxy
+) -> None:
+    connection = await connect(postgres18, proxy)
+    proxy.queue()
+    coming = asyncio.ensure_future(connect(postgres18, proxy))
+    await asyncio.sleep(0.2)
+    assert await connection.fetchval("SELECT 7") == 7
+    assert not coming.done()
+    proxy.resume()
+    for each in (connection, await coming):
+        await each.close()
+
+
 async def test_a_black_hole_swallows_the_answer_and_gives_it_back_on_resume(
     postgres18: Cluster, proxy: FaultProxy
 ) -> None:

@@ -7,6 +7,7 @@ async with FaultProxy(cluster.host, cluster.port) as proxy:
     proxy.black_hole()     # bytes are taken and never passed on; connections stay open
     proxy.cut()            # reset what is open now
     proxy.refuse()         # and whoever comes next
+    proxy.queue()          # whoever comes next waits, as behind a pooler that has none left
     proxy.cut_after(1000)  # reset once 1,000 more bytes came from the server
     proxy.lead_to(host, port)  # as an address that moves to a standby
     proxy.resume()         # behave again
@@ -45,6 +46,8 @@ class FaultProxy:
         self._refusing = False
         self._open = asyncio.Event()
         self._open.set()
+        self._free = asyncio.Event()
+        self._free.set()
         self._delay_seconds = 0.0
         self._rate = 0.0
         self._bytes_left: dict[str, int] = {}
@@ -96,6 +99,10 @@ class FaultProxy:
         """Reset every new connection before a byte of it is answered."""
         self._refusing = True
 
+    def queue(self) -> None:
+        """Take new connections and let them wait; those that are open go on."""
+        self._free.clear()
+
     def black_hole(self) -> None:
         """Pass nothing on; connections stay open and new ones are taken, in silence."""
         self._open.clear()
@@ -113,6 +120,7 @@ class FaultProxy:
         self._rate = 0.0
         self._bytes_left = {}
         self._open.set()
+        self._free.set()
 
     @property
     def connections(self) -> int:
@@ -133,9 +141,11 @@ class FaultProxy:
             else:
                 await self._link(reader, writer)
         finally:
+            writer.close()
             self._tasks.discard(task)
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await self._free.wait()
         try:
             upstream, up_writer = await asyncio.open_connection(*self._address)
         except OSError:

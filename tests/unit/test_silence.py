@@ -66,10 +66,12 @@ def late(identity: Identity) -> Session:
     return Session(identity, asyncio.get_running_loop().time() - silence.LATE_SECONDS)
 
 
-async def watched(target: Target, *sessions: Session) -> tuple[Silence, Around, str]:
-    """Watch for a moment; what it ended with."""
+async def watched(
+    target: Target, *sessions: Session, watcher: Session | None = None
+) -> tuple[Silence, Around, str]:
+    """Watch for a moment; what it ended with. `watcher`: the first of them, if it is not told."""
     around = Around()
-    watching = Silence(Sessions(list(sessions)), target, around)  # type: ignore[arg-type]
+    watching = Silence(Sessions(list(sessions)), target, around, watcher or sessions[0])  # type: ignore[arg-type]
     try:
         async with asyncio.timeout(0.2):
             await watching.watch()
@@ -100,6 +102,17 @@ async def test_a_target_that_does_not_answer_is_given_up() -> None:
     _, around, ended = await watched(Target(None), late(ONE))
     assert "no new question" in ended
     assert around.metrics.stuck[Stage.TARGET] == ended
+
+
+@pytest.mark.parametrize("waits", [None, 1.0])
+async def test_who_answers_another_session_may_have_none_left_for_the_question(
+    waits: float | None,
+) -> None:
+    target, now = Target(None), asyncio.get_running_loop().time()
+    watcher = Session(TWO, None if waits is None else now - waits)
+    _, around, ended = await watched(target, late(ONE), watcher, watcher=watcher)
+    assert len(target.asked) > 1
+    assert (ended, around.metrics.stuck) == ("", {})
 
 
 async def test_a_session_whose_server_waits_for_us_is_lost() -> None:

@@ -143,6 +143,25 @@ def test_changes_that_wait_and_do_not_move_are_stuck_and_the_reason_is_told() ->
     assert bench.after(1) == {}
 
 
+def test_an_attempt_that_takes_its_time_to_end_is_still_the_one_that_did_not_move() -> None:
+    """Its sessions are closed between the end of its stream and the word that it failed."""
+    bench = Bench()
+    bench.waits()
+    assert bench.after(STUCK_SECONDS - 10) == {}
+    with pytest.raises(TargetConnectionError), bench.stalls.watching(bench.watched):
+        raise TargetConnectionError("gone")
+    assert bench.after(3, streams=False) == {}
+    bench.stalls.failed(TargetConnectionError("gone"))
+    assert "it is not reached: gone" in bench.after(8, streams=False)[Stage.TARGET]
+
+
+def test_a_stream_that_was_handed_over_leaves_nothing_that_stands_still() -> None:
+    bench = Bench()
+    bench.waits()
+    assert bench.after(STUCK_SECONDS - 1) == {}
+    assert bench.after(STUCK_SECONDS, streams=False) == {}
+
+
 def test_changes_that_move_slowly_are_not_stuck() -> None:
     bench = Bench()
     bench.waits()

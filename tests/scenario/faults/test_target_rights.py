@@ -1,5 +1,6 @@
 """A role that may not do on the target what one table needs: that table stops, no other."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -59,6 +60,26 @@ def test_a_schema_change_that_the_role_may_not_make_stops_its_table(
         run.table("public.item", "streaming", after=mark)
         replication.await_tables(["item"], run)
         assert run.stop() == 0
+
+
+def test_a_role_that_gets_no_more_connections_goes_on_with_those_it_has(
+    source: Database, target_server: Cluster, replicate: Replicate, writer: str
+) -> None:
+    """Foreign keys are asked for over a new one five times a second."""
+    source.execute(TABLES)
+    replication = replicate(target_dsn=writer, intervals={"foreign_keys": "200ms"})
+    with replication.run() as run:
+        run.state("streaming")
+        mark, began = run.mark, time.monotonic()
+        target_server.execute("ALTER ROLE writer CONNECTION LIMIT 0")
+        number = 0
+        while time.monotonic() - began < 1.5:
+            number += 1
+            source.execute(f"INSERT INTO item VALUES ({number}, '{ROW}')")
+            replication.await_tables(["item"], run)
+        assert run.stop() == 0, run.story()
+    again = [e for e in run.events[mark:] if e.get("state") == "retrying"]
+    assert again == [], run.story()
 
 
 def test_in_transactional_mode_it_ends_the_replication(
