@@ -1,7 +1,7 @@
 """From a replication file to a checked configuration.
 
-The only module of this folder that opens files. Everything wrong with the file, and with the files
-it names, is found in one reading and raised as one ConfigError.
+Everything wrong with the file, and with the files it names, is found in one reading and raised as
+one ConfigError.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +13,7 @@ from engine.config.document import Document, read_json, read_toml
 from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.environment import expand_document
 from engine.config.family import foreign_intervals
+from engine.config.files import ReadBytes, file_bytes, read_text
 from engine.config.intervals import IntervalsConfig
 from engine.config.load_endpoint import Reading, read_source, read_target
 from engine.config.mapping import EVERYTHING, MappingConfig, TableMapping, short_mapping
@@ -30,9 +31,6 @@ from engine.config.section import read_section, type_name
 from engine.config.settings import ReplicationSettings, SettingsFile, read_settings
 from engine.errors import ConfigError
 
-FILE_BYTES_MAX: Final = 8 * 1024 * 1024
-"""Largest file read; four times the longest document in characters, for texts beyond ASCII."""
-
 TABLES: Final = (
     "replication",
     "source",
@@ -48,9 +46,6 @@ TABLES: Final = (
 PLAIN: Final = (ReplicationConfig, LoadConfig, ApplyConfig, CapacityConfig, IntervalsConfig)
 """Sections that are read key by key."""
 
-ReadBytes = Callable[[Path], bytes]
-"""Reads a file, at most one byte more than FILE_BYTES_MAX. Raises OSError."""
-
 
 def load_replication(path: Path, environment: Mapping[str, str]) -> ReplicationConfig:
     """Read a replication file and the files it names.
@@ -59,7 +54,7 @@ def load_replication(path: Path, environment: Mapping[str, str]) -> ReplicationC
         ConfigError: the first problem; `problems` on it holds all that were found.
     """
     problems = Problems("")
-    text = _read_text(_read_bytes, path, "FILE", problems)
+    text = read_text(file_bytes, path, "FILE", problems)
     problems.raise_found()
     return parse_replication(text or "", environment, file=path)
 
@@ -82,11 +77,11 @@ def parse_replication(
     problems.raise_found()
     document = expand_document(raw, environment, problems)
     problems.raise_found()
-    reader = read_bytes or _read_bytes
+    reader = read_bytes or file_bytes
     reading = Reading(
         directory=file.parent,
         environment=environment,
-        read_file=lambda path, where, found: _read_text(reader, path, where, found),
+        read_file=lambda path, where, found: read_text(reader, path, where, found),
         problems=problems,
     )
     return _Loading(document, raw, reading).config()
@@ -222,24 +217,3 @@ class _Loading:
             self._problems.add(
                 "apply.on_row_error", 'must be "stop" in transactional mode, no row may be missing'
             )
-
-
-def _read_bytes(path: Path) -> bytes:
-    with path.open("rb") as file:
-        return file.read(FILE_BYTES_MAX + 1)
-
-
-def _read_text(reader: ReadBytes, path: Path, where: str, problems: Problems) -> str | None:
-    """A file's text; None after a problem was recorded under the key that names it."""
-    try:
-        data = reader(path)
-        if len(data) <= FILE_BYTES_MAX:
-            return data.decode()
-        problems.add(where, f"{shown_file(path)} is larger than {FILE_BYTES_MAX:,} bytes")
-    except UnicodeDecodeError:
-        problems.add(where, f"{shown_file(path)} is not UTF-8 text")
-    except ValueError:
-        problems.add(where, "is not a possible path")
-    except OSError as error:
-        problems.add(where, f"{shown_file(path)} cannot be read: {error.strerror or 'input error'}")
-    return None

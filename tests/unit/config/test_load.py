@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.config.endpoint import Origin, SessionReplicationRole, SourceConfig, TargetConfig
-from engine.config.load import FILE_BYTES_MAX, load_replication, parse_replication
+from engine.config.files import FILE_BYTES_MAX
+from engine.config.load import load_replication, parse_replication
 from engine.config.replication import (
     ApplyConfig,
     ApplyMode,

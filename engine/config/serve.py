@@ -1,0 +1,247 @@
+"""What `penstock serve` is told: the daemon's own file. (pure)"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar, Final
+
+from engine.config.kind import Duration, Flag, Ratio, Size
+from engine.config.kind_text import Choice, Text
+from engine.config.secret import Secret
+from engine.config.section import Section, key
+
+PORT: Final = 8628
+
+REGION: Final = "us-east-1"
+"""Where the SDKs' own examples are; requests signed for another region are accepted all the same,
+since what a user's profile says has no meaning here."""
+
+ACCOUNT: Final = "000000000000"
+"""The account that LocalStack and moto use: tests written against them go on."""
+
+BODY_BYTES_MAX: Final = 4 << 20
+"""Longest request. Table mappings of 10,000 tables have 1.5 MB, settings a tenth of it."""
+
+SKEW_SECONDS_MAX: Final = 300.0
+"""How far a client's clock may be off: AWS's own five minutes."""
+
+LOG_RETENTION_SECONDS: Final = 30 * 86_400.0
+"""A month: what somebody looks for who comes back from a holiday."""
+
+EVENT_RETENTION_SECONDS: Final = 14 * 86_400.0
+"""AWS keeps events for 14 days."""
+
+MEMORY_SHARE: Final = 0.75
+"""Part of the machine's memory, or the container's, that all replications together may be
+provisioned with: the rest is for the daemon, the page cache, and databases beside it."""
+
+LEASE_SECONDS: Final = 10.0
+"""How long a daemon acts without having renewed its lease. A standby takes over within 15 s of a
+kill -9: this, and the time it takes to look and to start."""
+
+_HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):[0-9]{1,5}|[0-9]{1,5}")
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Role(StrEnum):
+    """What a key may do."""
+
+    ADMIN = "admin"
+    READ_ONLY = "read-only"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServeConfig(Section):
+    """`[serve]`."""
+
+    TABLE: ClassVar[str] = "serve"
+
+    listen: str = key(
+        Text("HOST:PORT, or a port alone on loopback", _HOST_PORT),
+        "Where the API is served. Beyond loopback it needs access keys, and TLS or `behind_proxy`.",
+        default=f"127.0.0.1:{PORT}",
+    )
+    metrics_listen: str = key(
+        Text("HOST:PORT, or a port alone on loopback", _HOST_PORT, empty=True),
+        "Where /metrics, /healthz and /readyz are served beside the API's port, which serves them"
+        " on loopback only.",
+        default="",
+    )
+    state_dir: str = key(
+        Text("a path", empty=True),
+        "Store, key, logs and what overflows. Default: $STATE_DIRECTORY (systemd), else"
+        " $XDG_STATE_HOME/penstock, else ~/.local/state/penstock.",
+        default="",
+    )
+    store: str = key(
+        Text("a postgresql:// URL", re.compile(r"postgres(ql)?://.+"), empty=True),
+        "A PostgreSQL database for what the daemon keeps, so that a second daemon can stand by."
+        " Default: an SQLite file in `state_dir`.",
+        default="",
+    )
+    store_password_env: str = key(
+        Text("the name of an environment variable", _NAME, empty=True),
+        "Environment variable that holds the password of `store`.",
+        default="",
+    )
+    region: str = key(
+        Text("letters, digits and -", re.compile(r"[a-z0-9-]{1,32}")),
+        "Region in every ARN.",
+        default=REGION,
+    )
+    account: str = key(
+        Text("twelve digits", re.compile(r"[0-9]{12}")),
+        "Account in every ARN.",
+        default=ACCOUNT,
+    )
+    memory_bytes: int = key(
+        Size(0, 1 << 50),
+        "Memory that all replications together may be provisioned with; 0: `memory_share` of the"
+        " machine, or of the container.",
+        default=0,
+        name="memory",
+    )
+    memory_share: float = key(
+        Ratio(0.05, 0.95),
+        "Part of the machine's memory, or the container's, when `memory` is 0.",
+        default=MEMORY_SHARE,
+    )
+    encryption_key_file: str = key(
+        Text("a path", empty=True),
+        "Key that secrets are encrypted with. Default: $PENSTOCK_KEY, a systemd credential"
+        " `penstock.key`, or a file made in `state_dir` at the first start.",
+        default="",
+    )
+    tls_certificate: str = key(
+        Text("a path", empty=True),
+        "Certificate chain (PEM) of the API; with `tls_key` it is served over TLS.",
+        default="",
+    )
+    tls_key: str = key(Text("a path", empty=True), "Private key (PEM) of it.", default="")
+    behind_proxy: bool = key(
+        Flag(),
+        "Something in front of this daemon speaks TLS to the outside; without it, or a certificate,"
+        " nothing beyond loopback is listened to.",
+        default=False,
+    )
+    body_bytes_max: int = key(
+        Size(64 << 10, 64 << 20), "Longest request.", default=BODY_BYTES_MAX, name="body_max"
+    )
+    skew_seconds_max: float = key(
+        Duration(1, 3_600),
+        "How far the clock of whoever signs a request may be off.",
+        default=SKEW_SECONDS_MAX,
+        name="clock_skew_max",
+    )
+    log_retention_seconds: float = key(
+        Duration(3_600, 10 * 366 * 86_400),
+        "How long log files are kept; older ones are deleted in the maintenance window.",
+        default=LOG_RETENTION_SECONDS,
+        name="log_retention",
+    )
+    event_retention_seconds: float = key(
+        Duration(3_600, 10 * 366 * 86_400),
+        "How long events are kept.",
+        default=EVENT_RETENTION_SECONDS,
+        name="event_retention",
+    )
+    lease_seconds: float = key(
+        Duration(2, 120),
+        "How long a daemon acts without having renewed its lease in a shared store; then another"
+        " may take over.",
+        default=LEASE_SECONDS,
+        name="lease",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostConfig(Section):
+    """`[cost]`."""
+
+    TABLE: ClassVar[str] = "cost"
+
+    unit_hour: float = key(
+        Ratio(0.0, 1_000_000.0),
+        "Price of one capacity unit for one hour; status and metrics then show what was spent, and"
+        " what the month would cost at most.",
+        default=0.0,
+    )
+    currency: str = key(
+        Text("three letters", re.compile(r"[A-Z]{3}")), "Currency of it.", default="USD"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeySection(Section):
+    """`[access_key.NAME]`: a pair that signs requests."""
+
+    TABLE: ClassVar[str] = "access_key"
+
+    id: str = key(
+        Text("16 to 128 letters, digits and _", re.compile(r"[A-Za-z0-9_]{16,128}")),
+        "Access key id, as an AWS profile holds it.",
+    )
+    secret_file: str = key(
+        Text("a path", empty=True),
+        "File whose first line is the secret access key. One of `secret_file` and `secret_env`.",
+        default="",
+    )
+    secret_env: str = key(
+        Text("the name of an environment variable", _NAME, empty=True),
+        "Environment variable that holds it.",
+        default="",
+    )
+    role: Role = key(
+        Choice(Role), "admin: everything; read-only: what changes nothing.", default=Role.ADMIN
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenSection(Section):
+    """`[token.NAME]`: a bearer token for what AWS has no operation for, and for /metrics."""
+
+    TABLE: ClassVar[str] = "token"
+
+    file: str = key(
+        Text("a path", empty=True),
+        "File whose first line is the token. One of `file` and `env`.",
+        default="",
+    )
+    env: str = key(
+        Text("the name of an environment variable", _NAME, empty=True),
+        "Environment variable that holds it.",
+        default="",
+    )
+    role: Role = key(
+        Choice(Role), "admin: everything; read-only: what changes nothing.", default=Role.READ_ONLY
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """A pair that signs requests. `name` is what the audit log shows."""
+
+    name: str
+    id: str
+    secret: Secret
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A bearer token."""
+
+    name: str
+    value: Secret
+    role: Role
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonConfig:
+    """The whole file, with what it names read."""
+
+    serve: ServeConfig = ServeConfig()
+    cost: CostConfig = CostConfig()
+    access_keys: tuple[AccessKey, ...] = ()
+    tokens: tuple[Token, ...] = ()
+    store_password: Secret | None = None

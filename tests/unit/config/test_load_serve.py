@@ -1,0 +1,155 @@
+"""The daemon's own file."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from engine.config.load_serve import load_daemon, on_loopback
+from engine.config.serve import DaemonConfig, Role
+from engine.errors import ConfigError
+
+SECRET = "0123456789abcdefghijKLMN"
+
+
+def load(tmp_path: Path, text: str, environment: Mapping[str, str] | None = None) -> DaemonConfig:
+    file = tmp_path / "penstock.toml"
+    file.write_text(text)
+    return load_daemon(file, environment or {})
+
+
+def problems(tmp_path: Path, text: str, environment: Mapping[str, str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        load(tmp_path, text, environment)
+    assert SECRET not in str(refused.value)
+    return [f"{problem.field}: {problem.constraint}" for problem in refused.value.problems]
+
+
+def test_without_a_file_it_serves_on_loopback() -> None:
+    made = load_daemon(None, {})
+    assert made == DaemonConfig()
+    assert on_loopback(made.serve.listen)
+
+
+def test_everything_that_can_be_said(tmp_path: Path) -> None:
+    (tmp_path / "deploy.secret").write_text(f"{SECRET}\n")
+    made = load(
+        tmp_path,
+        """
+        [serve]
+        listen = "0.0.0.0:8628"
+        metrics_listen = "0.0.0.0:9628"
+        state_dir = "/var/lib/penstock"
+        store = "postgresql://penstock@db/penstock"
+        store_password_env = "STORE"
+        memory = "8GiB"
+        tls_certificate = "server.pem"
+        tls_key = "server.key"
+        log_retention = "7d"
+
+        [cost]
+        unit_hour = 0.087
+        currency = "EUR"
+
+        [access_key.deploy]
+        id = "AKIAIOSFODNN7EXAMPLE"
+        secret_file = "deploy.secret"
+
+        [access_key.watch]
+        id = "AKIAIOSFODNN7EXAMPL2"
+        secret_env = "WATCH"
+        role = "read-only"
+
+        [token.prometheus]
+        env = "TOKEN"
+        """,
+        {"STORE": "s3cret", "WATCH": SECRET, "TOKEN": SECRET},
+    )
+    assert made.serve.memory_bytes == 8 << 30
+    assert made.serve.log_retention_seconds == 7 * 86_400
+    assert made.cost.unit_hour == 0.087
+    assert [(key.name, key.role) for key in made.access_keys] == [
+        ("deploy", Role.ADMIN),
+        ("watch", Role.READ_ONLY),
+    ]
+    assert {key.secret.reveal() for key in made.access_keys} == {SECRET}
+    assert [(token.name, token.role) for token in made.tokens] == [("prometheus", Role.READ_ONLY)]
+    assert made.store_password is not None
+    assert made.store_password.reveal() == "s3cret"
+    assert "s3cret" not in repr(made)
+    assert SECRET not in repr(made)
+
+
+def test_a_pair_of_the_environment(tmp_path: Path) -> None:
+    pair = {"PENSTOCK_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "PENSTOCK_SECRET_ACCESS_KEY": SECRET}
+    (key,) = load(tmp_path, "", pair).access_keys
+    assert (key.name, key.id, key.role) == ("environment", "AKIAIOSFODNN7EXAMPLE", Role.ADMIN)
+    for name in pair:
+        assert problems(tmp_path, "", {name: pair[name]})[0].endswith("they go together")
+    short = {**pair, "PENSTOCK_SECRET_ACCESS_KEY": "short"}
+    assert "at least 20 characters" in problems(tmp_path, "", short)[0]
+    odd = {**pair, "PENSTOCK_ACCESS_KEY_ID": "no"}
+    assert problems(tmp_path, "", odd) == [
+        "PENSTOCK_ACCESS_KEY_ID: must be 16 to 128 letters, digits and _"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[server]", "server: unknown table"),
+        ("serve = 1", "serve: expected a table [serve], found a whole number"),
+        ("[serve]\nlisten = 'here'", "serve.listen: must be HOST:PORT"),
+        ("[serve]\nlisten = '0.0.0.0:80'", "serve.listen: is not on loopback, and there is no"),
+        ("[serve]\nstore = 'mysql://x'", "serve.store: must be a postgresql:// URL"),
+        ("[serve]\ntls_key = 'k'", "serve.tls_certificate: and serve.tls_key go together"),
+        ("[serve]\nmemory_share = 1.0", "serve.memory_share: must be a number from 0.05 to 0.95"),
+        ("[serve]\nstore_password_env = 'X'", "environment variable X is not set"),
+        ("[access_key]\na = 1", "access_key.a: expected a table"),
+        ("[access_key.a]\nsecret_env = 'S'", "access_key.a.id: is missing"),
+        ("[access_key.a]\nid = 'AKIAIOSFODNN7EXAMPLE'", "access_key.a: needs one of secret_file"),
+        ("[access_key.a]\nid = '${S}'", "access_key.a.id: must be 16 to 128"),
+        ("[token.a]\nfile = 'none'", "cannot be read"),
+        ("[token.a]\nenv = 'X'", "token.a.env: environment variable X is not set"),
+        ("[token.a]\nenv = 'T'", "token.a: its secret must have at least 20 characters"),
+        ("[token.a]\nenv = 'S'\nrole = 'root'", "token.a.role: must be one of"),
+    ],
+)
+def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
+    found = problems(tmp_path, text, {"S": SECRET + "-", "T": "short"})
+    assert any(told in problem for problem in found), found
+
+
+def test_beyond_loopback_it_wants_keys_and_tls(tmp_path: Path) -> None:
+    key = "[access_key.a]\nid = 'AKIAIOSFODNN7EXAMPLE'\nsecret_env = 'S'\n"
+    outside = "[serve]\nlisten = '[::]:8628'\n"
+    found = problems(tmp_path, outside + key, {"S": SECRET})
+    assert found == [
+        "serve.listen: is not on loopback, and what is sent there could be read on the way"
+    ]
+    load(tmp_path, outside + "behind_proxy = true\n" + key, {"S": SECRET})
+
+
+def test_two_keys_of_one_id(tmp_path: Path) -> None:
+    key = "[access_key.{}]\nid = 'AKIAIOSFODNN7EXAMPLE'\nsecret_env = 'S'\n"
+    found = problems(tmp_path, key.format("a") + key.format("b"), {"S": SECRET})
+    assert found == [f"access_key.{name}: its id is another key's too" for name in "ab"]
+
+
+@pytest.mark.parametrize(
+    ("listen", "near"),
+    [
+        ("8628", True),
+        (":8628", True),
+        ("127.0.0.1:8628", True),
+        ("127.8.0.1:1", True),
+        ("localhost:1", True),
+        ("[::1]:8628", True),
+        ("0.0.0.0:8628", False),
+        ("[::]:8628", False),
+        ("10.0.0.1:8628", False),
+        ("example.com:8628", False),
+    ],
+)
+def test_what_loopback_is(listen: str, near: bool) -> None:
+    assert on_loopback(listen) is near
