@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from typing import Final, TypeAlias
 
 from engine.capacity import law
-from engine.capacity.decision import Decision, Rule, inputs
-from engine.capacity.history import History, Record, last_units
+from engine.capacity.decision import Decision, First, Rule, inputs
+from engine.capacity.history import History, Record
+from engine.capacity.remembered import Remembered, remembered, stored_bar
 from engine.capacity.sample import SAMPLE_SECONDS, Sample
-from engine.capacity.trace import decision_line, head_line, sample_line
+from engine.capacity.trace import decision_line, first_line, head_line, sample_line
 from engine.config.capacity import CapacityConfig
 from engine.config.replication import ReplicationConfig
+from engine.contracts import Clock
 from engine.errors import OutOfMemoryError, StateError
 from engine.observe.log import Log
 from engine.surroundings import Surroundings
@@ -34,9 +36,8 @@ Step: TypeAlias = Callable[[law.State, Sample], tuple[law.State, Decision | None
 """The law, with its parameters."""
 
 
-def size_of_before(config: CapacityConfig, history: History, at: float, log: Log) -> int:
-    """The size that was decided last, as far as it is still allowed; else the smallest. Says what
-    of the history could not be read."""
+def of_before(config: CapacityConfig, history: History, clock: Clock, log: Log) -> Remembered:
+    """What was decided before. Says what of the history could not be read."""
     records = history.read()
     if history.damaged:
         log.warning(
@@ -46,7 +47,12 @@ def size_of_before(config: CapacityConfig, history: History, at: float, log: Log
             read=len(records),
             hint="nothing is to be done: the size is found again by what is measured",
         )
-    return law.initial(law.Parameters(config=config), last_units(records) or 0, at).units
+    return remembered(config, records, clock.monotonic(), clock.wall())
+
+
+def size_to_begin(config: CapacityConfig, before: Remembered) -> int:
+    """The size that was decided last, as far as it is still allowed; else the smallest."""
+    return law.initial(law.Parameters(config=config), before.units or 0, 0.0).units
 
 
 def size_after_death(config: CapacityConfig, units: int) -> int:
@@ -98,22 +104,23 @@ class Autoscaling:
         history: History,
         step: Step | None = None,
         trace: Trace | None = None,
+        bar: law.Bar | None = None,
     ) -> None:
         self._config = config.capacity
         self._around = around
         self._provision = around.provision
         self._history = history
-        parameters = law.Parameters(
+        parameters = self._parameters = law.Parameters(
             config=config.capacity, appliers_fixed=config.apply.appliers > 0
         )
         self._step = step or (lambda state, sample: law.step(parameters, state, sample))
         self._at = around.clock.monotonic()
-        self._state = law.initial(parameters, self._provision.units, self._at)
+        self._state = law.initial(parameters, self._provision.units, self._at, bar)
         self._fixed = len(config.capacity.ladder) == 1
         self._effect: _Effect | None = None
         self._stored = True
         self._trace = None if self._fixed else trace
-        self._record(head_line(parameters, self._provision.units, self._at))
+        self._record(head_line(parameters, self._provision.units, self._at, bar))
         self._show(0.0)
 
     def died(self, units: int) -> None:
@@ -130,6 +137,19 @@ class Autoscaling:
                 inputs=inputs(self._state.evidence, self._around.sampler.sample()),
             )
         )
+
+    def begin(self, units: int, reason: str) -> None:
+        """Begin with a size that was reckoned, as nothing was decided before. `reason`: how."""
+        if self._fixed:
+            return
+        first = First(at=self._around.clock.monotonic(), units=units, reason=reason)
+        self._state, decision = law.begin(self._parameters, self._state, first)
+        self._record(first_line(first))
+        self._record(decision_line(decision))
+        self._say(decision)
+        if decision.changes:
+            self._provision.resize(decision.units_to)
+            self._show(0.0)
 
     async def run(self) -> None:
         """Look every second, until cancelled."""
@@ -184,7 +204,8 @@ class Autoscaling:
         say(told(decision), action=f"capacity.{rule}", **facts)
         around.report("capacity", {"rule": rule.value, **facts, "reason": decision.reason})
         around.metrics.decided(rule.value)
-        self._keep({**asdict(decision), "at": around.clock.wall()})
+        bar = stored_bar(self._state.bar, around.clock.monotonic())
+        self._keep({**asdict(decision), "at": around.clock.wall(), "bar": bar})
 
     def _record(self, line: bytes) -> None:
         """Add a line to the trace, if there is one. The first that cannot be written ends it."""
@@ -218,6 +239,8 @@ class Autoscaling:
 
 def told(decision: Decision) -> str:
     """A decision as a sentence."""
+    if decision.rule is Rule.FIRST:
+        return f"capacity begins with {_units(decision.units_to)}: {decision.reason}"
     if not decision.changes:
         return f"capacity stays at {_units(decision.units_to)}: {decision.reason}"
     return (

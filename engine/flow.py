@@ -181,6 +181,8 @@ class Flow:
         sessions: Sessions,
         silence: Silence,
     ) -> Outcome:
+        first = self._around.first_start
+        await first.look(self._source)
         roster = build(self._config, await self._source.relations())
         tell_exceptions(roster, self._around.log)
         start: tuple[Position, LaneRow] | None = None
@@ -190,6 +192,7 @@ class Flow:
                 return Outcome("stopped")
         # Described again: what changed until the reader was made is in no log.
         roster = roster.refreshed(await self._source.relations())
+        await first.settle(self._source, list(roster.relations.values()))
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, sessions, roster
         )

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from engine.apply.suspension import Suspensions
-from engine.autoscaling import Autoscaling, Trace, size_after_death, size_of_before
+from engine.autoscaling import Autoscaling, Trace, of_before, size_after_death, size_to_begin
 from engine.capacity.history import History
 from engine.capacity.sampler import Sampler
 from engine.config.replication import ReplicationConfig
@@ -41,6 +41,7 @@ from engine.observe.stages import Stages
 from engine.outcome import HANDED_OVER, Outcome
 from engine.provision import Provision
 from engine.retry import Backoff, Policy
+from engine.sizing import FirstStart
 from engine.spool import KEY_BYTES, SpoolRoom
 from engine.stalls import Stalls
 from engine.surroundings import Surroundings
@@ -98,9 +99,15 @@ async def run_replication(
     token = random.key(TOKEN_BYTES).hex()
     history = History(disk)
     meter = meter or Unmetered()
-    before = size_of_before(config.capacity, history, clock.monotonic(), log)
-    units = size_after_death(config.capacity, before) if out_of_memory else before
+    before = of_before(config.capacity, history, clock, log)
+    known = size_to_begin(config.capacity, before)
+    units = size_after_death(config.capacity, known) if out_of_memory else known
+    first = before.units is None and not out_of_memory and len(config.capacity.ladder) > 1
     provision = Provision(config.budget, units)
+
+    def begin(reckoned: int, reason: str) -> None:
+        scaling.begin(reckoned, reason)
+
     room = SpoolRoom(disk, provision.budget.spool_bytes_max, random.key(KEY_BYTES), source.position)
     room.sweep()
     around = Surroundings(
@@ -121,10 +128,11 @@ async def run_replication(
         provision,
         Sampler(partial(without_stream, clock, meter, metrics, provision)),
         Stalls(clock, metrics, log),
+        FirstStart(config, clock, begin if first else None),
     )
-    scaling = Autoscaling(config, around, history, trace=trace)
+    scaling = Autoscaling(config, around, history, trace=trace, bar=before.bar)
     if out_of_memory:
-        scaling.died(before)
+        scaling.died(known)
     with provision.told(lambda budget: room.resize(budget.spool_bytes_max)):
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -1,12 +1,14 @@
 """The size a replication should begin with: what its source is asked for, before a row moves."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from engine.capacity.predict import Prediction, TableSize, predict
 from engine.config.replication import ReplicationConfig
-from engine.contracts import SnapshotSource, Source
+from engine.contracts import Clock, SnapshotSource, Source
+from engine.errors import SourceConnectionError, SourceError
+from engine.model.position import Position
 from engine.model.relation import Column, Relation
 from engine.model.table import TableDefinition
 
@@ -21,6 +23,18 @@ UNLIMITED: Final = frozenset(
 """Names of types without a limit of their own; one written behind the name limits them."""
 
 
+BEGIN_SECONDS: Final = 2.0
+"""How long a start waits for what it is reckoned by. A source with very many tables may take longer
+to tell of them; then a replication begins with its smallest size and grows."""
+
+SHORTEST_SECONDS: Final = 0.25
+"""Between the two looks of a start, which prepares its reading of the log meanwhile: what others
+write in less time than that says too little."""
+
+Begin: TypeAlias = Callable[[int, str], None]
+"""Takes a size, and how it was reckoned."""
+
+
 async def first_size(
     config: ReplicationConfig, source: Source, tables: Sequence[Relation]
 ) -> Prediction:
@@ -30,6 +44,75 @@ async def first_size(
     Raises:
         SourceError, SourceConnectionError.
     """
+    rate = None
+    if config.streams:
+        before = await source.head()
+        await asyncio.sleep(LOOK_SECONDS)
+        rate = _grown(before, await source.head(), LOOK_SECONDS)
+    return await _predicted(config, source, tables, rate)
+
+
+class FirstStart:
+    """The same for a start, which does not wait for it: between two looks at the log it does what
+    it has to do in any case. `begin` is None where a size was decided before."""
+
+    def __init__(self, config: ReplicationConfig, clock: Clock, begin: Begin | None) -> None:
+        self._config = config
+        self._clock = clock
+        self._begin = begin
+        self._before: Position | None = None
+        self._looked_at = 0.0
+
+    async def look(self, source: Source) -> None:
+        """The first look. Raises SourceConnectionError."""
+        if self._begin is None or not self._config.streams:
+            return
+        try:
+            async with asyncio.timeout(BEGIN_SECONDS):
+                self._before = await source.head()
+        except (SourceError, TimeoutError) as error:
+            self._without(error)
+        self._looked_at = self._clock.monotonic()
+
+    async def settle(self, source: Source, tables: Sequence[Relation]) -> None:
+        """The second one; the size is decided when this returns. A source that does not tell has
+        the smallest. Raises SourceConnectionError: the next attempt asks again."""
+        if self._begin is None:
+            return
+        try:
+            async with asyncio.timeout(BEGIN_SECONDS):
+                rate = await self._rate(source)
+                found = await _predicted(self._config, source, tables, rate)
+        except (SourceError, TimeoutError) as error:
+            self._without(error)
+        else:
+            self._decide(found.units, "; ".join(found.arithmetic))
+
+    async def _rate(self, source: Source) -> float | None:
+        if self._before is None:
+            return None
+        passed = self._clock.monotonic() - self._looked_at
+        if passed < SHORTEST_SECONDS:
+            await asyncio.sleep(SHORTEST_SECONDS - passed)
+        head = await source.head()
+        return _grown(self._before, head, self._clock.monotonic() - self._looked_at)
+
+    def _without(self, error: BaseException) -> None:
+        if isinstance(error, SourceConnectionError):
+            raise error
+        told = error.message if isinstance(error, SourceError) else "it takes too long to tell"
+        units = self._config.capacity.units_min
+        self._decide(units, f"the source does not tell what speaks for another size: {told}")
+
+    def _decide(self, units: int, reason: str) -> None:
+        if self._begin is not None:
+            self._begin(units, reason)
+        self._begin = None
+
+
+async def _predicted(
+    config: ReplicationConfig, source: Source, tables: Sequence[Relation], rate: float | None
+) -> Prediction:
     definitions: Sequence[TableDefinition] = ()
     if isinstance(source, SnapshotSource):
         definitions = await source.definitions([relation.table for relation in tables])
@@ -37,15 +120,14 @@ async def first_size(
         config.capacity,
         [_size(definition) for definition in definitions],
         copiers=min(config.load.parallel_tables, len(definitions)) if config.loads else 0,
-        log_bytes_a_second=await _log_rate(source) if config.streams else None,
+        log_bytes_a_second=rate,
     )
 
 
-async def _log_rate(source: Source) -> float | None:
-    before = await source.head()
-    await asyncio.sleep(LOOK_SECONDS)
-    grown = before.distance(await source.head())
-    return None if grown is None else grown / LOOK_SECONDS
+def _grown(before: Position, after: Position, seconds: float) -> float | None:
+    """Bytes a second; None where positions do not tell how far they are apart."""
+    grown = before.distance(after)
+    return None if grown is None else max(0.0, grown / seconds)
 
 
 def _size(definition: TableDefinition) -> TableSize:

@@ -13,6 +13,7 @@ from engine.observe.log import Log
 from engine.observe.metrics import Metrics
 from engine.observe.stages import Stages
 from engine.provision import Provision
+from engine.sizing import FirstStart
 from engine.spool import SpoolRoom
 from engine.stalls import Stalls
 
@@ -43,6 +44,8 @@ class Surroundings:
     provision: Provision
     sampler: Sampler
     stalls: Stalls
+    first_start: FirstStart
+    """Of this process: asked by the first attempt that gets so far."""
 
     def waiting(self, seconds: float, who: Sequence[str]) -> None:
         """Older transactions of the source keep a table from being read (`contracts.Waiting`)."""

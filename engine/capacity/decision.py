@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from engine.capacity.evidence import Evidence
 from engine.capacity.sample import Cause, Sample
@@ -10,6 +11,8 @@ from engine.capacity.sample import Cause, Sample
 class Rule(StrEnum):
     """Why something was decided."""
 
+    FIRST = "first"
+    """Nothing was decided before: what catalog and log of the source speak for."""
     EMERGENCY = "emergency"
     """Memory is about to run out: up, at once and as far as needed."""
     UP = "up"
@@ -36,6 +39,28 @@ class Inputs:
     rows_out: float | None
     lag_seconds: float | None
     cause: Cause | None
+
+
+NOTHING: Final = Inputs(
+    memory=None,
+    queue=None,
+    appliers=None,
+    rows_in=None,
+    rows_out=None,
+    lag_seconds=None,
+    cause=None,
+)
+"""Before anything was measured."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """What was reckoned before anything was measured: `units` for a replication for which nothing
+    was decided before, at a time of the samples' clock. `reason`: its arithmetic."""
+
+    at: float
+    units: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
-from engine.capacity.decision import Decision, Rule, inputs
+from engine.capacity.decision import NOTHING, Decision, First, Rule, inputs
 from engine.capacity.evidence import Evidence, lags, observed
 from engine.capacity.sample import SAMPLE_SECONDS, Cause, Phase, Sample
 from engine.config.capacity import CapacityConfig
@@ -94,12 +94,33 @@ class State:
     """What was said last of why it holds."""
 
 
-def initial(parameters: Parameters, units: int, at: float) -> State:
+def initial(parameters: Parameters, units: int, at: float, bar: Bar | None = None) -> State:
     """The state of a replication that begins with that many units at a time of the samples' clock.
-    A size that is not on the ladder becomes the next smaller one, or the smallest."""
+    A size that is not on the ladder becomes the next smaller one, or the smallest. `bar`: what was
+    seen before not to help. A start counts as a change: the first one comes after a cool-down."""
     ladder = parameters.config.ladder
     size = max((size for size in ladder if size <= units), default=ladder[0])
-    return State(units=size, at=at, changed_at=at, evidence=Evidence.begin(ladder, at))
+    evidence = Evidence.begin(ladder, at)
+    return State(units=size, at=at, changed_at=at, evidence=evidence, bar=bar)
+
+
+def begin(parameters: Parameters, state: State, first: First) -> tuple[State, Decision]:
+    """The state with the size that was reckoned, which is never less than it has already."""
+    ladder = parameters.config.ladder
+    enough = next((size for size in ladder if size >= first.units), ladder[-1])
+    units = max(enough, state.units)
+    decision = Decision(
+        at=first.at,
+        rule=Rule.FIRST,
+        units_from=state.units,
+        units_to=units,
+        reason=first.reason,
+        inputs=NOTHING,
+    )
+    begun = replace(
+        state, units=units, changed_at=first.at, evidence=state.evidence.resized(), held=None
+    )
+    return begun, decision
 
 
 def step(parameters: Parameters, state: State, sample: Sample) -> tuple[State, Decision | None]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import zip_longest
 
 from engine.capacity.decision import Decision
-from engine.capacity.law import initial, step
+from engine.capacity.law import begin, initial, step
 from engine.capacity.trace import Life
 
 
@@ -19,10 +19,15 @@ class Difference:
 
 def replay(life: Life) -> Sequence[Decision]:
     """What the law decides by the samples of a trace."""
-    state = initial(life.parameters, life.units, life.at)
-    made = []
-    for sample in life.samples:
-        state, decision = step(life.parameters, state, sample)
+    state = initial(life.parameters, life.units, life.at, life.bar)
+    made: list[Decision] = []
+    for number in range(len(life.samples) + 1):
+        if life.first is not None and number == life.first_after:
+            state, first = begin(life.parameters, state, life.first)
+            made.append(first)
+        if number == len(life.samples):
+            break
+        state, decision = step(life.parameters, state, life.samples[number])
         if decision is not None:
             made.append(decision)
     return made

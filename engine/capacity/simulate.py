@@ -9,8 +9,8 @@ grow with what waits: with small ones an applier is busy all the time at half of
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from engine.capacity.decision import Decision
-from engine.capacity.law import Parameters, initial, step
+from engine.capacity.decision import Decision, First
+from engine.capacity.law import Parameters, begin, initial, step
 from engine.capacity.loads import wobble
 from engine.capacity.sample import Cause, Phase, Sample
 
@@ -59,14 +59,22 @@ class Run:
 
 
 def simulate(
-    parameters: Parameters, load: Sequence[float], model: Model | None = None, units: int = 1
+    parameters: Parameters,
+    load: Sequence[float],
+    model: Model | None = None,
+    units: int = 1,
+    first: First | None = None,
 ) -> Run:
-    """Run the law against a load, given in what one unit carries, from a first size."""
+    """Run the law against a load, given in what one unit carries. It begins with `units`, or with
+    what was reckoned for a first start."""
     model = model or Model()
     one = parameters.config.budget(1).appliers * model.applier_rows
     run = Run(parameters, model)
     world = _World(parameters, model, len(load))
     state = initial(parameters, units, 0.0)
+    if first is not None:
+        state, begun = begin(parameters, state, first)
+        run.decisions.append(begun)
     for second, height in enumerate(load, start=1):
         size = state.units
         sample = world.second(float(second), height * one, size)

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import orjson
 
-from engine.capacity.decision import Decision, Inputs, Rule
-from engine.capacity.law import Parameters
+from engine.capacity.decision import Decision, First, Inputs, Rule
+from engine.capacity.law import Bar, Parameters
 from engine.capacity.sample import Cause, Phase, Sample
 from engine.config.capacity import CapacityConfig
 from engine.errors import ConfigError
@@ -32,21 +32,31 @@ class Life:
     parameters: Parameters
     units: int
     at: float
+    bar: Bar | None = None
     samples: list[Sample] = field(default_factory=list[Sample])
     decisions: list[Decision] = field(default_factory=list[Decision])
+    first: First | None = None
+    first_after: int = 0
+    """Samples before `first`."""
 
 
-def head_line(parameters: Parameters, units: int, at: float) -> bytes:
+def head_line(parameters: Parameters, units: int, at: float, bar: Bar | None = None) -> bytes:
     """The line a life begins with: what `law.initial` is given."""
     return _line(
         {
             "trace": TRACE_VERSION,
             "units": units,
             "at": at,
+            "bar": bar and asdict(bar),
             "appliers_fixed": parameters.appliers_fixed,
             "capacity": asdict(parameters.config),
         }
     )
+
+
+def first_line(first: First) -> bytes:
+    """What `law.begin` is given; its decision follows."""
+    return _line({"first": asdict(first)})
 
 
 def sample_line(sample: Sample) -> bytes:
@@ -81,6 +91,8 @@ def read(lines: Iterable[bytes], file: str = "TRACE") -> Iterator[Life]:
                 raise ValueError("a sample before the line with the parameters")
             elif "sample" in document:
                 life.samples.append(_sample(document["sample"]))
+            elif "first" in document:
+                life.first, life.first_after = _first(document["first"]), len(life.samples)
             else:
                 life.decisions.append(_decision(document["decision"]))
         except (ConfigError, ValueError, TypeError, KeyError, AttributeError) as error:
@@ -106,11 +118,39 @@ def _life(document: Mapping[str, Any]) -> Life:
         raise ValueError(f"version {version}, where {TRACE_VERSION} is understood")
     config = CapacityConfig(**document["capacity"])
     config.validate()
-    units = document["units"]
-    if isinstance(units, bool) or not isinstance(units, int):
-        raise TypeError("units is no whole number")
     parameters = Parameters(config=config, appliers_fixed=bool(document["appliers_fixed"]))
-    return Life(parameters=parameters, units=units, at=_number(document["at"]))
+    bar = document.get("bar")
+    return Life(
+        parameters=parameters,
+        units=_whole(document["units"]),
+        at=_number(document["at"]),
+        bar=None if bar is None else _bar(bar),
+    )
+
+
+def _bar(document: Mapping[str, Any]) -> Bar:
+    cause = document["cause"]
+    return Bar(
+        units=_whole(document["units"]),
+        until=_number(document["until"]),
+        rate=_number(document["rate"]),
+        cause=None if cause is None else Cause(cause),
+        doublings=_whole(document["doublings"]),
+    )
+
+
+def _first(document: Mapping[str, Any]) -> First:
+    return First(
+        at=_number(document["at"]),
+        units=_whole(document["units"]),
+        reason=str(document["reason"]),
+    )
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError("units is no whole number")
+    return value
 
 
 _WHOLE: Final = ("units", "backlog_rows", "lanes")

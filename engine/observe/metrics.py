@@ -42,7 +42,7 @@ STATES: Final = (
 
 CAUSES: Final = ("source", "cpu", "appliers", "target", "idle")
 """What may limit the flow; a scrape shows each with 1 or 0, and none while it is not known."""
-DECIDING: Final = ("emergency", "up", "down", "reversal", "kept", "hold")
+DECIDING: Final = ("first", "emergency", "up", "down", "reversal", "kept", "hold")
 """Rules of the law of capacity; counted from 0 on, so that `increase()` sees the first decision."""
 
 
@@ -106,8 +106,9 @@ CAPACITY_UNIT_SECONDS: Final = Metric(
 CAPACITY_DECISIONS: Final = Metric(
     "penstock_capacity_decisions_total",
     "counter",
-    "Decisions on capacity, by rule: emergency, up, down and reversal change the size; kept says"
-    " that a step up helped, hold that something keeps the law from deciding.",
+    "Decisions on capacity, by rule: first is the size it began with; emergency, up, down and"
+    " reversal change it; kept says that a step up helped, hold that something keeps the law from"
+    " deciding.",
     ("rule",),
 )
 STAGE_SECONDS: Final = Metric(

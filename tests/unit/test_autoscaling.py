@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from engine.autoscaling import Autoscaling, Step, Trace, size_after_death, size_of_before
+from engine.autoscaling import Autoscaling, Step, Trace, of_before, size_after_death, size_to_begin
 from engine.capacity import law
 from engine.capacity.decision import Decision, Inputs, Rule
 from engine.capacity.history import PREFIX, History
@@ -46,6 +46,10 @@ def scripted(script: Mapping[int, Decision]) -> Step:
         return state, script.get(count)
 
     return step
+
+
+def _silent() -> Log:
+    return Log(lambda _: None, Clock())
 
 
 def decision(rule: Rule, units_from: int, units_to: int, at: float = 0.0) -> Decision:
@@ -88,7 +92,8 @@ class Process:
         )
         log = Log(self.lines.append, self.clock)
         self.history = History(disk)
-        units = size_of_before(config.capacity, self.history, self.clock.now, log)
+        before = of_before(config.capacity, self.history, self.clock, log)
+        units = size_to_begin(config.capacity, before)
         self.provision = Provision(config.budget, units)
         around = SimpleNamespace(
             clock=self.clock,
@@ -99,8 +104,9 @@ class Process:
             sampler=Sampler(self._sample),
         )
         step = None if script is None else scripted(script)
-        given = cast(Surroundings, around)
-        self.scaling = Autoscaling(config, given, self.history, step, trace)
+        self.config, self.around = config, cast(Surroundings, around)
+        given = self.around
+        self.scaling = Autoscaling(config, given, self.history, step, trace, before.bar)
 
     def _sample(self) -> Sample:
         return self.measured or Sample(
@@ -168,6 +174,66 @@ def test_a_restart_goes_on_with_the_size_it_had_as_far_as_it_is_allowed() -> Non
     assert Process(disk, units_max=4).provision.units == 4
     assert Process(disk, units_min=16).provision.units == 16
     assert Process(SimulatedDisk()).provision.units == 1
+
+
+def test_a_first_start_begins_with_what_was_reckoned_and_says_how() -> None:
+    disk, lines = SimulatedDisk(), list[bytes]()
+    process = Process(disk, trace=lines.append)
+    process.scaling.begin(4, "memory: 1.00 units; queue: 3.20 units")
+    assert process.provision.units == 4
+    (line,) = process.lines
+    assert line.message == "capacity begins with 4 units: memory: 1.00 units; queue: 3.20 units"
+    assert line.fields["action"] == "capacity.first"
+    assert process.metrics.capacity_decisions["first"] == 1
+    assert process.metrics.capacity_units == 4
+    assert process.events[0][1]["rule"] == "first"
+    process.pass_seconds(3)
+    (life,) = read(lines)
+    assert [one.rule for one in life.decisions][:1] == [Rule.FIRST]
+    assert differences(life, replay(life)) == []
+    assert Process(disk).provision.units == 4
+
+
+def test_a_first_size_that_is_the_smallest_is_said_too_and_known_afterwards() -> None:
+    disk = SimulatedDisk()
+    process = Process(disk)
+    process.scaling.begin(1, "why")
+    assert process.actions() == ["capacity.first"]
+    assert of_before(CapacityConfig(), History(disk), process.clock, _silent()).units == 1
+
+
+def test_a_first_size_takes_nothing_back_and_is_within_what_is_allowed() -> None:
+    process = Process(SimulatedDisk(), units_max=8)
+    process.provision.resize(2)
+    process.scaling = Autoscaling(process.config, process.around, process.history, None, None, None)
+    process.scaling.begin(1, "why")
+    assert process.provision.units == 2
+    process.scaling.begin(300, "why")
+    assert process.provision.units == 8
+
+
+def test_a_fixed_size_is_not_reckoned() -> None:
+    process = Process(SimulatedDisk(), units_min=2, units_max=2)
+    process.scaling.begin(8, "why")
+    assert process.provision.units == 2
+    assert not process.lines
+
+
+def test_a_reversal_is_stored_with_its_bar() -> None:
+    disk = SimulatedDisk()
+    process = Process(disk)
+    bar = law.Bar(units=1, until=900.0, rate=5.0, cause=None, doublings=0)
+    state = law.initial(law.Parameters(), 1, 100.0, bar)
+
+    def reversing(_: law.State, __: Sample) -> tuple[law.State, Decision | None]:
+        return state, decision(Rule.REVERSAL, 2, 1)
+
+    process.scaling = Autoscaling(process.config, process.around, process.history, reversing)
+    process.pass_seconds(1)
+    again = Process(disk)
+    found = of_before(again.config.capacity, again.history, again.clock, _silent())
+    assert found.bar is not None
+    assert found.bar.until == again.clock.now + 900.0 - process.clock.now
 
 
 def test_a_damaged_history_is_said_and_left_out() -> None:

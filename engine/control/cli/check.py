@@ -153,7 +153,7 @@ class Preflight:
         return selection
 
     async def _first_size(self, source: Source, selection: Selection) -> None:
-        """The size that it will come to need, and how that was reckoned; nothing of a fixed one."""
+        """The size that it will begin with, and how that was reckoned; nothing of a fixed one."""
         capacity = self.config.capacity
         if len(capacity.ladder) == 1:
             return
@@ -164,10 +164,7 @@ class Preflight:
             return
         units = f"{prediction.units} unit" + ("" if prediction.units == 1 else "s")
         reckoned = "; ".join(prediction.arithmetic)
-        message = (
-            f"catalog and log speak for {units}; it begins with [capacity] min ="
-            f" {capacity.units_min} and grows from there. {reckoned}"
-        )
+        message = f"catalog and log speak for {units}, with which a first start begins. {reckoned}"
         self.findings.append(Finding("capacity-predicted", Severity.TELLS, message))
 
     @property

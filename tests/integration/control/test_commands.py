@@ -203,7 +203,7 @@ def test_check_tells_of_a_maximum_that_the_machine_has_no_room_for(town: Town) -
 def test_check_shows_how_the_first_size_is_reckoned(town: Town) -> None:
     done = town.penstock("check", "--json")
     (told,) = [each for each in json.loads(done.stdout) if each["check"] == "capacity-predicted"]
-    assert "speak for 1 unit; it begins with [capacity] min = 1" in told["message"]
+    assert "speak for 1 unit, with which a first start begins" in told["message"]
     assert "memory: 80 MiB + 1 copier x 16 MiB" in told["message"]
     assert "; queue: " in told["message"]
     assert "; appliers: " in told["message"]

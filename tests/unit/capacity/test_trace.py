@@ -4,10 +4,12 @@ import orjson
 import pytest
 
 from engine.capacity import loads
-from engine.capacity.law import Parameters
+from engine.capacity.decision import First, Rule
+from engine.capacity.law import Bar, Parameters
 from engine.capacity.replay import differences, replay
+from engine.capacity.sample import Cause
 from engine.capacity.simulate import Model, Run, simulate
-from engine.capacity.trace import Life, decision_line, head_line, read, sample_line
+from engine.capacity.trace import Life, decision_line, first_line, head_line, read, sample_line
 from engine.config.capacity import CapacityConfig
 from engine.errors import ConfigError
 from tests.unit.capacity.feeding import BEHIND
@@ -45,6 +47,31 @@ def test_decisions_are_recomputed_from_a_trace_as_they_were(parameters: Paramete
     assert life.decisions == run.decisions
     assert len(run.decisions) > 4
     assert differences(life, replay(life)) == []
+
+
+@pytest.mark.parametrize("before", [0, 3, 50])
+def test_what_was_reckoned_for_a_first_start_is_part_of_a_trace(before: int) -> None:
+    """Wherever it stands among the samples; the law goes on from that size."""
+    first = First(at=0.5 + before, units=4, reason="why")
+    run = simulate(Parameters(), loads.step()[590:640], first=first)
+    assert (run.decisions[0].rule.value, run.decisions[0].units_to, run.units[0]) == ("first", 4, 4)
+    lines = recorded(replace(run, decisions=run.decisions[1:]))
+    lines[1 + before : 1 + before] = [first_line(first), decision_line(run.decisions[0])]
+    (life,) = lives(lines)
+    assert (life.first, life.first_after) == (first, before)
+    made = replay(life)
+    (begun,) = [decision for decision in made if decision.rule is Rule.FIRST]
+    assert (begun.at, begun.units_to) == (first.at, 4)
+    if not before:
+        assert differences(life, made) == []
+
+
+def test_the_bar_that_a_life_began_with_is_part_of_its_trace() -> None:
+    bar = Bar(units=2, until=70.5, rate=800.0, cause=Cause.TARGET, doublings=3)
+    (life,) = lives([head_line(Parameters(), 2, 0.0, bar)])
+    assert life.bar == bar
+    (life,) = lives([head_line(Parameters(), 2, 0.0)])
+    assert life.bar is None
 
 
 def test_a_decision_that_was_another_one_is_found() -> None:
