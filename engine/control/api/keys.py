@@ -1,25 +1,17 @@
-"""Who may call, and what: access keys for signed requests, bearer tokens for our own routes. (pure)
+"""Who calls, and what they may: access keys of signed requests, tokens of our own routes. (pure)
 
-Secrets are held in memory and nowhere else; nothing here shows one. A read-only key may call what
-changes nothing, an admin's everything.
+Secrets are held in memory, as `engine.config.serve` read them, and are compared, never shown. A
+read-only key may call what changes nothing, an admin's everything.
 """
 
 import hashlib
 import hmac
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from engine.errors import ConfigError
-
-SECRET_CHARACTERS_MIN: Final = 16
-"""Shortest secret, in characters. Whoever listens to one signed request can try secrets on it as
-fast as hardware hashes; a word falls in seconds."""
-
-KEY_ID: Final = re.compile(r"[A-Za-z0-9_.-]{3,128}")
-"""An access key's id: AWS's characters and lengths, and those people use for names."""
+from engine.config.serve import AccessKey, Role, Token
 
 
 class Access(StrEnum):
@@ -29,77 +21,54 @@ class Access(StrEnum):
     ADMIN = "admin"
 
 
-class Role(StrEnum):
-    """What a key may do."""
-
-    READ_ONLY = "read-only"
-    ADMIN = "admin"
-
-    def allows(self, access: Access) -> bool:
-        """Whether a call of this kind is the role's to make."""
-        return self is Role.ADMIN or access is Access.READ
-
-
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who makes a call, by the name of the key, and as what."""
+    """Who makes a call: the name of the key, which the audit log shows, and its role."""
 
     name: str
     role: Role
 
+    def may(self, access: Access) -> bool:
+        """Whether a call of this kind is theirs to make."""
+        return self.role is Role.ADMIN or access is Access.READ
 
-@dataclass(frozen=True, slots=True)
-class Key:
-    """An access key, or a bearer token under a name."""
 
-    id: str
-    secret: str = field(repr=False)
-    role: Role = Role.ADMIN
+ANYBODY: Final = Identity("anybody", Role.ADMIN)
+"""Whoever calls a daemon that has no keys, which listens on loopback only."""
 
 
 class Keyring:
-    """The keys of a daemon. Raises ConfigError, by the place in its two lists, for one that could
-    not be used or should not be."""
+    """The keys of a daemon."""
 
-    def __init__(self, keys: Iterable[Key], tokens: Iterable[Key] = ()) -> None:
-        self._keys = _by_id("access_keys", keys)
-        self._tokens = _by_id("tokens", tokens)
+    def __init__(self, keys: Iterable[AccessKey], tokens: Iterable[Token] = ()) -> None:
+        self._keys = {key.id: key for key in keys}
+        self._tokens = tuple(tokens)
+
+    @property
+    def open(self) -> bool:
+        """Whether there are no access keys, so that signatures are not looked at."""
+        return not self._keys
 
     def secret(self, key_id: str) -> str | None:
         """What an access key signs with; None for a key that is not known."""
         key = self._keys.get(key_id)
-        return None if key is None else key.secret
+        return None if key is None else key.secret.reveal()
 
     def identity(self, key_id: str) -> Identity:
-        """Who an access key is that has been verified."""
-        return Identity(key_id, self._keys[key_id].role)
+        """Who the access key is of that a signature was verified with."""
+        key = self._keys[key_id]
+        return Identity(key.name, key.role)
 
     def bearer(self, authorization: str) -> Identity | None:
-        """Who an `Authorization: Bearer ...` header is; None for nobody. Takes as long for any."""
-        scheme, _, token = authorization.partition(" ")
-        sent = hashlib.sha256(token.strip().encode()).digest()
+        """Who an `Authorization: Bearer ...` header is of; None for nobody. Every token is compared
+        whole, so that the time it takes tells nothing of them."""
+        scheme, _, sent = authorization.partition(" ")
         found = None
-        for key in self._tokens.values():
-            if hmac.compare_digest(sent, hashlib.sha256(key.secret.encode()).digest()):
-                found = Identity(key.id, key.role)
+        for token in self._tokens:
+            if hmac.compare_digest(_digest(sent.strip()), _digest(token.value.reveal())):
+                found = Identity(token.name, token.role)
         return found if scheme.lower() == "bearer" else None
 
 
-def _by_id(where: str, keys: Iterable[Key]) -> dict[str, Key]:
-    found: dict[str, Key] = {}
-    for number, key in enumerate(keys):
-        place = f"{where}[{number}]"
-        if KEY_ID.fullmatch(key.id) is None:
-            raise ConfigError(
-                f"{place}.id", "must have 3 to 128 of the characters A-Z a-z 0-9 _ . -"
-            )
-        if key.id in found:
-            raise ConfigError(f"{place}.id", "is another key's already")
-        if len(key.secret) < SECRET_CHARACTERS_MIN:
-            raise ConfigError(
-                f"{place}.secret",
-                f"must have at least {SECRET_CHARACTERS_MIN} characters",
-                hint="make one with: openssl rand -base64 30",
-            )
-        found[key.id] = key
-    return found
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-BODY_BYTES_MAX: Final = 4 * 2**20
-"""A body, in bytes: two table mappings of the 2 MiB that AWS takes, or one with its settings."""
+from engine.config.serve import BODY_BYTES_MAX, SKEW_SECONDS_MAX
 
 HEADER_BYTES_MAX: Final = 16 * 2**10
 """Request line and headers together, in bytes: ten times what SDKs send."""
@@ -36,9 +35,10 @@ workers and the store need too."""
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The limits above as one value; a setting overrides its field."""
+    """The limits above, and those of the daemon's own file, as one value."""
 
     body_bytes: int = BODY_BYTES_MAX
+    skew_seconds: float = SKEW_SECONDS_MAX
     header_bytes: int = HEADER_BYTES_MAX
     json_depth: int = JSON_DEPTH_MAX
     json_values: int = JSON_VALUES_MAX

@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
+from engine.config.serve import SKEW_SECONDS_MAX
 from engine.control.api.faults import (
     IncompleteSignatureException,
     InvalidSignatureException,
@@ -29,10 +30,6 @@ from engine.control.api.faults import (
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SERVICE: Final = "dms"
 TERMINATOR: Final = "aws4_request"
-
-SKEW_SECONDS: Final = 300
-"""How far a signature's time and ours may lie apart, in seconds: AWS's own five minutes, within
-which a request that was listened to could be sent once more."""
 
 PARTS: Final = ("Credential", "Signature", "SignedHeaders")
 
@@ -64,17 +61,23 @@ class _Authorization:
 
 
 def verify(
-    request: Request, secret_of: Callable[[str], str | None], *, now: float, region: str = ""
+    request: Request,
+    secret_of: Callable[[str], str | None],
+    *,
+    now: float,
+    skew: float = SKEW_SECONDS_MAX,
+    region: str = "",
 ) -> str:
     """The id of the access key that signed the request.
 
-    `secret_of` gives the secret of an id, None for an unknown one; `now` is the wall clock's time;
-    a `region` that is not empty must be the signature's. Raises one of four faults.
+    `secret_of` gives the secret of an id, None for an unknown one. `now` is the wall clock's time,
+    from which the signature's may be `skew` seconds away. A `region` that is not empty must be the
+    signature's. Raises one of four faults.
     """
     headers = _headers(request)
     authorization = _authorization(headers)
     moment = _moment(headers)
-    _in_time(moment, datetime.fromtimestamp(now, UTC))
+    _in_time(moment, datetime.fromtimestamp(now, UTC), timedelta(seconds=skew))
     _all_signed(headers, authorization.signed)
     if authorization.algorithm != ALGORITHM:
         raise IncompleteSignatureException(
@@ -168,9 +171,10 @@ def _moment(headers: Mapping[str, str]) -> datetime:
     raise IncompleteSignatureException("Date must be in ISO-8601 'basic format'.")
 
 
-def _in_time(moment: datetime, now: datetime) -> None:
-    skew = timedelta(seconds=SKEW_SECONDS)
-    signed, here, minutes = moment.strftime(_MOMENT), now.strftime(_MOMENT), SKEW_SECONDS // 60
+def _in_time(moment: datetime, now: datetime, skew: timedelta) -> None:
+    """Within the skew, which is also how long a request that was listened to could be repeated."""
+    signed, here = moment.strftime(_MOMENT), now.strftime(_MOMENT)
+    minutes = f"{skew.total_seconds() / 60:g}"
     if moment < now - skew:
         earliest = (now - skew).strftime(_MOMENT)
         raise InvalidSignatureException(
