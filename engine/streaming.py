@@ -122,9 +122,13 @@ class Streaming:
             source,
             around.clock,
             config.intervals,
-            committed=lambda: seqs.add(1),
+            committed=self._stored,
             acknowledge_delay_seconds=config.apply.acknowledge_delay_seconds,
         )
+
+    def _stored(self) -> None:
+        self._seqs.add(1)
+        self._around.metrics.position = self._committer.stored
 
     @property
     def told(self) -> Position | None:

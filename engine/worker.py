@@ -179,7 +179,7 @@ class Worker:
         self._unmeasured = Unmeasured(
             lambda: self._metrics.lag_told, self._metrics.lag_unmeasured, clock
         )
-        self._loaded_sent: dict[str, int] = {}
+        self._counts_sent: dict[str, list[int]] = {}
         self._state_told = ""
 
     def run(self) -> Outcome:
@@ -340,10 +340,12 @@ class Worker:
                 os._exit(1)  # the parent is gone: a new one must not find us holding the slot
 
     def _send_metrics(self) -> None:
-        loaded = {str(table): rows.load for table, rows in self._metrics.tables.items()}
-        grown = {name: n for name, n in loaded.items() if n != self._loaded_sent.get(name, 0)}
-        self._loaded_sent = loaded
-        self._reports.send("metrics", {**self._metrics.snapshot(), "loaded": grown})
+        counts = {str(table): rows.counts for table, rows in self._metrics.tables.items()}
+        new = {
+            name: found for name, found in counts.items() if found != self._counts_sent.get(name)
+        }
+        if self._reports.send("metrics", {**self._metrics.snapshot(), "tables": new}):
+            self._counts_sent = counts
 
     def _end_blocked(self) -> None:
         """The event loop does not come back: a new worker goes on from what is durable. Called from

@@ -303,6 +303,11 @@ class TableRows:
     delete: int = 0
     truncate: int = 0
 
+    @property
+    def counts(self) -> list[int]:
+        """All of them, in this order."""
+        return [self.load, self.insert, self.update, self.delete, self.truncate]
+
 
 class Metrics:
     """The counters and gauges of one replication, as plain attributes.
@@ -314,6 +319,8 @@ class Metrics:
     def __init__(self, replication: str) -> None:
         self.replication = replication
         self.current_state = "starting"
+        self.position: str | None = None
+        """The source's position up to which everything is durable in the target, and recorded."""
         self.source_rows = 0
         self.source_bytes = 0
         self.target_rows = 0
@@ -497,6 +504,7 @@ class Metrics:
             "verdict": self.limiting_cause,
             "memory": self.capacity_parts.get("memory"),
             "units": self.capacity_units,
+            "position": self.position,
         }
         return {name: value for name, value in values.items() if value is not None}
 

@@ -99,9 +99,10 @@ class LoadBars:
         if event["event"] == "table":
             self._table(event)
         elif event["event"] == "metrics":
-            loaded = event.get("loaded")
-            for name, rows in loaded.items() if isinstance(loaded, Mapping) else ():
-                self._grow(str(name), _number(rows))
+            tables = event.get("tables")
+            for name, counts in tables.items() if isinstance(tables, Mapping) else ():
+                if isinstance(counts, list) and counts and counts[0]:
+                    self._grow(str(name), _number(counts[0]))
 
     def _table(self, event: Mapping[str, object]) -> None:
         name, state = str(event["table"]), str(event.get("state", ""))

@@ -5,7 +5,8 @@ Every line is an object with `event` and the event's own facts:
 - `started` {pid, version}; `listening` {address} of `/metrics`
 - `state` {state}; `table` {table, state, rows, rows_estimated}; `caught-up` {}
 - `capacity` {rule, units_from, units_to, reason}: a decision on the size
-- `metrics` {snapshot of `Metrics`, and `loaded`: {table: rows} of tables that grew}
+- `metrics` {snapshot of `Metrics`, and `tables`: {table: [rows loaded, inserted, updated, deleted,
+  truncations]} since the process began, of tables whose counts changed}
 - `outcome` {exit, retry, error, reason, remedy}: the last one, at most once
 
 The worker never waits for its parent: what the pipe does not take at once waits here, metrics are
@@ -100,13 +101,14 @@ class ReportPipe:
         if descriptor is not None:
             os.set_blocking(descriptor, False)
 
-    def send(self, event: str, facts: Mapping[str, object]) -> None:
-        """Send an event. Never waits."""
+    def send(self, event: str, facts: Mapping[str, object]) -> bool:
+        """Send an event; False when it was dropped. Never waits."""
         waiting = not self._flush()
         if waiting and (event == "metrics" or len(self._rest) > WAITING_BYTES_MAX):
-            return
+            return False
         self._rest += _line(event, facts)
         self._flush()
+        return True
 
     def finish(self, outcome: Outcome) -> None:
         """Send the outcome, waiting up to `OUTCOME_SECONDS` for room."""
@@ -138,5 +140,5 @@ def parse(line: bytes) -> dict[str, object] | None:
 
 
 def _line(event: str, facts: Mapping[str, object]) -> bytes:
-    shown = {name: value if name == "loaded" else fact(value) for name, value in facts.items()}
+    shown = {name: value if name == "tables" else fact(value) for name, value in facts.items()}
     return orjson.dumps({"event": event, **shown}) + b"\n"

@@ -79,7 +79,7 @@ _LOOP: Final = asyncio.new_event_loop()
 
 
 def lines(random: Random) -> Iterator[bytes]:
-    event = {"event": "load", "rows": 5, "loaded": [["public", "t", 5]], "reason": "x"}
+    event = {"event": "load", "rows": 5, "tables": {"public.t": [5, 0, 0, 0, 0]}, "reason": "x"}
     while True:
         yield json.dumps(mutated_document(event, random)).encode()
         yield mutated(json.dumps(event).encode(), random)

@@ -99,6 +99,8 @@ async def test_a_finished_replication_is_done(make: Make) -> None:
         "state",
     ]
     assert view.named("metrics")[-1]["target_rows"] == 10
+    told = [event["tables"] for event in view.named("metrics") if event["tables"]]
+    assert told == [{"public.a": [0, 7, 3, 0, 0]}], "once, and not again while nothing changes"
 
 
 @pytest.mark.parametrize(("error", "code"), [("FencedError", 3), ("SourceError", 1)])

@@ -111,7 +111,7 @@ def test_a_loading_table_has_a_bar_that_grows_and_goes() -> None:
     bars = LoadBars(Console(file=io.StringIO()))
     bars.event(_table("public.a", "loading", estimated=100))
     bars.event(_table("public.b", "pending", estimated=300))
-    bars.event({"event": "metrics", "loaded": {"public.a": 40, "unknown.table": 7}})
+    bars.event({"event": "metrics", "tables": {"public.a": [40, 0, 0, 0, 0], "unknown.table": [7]}})
     assert _shown(bars) == {"[bold]full load": (40, 400), "public.a": (40, 100)}
     assert bars.any()
     bars.event(_table("public.a", "loaded", rows=120))
@@ -125,7 +125,7 @@ def test_a_table_that_stops_in_its_load_holds_the_bars_up_no_longer() -> None:
     bars = LoadBars(Console(file=io.StringIO()))
     bars.event(_table("public.a", "loading", estimated=100))
     bars.event(_table("public.b", "loading", estimated=300))
-    bars.event({"event": "metrics", "loaded": {"public.a": 40}})
+    bars.event({"event": "metrics", "tables": {"public.a": [40, 1, 0, 0, 0]}})
     bars.event({"event": "table", "table": "public.a", "state": "needs-reload", "reason": "x"})
     bars.event(_table("public.b", "loaded", rows=300))
     assert _shown(bars) == {"[bold]full load": (300, 300)}
@@ -137,7 +137,7 @@ def test_a_table_that_stops_in_its_load_holds_the_bars_up_no_longer() -> None:
 def test_an_estimate_that_was_too_low_never_passes_the_end() -> None:
     bars = LoadBars(Console(file=io.StringIO()))
     bars.event(_table("public.a", "loading", estimated=10))
-    bars.event({"event": "metrics", "loaded": {"public.a": 50}})
+    bars.event({"event": "metrics", "tables": {"public.a": [50, 0, 0, 0, 0]}})
     assert _shown(bars)["public.a"] == (50, 50)
 
 
