@@ -61,3 +61,8 @@ def expand_text(text: str, environment: Mapping[str, str], where: str, problems:
 
 
 _ESCAPE_HINT: Final = "write $${ for a literal ${"
+
+
+def escaped(text: str) -> str:
+    """A text as the file has to hold it, so that it is read as it is."""
+    return text.replace("${", "$${")

@@ -1,0 +1,37 @@
+"""AWS's CDC start positions as positions of our sources. (pure)
+
+A position of AWS's is a date, a native position, or a checkpoint around one:
+`checkpoint:V1#1#000004AF/B00000D0#0#0#*#0#0`.
+"""
+
+import re
+from typing import Final
+
+_CHECKPOINT: Final = re.compile(r"checkpoint:V1#[0-9]+#(?P<native>[^#]+)#.*", re.DOTALL)
+_LSN: Final = re.compile(r"(?P<high>[0-9A-Fa-f]{1,8})/(?P<low>[0-9A-Fa-f]{1,8})", re.ASCII)
+_BINLOG: Final = re.compile(r"(?P<file>[^\s:;]+\.[0-9]{1,18}):(?P<offset>[0-9]{1,18})", re.ASCII)
+
+
+def start_position(text: str, ours: str) -> str:
+    """The position for a source of our engine `ours`.
+
+    Raises:
+        ValueError: why it cannot be carried.
+    """
+    match = _CHECKPOINT.fullmatch(text)
+    native = match["native"] if match else text
+    if ours == "postgres":
+        return _lsn(native)
+    if match:
+        raise ValueError("a checkpoint of MySQL's log is AWS's own; give its file:offset instead")
+    place = _BINLOG.fullmatch(native)
+    if place is None:
+        raise ValueError("is no file:offset of a binary log; a date cannot be carried")
+    return f"file={place['file']}:{place['offset']}"
+
+
+def _lsn(text: str) -> str:
+    match = _LSN.fullmatch(text)
+    if match is None:
+        raise ValueError("is no log sequence number; a date cannot be carried")
+    return f"{int(match['high'], 16):X}/{int(match['low'], 16):X}"

@@ -1,0 +1,280 @@
+"""A replication of AWS's, serverless or a classic task, as files of ours. (pure)"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from engine.config.capacity import UNITS
+from engine.config.document import Document, read_json
+from engine.config.environment import escaped
+from engine.config.mapping_rules import read_table_mapping
+from engine.config.problems import Problems, shown_file
+from engine.config.replication import RESERVED_IDS, RESERVED_SUFFIX, ReplicationType
+from engine.control.translate.endpoint import Role, Side, side_of
+from engine.control.translate.listing import Note, Variable
+from engine.control.translate.positions import start_position
+from engine.control.translate.settings_file import settings_file
+from engine.control.translate.toml_text import toml_text
+from engine.errors import ConfigError
+
+ID_CHARACTERS_MAX: Final = 40
+"""Of a replication's id here; AWS's may have more."""
+
+DIGEST_CHARACTERS: Final = 8
+
+COMPUTE_OF_AWS: Final = (
+    "AvailabilityZone",
+    "DnsNameServers",
+    "KmsKeyId",
+    "ReplicationSubnetGroupId",
+    "VpcSecurityGroupIds",
+)
+"""Where AWS runs it, in AWS's network."""
+
+ABSENT: Final[Mapping[Role, str]] = {"source": "SourceEndpointArn", "target": "TargetEndpointArn"}
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replication:
+    """What a replication config and a task have in common. Texts are '' where nothing is said."""
+
+    arn: str
+    identifier: str
+    type: str
+    source_arn: str
+    target_arn: str
+    mappings: str
+    settings: str
+    compute: Mapping[str, object] = field(default_factory=dict[str, object])
+    start: str = ""
+    stop: str = ""
+    supplement: str = ""
+
+
+def of_config(config: Mapping[str, object]) -> Replication:
+    """A replication config as `DescribeReplicationConfigs` answers it."""
+    compute = config.get("ComputeConfig")
+    return Replication(
+        arn=_text(config, "ReplicationConfigArn"),
+        identifier=_text(config, "ReplicationConfigIdentifier"),
+        type=_text(config, "ReplicationType"),
+        source_arn=_text(config, "SourceEndpointArn"),
+        target_arn=_text(config, "TargetEndpointArn"),
+        mappings=_text(config, "TableMappings"),
+        settings=_text(config, "ReplicationSettings"),
+        compute=compute if isinstance(compute, dict) else {},
+        supplement=_text(config, "SupplementalSettings"),
+    )
+
+
+def of_task(task: Mapping[str, object]) -> Replication:
+    """A task as `DescribeReplicationTasks` answers it."""
+    return Replication(
+        arn=_text(task, "ReplicationTaskArn"),
+        identifier=_text(task, "ReplicationTaskIdentifier"),
+        type=_text(task, "MigrationType"),
+        source_arn=_text(task, "SourceEndpointArn"),
+        target_arn=_text(task, "TargetEndpointArn"),
+        mappings=_text(task, "TableMappings"),
+        settings=_text(task, "ReplicationTaskSettings"),
+        start=_text(task, "CdcStartPosition"),
+        stop=_text(task, "CdcStopPosition"),
+        supplement=_text(task, "TaskData"),
+    )
+
+
+def _text(resource: Mapping[str, object], name: str) -> str:
+    value = resource.get(name)
+    return value if isinstance(value, str) else ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Files:
+    """What is written for a replication: file names to texts; the replication file comes first.
+
+    Empty when there is no such replication here; `notes` say why.
+    """
+
+    id: str
+    texts: Mapping[str, str]
+    variables: tuple[Variable, ...]
+    notes: tuple[Note, ...]
+
+
+def files_of(
+    replication: Replication,
+    endpoints: Mapping[str, Mapping[str, object]],
+    certificates: Mapping[str, str],
+    *,
+    taken: frozenset[str] = frozenset(),
+) -> Files:
+    """Translate a replication.
+
+    Args:
+        replication: what AWS says of it.
+        endpoints: endpoints by ARN.
+        certificates: ARNs to names of files with their certificates.
+        taken: ids that others have.
+    """
+    return _Writing(replication, replication_id(replication, taken)).files(endpoints, certificates)
+
+
+def replication_id(replication: Replication, taken: frozenset[str] = frozenset()) -> str:
+    """An id that our file takes: AWS's identifier, made shorter where it is too long."""
+    name = replication.identifier or replication.arn.rpartition(":")[2]
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_") or "replication"
+    folded = plain.lower().replace("-", "_")
+    fits = len(plain) <= ID_CHARACTERS_MAX and _ID.fullmatch(plain) is not None
+    reserved = folded in RESERVED_IDS or folded.endswith(RESERVED_SUFFIX)
+    if fits and not reserved and folded not in {other.lower().replace("-", "_") for other in taken}:
+        return plain
+    digest = hashlib.sha256(f"{name} {replication.arn}".encode()).hexdigest()[:DIGEST_CHARACTERS]
+    return f"{plain[: ID_CHARACTERS_MAX - DIGEST_CHARACTERS - 1]}-{digest}"
+
+
+@dataclass(slots=True)
+class _Writing:
+    """One replication while it is translated."""
+
+    replication: Replication
+    id: str
+    notes: list[Note] = field(default_factory=list[Note])
+
+    def files(
+        self,
+        endpoints: Mapping[str, Mapping[str, object]],
+        certificates: Mapping[str, str],
+    ) -> Files:
+        source = self._side("source", self.replication.source_arn, endpoints, certificates)
+        target = self._side("target", self.replication.target_arn, endpoints, certificates)
+        if self.replication.type not in list(ReplicationType):
+            self._note("ReplicationType", "is none that AWS has", blocks=True)
+        if any(note.blocks for note in self.notes) or source is None or target is None:
+            return self._made({}, ())
+        texts, self.notes = self._texts(source, target), [*self.notes, *source.notes, *target.notes]
+        return self._made(texts, (*source.variables, *target.variables))
+
+    def _made(self, texts: Mapping[str, str], variables: tuple[Variable, ...]) -> Files:
+        notes = tuple(dict.fromkeys(self.notes))
+        return Files(
+            id=self.id, texts=texts, variables=tuple(dict.fromkeys(variables)), notes=notes
+        )
+
+    def _note(self, subject: str, message: str, *, blocks: bool = False) -> None:
+        self.notes.append(Note(subject, message, blocks))
+
+    def _side(
+        self,
+        role: Role,
+        arn: str,
+        endpoints: Mapping[str, Mapping[str, object]],
+        certificates: Mapping[str, str],
+    ) -> Side | None:
+        endpoint = endpoints.get(arn)
+        if endpoint is None:
+            message = f"{arn or 'it'} is not in the input: add aws dms describe-endpoints"
+            self._note(ABSENT[role], message, blocks=True)
+            return None
+        identifier = _text(endpoint, "EndpointIdentifier") or f"{self.id}-{role}"
+        try:
+            side = side_of(
+                endpoint,
+                role,
+                prefix=variable_prefix(identifier),
+                certificate=certificates.get(_text(endpoint, "CertificateArn"), ""),
+            )
+        except ConfigError as error:
+            self._note(f"{role} {identifier}", error.constraint, blocks=True)
+            return None
+        notes = tuple(note.under(f"{role} {identifier}") for note in side.notes)
+        return Side(table=side.table, variables=side.variables, notes=notes)
+
+    def _texts(self, source: Side, target: Side) -> dict[str, str]:
+        mapping, settings = self._mapping(), self._settings()
+        names = {part: f"{self.id}.{part}.json" for part in ("mapping", "settings")}
+        document: Document = {"replication": self._head(source), "source": source.table}
+        document["target"] = target.table
+        document["mapping"] = {"file": names["mapping"]}
+        if settings:
+            document["settings"] = {"file": names["settings"]}
+        capacity = self._capacity()
+        if capacity:
+            document["capacity"] = capacity
+        comment = f"Made by penstock import from {shown_file(self.replication.arn)}"
+        texts = {f"{self.id}.toml": toml_text(document, comment=comment)}
+        texts[names["mapping"]] = _json(mapping)
+        return texts | ({names["settings"]: _json(settings)} if settings else {})
+
+    def _head(self, source: Side) -> Document:
+        replication = self.replication
+        head: Document = {"id": self.id, "type": replication.type}
+        if replication.identifier != self.id:
+            self._note("identifier", f"is {self.id} here: at most {ID_CHARACTERS_MAX} characters")
+        if replication.stop:
+            self._note("CdcStopPosition", "use penstock run --stop-at")
+        if replication.supplement:
+            self._note("SupplementalSettings", "is for Neptune targets")
+        if replication.start and replication.type != ReplicationType.CDC:
+            self._note("CdcStartPosition", "is for cdc only here: the load decides where it begins")
+        elif replication.start:
+            try:
+                position = start_position(replication.start, str(source.table["engine"]))
+                head["start_position"] = escaped(position)
+            except ValueError as error:
+                self._note("CdcStartPosition", str(error), blocks=True)
+        return head
+
+    def _capacity(self) -> Document:
+        compute, capacity = self.replication.compute, dict[str, object]()
+        for name, ours in (("MinCapacityUnits", "min"), ("MaxCapacityUnits", "max")):
+            units = compute.get(name)
+            if units in UNITS:
+                capacity[ours] = units
+            elif units is not None:
+                self._note(f"ComputeConfig.{name}", "is no size that a replication has here")
+        for name in COMPUTE_OF_AWS:
+            if compute.get(name):
+                self._note(f"ComputeConfig.{name}", "is about AWS's machines and network")
+        if compute.get("MultiAZ"):
+            self._note(
+                "ComputeConfig.MultiAZ", "one process runs it; a service manager restarts it"
+            )
+        if compute.get("PreferredMaintenanceWindow"):
+            message = "nothing is maintained behind your back"
+            self._note("ComputeConfig.PreferredMaintenanceWindow", message)
+        return capacity
+
+    def _mapping(self) -> Document:
+        problems = Problems("TableMappings")
+        document = read_json(self.replication.mappings, problems)
+        if document is not None:
+            read_table_mapping(document, problems)
+        self._found(problems)
+        return document or {}
+
+    def _settings(self) -> Document:
+        document, notes = settings_file(self.replication.settings, self.replication.type)
+        self.notes.extend(notes)
+        return document
+
+    def _found(self, problems: Problems) -> None:
+        try:
+            problems.raise_found()
+        except ConfigError as error:
+            for problem in error.problems:
+                self._note(f"{problem.file} {problem.field}", problem.constraint, blocks=True)
+
+
+def variable_prefix(identifier: str) -> str:
+    """What the names of an endpoint's environment variables begin with."""
+    name = re.sub(r"[^A-Za-z0-9]+", "_", identifier).strip("_").upper() or "ENDPOINT"
+    return f"_{name}" if name[0].isdigit() else name
+
+
+def _json(document: Document) -> str:
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
