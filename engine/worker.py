@@ -15,7 +15,6 @@ Imports stay light: no command line or terminal library, no driver before a conn
 import argparse
 import asyncio
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -49,6 +48,7 @@ from engine.observe.metrics import Metrics
 from engine.observe.report import Outcome, ReportPipe, leading
 from engine.observe.watchdog import BLOCKED_SECONDS_MAX, Watchdog, error_places
 from engine.observe.writer import FORMATS, start_writing
+from engine.parent import die_with
 from engine.version import VERSION
 
 if TYPE_CHECKING:
@@ -75,9 +75,6 @@ PULSE_SECONDS: Final = 0.5
 COLLECTOR_THRESHOLDS: Final = (500_000, 20, 100)
 """Objects that outlive their making before the collector looks (700, 10, 10 by default). Rows are
 made by the hundred thousand and never in cycles: looking through them took a third of our time."""
-
-PR_SET_PDEATHSIG: Final = 1
-"""See: prctl(2), Linux."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -403,17 +400,6 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--report", type=int, help="descriptor to report on")
     parser.add_argument("--parent", type=int, help="process to die with")
     return Options(**vars(parser.parse_args(arguments)))
-
-
-def die_with(parent: int | None) -> None:
-    """Have the kernel kill this process when its parent dies (Linux); elsewhere the broken report
-    pipe ends it within a second."""
-    if parent is None:
-        return
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the kernel was told
-        os._exit(1)
 
 
 def state_directory(chosen: Path | None, replication: str) -> Path:
