@@ -12,9 +12,17 @@ from engine.control.store.errors import StoreFormatError
 
 Steps: TypeAlias = Sequence[Sequence[str]]
 
-SQLITE: Final[Mapping[str, str]] = {"text": "TEXT NOT NULL", "clustered": " WITHOUT ROWID"}
+SQLITE: Final[Mapping[str, str]] = {
+    "text": "TEXT NOT NULL",
+    "numbered": "INTEGER PRIMARY KEY",  # any other type is an index beside the row's number
+    "clustered": " WITHOUT ROWID",
+}
 
-POSTGRES: Final[Mapping[str, str]] = {"text": 'TEXT COLLATE "C" NOT NULL', "clustered": ""}
+POSTGRES: Final[Mapping[str, str]] = {
+    "text": 'TEXT COLLATE "C" NOT NULL',
+    "numbered": "BIGINT PRIMARY KEY",
+    "clustered": "",
+}
 
 FORMAT_TABLE: Final = """CREATE TABLE format (
     number INTEGER PRIMARY KEY,
@@ -44,14 +52,14 @@ STEPS: Final[Steps] = (
             PRIMARY KEY (kind, id, key)
         ){clustered}""",
         """CREATE TABLE event (
-            number BIGINT PRIMARY KEY, at DOUBLE PRECISION NOT NULL,
+            number {numbered}, at DOUBLE PRECISION NOT NULL,
             source_type {text}, source_id {text}, message {text}, document {text},
             categories {text}
         )""",
         "CREATE INDEX event_at ON event (at, number)",
         "CREATE INDEX event_of_source ON event (source_type, source_id, number)",
         """CREATE TABLE event_category (
-            event BIGINT NOT NULL, category {text}, PRIMARY KEY (event, category)
+            event BIGINT NOT NULL, category {text}, PRIMARY KEY (category, event)
         ){clustered}""",
         """CREATE TABLE state (
             one INTEGER PRIMARY KEY CHECK (one = 1),

@@ -6,6 +6,7 @@ transactions and dead links.
 """
 
 import asyncio
+import contextlib
 import functools
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -13,7 +14,6 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self
 
 import asyncpg
-from asyncpg.pool import PoolConnectionProxy
 
 from engine.config.secret import Secret
 from engine.control.store import migrations, sql
@@ -25,21 +25,15 @@ from engine.control.store.errors import (
     StoreOutcomeUnknownError,
 )
 from engine.control.store.sql import Value
-from engine.control.store.transaction import Transaction
+from engine.control.store.transaction import Transaction, transaction
+from engine.control.store.turns import READERS, TURN_SECONDS, turn
 from engine.errors import StateError
 
 SCHEMA: Final = "penstock_store"
 """Not `penstock`: that one holds checkpoints, where this database is also a target."""
 
-CONNECTIONS_MAX: Final = 5
-"""One writer and four readers at a time, as in SQLite's store."""
-
 CONNECT_SECONDS: Final = 5.0
 """A new connection within this; a standby must have taken over within 15 s."""
-
-TURN_SECONDS: Final = 10.0
-"""A writer waits this long for its turn; the server takes a turn back from a silent one after as
-long (`idle_in_transaction_session_timeout`)."""
 
 ANSWER_SECONDS: Final = 15.0
 """A statement takes milliseconds; after this the link is taken for dead."""
@@ -80,91 +74,119 @@ class PostgresStore:
         self._url = url
         self._schema = schema
         self._steps = steps
-        self._turn = asyncio.Lock()
-        self._pool: asyncpg.Pool | None = None
+        self._writing = asyncio.Lock()
+        self._reading = asyncio.Semaphore(READERS)
+        self._idle: list[asyncpg.Connection] = []
 
     async def __aenter__(self) -> Self:
-        with _speaking():
-            self._pool = await asyncpg.create_pool(
-                self._url.reveal(),
-                min_size=1,
-                max_size=CONNECTIONS_MAX,
-                timeout=CONNECT_SECONDS,
-                command_timeout=ANSWER_SECONDS,
-                server_settings={**SESSION, "search_path": _quoted(self._schema)},
-                reset=_keep_session,
-            )
         try:
-            async with self._connection() as connection:
-                await self._prepare(connection)
+            await self._prepare()
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        if self._pool is not None:
-            self._pool.terminate()
-            self._pool = None
+        while self._idle:
+            with contextlib.suppress(OSError, TimeoutError, asyncpg.InterfaceError):
+                await self._idle.pop().close(timeout=CONNECT_SECONDS)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        async with self._connection() as connection, _transaction(connection, _READ) as reading:
+        async with (
+            turn(self._reading, _busy),
+            self._transaction(_READ) as connection,
+            transaction(_Link(connection)) as reading,
+        ):
             yield reading
 
     @asynccontextmanager
     async def write(self, *, fence: int | None = None) -> AsyncIterator[Transaction]:
-        try:
-            # Those who wait for their turn here leave the connections to readers.
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise _busy() from None
-        try:
-            async with (
-                self._connection() as connection,
-                _transaction(connection, "BEGIN", sql.LOCK) as writing,
-            ):
-                await writing.guard(len(self._steps), fence)
-                yield writing
-        finally:
-            self._turn.release()
+        async with (
+            turn(self._writing, _busy),
+            self._transaction("BEGIN", sql.LOCK) as connection,
+            transaction(_Link(connection)) as writing,
+        ):
+            await writing.guard(len(self._steps), fence)
+            yield writing
 
     async def tend(self) -> None:
         """The server's autovacuum does what is to be done; the planner's figures are renewed."""
-        async with self._connection() as connection:
+        async with turn(self._writing, _busy), self._transaction("BEGIN") as connection:
             with _speaking():
-                for table in ("record", "field", "fact", "event", "event_category"):
+                for table in ("record", "field", "fact", "tag", "event", "event_category"):
                     await connection.execute(f"ANALYZE {table}")
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[PoolConnectionProxy]:
-        """One that is open: those that broke since are made anew."""
-        if self._pool is None:
-            raise StateError("the store was used before it was opened, or after it was closed")
-        with _speaking():
-            connection = await self._pool.acquire(timeout=TURN_SECONDS)
+    async def _transaction(self, *begin: str) -> AsyncIterator[asyncpg.Connection]:
+        """A connection with a transaction on it, committed when the block ends without an error."""
+        connection = await self._begun(begin)
         try:
-            yield connection
+            try:
+                yield connection
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            await _commit(connection)
         finally:
-            if connection.is_in_transaction():  # its end was not waited for, or was not answered
-                connection.terminate()
-            await self._pool.release(connection)
+            self._take_back(connection)
 
-    async def _prepare(self, connection: PoolConnectionProxy) -> None:
-        async with _transaction(connection, "BEGIN"):
+    async def _begun(self, begin: Sequence[str]) -> asyncpg.Connection:
+        """On an idle connection; one that turns out to have broken meanwhile is no failure."""
+        if self._idle:
+            connection = self._idle.pop()
+            try:
+                return await self._begin(connection, begin)
+            except StoreConnectionError:
+                for other in self._idle:
+                    other.terminate()
+                self._idle.clear()
+        return await self._begin(await self._connect(), begin)
+
+    async def _begin(
+        self, connection: asyncpg.Connection, begin: Sequence[str]
+    ) -> asyncpg.Connection:
+        try:
+            with _speaking():
+                for text in begin:
+                    await connection.execute(text)
+        except BaseException:
+            await _roll_back(connection)
+            self._take_back(connection)
+            raise
+        return connection
+
+    def _take_back(self, connection: asyncpg.Connection) -> None:
+        if connection.is_closed():
+            return
+        if connection.is_in_transaction():  # its end was not waited for, or was not answered
+            connection.terminate()
+        else:
+            self._idle.append(connection)
+
+    async def _connect(self) -> asyncpg.Connection:
+        with _speaking():
+            return await asyncpg.connect(
+                self._url.reveal(),
+                timeout=CONNECT_SECONDS,
+                command_timeout=ANSWER_SECONDS,
+                server_settings={**SESSION, "search_path": _quoted(self._schema)},
+            )
+
+    async def _prepare(self) -> None:
+        async with self._transaction("BEGIN") as connection:
             with _speaking():
                 await connection.execute(_ALONE, self._schema)
                 found = await self._recognise(connection)
         for number, statements in migrations.missing(
             found, self._steps, migrations.POSTGRES, f"in schema {self._schema}"
         ):
-            async with _transaction(connection, "BEGIN"):
+            async with self._transaction("BEGIN") as connection:
                 with _speaking():
                     await connection.execute(_ALONE, self._schema)
                     await _step(connection, number, statements)
 
-    async def _recognise(self, connection: PoolConnectionProxy) -> int:
+    async def _recognise(self, connection: asyncpg.Connection) -> int:
         """The format of what is there; an empty store is made where nothing is."""
         rows = await connection.fetch(_TABLES, self._schema)
         tables: dict[str, str | None] = {row["name"]: row["mark"] for row in rows}
@@ -184,7 +206,7 @@ class PostgresStore:
 class _Link:
     """A `Link` over one of the pool's connections."""
 
-    def __init__(self, connection: PoolConnectionProxy) -> None:
+    def __init__(self, connection: asyncpg.Connection) -> None:
         self._connection = connection
 
     async def rows(self, text: str, values: Sequence[Value]) -> Sequence[Sequence[Any]]:
@@ -205,23 +227,14 @@ class _Link:
             return float(await self._connection.fetchval(_CLOCK))
 
 
-@asynccontextmanager
-async def _transaction(connection: PoolConnectionProxy, *begin: str) -> AsyncIterator[Transaction]:
-    transaction = Transaction(_Link(connection))
-    try:
-        with _speaking():
-            for text in begin:
-                await connection.execute(text)
-        yield transaction
-        transaction.end()
-    except BaseException:
-        await _roll_back(connection)
-        raise
+async def _commit(connection: asyncpg.Connection) -> None:
+    if connection.is_closed():
+        raise _lost(ConnectionError("it was closed"), committing=False)
     with _speaking(committing=True):
         await connection.execute("COMMIT")
 
 
-async def _roll_back(connection: PoolConnectionProxy) -> None:
+async def _roll_back(connection: asyncpg.Connection) -> None:
     """A link that does not take it is given up: the server rolls back when it is gone."""
     if connection.is_closed() or not connection.is_in_transaction():
         return
@@ -231,7 +244,7 @@ async def _roll_back(connection: PoolConnectionProxy) -> None:
         connection.terminate()
 
 
-async def _step(connection: PoolConnectionProxy, number: int, statements: list[str]) -> None:
+async def _step(connection: asyncpg.Connection, number: int, statements: list[str]) -> None:
     if await connection.fetchval(sql.FORMAT) >= number:
         return  # another daemon was faster
     if number > 1:
@@ -240,10 +253,6 @@ async def _step(connection: PoolConnectionProxy, number: int, statements: list[s
         await connection.execute(statement)
     now = await connection.fetchval(_CLOCK)
     await connection.execute(_numbered(sql.INSERT_FORMAT), number, now)
-
-
-async def _keep_session(connection: object) -> None:
-    """Transactions leave nothing in a session that the next one must not find."""
 
 
 @functools.lru_cache(maxsize=512)
@@ -257,7 +266,7 @@ def _quoted(name: str) -> str:
 
 def _busy() -> StoreBusyError:
     return StoreBusyError(
-        f"the store was not free for writing within {TURN_SECONDS:g} s",
+        f"the store was not free within {TURN_SECONDS:g} s",
         hint="something holds the row of its table `state`: see pg_locks and pg_stat_activity",
     )
 

@@ -91,7 +91,9 @@ def find(kind: str, where: Where, after: str, limit: int | None) -> Statement:
     values = _Values(kind)
     page = _matching(values, where)
     page += f" AND m.name > {values.place(after)}" if after else ""
-    page += f" ORDER BY m.name LIMIT {values.place(EVERY if limit is None else limit)}"
+    # An expression: SQLite would walk all names in order rather than look up ids and sort.
+    order = "m.name || ''" if "id" in where else "m.name"
+    page += f" ORDER BY {order} LIMIT {values.place(EVERY if limit is None else limit)}"
     text = f"SELECT {RECORD} FROM (SELECT m.id {page}) p"
     return f"{text} JOIN record r ON r.kind = ?1 AND r.id = p.id ORDER BY r.name", values.all
 

@@ -16,13 +16,15 @@ from typing import Any, Final, Self, TypeVar
 from engine.control.store import migrations, sqlite_file
 from engine.control.store.errors import StoreBusyError, StoreFormatError, StoreFullError
 from engine.control.store.sql import Value
-from engine.control.store.sqlite_file import TURN_SECONDS
-from engine.control.store.transaction import Transaction
+from engine.control.store.transaction import Transaction, transaction
+from engine.control.store.turns import READERS, TURN_SECONDS, turn
 from engine.errors import StateError
 
-READERS: Final = 4
-"""Read transactions at a time; the next one waits. A page takes a few milliseconds, mostly of
-Python's, so more would not be faster."""
+NO_ROOM: Final = (
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,  # a quota or a limit of file sizes
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+)
 
 Answer = TypeVar("Answer")
 
@@ -43,13 +45,15 @@ class SqliteStore:
         self._path = path
         self._now = now
         self._steps = steps
-        self._turn = asyncio.Lock()
-        self._readers: asyncio.Queue[_Connection] = asyncio.Queue()
+        self._writing = asyncio.Lock()
+        self._reading = asyncio.Semaphore(READERS)
+        self._idle: list[_Connection] = []
         self._connections: list[_Connection] = []
 
     async def __aenter__(self) -> Self:
         writer = _Connection(self._path, self._now)
         self._connections = [writer]
+        self._idle = []
         try:
             await writer.run(lambda: sqlite_file.make_private(self._path))
             await writer.open()
@@ -61,7 +65,7 @@ class SqliteStore:
                 self._connections.append(reader)
                 await reader.open()
                 await reader.rows("PRAGMA query_only = ON", ())
-                self._readers.put_nowait(reader)
+                self._idle.append(reader)
         except BaseException:
             await self.__aexit__()
             raise
@@ -74,34 +78,31 @@ class SqliteStore:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[Transaction]:
-        reader = await self._readers.get()
-        try:
-            async with _transaction(reader, "BEGIN", "ROLLBACK") as transaction:
-                yield transaction
-        finally:
-            self._readers.put_nowait(reader)
+        async with turn(self._reading, self._busy):
+            reader = self._idle.pop()
+            try:
+                async with _transaction(reader, "BEGIN", "ROLLBACK") as reading:
+                    yield reading
+            finally:
+                self._idle.append(reader)
 
     @asynccontextmanager
     async def write(self, *, fence: int | None = None) -> AsyncIterator[Transaction]:
-        try:
-            async with asyncio.timeout(TURN_SECONDS):
-                await self._turn.acquire()
-        except TimeoutError:
-            raise _busy(self._path) from None
-        try:
-            async with _transaction(
-                self._connections[0], "BEGIN IMMEDIATE", "COMMIT"
-            ) as transaction:
-                await transaction.guard(len(self._steps), fence)
-                yield transaction
-        finally:
-            self._turn.release()
+        async with (
+            turn(self._writing, self._busy),
+            _transaction(self._connections[0], "BEGIN IMMEDIATE", "COMMIT") as writing,
+        ):
+            await writing.guard(len(self._steps), fence)
+            yield writing
 
     async def tend(self) -> None:
         """Give freed pages back, bring the planner's figures up to date, empty the log."""
-        async with self._turn:
+        async with turn(self._writing, self._busy):
             for text in ("incremental_vacuum", "optimize", "wal_checkpoint(TRUNCATE)"):
                 await self._connections[0].rows(f"PRAGMA {text}", ())
+
+    def _busy(self) -> StoreBusyError:
+        return _busy(self._path)
 
 
 class _Connection:
@@ -167,11 +168,10 @@ class _Connection:
 
 @asynccontextmanager
 async def _transaction(connection: _Connection, begin: str, end: str) -> AsyncIterator[Transaction]:
-    transaction = Transaction(connection)
     try:
         await connection.rows(begin, ())
-        yield transaction
-        transaction.end()
+        async with transaction(connection) as opened:
+            yield opened
     except BaseException:
         await connection.end("ROLLBACK")
         raise
@@ -180,7 +180,7 @@ async def _transaction(connection: _Connection, begin: str, end: str) -> AsyncIt
 
 def _busy(path: Path) -> StoreBusyError:
     return StoreBusyError(
-        f"the store {path} was not free for writing within {TURN_SECONDS:g} s",
+        f"the store {path} was not free within {TURN_SECONDS:g} s",
         hint="something holds it: a backup, another program that has the file open for writing, or"
         " a very slow disk",
     )
@@ -201,7 +201,7 @@ def _speaking(path: Path) -> Iterator[None]:
 def _error(path: Path, code: int, error: sqlite3.Error) -> StateError:
     if code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return _busy(path)
-    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+    if code in NO_ROOM:
         return StoreFullError(
             f"the store {path} cannot grow: {error}",
             hint="free space on its file system, or raise the quota or file size limit of the"

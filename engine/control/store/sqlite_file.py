@@ -12,10 +12,14 @@ from typing import Final
 
 from engine.control.store import migrations, sql
 from engine.control.store.errors import StoreFormatError
+from engine.control.store.turns import TURN_SECONDS
 from engine.errors import StateError
 
 APPLICATION_ID: Final = int.from_bytes(b"Pnsk")
 """Marks a file as Penstock's store (SQLite manual, PRAGMA application_id)."""
+
+HEADER: Final = b"SQLite format 3\0"
+"""How every database file begins (SQLite, "Database File Format")."""
 
 SQLITE_MIN: Final = (3, 24)
 """The first with ON CONFLICT DO UPDATE."""
@@ -24,10 +28,6 @@ MODE: Final = 0o600
 """Only the daemon's account reads the store, its log and its index (SQLite gives the latter two the
 mode of the first)."""
 
-TURN_SECONDS: Final = 10.0
-"""How long a writer waits for its turn among processes and within one: a transaction takes
-milliseconds, a rotation or a backup a second."""
-
 LOG_BYTES_KEPT: Final = 64 << 20
 """The write-ahead log is cut back to this after a burst, so that it does not keep the disk."""
 
@@ -35,15 +35,14 @@ LOG_BYTES_KEPT: Final = 64 << 20
 def make_private(path: Path) -> None:
     """The file, empty if it is new, its directory entry on the disk; readable by nobody else.
 
-    Raises StateError.
+    Raises StoreFormatError for a file that is no database, StateError for a place that takes none.
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         try:
             os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, MODE))
         except FileExistsError:
-            if path.stat().st_mode & 0o077:
-                path.chmod(MODE)
+            _look_at(path)
             return
         directory = os.open(path.parent, os.O_RDONLY)
         try:
@@ -56,6 +55,19 @@ def make_private(path: Path) -> None:
             hint="the directory of the state must exist and belong to the account that runs the"
             " daemon",
         ) from error
+
+
+def _look_at(path: Path) -> None:
+    """SQLite itself would take a file of a few bytes for an empty one."""
+    with path.open("rb") as file:
+        beginning = file.read(len(HEADER))
+    if beginning not in (b"", HEADER):
+        raise StoreFormatError(
+            f"{path} is not a store of Penstock",
+            hint="name another file or directory for the store; nothing was changed",
+        )
+    if path.stat().st_mode & 0o077:
+        path.chmod(MODE)
 
 
 def connect(path: Path) -> sqlite3.Connection:

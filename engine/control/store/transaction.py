@@ -5,7 +5,8 @@ found by looking, and a refusal leaves the transaction usable (PostgreSQL would 
 constraint).
 """
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -70,14 +71,14 @@ class Transaction:
                 hint="another daemon on the same store has taken over; this one stands by",
             )
 
-    def end(self) -> None:
-        """Nothing more is read or written by it. Raises what the database has refused."""
+    def end(self) -> Exception | None:
+        """Nothing more is read or written by it; returns what the database has refused, if it
+        has."""
         over, self._over = (
             self._over,
             InvariantError("a transaction of the store was used after its block had ended"),
         )
-        if over:
-            raise over
+        return over
 
     async def _rows(self, text: str, values: Sequence[sql.Value]) -> Sequence[Sequence[Any]]:
         return await self._on_link(self._link.rows, text, values)
@@ -238,6 +239,19 @@ class Transaction:
         place = (record.name, record.id)
         rows = [(record.kind, field, value, *place) for field, value in record.fields.items()]
         await self._change_many(sql.INSERT_FIELD, rows)
+
+
+@asynccontextmanager
+async def transaction(link: Link) -> AsyncIterator[Transaction]:
+    """For as long as the block lasts. What the database has refused ends the block, caught or
+    not."""
+    opened = Transaction(link)
+    try:
+        yield opened
+    finally:
+        over = opened.end()
+    if over:
+        raise over
 
 
 def _json(document: object) -> str:
