@@ -22,8 +22,8 @@ class Fault(PenstockError):  # noqa: N818  # the word of AWS
     code: ClassVar[str] = "InternalFailure"
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
 
-    def __init_subclass__(cls) -> None:
-        cls.code = cls.__name__
+    def __init_subclass__(cls, code: str = "") -> None:
+        cls.code = code or cls.__name__
 
     def __init__(self, message: str, **members: str) -> None:
         super().__init__(message)
@@ -150,6 +150,12 @@ class UnknownOperationException(Fault):
     """There is no such operation, or none that is served."""
 
 
+class UnknownAddressException(UnknownOperationException, code="UnknownOperationException"):
+    """Operations are called in another way, or at another place."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
 class InvalidParameterValueException(Fault):
     """A value DMS does not take: its answer to whatever is wrong with a member."""
 
@@ -166,6 +172,12 @@ class RequestEntityTooLargeException(Fault):
     """The body is larger than one may be."""
 
     status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+class RequestHeaderFieldsTooLargeException(Fault):
+    """The headers are larger than they may be."""
+
+    status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
 
 
 class RequestTimeoutException(Fault):

@@ -32,6 +32,9 @@ CONNECTIONS_MAX: Final = 512
 """Connections at once; the next is answered 503. Far from a process's usual 1,024 files, which
 workers and the store need too."""
 
+STOP_SECONDS: Final = 5
+"""How long calls that stand may go on when the daemon stops, in seconds: half of what it has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -47,3 +50,4 @@ class Limits:
     call_seconds: float = CALL_SECONDS
     idle_seconds: float = IDLE_SECONDS
     connections: int = CONNECTIONS_MAX
+    stop_seconds: int = STOP_SECONDS

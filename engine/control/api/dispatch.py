@@ -1,0 +1,211 @@
+"""From a request as it came over HTTP to its answer: authenticate, read, allow, run, write.
+
+Whoever is not known learns nothing but that, and costs a hash of the body: nothing is parsed before
+the signature holds. Everything else that can go wrong has an answer of AWS's form; what is our own
+fault is logged with the request's id, and the caller is told the id only.
+"""
+
+import asyncio
+import re
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Final
+
+import orjson
+
+from engine.control.api import sigv4, wire
+from engine.control.api.audit import DONE, Audit, Entry, resource
+from engine.control.api.call import Call, Served, Services
+from engine.control.api.faults import (
+    AccessDeniedException,
+    Fault,
+    InternalFailure,
+    InvalidResourceStateFault,
+    InvalidSignatureException,
+    ResourceNotFoundFault,
+    ServiceUnavailableException,
+    StorageQuotaExceededFault,
+    UnknownAddressException,
+    UnknownOperationException,
+)
+from engine.control.api.keys import ANYBODY, Access, Identity, Keyring
+from engine.control.api.limits import Limits
+from engine.control.api.reading import parse
+from engine.control.api.writing import answer
+from engine.control.store.errors import GoneError, StaleError, StoreFullError
+from engine.errors import InvariantError, StateError
+from engine.observe.log import Log
+
+JSON_TYPES: Final = ("application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/json")
+
+_LOOPBACK: Final = re.compile(
+    r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: JSON under a status, and the id to ask about."""
+
+    status: int
+    body: bytes
+    request_id: str
+
+
+class Dispatcher:
+    """Answers requests by the operations it is given."""
+
+    def __init__(
+        self,
+        operations: Mapping[str, Served],
+        services: Services,
+        keys: Keyring,
+        *,
+        audit: Audit,
+        log: Log,
+        limits: Limits,
+    ) -> None:
+        self._model = wire.service()
+        unknown = sorted(operations.keys() - self._model.operations.keys())
+        if unknown:
+            raise InvariantError(f"AWS DMS has no operation {', '.join(unknown)}")
+        self._operations = operations
+        self._services = services
+        self._keys = keys
+        self._audit = audit
+        self._log = log
+        self._limits = limits
+
+    def request_id(self) -> str:
+        """The id of the next answer: `x-amzn-RequestId`."""
+        return str(uuid.UUID(bytes=self._services.random.key(16), version=4))
+
+    async def answer(self, request: sigv4.Request, peer: str) -> Answer:
+        """The answer to a request from `peer`, the address it came from. Never raises."""
+        request_id = self.request_id()
+        try:
+            headers = dict(request.headers)
+            _addressed(request, headers)
+            identity = self._identity(request, headers, peer)
+            served = self._served(headers.get("x-amz-target", ""))
+            entry = Entry(request_id, identity.name, identity.role, peer, served.name)
+            body = await self._audited(served, request.body, identity, entry)
+        except Fault as fault:
+            return self.refusal(fault, request_id)
+        return Answer(HTTPStatus.OK, body, request_id)
+
+    def refusal(self, fault: Fault, request_id: str = "") -> Answer:
+        """A fault as an answer."""
+        return Answer(fault.status, orjson.dumps(fault.body()), request_id or self.request_id())
+
+    def _identity(self, request: sigv4.Request, headers: Mapping[str, str], peer: str) -> Identity:
+        try:
+            if self._keys.open:
+                _from_this_machine(headers)
+                return ANYBODY
+            now, skew = self._services.clock.wall(), self._limits.skew_seconds
+            key_id = sigv4.verify(request, self._keys.secret, now=now, skew=skew)
+        except Fault as fault:
+            self._log.warning(
+                "a request was refused", action="api.refused", result=fault.code, peer=peer
+            )
+            raise
+        return self._keys.identity(key_id)
+
+    def _served(self, target: str) -> Served:
+        prefix, _, name = target.rpartition(".")
+        if prefix != self._model.target or name not in self._model.operations:
+            raise UnknownOperationException(
+                f"X-Amz-Target names no operation of AWS DMS; they are {self._model.target}.NAME."
+            )
+        if name not in self._operations:
+            raise UnknownOperationException(f"The operation {name} of AWS DMS is not served here.")
+        return self._operations[name]
+
+    async def _audited(
+        self, served: Served, body: bytes, identity: Identity, entry: Entry
+    ) -> bytes:
+        """The answer's body; with a line in the audit, whatever becomes of the call."""
+        model = self._model.operations[served.name]
+        try:
+            request = parse(body, model.input, self._limits)
+            entry = replace(entry, resource=resource(request, model.input))
+            self._allow(served, identity, entry.resource)
+            call = Call(served.name, request, self._services, identity, entry.request_id)
+            written = await self._run(served, call, model.output)
+            entry = replace(entry, result=DONE)
+        except Fault as fault:
+            entry = replace(entry, result=fault.code)
+            raise
+        finally:
+            if served.access is not Access.READ:
+                self._audit(self._services.clock.wall(), entry)
+        return written
+
+    def _allow(self, served: Served, identity: Identity, about: str) -> None:
+        if not identity.may(served.access):
+            user = f"arn:{self._services.home.partition}:iam::{self._services.home.account}:user"
+            raise AccessDeniedException(
+                f"User: {user}/{identity.name} is not authorized to perform: dms:{served.name}"
+                f" on resource: {about or '*'} because its key is {identity.role}"
+            )
+
+    async def _run(self, served: Served, call: Call, output: wire.Structure) -> bytes:
+        try:
+            async with asyncio.timeout(self._limits.call_seconds):
+                return answer(await served.run(call), output)
+        except Fault:
+            raise
+        except Exception as error:
+            raise self._accident(error, call) from error
+
+    def _accident(self, error: Exception, call: Call) -> Fault:
+        """What the caller is told of an error that is no fault."""
+        match error:
+            case GoneError():
+                return ResourceNotFoundFault(f"Resource not found: {error.message}.")
+            case StaleError():
+                return InvalidResourceStateFault(f"Try again: {error.message}.")
+            case StoreFullError():
+                fault: Fault = StorageQuotaExceededFault(
+                    "The daemon has no room to store this; nothing was changed. Free space where"
+                    " its store is."
+                )
+            case StateError():
+                fault = ServiceUnavailableException(f"The daemon's store: {error.message}")
+            case TimeoutError():
+                fault = ServiceUnavailableException(
+                    f"The operation did not end within {self._limits.call_seconds:g} s."
+                )
+            case _:
+                fault = InternalFailure(
+                    "The request could not be answered; the daemon's log says why, by this"
+                    " answer's request id."
+                )
+        self._log.exception(
+            "a call failed",
+            action="api.failed",
+            error=error,
+            operation=call.operation,
+            request_id=call.request_id,
+            result=fault.code,
+        )
+        return fault
+
+
+def _addressed(request: sigv4.Request, headers: Mapping[str, str]) -> None:
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if (request.method, request.path) != ("POST", "/") or kind not in JSON_TYPES:
+        raise UnknownAddressException(
+            f"Operations of AWS DMS are called by POST / with Content-Type: {JSON_TYPES[0]}."
+        )
+
+
+def _from_this_machine(headers: Mapping[str, str]) -> None:
+    """A page in a browser can reach loopback too, but by a name of its own."""
+    if _LOOPBACK.fullmatch(headers.get("host", "")) is None:
+        raise InvalidSignatureException(
+            "Without access keys only requests to localhost are answered: give the daemon one."
+        )

@@ -1,0 +1,99 @@
+"""uvicorn with the daemon's limits: it owns neither signals nor the log, and waits for no one.
+
+uvicorn bounds headers in bytes and idle connections in time, but not the time that headers take;
+`PatientProtocol` does. It speaks HTTP/1.1 by h11, which is Python: a parser of bytes from anybody.
+"""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from engine.control.api.limits import Limits
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to the daemon: `should_exit = True` stops it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """None."""
+        yield
+
+
+def server(app: Starlette, limits: Limits, *, tls: ssl.SSLContext | None = None) -> Server:
+    """A server for `await server.serve(sockets=[...])`, on sockets that are bound already."""
+    config = uvicorn.Config(
+        app,
+        http=_protocol(limits),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=int(limits.idle_seconds),
+        timeout_graceful_shutdown=limits.stop_seconds,
+        limit_concurrency=limits.connections,
+        h11_max_incomplete_event_size=limits.header_bytes,
+    )
+    config.load()
+    config.ssl = tls
+    return Server(config)
+
+
+def _protocol(limits: Limits) -> type[asyncio.Protocol]:
+    class Bounded(PatientProtocol):
+        header_seconds = limits.header_seconds
+
+    return Bounded
+
+
+class PatientProtocol(H11Protocol):
+    """Closes a connection whose client does not bring the headers of a request to their end."""
+
+    header_seconds: float
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._waiting: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """A new client is waited for as one that has begun."""
+        super().connection_made(transport)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes begin the time, and end it where they complete the headers."""
+        if self._waiting is None and self._between_requests():
+            self._wait()
+        super().data_received(data)
+        if not self._between_requests():
+            self._wait_no_longer()
+
+    def on_response_complete(self) -> None:
+        """The time between requests is uvicorn's to bound."""
+        super().on_response_complete()
+        self._wait_no_longer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing is waited for."""
+        self._wait_no_longer()
+        super().connection_lost(exc)
+
+    def _between_requests(self) -> bool:
+        cycle: object = self.cycle  # None before the first request, whatever its type says.
+        return cycle is None or self.cycle.response_complete
+
+    def _wait(self) -> None:
+        self._waiting = self.loop.call_later(self.header_seconds, self.transport.close)
+
+    def _wait_no_longer(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None

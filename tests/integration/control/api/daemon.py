@@ -1,0 +1,115 @@
+"""The API on a free port of loopback, with botocore's real client in front of it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import botocore.session
+from botocore.config import Config
+
+from engine.config.secret import Secret
+from engine.config.serve import AccessKey, Role, Token
+from engine.control.api.app import Probe, application
+from engine.control.api.arn import Home
+from engine.control.api.audit import Entry
+from engine.control.api.call import Served, Services, collect
+from engine.control.api.dispatch import Dispatcher
+from engine.control.api.keys import Keyring
+from engine.control.api.limits import Limits
+from engine.control.api.operations import account
+from engine.control.api.paging import Pages
+from engine.control.api.serving import server
+from engine.control.store.sqlite import SqliteStore
+from engine.observe.log import Line, Log
+from engine.observe.writer import as_json
+from engine.seams import SystemClock, SystemRandom
+
+ADMIN: Final = AccessKey("ops", "AKIDPENSTOCKOPS00", Secret("the-secret-of-operations"), Role.ADMIN)
+READER: Final = AccessKey(
+    "dashboard", "AKIDPENSTOCKREAD0", Secret("the-secret-of-dashboards"), Role.READ_ONLY
+)
+KEYS: Final = Keyring([ADMIN, READER], [Token("probe", Secret("the-token-of-probes"), Role.ADMIN)])
+OPEN: Final = Keyring([])
+
+SESSION: Final = botocore.session.Session()
+
+
+@dataclass
+class Daemon:
+    """What listens there, and what it wrote."""
+
+    port: int
+    store: SqliteStore
+    lines: list[Line] = field(default_factory=list)
+    audit: list[Entry] = field(default_factory=list)
+
+    @property
+    def log(self) -> str:
+        return "\n".join(map(as_json, self.lines))
+
+    def client(self, key: AccessKey = ADMIN, **config: Any) -> Any:
+        """A client of AWS's own making, which tries once."""
+        return SESSION.create_client(
+            "dms",
+            region_name="eu-west-3",
+            endpoint_url=f"http://127.0.0.1:{self.port}",
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret.reveal(),
+            config=Config(retries={"total_max_attempts": 1}, **config),
+        )
+
+    async def call(self, method: str, key: AccessKey = ADMIN, **params: Any) -> dict[str, Any]:
+        """The answer to a call of botocore's client."""
+        client = self.client(key)
+        try:
+            answer: dict[str, Any] = await asyncio.to_thread(getattr(client, method), **params)
+        finally:
+            client.close()
+        return answer
+
+    async def raw(self, *pieces: bytes) -> bytes:
+        """Everything that comes back until the daemon closes the connection."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+        try:
+            return await asyncio.wait_for(reader.read(), 20)
+        finally:
+            writer.close()
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    directory: Path,
+    *operations: Served,
+    keys: Keyring = KEYS,
+    limits: Limits | None = None,
+    probes: Mapping[str, Probe] | None = None,
+) -> AsyncIterator[Daemon]:
+    """A daemon with the real operations, and those of a test."""
+    limits = limits or Limits()
+    listener = socket.create_server(("127.0.0.1", 0))
+    async with SqliteStore(directory / "store.db") as store:
+        daemon = Daemon(listener.getsockname()[1], store)
+        services = Services(store, Home(), Pages(b"key"), SystemClock(), SystemRandom())
+        dispatcher = Dispatcher(
+            {**collect(account), **{served.name: served for served in operations}},
+            services,
+            keys,
+            audit=lambda _at, entry: daemon.audit.append(entry),
+            log=Log(daemon.lines.append, services.clock),
+            limits=limits,
+        )
+        listening = server(application(dispatcher, limits, probes=probes), limits)
+        serve = asyncio.create_task(listening.serve(sockets=[listener]))
+        try:
+            yield daemon
+        finally:
+            listening.should_exit = True
+            await serve
