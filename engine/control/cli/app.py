@@ -2,6 +2,7 @@
 is imported when it is called."""
 
 from importlib import import_module
+from keyword import iskeyword
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -10,9 +11,9 @@ from typer.core import TyperGroup
 from engine.leaving import leave
 from engine.version import VERSION
 
-COMMANDS: Final = ("check", "run", "compare", "reload", "cleanup", "autoscale")
+COMMANDS: Final = ("check", "run", "compare", "reload", "cleanup", "autoscale", "import")
 """Each is a function of that name, or a group of commands, in the module of that name beside this
-one."""
+one; a name that is a word of Python's own has a `_` behind it there."""
 
 EXIT_CODES = (
     "Exit codes: 0 done, equal, nothing blocks. 1 no: differences, blocking findings, or a"
@@ -32,11 +33,12 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         if cmd_name not in COMMANDS:
             return None
-        command = getattr(import_module(f"engine.control.cli.{cmd_name}"), cmd_name)
+        name = f"{cmd_name}_" if iskeyword(cmd_name) else cmd_name
+        command = getattr(import_module(f"engine.control.cli.{name}"), name)
         if isinstance(command, typer.Typer):
             return typer.main.get_command(command)
         alone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        alone.command()(command)
+        alone.command(cmd_name)(command)
         return typer.main.get_command(alone)
 
 

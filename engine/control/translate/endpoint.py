@@ -119,12 +119,15 @@ class _Translation:
 
     # --- members ---
 
-    def _kinds(self) -> dict[str, Kind[Any]]:
-        """Every setting that the engine's family knows on this side."""
+    def _declared(self) -> dict[str, Kind[Any]]:
+        """Settings that have effect on this side."""
         family = self.engine.family
         section = family.source_settings if self.role == "source" else family.target_settings
-        declared = {name: each.kind for name, (_, each) in declared_keys(section).items()}
-        return {**family.no_effect, **declared}
+        return {name: each.kind for name, (_, each) in declared_keys(section).items()}
+
+    def _kinds(self) -> dict[str, Kind[Any]]:
+        """Every setting that the engine's family knows."""
+        return {**self.engine.family.no_effect, **self._declared()}
 
     def _all_members(self) -> Document:
         """Members wherever they are written: the settings' own count most, then attributes."""
@@ -220,6 +223,9 @@ class _Translation:
             kind.read(value)
         except ValueError as error:
             self._note(name, _WHY.get(name, str(error)), blocks=True)
+        else:
+            if name not in self._declared():
+                self._note(name, "accepted, but has no effect yet")
 
 
 _WHY: Final[Mapping[str, str]] = {

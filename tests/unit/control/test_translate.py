@@ -138,7 +138,11 @@ def test_settings_and_attributes_are_one_thing() -> None:
         "TrimSpaceInChar": True,
     }
     assert ":6000/" in str(side.table["url"])
-    assert [note.subject for note in side.notes] == ["ExtraConnectionAttributes odd"]
+    assert [note.subject for note in side.notes] == [
+        "ExtraConnectionAttributes odd",
+        "AfterConnectScript",
+        "TrimSpaceInChar",
+    ]
     config = loaded(side, "source")
     assert config.source.settings.capture_ddls is False
     assert config.source.heartbeat_interval_seconds == 420.0
