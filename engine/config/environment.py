@@ -66,3 +66,16 @@ _ESCAPE_HINT: Final = "write $${ for a literal ${"
 def escaped(text: str) -> str:
     """A text as the file has to hold it, so that it is read as it is."""
     return text.replace("${", "$${")
+
+
+def escaped_document(document: Mapping[str, object]) -> Document:
+    """A copy of a table with every text in it as the file has to hold it."""
+    return {name: _escaped(value) for name, value in document.items()}
+
+
+def _escaped(value: object) -> object:
+    if isinstance(value, str):
+        return escaped(value)
+    if isinstance(value, list | tuple):
+        return [_escaped(item) for item in value]
+    return escaped_document(value) if isinstance(value, Mapping) else value

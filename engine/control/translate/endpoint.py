@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from engine.config.document import Document
 from engine.config.endpoint_settings import AddressSettings
-from engine.config.environment import escaped
+from engine.config.environment import escaped_document
 from engine.config.kind import Kind
 from engine.config.section import declared_keys
 from engine.control.translate.attributes import (
@@ -100,7 +100,8 @@ class _Translation:
     def side(self, extras: Mapping[str, object]) -> Side:
         table: Document = {"engine": self.engine.ours, "url": self._url(extras)}
         table["password_env"] = self._variable("PASSWORD", "its password")
-        table |= {name: value for name, value in extras.items() if name != "options"}
+        own = {name: value for name, value in extras.items() if name != "options"}
+        table |= escaped_document(own)
         settings = self._settings()
         for name, reason in OF_AWS.items():
             if self.endpoint.get(name) or self.members.get(name):
@@ -213,8 +214,8 @@ class _Translation:
                 self._note(name, f"{self.engine.ours} endpoints have no such setting here")
             elif name != "TargetDbType" or self.role == "target":  # a source has no use for it
                 self._check(name, value, kinds[name])
-                settings[name] = escaped(value) if isinstance(value, str) else value
-        return settings
+                settings[name] = value
+        return escaped_document(settings)
 
     def _check(self, name: str, value: object, kind: Kind[Any]) -> None:
         """List a value that we cannot honour. It stays in the table, where it is refused by name:

@@ -1,7 +1,6 @@
 """A replication of AWS's, serverless or a classic task, as files of ours. (pure)"""
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,15 +8,14 @@ from typing import Final
 
 from engine.config.capacity import UNITS
 from engine.config.document import Document, read_json
-from engine.config.environment import escaped
 from engine.config.mapping_rules import read_table_mapping
 from engine.config.problems import Problems, shown_file
 from engine.config.replication import RESERVED_IDS, RESERVED_SUFFIX, ReplicationType
 from engine.control.translate.endpoint import Role, Side, side_of
 from engine.control.translate.listing import Note, Variable
 from engine.control.translate.positions import start_position
+from engine.control.translate.replication_file import Plan, file_texts
 from engine.control.translate.settings_file import settings_file
-from engine.control.translate.toml_text import toml_text
 from engine.errors import ConfigError
 
 ID_CHARACTERS_MAX: Final = 40
@@ -25,14 +23,18 @@ ID_CHARACTERS_MAX: Final = 40
 
 DIGEST_CHARACTERS: Final = 8
 
-COMPUTE_OF_AWS: Final = (
-    "AvailabilityZone",
-    "DnsNameServers",
-    "KmsKeyId",
-    "ReplicationSubnetGroupId",
-    "VpcSecurityGroupIds",
-)
-"""Where AWS runs it, in AWS's network."""
+_NETWORK: Final = "is about AWS's machines and network"
+
+COMPUTE_OF_AWS: Final[Mapping[str, str]] = {
+    "AvailabilityZone": _NETWORK,
+    "DnsNameServers": _NETWORK,
+    "KmsKeyId": _NETWORK,
+    "ReplicationSubnetGroupId": _NETWORK,
+    "VpcSecurityGroupIds": _NETWORK,
+    "MultiAZ": "one process runs it; a service manager restarts it",
+    "PreferredMaintenanceWindow": "nothing is maintained behind your back",
+}
+"""Members of a compute configuration that a file has no place for, and why."""
 
 ABSENT: Final[Mapping[Role, str]] = {"source": "SourceEndpointArn", "target": "TargetEndpointArn"}
 
@@ -196,58 +198,59 @@ class _Writing:
 
     def _texts(self, source: Side, target: Side) -> dict[str, str]:
         mapping, settings = self._mapping(), self._settings()
-        names = {part: f"{self.id}.{part}.json" for part in ("mapping", "settings")}
-        document: Document = {"replication": self._head(source), "source": source.table}
-        document["target"] = target.table
-        document["mapping"] = {"file": names["mapping"]}
-        if settings:
-            document["settings"] = {"file": names["settings"]}
-        capacity = self._capacity()
-        if capacity:
-            document["capacity"] = capacity
+        position = self._position(str(source.table["engine"]))
+        low, high = self._units()
+        self._not_carried()
+        plan = Plan(
+            id=self.id,
+            type=self.replication.type,
+            source=source,
+            target=target,
+            mappings=mapping,
+            settings=settings,
+            units_min=low,
+            units_max=high,
+            start_position=position,
+        )
         comment = f"Made by penstock import from {shown_file(self.replication.arn)}"
-        texts = {f"{self.id}.toml": toml_text(document, comment=comment)}
-        texts[names["mapping"]] = _json(mapping)
-        return texts | ({names["settings"]: _json(settings)} if settings else {})
+        return file_texts(plan, name=self.id, comment=comment)
 
-    def _head(self, source: Side) -> Document:
-        replication = self.replication
-        head: Document = {"id": self.id, "type": replication.type}
+    def _position(self, engine: str) -> str:
+        start = self.replication.start
+        if not start:
+            return ""
+        if self.replication.type != ReplicationType.CDC:
+            self._note("CdcStartPosition", "is for cdc only here: the load decides where it begins")
+            return ""
+        try:
+            return start_position(start, engine)
+        except ValueError as error:
+            self._note("CdcStartPosition", str(error), blocks=True)
+            return ""
+
+    def _units(self) -> tuple[int | None, int | None]:
+        low, high = (self._size(f"{end}CapacityUnits") for end in ("Min", "Max"))
+        return low, high
+
+    def _size(self, name: str) -> int | None:
+        units = self.replication.compute.get(name)
+        if isinstance(units, int) and units in UNITS:
+            return units
+        if units is not None:
+            self._note(f"ComputeConfig.{name}", "is no size that a replication has here")
+        return None
+
+    def _not_carried(self) -> None:
+        replication, compute = self.replication, self.replication.compute
         if replication.identifier != self.id:
             self._note("identifier", f"is {self.id} here: at most {ID_CHARACTERS_MAX} characters")
         if replication.stop:
             self._note("CdcStopPosition", "use penstock run --stop-at")
         if replication.supplement:
             self._note("SupplementalSettings", "is for Neptune targets")
-        if replication.start and replication.type != ReplicationType.CDC:
-            self._note("CdcStartPosition", "is for cdc only here: the load decides where it begins")
-        elif replication.start:
-            try:
-                position = start_position(replication.start, str(source.table["engine"]))
-                head["start_position"] = escaped(position)
-            except ValueError as error:
-                self._note("CdcStartPosition", str(error), blocks=True)
-        return head
-
-    def _capacity(self) -> Document:
-        compute, capacity = self.replication.compute, dict[str, object]()
-        for name, ours in (("MinCapacityUnits", "min"), ("MaxCapacityUnits", "max")):
-            units = compute.get(name)
-            if units in UNITS:
-                capacity[ours] = units
-            elif units is not None:
-                self._note(f"ComputeConfig.{name}", "is no size that a replication has here")
-        for name in COMPUTE_OF_AWS:
+        for name, why in COMPUTE_OF_AWS.items():
             if compute.get(name):
-                self._note(f"ComputeConfig.{name}", "is about AWS's machines and network")
-        if compute.get("MultiAZ"):
-            self._note(
-                "ComputeConfig.MultiAZ", "one process runs it; a service manager restarts it"
-            )
-        if compute.get("PreferredMaintenanceWindow"):
-            message = "nothing is maintained behind your back"
-            self._note("ComputeConfig.PreferredMaintenanceWindow", message)
-        return capacity
+                self._note(f"ComputeConfig.{name}", why)
 
     def _mapping(self) -> Document:
         problems = Problems("TableMappings")
@@ -274,7 +277,3 @@ def variable_prefix(identifier: str) -> str:
     """What the names of an endpoint's environment variables begin with."""
     name = re.sub(r"[^A-Za-z0-9]+", "_", identifier).strip("_").upper() or "ENDPOINT"
     return f"_{name}" if name[0].isdigit() else name
-
-
-def _json(document: Document) -> str:
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

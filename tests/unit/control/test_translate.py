@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,11 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.config.document import Document
-from engine.config.environment import escaped, expand_text
+from engine.config.environment import escaped, expand_document, expand_text
 from engine.config.family import FAMILIES
 from engine.config.load import parse_replication
 from engine.config.problems import Problems
 from engine.config.replication import ReplicationConfig
+from engine.config.rule_document import parse_rules
 from engine.control.translate.attributes import read_attributes
 from engine.control.translate.endpoint import Role, Side, side_of
 from engine.control.translate.endpoint_document import endpoint_of
@@ -27,6 +29,8 @@ from engine.control.translate.replication import (
     replication_id,
     variable_prefix,
 )
+from engine.control.translate.replication_document import replication_of
+from engine.control.translate.replication_file import Plan, file_texts
 from engine.control.translate.secrets import (
     Keeper,
     parse_reference,
@@ -497,3 +501,79 @@ def test_settings_that_are_no_json_block() -> None:
     document, (note,) = settings_file("{", "cdc")
     assert document == {}
     assert note.blocks
+
+
+# --- a file and its worker's ----------------------------------------------------------------------
+
+WHOLE: Final = """
+[replication]
+id = "orders"
+type = "cdc"
+start_position = "4AF/B0"
+[source]
+engine = "postgres"
+url = "postgresql://u@h:5432/d?sslmode=verify-full"
+password_env = "DB_PASSWORD"
+heartbeat = "10s"
+publication = "$${x}"
+[source.settings]
+SlotName = "mine"
+[target]
+engine = "mysql"
+url = "mysql://u@h:3306/d?sslmode=disable&connect_timeout=3"
+password_env = "DB_PASSWORD"
+[mapping]
+include = ["public.order_%", '"a.b".c']
+exclude = ["public.order_x"]
+[apply]
+mode = "key-parallel"
+appliers = 3
+[capacity]
+max = 4
+unit_memory = "256MiB"
+[intervals]
+frontier = "2s"
+[settings]
+file = "settings.json"
+"""
+
+GIVEN: Final[Document] = {"FullLoadSettings": {"MaxFullLoadSubTasks": 3}}
+
+
+def test_a_file_comes_back_as_a_worker_reads_it() -> None:
+    document: Any = expand_document(tomllib.loads(WHOLE), {}, Problems("orders.toml"))
+    found = replication_of(document, settings=GIVEN)
+    assert found.members["ComputeConfig"] == {"MinCapacityUnits": 1, "MaxCapacityUnits": 4}
+    sides = {}
+    for role in ("source", "target"):
+        assert role in ("source", "target")
+        end = endpoint_of(document[role], role, role)
+        sides[role] = translated(end.members, role, extras=end.extras)
+    mappings = parse_rules(str(found.members["TableMappings"]))
+    plan = Plan(
+        id="orders",
+        type=str(found.members["ReplicationType"]),
+        source=sides["source"],
+        target=sides["target"],
+        mappings=mappings,
+        settings=found.settings,
+        units_min=1,
+        units_max=4,
+        ours=found.ours,
+    )
+    texts = file_texts(plan, name="orders")
+    after = written(texts["orders.toml"], texts)
+    before = written(WHOLE, {"settings.json": json.dumps(GIVEN)})
+    assert [(r.action, r.schema, r.table) for r in after.mapping.rules] == [
+        (r.action, r.schema, r.table) for r in before.mapping.rules
+    ]
+    assert replace(after, mapping=before.mapping) == before
+
+
+def written(text: str, files: Mapping[str, str]) -> ReplicationConfig:
+    return parse_replication(
+        text,
+        {"DB_PASSWORD": "pw"},
+        file=Path("r.toml"),
+        read_bytes=lambda path: files[path.name].encode(),
+    )
