@@ -8,6 +8,7 @@ from typing import Any, Final
 from engine.config.document import Document, read_toml
 from engine.config.environment import expand_document
 from engine.config.files import file_bytes, read_text
+from engine.config.limits import Limits
 from engine.config.problems import Problems, shown, shown_file
 from engine.config.secret import Secret
 from engine.config.section import Section, read_section, type_name
@@ -22,7 +23,7 @@ from engine.config.serve import (
     TokenSection,
 )
 
-TABLES: Final = ("serve", "cost", "access_key", "token")
+TABLES: Final = ("serve", "cost", "limits", "access_key", "token")
 
 KEY_ID: Final = "PENSTOCK_ACCESS_KEY_ID"
 SECRET_KEY: Final = "PENSTOCK_SECRET_ACCESS_KEY"
@@ -70,12 +71,14 @@ class _Reading:
     def config(self) -> DaemonConfig:
         serve = read_section(ServeConfig, self._tables["serve"], self._problems)
         cost = read_section(CostConfig, self._tables["cost"], self._problems)
+        limits = read_section(Limits, self._tables["limits"], self._problems)
         keys = [self._key(n, table) for n, table in self._named("access_key")]
         tokens = [self._token(n, table) for n, table in self._named("token")]
         self._problems.raise_found()
         made = DaemonConfig(
             serve=ServeConfig(**serve),
             cost=CostConfig(**cost),
+            limits=Limits(**limits),
             access_keys=tuple(key for key in (*keys, self._environments_key()) if key),
             tokens=tuple(token for token in tokens if token),
             store_password=self._from_environment(

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 from engine.config.kind import Duration, Flag, Ratio, Size
 from engine.config.kind_text import Choice, Text
+from engine.config.limits import Limits
 from engine.config.secret import Secret
 from engine.config.section import Section, key
 
@@ -18,12 +19,6 @@ since what a user's profile says has no meaning here."""
 
 ACCOUNT: Final = "000000000000"
 """The account that LocalStack and moto use: tests written against them go on."""
-
-BODY_BYTES_MAX: Final = 4 << 20
-"""Longest request. Table mappings of 10,000 tables have 1.5 MB, settings a tenth of it."""
-
-SKEW_SECONDS_MAX: Final = 300.0
-"""How far a client's clock may be off: AWS's own five minutes."""
 
 LOG_RETENTION_SECONDS: Final = 30 * 86_400.0
 """A month: what somebody looks for who comes back from a holiday."""
@@ -123,15 +118,6 @@ class ServeConfig(Section):
         "Something in front of this daemon speaks TLS to the outside; without it, or a certificate,"
         " nothing beyond loopback is listened to.",
         default=False,
-    )
-    body_bytes_max: int = key(
-        Size(64 << 10, 64 << 20), "Longest request.", default=BODY_BYTES_MAX, name="body_max"
-    )
-    skew_seconds_max: float = key(
-        Duration(1, 3_600),
-        "How far the clock of whoever signs a request may be off.",
-        default=SKEW_SECONDS_MAX,
-        name="clock_skew_max",
     )
     log_retention_seconds: float = key(
         Duration(3_600, 10 * 366 * 86_400),
@@ -242,6 +228,7 @@ class DaemonConfig:
 
     serve: ServeConfig = ServeConfig()
     cost: CostConfig = CostConfig()
+    limits: Limits = Limits()
     access_keys: tuple[AccessKey, ...] = ()
     tokens: tuple[Token, ...] = ()
     store_password: Secret | None = None

@@ -42,6 +42,13 @@ IMPURE: Final = {
     "pymysql",
 }
 
+AT_ONE_PLACE: Final = {
+    "botocore": "engine.control.api.wire",
+    "starlette": "engine.control.api.",
+    "uvicorn": "engine.control.api.serving",
+}
+"""Packages of the daemon's face, with the beginning of the names that may import each."""
+
 MODULES: Final = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for package in ("engine", "connectors")
@@ -106,6 +113,17 @@ def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
 def test_a_module_marked_pure_imports_neither_the_event_loop_nor_a_driver(module: str) -> None:
     if "(pure)" in (ast.get_docstring(ast.parse(MODULES[module].read_text())) or ""):
         assert {name.partition(".")[0] for name in imports(module)} & IMPURE == set()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_package_of_the_face_is_imported_at_its_place_only(module: str) -> None:
+    packages = {imported.partition(".")[0] for imported in imports(module)}
+    strangers = {
+        package
+        for package in packages & AT_ONE_PLACE.keys()
+        if not module.startswith(AT_ONE_PLACE[package])
+    }
+    assert strangers == set()
 
 
 def test_no_two_modules_import_each_other() -> None:

@@ -1,7 +1,9 @@
 """The API of AWS DMS, spoken to clients that were written for AWS.
 
-    request   app       one HTTP request through the stations below, to one answer
-              sigv4     who signed it (signs too, for our own client)
+    request   app       HTTP: how much of a request is read, and where it goes
+              dispatch  one request through the stations below, to one answer
+              callers   who it is from
+              sigv4     whose signature it has (signs too, for our own client)
               keys      access keys and bearer tokens, and the role of each
               wire      AWS's model of the service, as our own small shapes
               reading   JSON of a request -> checked values, by an input shape
@@ -10,8 +12,7 @@
     words     faults    every error an answer can carry, by AWS's name
               arn       resource names, made and taken apart
               identifiers, filters, paging      the rules that operations share
-    edge      limits    sizes and times a client may use up
-              serving   uvicorn, with those limits
+    edge      serving   uvicorn, with the limits of `engine.config.limits`
               audit     one line for each call that may change something
 
 Facts about AWS come from its published model and user guide, and from what its other services of

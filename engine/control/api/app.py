@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
+from engine.config.limits import Limits
 from engine.control.api import sigv4
 from engine.control.api.dispatch import JSON_TYPES, Answer, Dispatcher
 from engine.control.api.faults import (
@@ -24,7 +25,6 @@ from engine.control.api.faults import (
     RequestTimeoutException,
     SerializationException,
 )
-from engine.control.api.limits import Limits
 
 REQUEST_ID: Final = "x-amzn-RequestId"
 

@@ -6,7 +6,6 @@ fault is logged with the request's id, and the caller is told the id only.
 """
 
 import asyncio
-import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -15,23 +14,23 @@ from typing import Final
 
 import orjson
 
+from engine.config.limits import Limits
 from engine.control.api import sigv4, wire
 from engine.control.api.audit import DONE, Audit, Entry, resource
 from engine.control.api.call import Call, Served, Services
+from engine.control.api.callers import Callers
 from engine.control.api.faults import (
     AccessDeniedException,
     Fault,
     InternalFailure,
     InvalidResourceStateFault,
-    InvalidSignatureException,
     ResourceNotFoundFault,
     ServiceUnavailableException,
     StorageQuotaExceededFault,
     UnknownAddressException,
     UnknownOperationException,
 )
-from engine.control.api.keys import ANYBODY, Access, Identity, Keyring
-from engine.control.api.limits import Limits
+from engine.control.api.keys import Access, Identity
 from engine.control.api.reading import parse
 from engine.control.api.writing import answer
 from engine.control.store.errors import GoneError, StaleError, StoreFullError
@@ -39,10 +38,6 @@ from engine.errors import InvariantError, StateError
 from engine.observe.log import Log
 
 JSON_TYPES: Final = ("application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/json")
-
-_LOOPBACK: Final = re.compile(
-    r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?", re.IGNORECASE
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +56,7 @@ class Dispatcher:
         self,
         operations: Mapping[str, Served],
         services: Services,
-        keys: Keyring,
+        callers: Callers,
         *,
         audit: Audit,
         log: Log,
@@ -73,7 +68,7 @@ class Dispatcher:
             raise InvariantError(f"AWS DMS has no operation {', '.join(unknown)}")
         self._operations = operations
         self._services = services
-        self._keys = keys
+        self._callers = callers
         self._audit = audit
         self._log = log
         self._limits = limits
@@ -88,7 +83,7 @@ class Dispatcher:
         try:
             headers = dict(request.headers)
             _addressed(request, headers)
-            identity = self._identity(request, headers, peer)
+            identity = self._callers.signed(request, peer)
             served = self._served(headers.get("x-amz-target", ""))
             entry = Entry(request_id, identity.name, identity.role, peer, served.name)
             body = await self._audited(served, request.body, identity, entry)
@@ -99,20 +94,6 @@ class Dispatcher:
     def refusal(self, fault: Fault, request_id: str = "") -> Answer:
         """A fault as an answer."""
         return Answer(fault.status, orjson.dumps(fault.body()), request_id or self.request_id())
-
-    def _identity(self, request: sigv4.Request, headers: Mapping[str, str], peer: str) -> Identity:
-        try:
-            if self._keys.open:
-                _from_this_machine(headers)
-                return ANYBODY
-            now, skew = self._services.clock.wall(), self._limits.skew_seconds
-            key_id = sigv4.verify(request, self._keys.secret, now=now, skew=skew)
-        except Fault as fault:
-            self._log.warning(
-                "a request was refused", action="api.refused", result=fault.code, peer=peer
-            )
-            raise
-        return self._keys.identity(key_id)
 
     def _served(self, target: str) -> Served:
         prefix, _, name = target.rpartition(".")
@@ -200,12 +181,4 @@ def _addressed(request: sigv4.Request, headers: Mapping[str, str]) -> None:
     if (request.method, request.path) != ("POST", "/") or kind not in JSON_TYPES:
         raise UnknownAddressException(
             f"Operations of AWS DMS are called by POST / with Content-Type: {JSON_TYPES[0]}."
-        )
-
-
-def _from_this_machine(headers: Mapping[str, str]) -> None:
-    """A page in a browser can reach loopback too, but by a name of its own."""
-    if _LOOPBACK.fullmatch(headers.get("host", "")) is None:
-        raise InvalidSignatureException(
-            "Without access keys only requests to localhost are answered: give the daemon one."
         )

@@ -20,8 +20,8 @@ from typing import Any, Final
 
 import orjson
 
+from engine.config.limits import Limits
 from engine.control.api.faults import InvalidParameterValueException, SerializationException
-from engine.control.api.limits import Limits
 from engine.control.api.wire import (
     Blob,
     Flag,

@@ -6,6 +6,7 @@ uvicorn bounds headers in bytes and idle connections in time, but not the time t
 
 import asyncio
 import contextlib
+import math
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from engine.control.api.limits import Limits
+from engine.config.limits import Limits
 
 
 class Server(uvicorn.Server):
@@ -37,8 +38,8 @@ def server(app: Starlette, limits: Limits, *, tls: ssl.SSLContext | None = None)
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=int(limits.idle_seconds),
-        timeout_graceful_shutdown=limits.stop_seconds,
+        timeout_keep_alive=math.ceil(limits.idle_seconds),
+        timeout_graceful_shutdown=math.ceil(limits.stop_seconds),
         limit_concurrency=limits.connections,
         h11_max_incomplete_event_size=limits.header_bytes,
     )

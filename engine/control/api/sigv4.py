@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
-from engine.config.serve import SKEW_SECONDS_MAX
+from engine.config.limits import SKEW_SECONDS_MAX
 from engine.control.api.faults import (
     IncompleteSignatureException,
     InvalidSignatureException,

@@ -47,6 +47,10 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         tls_key = "server.key"
         log_retention = "7d"
 
+        [limits]
+        body = "1MiB"
+        call_time = "20s"
+
         [cost]
         unit_hour = 0.087
         currency = "EUR"
@@ -68,6 +72,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     assert made.serve.memory_bytes == 8 << 30
     assert made.serve.log_retention_seconds == 7 * 86_400
     assert made.cost.unit_hour == 0.087
+    assert (made.limits.body_bytes, made.limits.call_seconds) == (1 << 20, 20)
     assert [(key.name, key.role) for key in made.access_keys] == [
         ("deploy", Role.ADMIN),
         ("watch", Role.READ_ONLY),

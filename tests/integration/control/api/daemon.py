@@ -11,15 +11,16 @@ from typing import Any, Final
 import botocore.session
 from botocore.config import Config
 
+from engine.config.limits import Limits
 from engine.config.secret import Secret
 from engine.config.serve import AccessKey, Role, Token
 from engine.control.api.app import Probe, application
 from engine.control.api.arn import Home
 from engine.control.api.audit import Entry
 from engine.control.api.call import Served, Services, collect
+from engine.control.api.callers import Callers
 from engine.control.api.dispatch import Dispatcher
 from engine.control.api.keys import Keyring
-from engine.control.api.limits import Limits
 from engine.control.api.operations import account
 from engine.control.api.paging import Pages
 from engine.control.api.serving import server
@@ -98,12 +99,13 @@ async def serving(
     async with SqliteStore(directory / "store.db") as store:
         daemon = Daemon(listener.getsockname()[1], store)
         services = Services(store, Home(), Pages(b"key"), SystemClock(), SystemRandom())
+        log = Log(daemon.lines.append, services.clock)
         dispatcher = Dispatcher(
             {**collect(account), **{served.name: served for served in operations}},
             services,
-            keys,
+            Callers(keys, services.clock, log, skew_seconds=limits.skew_seconds),
             audit=lambda _at, entry: daemon.audit.append(entry),
-            log=Log(daemon.lines.append, services.clock),
+            log=log,
             limits=limits,
         )
         listening = server(application(dispatcher, limits, probes=probes), limits)

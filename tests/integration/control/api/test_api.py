@@ -8,6 +8,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.exceptions import ClientError, HTTPClientError
 
+from engine.config.limits import Limits
 from engine.config.secret import Secret
 from engine.config.serve import AccessKey, Role
 from engine.control.api.app import Shown
@@ -16,7 +17,6 @@ from engine.control.api.audit import to_log
 from engine.control.api.call import Call, operation
 from engine.control.api.faults import ResourceAlreadyExistsFault
 from engine.control.api.keys import Access
-from engine.control.api.limits import Limits
 from engine.control.store.errors import StoreFullError
 from engine.control.store.records import Record
 from engine.observe.log import Line

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
+from engine.config.limits import Limits
 from engine.control.api import faults
 from engine.control.api.faults import (
     Fault,
@@ -14,7 +15,6 @@ from engine.control.api.faults import (
     SerializationException,
     UnknownAddressException,
 )
-from engine.control.api.limits import Limits
 from engine.control.api.reading import parse
 from engine.control.api.wire import Structure, Text, service
 from engine.control.api.writing import AnswerError, answer
