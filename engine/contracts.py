@@ -270,7 +270,13 @@ class BranchingSource(Source, Protocol):
 class SnapshotSource(Source, Protocol):
     """Optional: existing rows can be read (full load)."""
 
-    async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]: ...
+    async def definitions(
+        self, tables: Sequence[TableName], *, to_load: bool = False
+    ) -> Sequence[TableDefinition]:
+        """What those of these tables that are there are like now. `to_load`: they are about to be
+        read with these versions, and the stream tells of them from now on what these do not have.
+        """
+        ...
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         """The snapshot of a slot just created by `attach`, else a new one."""

@@ -184,7 +184,7 @@ class Loading:
     ) -> Sequence[TableDefinition]:
         """Make target tables, and bring those to the present shape that were made before; returns
         what is still there to load."""
-        definitions = await self._source.definitions(tables)
+        definitions = await self._source.definitions(tables, to_load=True)
         self.roster = self.roster.refreshed(_described(self.roster, tables, definitions))
         definitions = [d for d in definitions if d.table in self.roster.relations]
         await self._fit(definitions, control)

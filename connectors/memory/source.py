@@ -127,7 +127,9 @@ class MemorySource:
         tables = self._database.tables
         return [tables[name].relation for name in sorted(tables) if _is_users(name)]
 
-    async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]:
+    async def definitions(
+        self, tables: Sequence[TableName], *, to_load: bool = False
+    ) -> Sequence[TableDefinition]:
         await asyncio.sleep(0)
         self._live()
         return [definitions.describe(self._table(name)) for name in tables]

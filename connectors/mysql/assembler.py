@@ -222,6 +222,8 @@ class Assembler:
         self._touched.add(event.table.qualified)
         self._tell(changes)
         self._ordinal += count
+        if len(changes) != count:
+            self._part = None  # not every row was told
 
     def _tell(self, events: Sequence[Told]) -> None:
         part = self._part

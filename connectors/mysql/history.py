@@ -6,6 +6,11 @@ was told last, or with the catalog at a known place, and go on with the log's ow
 
 Of a table that is new to the stream, what was written before the place at which the catalog
 described it is not told: whoever loads it reads it later than that.
+
+A wanted table is unknown behind a statement that took it away, until a statement or the catalog
+tells of another one with its name. What comes for that one in between cannot be told; that it came
+is told, as one more leaving: who has heard of the first one knows, and who took it for the table's
+past, because its rows were read behind it, must load again what it has read.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -30,10 +35,6 @@ from engine.errors import DecodeError, SourceError
 from engine.model.change import INSERT, Event, SchemaChanged, SchemaStep, Truncate
 from engine.model.relation import Relation, ReplicaIdentity, TableName
 
-DESCRIPTIONS_MAX: Final = 64
-"""Descriptions kept of a table that the stream has not met yet: one for each reading of the catalog
-that found it changed, and one for each load that was begun."""
-
 STRICT: Final = 0x200000 | 0x400000
 """STRICT_TRANS_TABLES and STRICT_ALL_TABLES in `sql_mode`."""
 
@@ -44,12 +45,14 @@ Coordinate = GtidCoordinate | FileCoordinate
 class Version:
     """A table from a place of the log on. `since`: None once the stream is past it. `remembered`:
     what the target was told last; the catalog may have described the table as another one since,
-    when it is loaded again after a change that nobody could follow."""
+    when it is loaded again after a change that nobody could follow. `to_load`: it is being read,
+    at a later place, so nothing is missed before its own."""
 
     description: Description
     relation: Relation
     since: AnyPosition | None = None
     remembered: bool = False
+    to_load: bool = False
 
 
 @dataclass(slots=True)
@@ -92,6 +95,8 @@ class History:
     _reached: Coordinate | None = None
     """How far the stream is; `_stated`: the newest statement about tables that it has read."""
     _stated: Coordinate | None = None
+    _missed: dict[TableName, Coordinate] = field(default_factory=dict[TableName, Coordinate])
+    """The newest transaction that has something of a table that is unknown there."""
 
     # --- what is known ----------------------------------------------------------------------------
 
@@ -106,7 +111,7 @@ class History:
 
     def unknown(self) -> Sequence[TableName]:
         """Wanted tables that nobody has described."""
-        return [t for t in self._wanted if t not in self._versions and t not in self._described]
+        return [t for t in self._wanted if not (t in self._versions or self._described.get(t))]
 
     def remember(self, known: Mapping[TableName, Relation]) -> None:
         """Begin anew with stored versions. Raises StateError for those of another source."""
@@ -120,6 +125,11 @@ class History:
             )
             for table, relation in known.items()
         }
+        self._reached = self._stated = None
+        self._missed.clear()
+        for versions in self._described.values():
+            for version in versions:
+                version.to_load = False  # of a load that has ended, or goes on with what it has
 
     def outruns(self, at: AnyPosition) -> bool:
         """Whether the stream has read a statement from behind this place. A description of it comes
@@ -131,7 +141,8 @@ class History:
     ) -> Relation:
         """The catalog described a table at this position; gives the version that it is there.
         `to_load`: it is read from here on, and has to be known from here on, whatever stands in the
-        log before: another table with this name may have been described in the same words."""
+        log before: another table with this name may have been described in the same words. Kept is
+        what the stream has not come to: what the catalog said since, and where loads began."""
         known = self._described.setdefault(description.table, [])
         self._forget_passed(known)
         same = bool(known) and known[-1].description == description
@@ -142,15 +153,15 @@ class History:
             version = Version(known[-1].description, relation)
         else:
             version = self._version(description, str(at))
-        version.since = at
+        version.since, version.to_load = at, to_load
         known.append(version)
-        del known[:-DESCRIPTIONS_MAX]
         return version.relation
 
     def _forget_passed(self, known: list[Version]) -> None:
         """Of those that the stream is past, the last one is the table as it is."""
-        if self._reached is not None:
-            passed = [v for v in known if v.since and not v.since.covers(self._reached, 1)]
+        reached = self._reached
+        passed = [v for v in known if reached is not None and _passed(v, reached)]
+        if passed:
             del known[: len(passed) - 1]
 
     def _version(self, description: Description, since: str) -> Version:
@@ -223,6 +234,8 @@ class History:
             # A table that is loaded again has been described since it was remembered.
             version = self._at(name, coordinate)
             told = [] if version is not None else told
+        if version is None and not told:
+            told = [*self._missing(name, coordinate)]
         plan = _Plan(table, version, decoder, counting)
         lasting = version is None or not self._may_be_replaced(name, version)
         if lasting and (version is not None or name not in self._wanted):
@@ -240,13 +253,28 @@ class History:
         version = self._versions.get(name)
         if version is None or self._may_be_replaced(name, version):
             described = self._described.get(name, [])
-            passed = [v for v in described if v.since and not v.since.covers(coordinate, 1)]
+            passed = [v for v in described if _passed(v, coordinate)]
             if not passed:
                 return version
             newest = passed[-1]
             version = self._versions[name] = replace(newest, since=None)
             del described[: described.index(newest) + 1]
         return version
+
+    def _let_go(self, name: TableName, coordinate: Coordinate) -> None:
+        """What the catalog said before a statement does not hold behind it."""
+        described = self._described.get(name, [])
+        described[:] = [v for v in described if not _passed(v, coordinate)]
+
+    def _missing(self, name: TableName, coordinate: Coordinate) -> Iterator[Event]:
+        """Something comes for a table that may be unknown here; told once in a transaction."""
+        if name not in self._wanted or self._at(name, coordinate) is not None:
+            return
+        if any(version.to_load for version in self._described.get(name, ())):
+            return
+        if self._missed.get(name) is not coordinate:  # sent again, it is another object
+            self._missed[name] = coordinate
+            yield SchemaChanged(name, None, None, True, (SchemaStep("drop-table"),))
 
     def _may_be_replaced(self, name: TableName, version: Version) -> bool:
         """Whether the catalog has said otherwise, and later, of a table that no statement of the
@@ -294,6 +322,9 @@ class History:
         strict = bool((query.sql_mode or 0) & STRICT)
         told: list[Event] = []
         for step in found.steps:
+            if not isinstance(step, steps.CreateTable | steps.CreateLike):
+                for table in step.tables[:1]:
+                    told += self._missing(self._name(table), coordinate)
             told += self._take(step, coordinate, strict)
         if told:
             self._plans.clear()
@@ -314,18 +345,21 @@ class History:
                 " which may concern any table",
                 hint="report its form; then load again",
             )
-        touched = [self._current(self._name(table), coordinate) for table in found.tables]
         what = f"a statement that is not understood ({found.kind})"
-        return [self._lost(version, what) for version in touched if version is not None]
+        told: list[Event] = []
+        for name in map(self._name, found.tables):
+            told += self._missing(name, coordinate)
+            version = self._current(name, coordinate)
+            if version is not None:
+                told.append(self._lost(version, what))
+        return told
 
     def _current(self, name: TableName, coordinate: Coordinate) -> Version | None:
         """The version of a table that a statement concerns; None where nobody is to be told."""
         version = self._at(name, coordinate) if name in self._wanted else None
         if version is None:
             return None
-        # What the catalog said before the statement does not hold behind it.
-        described = self._described.get(name, [])
-        described[:] = [v for v in described if v.since and v.since.covers(coordinate, 1)]
+        self._let_go(name, coordinate)
         return version if _reached(version, coordinate) else None
 
     def _take(self, step: steps.Step, coordinate: Coordinate, strict: bool) -> Iterator[Event]:
@@ -341,7 +375,8 @@ class History:
                 yield Truncate((version.relation,))
         elif isinstance(step, steps.DropDatabase):
             schema = step.name.lower() if self.lower_names else step.name
-            for name in [name for name in self._versions if name.schema == schema]:
+            for name in sorted(name for name in self._wanted if name.schema == schema):
+                yield from self._missing(name, coordinate)
                 yield from self._drop(name, coordinate)
         elif isinstance(step, steps.CreateTable | steps.CreateLike):
             yield from self._create(step, coordinate)
@@ -370,8 +405,7 @@ class History:
 
     def _rename(self, name: TableName, to: TableName, coordinate: Coordinate) -> Iterator[Event]:
         version = self._current(name, coordinate)
-        described = self._described.get(to, [])
-        described[:] = [v for v in described if v.since and v.since.covers(coordinate, 1)]
+        self._let_go(to, coordinate)
         there = self._versions.get(to)
         if there is not None and not _reached(there, coordinate):
             return  # the log comes again: what is known is from behind the statement
@@ -447,6 +481,11 @@ _NOBODY: Final = Relation(0, "", "", ())
 def _old_key(relation: Relation) -> Sequence[int]:
     """The columns of which old rows are told; none for all of them."""
     return () if relation.replica_identity is ReplicaIdentity.FULL else relation.key
+
+
+def _passed(version: Version, coordinate: Coordinate) -> bool:
+    """Whether the place of a description is behind the stream."""
+    return version.since is not None and not version.since.covers(coordinate, 1)
 
 
 def _reached(version: Version, coordinate: Coordinate) -> bool:

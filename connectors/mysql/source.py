@@ -157,9 +157,11 @@ class MysqlSource:
         not published."""
         return [relation for _, relation in await self._described(None)]
 
-    async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]:
+    async def definitions(
+        self, tables: Sequence[TableName], *, to_load: bool = False
+    ) -> Sequence[TableDefinition]:
         """See `contracts.SnapshotSource.definitions`."""
-        described = await self._described(tables, to_load=True)
+        described = await self._described(tables, to_load=to_load)
         found = {table.name: (table, r) for table, r in described}
         names = frozenset(found)
         return [

@@ -366,7 +366,9 @@ class PostgresSource:
 
     # --- snapshots -------------------------------------------------------------------------------
 
-    async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]:
+    async def definitions(
+        self, tables: Sequence[TableName], *, to_load: bool = False
+    ) -> Sequence[TableDefinition]:
         """Of one moment: read again while a table changes in between."""
         found = await self._described(tables)
         async with self._session("reading table definitions") as connection:

@@ -321,9 +321,11 @@ class FaultySource:
         await self._query()
         await self._inner.evict()
 
-    async def definitions(self, tables: Sequence[TableName]) -> Sequence[TableDefinition]:
+    async def definitions(
+        self, tables: Sequence[TableName], *, to_load: bool = False
+    ) -> Sequence[TableDefinition]:
         await self._query()
-        return await self._inner.definitions(tables)
+        return await self._inner.definitions(tables, to_load=to_load)
 
     async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
         await self._query()

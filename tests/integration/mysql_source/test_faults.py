@@ -382,9 +382,11 @@ async def test_a_new_row_whose_default_is_not_known_stops_its_table_alone(
         "ALTER TABLE d ALTER n DROP DEFAULT;"
         "INSERT INTO d (id) VALUES (1); INSERT INTO d (id) VALUES (2); INSERT INTO t VALUES (1)",
     )
-    *_, stopped, row = await side.read(3)
+    *_, stopped, missed, row = await side.read(4)
     assert isinstance(stopped, SchemaChanged)
     assert "column n" in stopped.steps[0].detail
+    assert isinstance(missed, SchemaChanged)
+    assert missed.after is None
     assert new_rows([row]) == [("1",)]
 
 

@@ -105,6 +105,13 @@ class Pipe:
     async def equal(self, columns: str) -> None:
         await self.until(lambda: self._same(columns))
 
+    async def load_again(self) -> None:
+        """Ask for a load as `penstock reload` does, and wait until one has answered."""
+        asked = "UPDATE penstock.table_state SET asked = asked + 1 WHERE table_name = 't'"
+        await asyncio.to_thread(self.target.execute, asked)
+        answered = "SELECT answered = asked FROM penstock.table_state WHERE table_name = 't'"
+        await self.until(lambda: bool(self.target.execute(answered)[0][0]))
+
     async def until(self, done: Callable[[], bool]) -> None:
         end = asyncio.get_running_loop().time() + PATIENCE_SECONDS
         while not await asyncio.to_thread(done):
@@ -138,6 +145,59 @@ def once_before(method: str, action: Callable[[], object]) -> Callable[..., Any]
         return real(*arguments, **options)
 
     return wrapped
+
+
+def same_again(side: MysqlSide) -> None:
+    """A table in the same words takes the place, as where an index is added by gh-ost."""
+    for sql in (
+        "CREATE TABLE shop._t_gho LIKE shop.t",
+        "ALTER TABLE shop._t_gho ADD INDEX (a)",
+        "INSERT INTO shop._t_gho SELECT * FROM shop.t",
+        "INSERT INTO shop.t VALUES (3, 'to old and new')",
+        "INSERT INTO shop._t_gho VALUES (3, 'to old and new')",
+        "RENAME TABLE shop.t TO shop._t_del, shop._t_gho TO shop.t",
+        "INSERT INTO shop.t VALUES (4, 'to new')",
+    ):
+        side.execute(sql)
+
+
+LIKE_SHORT: Final = ("chunks", "table-parallel", "mariadb-10.11", True)
+LIKES: Final = [
+    pytest.param(*case, marks=() if case == LIKE_SHORT else pytest.mark.nightly)
+    for case in itertools.product((*STEPS[2:], "read_at"), MODES, SERVERS, (True, False))
+]
+
+
+@pytest.mark.parametrize(("method", "mode", "server", "first"), LIKES)
+async def test_a_table_whose_like_takes_its_place_while_it_is_loaded(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, method: str, mode: str, first: bool
+) -> None:
+    """Of the one that was read every row is told, whatever the log says of the other."""
+
+    def interfere() -> None:
+        monkeypatch.setattr(MysqlSource, method, once_before(method, swap))
+        if method != "read_at":
+            monkeypatch.setattr(MysqlSource, "read_at", once_before("read_at", write))
+
+    def swap() -> None:
+        same_again(pipe.source)
+
+    def write() -> None:
+        pipe.source.execute("INSERT INTO shop.t VALUES (5, 'behind the rows')")
+
+    await pipe.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a varchar(20))",
+        "INSERT INTO t VALUES (1, 'one'), (2, 'two')",
+    )
+    if first:
+        interfere()
+    async with pipe.running(mode):
+        await pipe.equal("id, a")
+        if not first:
+            interfere()
+            await pipe.load_again()
+        await pipe.execute("UPDATE t SET a = 'later' WHERE id < 3", "DELETE FROM t WHERE id = 4")
+        await pipe.equal("id, a")
 
 
 @pytest.mark.parametrize(("method", "mode", "server"), CASES)

@@ -10,13 +10,16 @@ from connectors.mysql.binlog import codes
 from connectors.mysql.binlog.events import Query, RowsEvent
 from connectors.mysql.position import parse_position
 from connectors.mysql.xa import PreparedGroups
-from engine.model.change import Event
+from engine.model.change import INSERT, Change, Event, SchemaChanged
+from engine.model.relation import Relation, TableName
 from tests.unit.connectors.mysql.binlog_bytes import (
     MARIA,
     event,
     format_description,
     query,
     rotate,
+    rows,
+    table_map,
 )
 
 
@@ -86,3 +89,30 @@ def test_a_commit_of_which_the_whole_second_is_told_is_at_its_end() -> None:
     made = assembler("maria=0-7-5")
     made.feed([gtid(6, standalone=False)])
     assert made.committed_at_us == 1_700_000_000_999_999
+
+
+class LosesOne(NoTables):
+    """Of a table that is lost with its first row, rows are only counted; of another they are told:
+    how many each event has says its table's name."""
+
+    def rows(self, event: RowsEvent, coordinate: object) -> tuple[int, Sequence[Event] | None]:
+        assert event.table is not None
+        name = event.table.name
+        count = int(name[1:])
+        relation = Relation(1, "shop", name, ())
+        if name.startswith("l"):
+            return count, [SchemaChanged(TableName("shop", name), relation, relation, True)]
+        return count, [Change(INSERT, relation, (), None)] * count
+
+
+def test_rows_that_are_not_told_count_as_those_that_are() -> None:
+    """A position inside the transaction means the same when they are not told at all."""
+    made = Assembler(LosesOne(), parse_position("maria=0-7-5"), PreparedGroups(0))
+    made.feed([rotate(), format_description(MARIA), gtid(6, standalone=False)])
+    for name in ("t2", "l5", "t3", "t1"):
+        made.feed([event(codes.TABLE_MAP, table_map([3], name=name))])
+        made.feed([event(codes.WRITE_ROWS, rows(1, b""))])
+    made.feed([event(codes.XID, bytes(8))])
+    parts, _ = made.take()
+    assert [(part.first, len(part.events)) for part in parts] == [(1, 3), (8, 4)]
+    assert str(parts[-1].end) == "maria=0-7-6;log=binlog.000002:4711"
