@@ -47,6 +47,9 @@ LABEL_ESCAPES: Final = str.maketrans(
 )
 """How the catalog writes labels, whatever `sql_mode` is."""
 
+FLOAT_BITS_MAX: Final = 24
+"""A FLOAT that is asked for more bits is a DOUBLE."""
+
 BYTES: Final = {"char": "binary", "varchar": "varbinary"}
 """What CHAR(n) BYTE is."""
 
@@ -129,6 +132,9 @@ class _Column:
         arguments = self._arguments() if self._cursor.at_symbol("(") else SIZES.get(base, "")
         if base == "decimal" and "," not in arguments:
             arguments = f"{arguments.removesuffix(')')},0)"
+        if base == "float" and arguments and "," not in arguments:
+            bits = int(arguments.strip("()"))
+            base, arguments = ("double" if bits > FLOAT_BITS_MAX else "float"), ""
         if base in BYTES and self._cursor.take("BYTE"):
             base = BYTES[base]
         self._type = base + arguments

@@ -147,7 +147,7 @@ def _parentheses(type: MysqlType) -> str:
     base = type.base
     if base in ("enum", "set"):
         return f"({','.join(map(_quoted, type.labels))})"
-    if base == "decimal" or (base in ("float", "double") and type.scale):
+    if base == "decimal" or (base in ("float", "double") and type.size):
         return f"({type.size},{type.scale})"
     if base in INTEGERS:
         boolean = base == "tinyint" and type.size == 1

@@ -33,7 +33,8 @@ from tests.servers.mysql import MysqlDatabase
 TYPES: Final = """
 i1 int unsigned NOT NULL AUTO_INCREMENT, i2 integer(5) zerofill, i3 int1, i4 middleint, i5 int8,
 b1 bool, n1 decimal, n2 numeric(65, 30) unsigned, n3 dec(5), n4 fixed(6, 2), d1 double precision,
-d2 real, d3 float, d4 float(7, 3), d5 float4, bits bit, more bit(64), y year,
+d2 real, d3 float, d4 float(7, 3), d5 float4, d6 float(24), d7 float(25), d8 double(8, 0),
+bits bit, more bit(64), y year,
 t1 date, t2 time(3), t3 datetime(6) DEFAULT CURRENT_TIMESTAMP(6) ON UPDATE CURRENT_TIMESTAMP(6),
 t4 timestamp NULL DEFAULT NULL, c1 char, c2 character(3), c3 character varying(20), c4 varchar(9)
 CHARACTER SET latin1 COLLATE latin1_german1_ci, c5 nchar(3), c6 national varchar(4), c7 char(3)

@@ -96,6 +96,8 @@ def table(sql: str, speech: Speech = MYSQL) -> CreateTable:
         ("dec(5)", "decimal(5,0)"),
         ("double precision", "double"),
         ("float(7,3)", "float(7,3)"),
+        ("float(24)", "float"),
+        ("float4(25) unsigned", "double unsigned"),
         ("real", "double"),
         ("bit", "bit(1)"),
         ("year(4)", "year(4)"),

@@ -18,6 +18,7 @@ COLUMNS: Final = {"id": "int", "a": "int", "b": "varchar(9)", "c": "date"}
 
 UTF8: Final = "character set utf8mb4"
 UTF8MB3: Final = "character set utf8mb3"
+ASCII: Final = "CHARACTER SET ascii"
 LATIN1: Final = "character set latin1"
 GBK: Final = "character set gbk"
 
@@ -104,6 +105,14 @@ NOTHING: list[str] = []
         (f"varchar(9) {LATIN1}", f"varchar(9) {UTF8}", RETYPE, NOTHING, RETYPE),
         (f"varchar(9) {LATIN1}", f"varchar(9) {GBK}", RETYPE, NOTHING, REWRITE),
         (f"varchar(9) {UTF8}", f"varchar(5) {UTF8}", NOTHING, NOTHING, REWRITE),
+        (f"varchar(64) {UTF8}", f"varchar(63) {UTF8}", REWRITE, REWRITE, REWRITE),
+        (f"varchar(400) {LATIN1}", f"varchar(300) {LATIN1}", NOTHING, NOTHING, REWRITE),
+        (f"varchar(256) {LATIN1}", f"varchar(255) {LATIN1}", REWRITE, REWRITE, REWRITE),
+        (f"varchar(9) {LATIN1}", f"varchar(5) {UTF8}", REWRITE, REWRITE, REWRITE),
+        (f"varchar(9) {UTF8}", f"varchar(5) {UTF8} COLLATE utf8mb4_bin", REWRITE, REWRITE, REWRITE),
+        (f"char(9) {UTF8}", f"varchar(5) {UTF8}", RETYPE, RETYPE, REWRITE),
+        (f"char(9) {UTF8}", f"char(5) {UTF8}", NOTHING, NOTHING, REWRITE),
+        (f"text {UTF8}", f"varchar(50) {UTF8}", REWRITE, REWRITE, REWRITE),
         (f"varchar(9) {UTF8}", f"char(9) {UTF8}", REWRITE, REWRITE, REWRITE),
         (f"char(9) {UTF8}", f"varchar(9) {UTF8}", RETYPE, NOTHING, RETYPE),
         (f"varchar(200) {UTF8}", f"tinytext {UTF8}", REWRITE, REWRITE, REWRITE),
@@ -111,6 +120,17 @@ NOTHING: list[str] = []
         (f"text {UTF8}", f"tinytext {UTF8}", REWRITE, REWRITE, REWRITE),
         (f"text {LATIN1}", f"text {UTF8}", REWRITE, REWRITE, REWRITE),
         (f"text {LATIN1}", f"mediumtext {UTF8}", RETYPE, NOTHING, RETYPE),
+        (f"text {UTF8MB3}", f"text {UTF8}", RETYPE, NOTHING, RETYPE),
+        (f"text {UTF8}", f"text {UTF8MB3}", NOTHING, NOTHING, REWRITE),
+        (f"text {ASCII}", f"text {UTF8MB3}", RETYPE, NOTHING, RETYPE),
+        (f"text {LATIN1}", f"text {UTF8MB3}", REWRITE, REWRITE, REWRITE),
+        (f"longtext {LATIN1}", f"longtext {UTF8}", RETYPE, NOTHING, RETYPE),
+        (f"varchar(80) {UTF8MB3}", f"tinytext {UTF8}", RETYPE, RETYPE, RETYPE),
+        (f"varchar(9) {LATIN1}", f"varchar(9) {UTF8MB3}", RETYPE, NOTHING, RETYPE),
+        (f"enum('ü') {LATIN1}", f"enum('ü','日') {UTF8MB3}", RETYPE, NOTHING, RETYPE),
+        ("float", "double", RETYPE, RETYPE, RETYPE),
+        ("float", "double(8,2)", REWRITE, REWRITE, REWRITE),
+        ("float", "double(8,0)", REWRITE, REWRITE, REWRITE),
         (f"enum('ü') {UTF8}", f"enum('ü','日') {LATIN1}", REWRITE, REWRITE, REWRITE),
         (f"enum('ü') {UTF8}", f"enum('ü','日') {UTF8}", RETYPE, NOTHING, RETYPE),
         ("binary(4)", "binary(4)", NOTHING, NOTHING, NOTHING),

@@ -48,6 +48,7 @@ def test_other_types_are_refused(column_type: str) -> None:
         ("int(11)", "int"), ("tinyint(1)", "tinyint(1)"), ("int(5) unsigned zerofill",
          "int(5) unsigned zerofill"), ("bigint(20) unsigned", "bigint unsigned"),
         ("decimal(10,0)", "decimal(10,0)"), ("float(7,3)", "float(7,3)"), ("double", "double"),
+        ("double(8,0)", "double(8,0)"),
         ("datetime", "datetime"), ("time(3)", "time(3)"), ("bit(8)", "bit(8)"), ("year(4)", "year"),
         ("varbinary(4)", "varbinary(4)"), ("longblob", "longblob"), ("json", "json"),
         ("enum('a','b''c','d\\\\e')", "enum('a','b''c','d\\\\e')"), ("point", "point"),
