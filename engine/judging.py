@@ -55,7 +55,8 @@ class Judging:
         self._readings: deque[Reading] = deque(maxlen=WINDOW_SAMPLES + 1)
         self._verdict = Verdict()
         self._late = asyncio.Event()
-        self._activities: deque[Activity] = deque(maxlen=WINDOW_SAMPLES)
+        self._activities: deque[tuple[float, Activity]] = deque(maxlen=WINDOW_SAMPLES)
+        """With the moment at which each was asked for, by the clock of readings."""
         self._trips: deque[float] = deque(maxlen=TRIPS_KEPT)
         self._connected = False
         self._unindexed: Sequence[TableName] = ()
@@ -90,7 +91,7 @@ class Judging:
 
         grown = {name: last.counts[name] - first.counts[name] for name in last.counts}
         rows_out, busy = share("rows_out"), grown["target"]
-        activities = self._activities
+        activities = self._activities_since(first.at)
         late = standing.backlog_rows / max(rows_out, 1.0)
         return Measured(
             core=core(first, last),
@@ -111,9 +112,13 @@ class Judging:
             helped=self._around.provision.helped,
         )
 
+    def _activities_since(self, moment: float) -> Sequence[Activity]:
+        """What an older answer says is over: a target that is slow to answer has few new ones."""
+        return [activity for asked, activity in self._activities if asked >= moment]
+
     def _tell(self, measured: Measured) -> None:
         assert self.cause is not None
-        activity = self._activities[-1] if self._activities else None
+        activity = next(reversed(self._activities_since(self._readings[0].at)), None)
         finding = explain(self.cause, measured, activity, self._unindexed)
         log = self._around.log
         (log.info if self.cause is Cause.IDLE else log.warning)(
@@ -143,7 +148,7 @@ class Judging:
 
     async def _ask(self, target: ObservedTarget) -> None:
         began = self._around.clock.monotonic()
-        self._activities.append(await target.activity(self._sessions.identities))
+        self._activities.append((began, await target.activity(self._sessions.identities)))
         took = self._around.clock.monotonic() - began
         if self._connected:  # the first question waited for a connection too
             self._trips.append(took)

@@ -69,9 +69,6 @@ def create(config: ReplicationConfig, _clock: Clock, random: Random) -> "MysqlTa
     )
 
 
-_SESSIONS: Final = b"SELECT id, state FROM information_schema.processlist WHERE command <> 'Sleep'"
-
-
 class MysqlTarget:
     """See `contracts.TransactionalTarget`, `SchemaTarget`, `KeyedTables` and `Checked`, and
     `abilities.ObservedTarget`."""
@@ -153,13 +150,11 @@ class MysqlTarget:
         """See `contracts.TransactionalTarget.terminate`. Sessions of other users are left alone
         where this one may not end them."""
         async with self.session() as session:
-            alive: list[str] = []
-            for number, token in sessions:
-                name = literal(lock_name(token))
-                (found,) = await session.run(f"SELECT IS_USED_LOCK({name})".encode())
-                if found.rows[0][0] == b"%d" % number and await _kill(session, number):
-                    alive.append(name)
-            for name in alive:  # all are told before the first is waited for
+            told: list[str] = []
+            for number, token in await observed.alive(session, sessions):
+                if await _kill(session, number):
+                    told.append(literal(lock_name(token)))
+            for name in told:  # all are told before the first is waited for
                 await session.run(
                     f"SELECT GET_LOCK({name}, {TERMINATE_SECONDS})".encode(),
                     f"DO RELEASE_LOCK({name})".encode(),
@@ -168,19 +163,9 @@ class MysqlTarget:
     async def inspect(
         self, sessions: Sequence[tuple[int, str]]
     ) -> Mapping[tuple[int, str], Working]:
-        """See `abilities.InspectedTarget`. The server names the state of a session and not who has
-        the lock that it waits for."""
+        """See `abilities.InspectedTarget`."""
         async with self._inspecting.use() as session:
-            (result,) = await session.run(_SESSIONS)
-            found: dict[tuple[int, str], Working] = {}
-            for number, token in sessions:
-                name = literal(lock_name(token))
-                (holder,) = await session.run(f"SELECT IS_USED_LOCK({name})".encode())
-                for row in result.rows:
-                    if row[0] == holder.rows[0][0] == b"%d" % number:
-                        state = (row[1] or b"").decode("utf-8", "replace")
-                        found[number, token] = Working(state if "lock" in state.lower() else "")
-        return found
+            return await observed.inspect(session, sessions)
 
     # --- control tables -----------------------------------------------------------------------
 

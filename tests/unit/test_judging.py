@@ -9,6 +9,7 @@ from typing import cast
 import pytest
 
 from engine.capacity.sample import Cause
+from engine.capacity.verdict import WINDOW_SAMPLES
 from engine.checkpoint.sessions import Sessions
 from engine.errors import TargetConnectionError
 from engine.judging import Judging, Standing
@@ -136,6 +137,15 @@ async def test_the_target_is_asked_while_something_is_late_and_names_the_missing
     cause, remedy = stream.told()[-1]
     assert cause == "target"
     assert "public.items" in remedy
+
+
+async def test_what_the_target_said_before_the_window_counts_no_more() -> None:
+    stream = Stream()
+    stream.changing = []
+    assert [stream.saturated() for _ in range(3)][-1] is Cause.APPLIERS
+    await stream.asked(1)
+    assert [stream.saturated() for _ in range(4)][-1] is Cause.TARGET
+    assert [stream.saturated() for _ in range(2 * WINDOW_SAMPLES)][-1] is Cause.APPLIERS
 
 
 async def test_a_target_with_nothing_late_is_not_asked() -> None:
