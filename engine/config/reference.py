@@ -11,6 +11,7 @@ from typing import Final
 
 from engine.config.capacity import CapacityConfig
 from engine.config.endpoint import SourceConfig, TargetConfig
+from engine.config.endpoint_effect import IDLE_SETTINGS
 from engine.config.family import FAMILIES
 from engine.config.intervals import IntervalsConfig
 from engine.config.mapping import MappingConfig
@@ -46,7 +47,9 @@ def reference() -> str:
             keys = {**declared_keys(settings), **declared_keys(family.address)}
             others = sorted(family.no_effect.keys() - keys.keys())
             parts += [f"### `[{settings.TABLE}]`, {family.title}", "", *_table(keys), ""]
-            parts += [f"Accepted, no effect yet: {', '.join(f'`{name}`' for name in others)}.", ""]
+            parts += ["Accepted, no effect yet:", ""]
+            parts += [f"- `{name}`: {IDLE_SETTINGS[name]}." for name in others]
+            parts += [""]
     parts += ["### AWS replication settings", "", *_aws_table(), ""]
     return "\n".join(parts)
 

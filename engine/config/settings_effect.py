@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from engine.config.endpoint_effect import IDLE_SETTINGS
 from engine.config.reconcile import PAIRS, REFUSED, without_effect
 from engine.config.settings import ReplicationSettings, defaults
 from engine.config.settings_catalog import CATALOG, Entry, Group, Items
@@ -40,6 +41,8 @@ _RETRIES: Final = "failures that may pass are tried again with growing pauses, b
 _MEMORY: Final = "memory and batches are limited by [capacity] and [apply]"
 _LATER: Final = "there is no such part yet"
 _AWS_LOGS: Final = "there is no log of AWS's form yet; Penstock's own log is always on"
+
+ENDPOINT_TABLES: Final = ("source.settings", "target.settings")
 
 IDLE: Final = {
     "TargetMetadata.SupportLobs": _LOBS,
@@ -109,7 +112,11 @@ def _effect(path: str, default: object) -> KeyEffect:
 
 
 def why_idle(path: str) -> str:
-    """Why a key that does nothing does nothing; empty for a name that is none of the catalog's."""
+    """Why a key that does nothing does nothing: one of AWS's replication settings, or of an
+    endpoint's (`source.settings.PluginName`). Empty for every other name."""
+    table, _, name = path.rpartition(".")
+    if table in ENDPOINT_TABLES:
+        return IDLE_SETTINGS.get(name, "")
     return max(
         ((len(begin), reason) for begin, reason in IDLE.items() if path.startswith(begin)),
         default=(0, ""),

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from engine.config.document import Document
+from engine.config.endpoint_effect import IDLE_SETTINGS
 from engine.config.endpoint_settings import AddressSettings
 from engine.config.environment import escaped_document
 from engine.config.kind import Kind
@@ -226,7 +227,7 @@ class _Translation:
             self._note(name, _WHY.get(name, str(error)), blocks=True)
         else:
             if name not in self._declared():
-                self._note(name, "accepted, but has no effect yet")
+                self._note(name, f"accepted, but has no effect yet: {IDLE_SETTINGS[name]}")
 
 
 _WHY: Final[Mapping[str, str]] = {

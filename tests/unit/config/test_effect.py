@@ -11,6 +11,7 @@ import pytest
 
 from engine.config.capacity import CapacityConfig
 from engine.config.endpoint import SourceConfig, TargetConfig
+from engine.config.endpoint_effect import IDLE_SETTINGS
 from engine.config.endpoint_settings import (
     AddressSettings,
     PostgresSourceSettings,
@@ -23,6 +24,7 @@ from engine.config.reconcile import PAIRS, REFUSED
 from engine.config.replication import ApplyConfig, LoadConfig, ReplicationConfig
 from engine.config.section import Section, declared_keys
 from engine.config.settings_catalog import CATALOG, Entry, Group, Items
+from engine.config.settings_effect import why_idle
 
 ROOT: Final = Path(__file__).parents[3]
 
@@ -198,6 +200,12 @@ def test_an_endpoint_setting_has_effect_or_is_named(
     if name in ("AfterConnectScript", "HeartbeatFrequency"):
         expected = (f"{side}.settings.{name}",)
     assert _no_effect(text) == expected
+
+
+def test_every_endpoint_setting_without_effect_has_a_reason() -> None:
+    names = {name for family in FAMILIES.values() for name in family.no_effect}
+    assert names == IDLE_SETTINGS.keys()
+    assert why_idle("source.settings.PluginName") == IDLE_SETTINGS["PluginName"]
 
 
 def _takes(kind: object, value: object) -> bool:
