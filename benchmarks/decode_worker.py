@@ -15,7 +15,8 @@ from dataclasses import replace
 from connectors.blackhole.target import BlackholeTarget
 from engine import worker
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random, Source, Target
+from engine.contracts import Source, Target
+from engine.machine import Clock, Random
 
 LOOK_SECONDS = 0.002
 

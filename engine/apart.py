@@ -3,7 +3,7 @@
 from typing import Final
 
 from engine.abilities import MarkingSource, SeeingTarget
-from engine.contracts import Random, Source, Target
+from engine.contracts import Source, Target
 from engine.errors import (
     ConfigError,
     SourceConnectionError,
@@ -11,6 +11,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetError,
 )
+from engine.machine import Random
 from engine.observe.log import Log
 
 MARK_BYTES: Final = 7

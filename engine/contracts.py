@@ -1,4 +1,4 @@
-"""What a source, a target and the machine around them promise the engine.
+"""What a source and a target promise the engine; what the machine does, `engine.machine` says.
 
 A connector author reads this file. A connector never decides about positions, epochs or retries:
 it offers primitives, and the engine's protocol (claim, write, commit, resolve, rewind) is composed
@@ -16,9 +16,9 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from engine.dataclass import dataclass
 from engine.model.batch import Run, Written
 from engine.model.change import Block, SchemaChanged, Transaction, Truncate
 from engine.model.chunk import Chunk, ChunkDone
@@ -30,59 +30,7 @@ from engine.model.retained import Retained
 from engine.model.snapshot import Snapshot
 from engine.model.state import Fence, LaneRow, Owner, RejectedRow, TableRecord
 from engine.model.table import ForeignKey, TableDefinition
-from engine.model.usage import Usage
 from engine.model.value import Key, KeyHash
-
-
-class Clock(Protocol):
-    """Time. Waiting goes through the event loop (`asyncio.sleep`, `asyncio.timeout`)."""
-
-    def monotonic(self) -> float:
-        """Seconds that only grow; for intervals."""
-        ...
-
-    def wall(self) -> float:
-        """Seconds since the Unix epoch; for lag and for people, never for decisions."""
-        ...
-
-
-class Random(Protocol):
-    """Randomness: jitter, and the key of this process's overflow files."""
-
-    def uniform(self, low: float, high: float) -> float: ...
-
-    def key(self, size: int) -> bytes:
-        """Bytes that nobody can guess."""
-        ...
-
-
-class Meter(Protocol):
-    """What the machine says of this process."""
-
-    def read(self) -> Usage:
-        """Now, of the thread that asks. Cheap enough for once a second."""
-        ...
-
-
-class Disk(Protocol):
-    """Files for overflow, in one directory. Names are plain; no path separators."""
-
-    def append(self, name: str, data: bytes) -> int:
-        """Append, return the offset it stands at. Raises StateError (also for a full disk)."""
-        ...
-
-    def read(self, name: str, offset: int, size: int) -> bytes: ...
-
-    def remove(self, name: str) -> None:
-        """Remove; no error when absent."""
-        ...
-
-    def names(self) -> Sequence[str]: ...
-
-    def size(self, name: str) -> int:
-        """Bytes of a file; 0 when absent."""
-        ...
-
 
 # --- source ---------------------------------------------------------------------------------------
 

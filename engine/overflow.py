@@ -14,9 +14,9 @@ from typing import Final
 
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
-from engine.contracts import Clock
 from engine.errors import LanesStuckError
 from engine.lane_table import LaneTable
+from engine.machine import Clock
 from engine.observe.log import Log
 from engine.provision import Provision
 from engine.queue.bounded import Budget

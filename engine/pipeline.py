@@ -21,7 +21,7 @@ from engine.autoscaling import Autoscaling, Trace, of_before, size_after_death, 
 from engine.capacity.history import History
 from engine.capacity.sampler import Sampler
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Disk, Meter, Random, SnapshotSource, TransactionalTarget
+from engine.contracts import SnapshotSource, TransactionalTarget
 from engine.errors import (
     InvariantError,
     LanesStuckError,
@@ -31,6 +31,7 @@ from engine.errors import (
     SnapshotLostError,
 )
 from engine.flow import Flow
+from engine.machine import Clock, Disk, Meter, Random
 from engine.measuring import without_stream
 from engine.model.position import Position
 from engine.model.relation import TableName

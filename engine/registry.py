@@ -7,15 +7,16 @@ replaced. A factory is called as `factory(config, clock, random)`; it connects t
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from engine.abilities import ListeningTarget, SpeakingSource
 from engine.comparable import Comparable
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random, Source, Target
+from engine.contracts import Source, Target
+from engine.dataclass import dataclass
 from engine.errors import ComparisonError, ConfigError
+from engine.machine import Clock, Random
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints

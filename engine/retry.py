@@ -7,11 +7,11 @@ as does any exception that is not a `PenstockError`.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from engine.contracts import Clock, Random
+from engine.dataclass import dataclass
 from engine.errors import PenstockError, Retry
+from engine.machine import Clock, Random
 
 FIRST_DELAY_SECONDS: Final = 0.1
 """Upper bound of the first wait: a deadlock or a server that closed one connection is over by

@@ -1,4 +1,4 @@
-"""The real clock, randomness and disk: the machine's side of the seams in `engine.contracts`.
+"""The real clock, randomness and disk: the machine's side of the seams in `engine.machine`.
 
 Only a process's outermost module makes these; everything below is handed them, so that a simulation
 can hand it others.

@@ -6,8 +6,9 @@ from typing import Final, TypeAlias
 
 from engine.capacity.predict import Prediction, TableSize, predict
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, SnapshotSource, Source
+from engine.contracts import SnapshotSource, Source
 from engine.errors import SourceConnectionError, SourceError
+from engine.machine import Clock
 from engine.model.position import Position
 from engine.model.relation import Column, Relation
 from engine.model.table import TableDefinition

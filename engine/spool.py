@@ -13,22 +13,15 @@ a stretch hold its first transaction, which nothing behind it can pass.
 import marshal
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
-from engine.contracts import Disk
+from engine.dataclass import dataclass
 from engine.errors import StateError
+from engine.machine import Disk
 from engine.model.change import Event, Transaction
 from engine.model.plain_events import PlainEvents
 from engine.model.position import LogPosition, Position
 from engine.model.segment import Mark
-
-NONCE_BYTES: Final = 12
 
 KEY_BYTES: Final = 32
 
@@ -79,7 +72,8 @@ class _Stretch:
 
 
 class Spool:
-    """A first-in first-out of events, on disk. `parse` reads the text of a position."""
+    """A first-in first-out of events, on disk. `parse` reads the text of a position. Each of one
+    `key` needs a `number` of its own."""
 
     def __init__(
         self,
@@ -88,11 +82,14 @@ class Spool:
         budget: SpoolBudget,
         key: bytes,
         parse: Callable[[str], Position] = LogPosition.parse,
+        number: int = 0,
     ) -> None:
+        from engine.sealing import Seal  # with its library, which few processes come to need
+
         self._name = SPOOL_PREFIX + name
         self._disk = disk
         self._budget = budget
-        self._cipher = AESGCM(key)
+        self._seal = Seal(key, number)
         self._parse = parse
         self._stretches: deque[_Stretch] = deque()
         self._records = 0
@@ -144,7 +141,7 @@ class Spool:
         plain = [self._events.plain(event) for event in events]
         head = _plain(transaction)
         text = marshal.dumps((head, plain, list(ordinals), None if end is None else str(end)))
-        sealed = self._cipher.encrypt(_nonce(self._written), text, None)
+        sealed = self._seal.close(self._written, text)
         record = len(sealed).to_bytes(LENGTH_BYTES, "big") + sealed
         if self._budget.used + len(record) > self._budget.bytes_max:
             raise SpoolFullError(
@@ -173,10 +170,9 @@ class Spool:
         """The oldest record, which stays. Raises StateError when it does not read back intact."""
         size = self._oldest_size()
         sealed = self._disk.read(self._name, self._read_at + LENGTH_BYTES, size)
-        try:
-            text = self._cipher.decrypt(_nonce(self._written - self._records), sealed, None)
-        except InvalidTag as error:
-            raise self._damaged() from error
+        text = self._seal.open(self._written - self._records, sealed)
+        if text is None:
+            raise self._damaged()
         head, plain, ordinals, end = marshal.loads(text)  # noqa: S302 - our own, see above
         self._events_read = len(plain)
         return Spooled(
@@ -236,10 +232,6 @@ def _plain(transaction: Transaction) -> tuple[Any, ...]:
     return place, transaction.xid, transaction.committed_at_us, transaction.number
 
 
-def _nonce(number: int) -> bytes:
-    return number.to_bytes(NONCE_BYTES, "big")
-
-
 class SpoolRoom:
     """Makes the spools of one replication, all within one budget. `key` is 32 random bytes made
     for this process."""
@@ -271,8 +263,5 @@ class SpoolRoom:
     def spool(self) -> Spool:
         """A new, empty spool. Each has a key of its own, so nonces never repeat."""
         self._count += 1
-        key = self._derived(self._count)
-        return Spool(f"{self._count:06d}", self._disk, self._budget, key, self._parse)
-
-    def _derived(self, number: int) -> bytes:
-        return HKDF(SHA256(), KEY_BYTES, None, number.to_bytes(8, "big")).derive(self._key)
+        name = f"{self._count:06d}"
+        return Spool(name, self._disk, self._budget, self._key, self._parse, self._count)

@@ -21,8 +21,8 @@ from typing import Final, Protocol
 from engine.apply.backlog import backlog
 from engine.apply.lane import Lane
 from engine.checkpoint.ownership import SeqSum
-from engine.contracts import Clock
 from engine.errors import PenstockError, SourceError, TargetError
+from engine.machine import Clock
 from engine.model.position import Position
 from engine.observe.lag import SourceLag
 from engine.observe.log import Log

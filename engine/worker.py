@@ -23,30 +23,23 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
-from engine.contracts import (
-    Clock,
-    Disk,
-    Meter,
-    Random,
-    SnapshotSource,
-    Source,
-    Target,
-    TransactionalTarget,
-)
+from engine.contracts import SnapshotSource, Source, Target, TransactionalTarget
+from engine.dataclass import dataclass
 from engine.errors import ConfigError, InvariantError, PenstockError, Retry
 from engine.failpoint import arm
 from engine.leaving import leave
+from engine.machine import Clock, Disk, Meter, Random
 from engine.observe.health import Health, Verdict
 from engine.observe.http import Address, Answer, Paths, serving
 from engine.observe.lag import Unmeasured
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics
+from engine.observe.places import error_places
 from engine.observe.report import Outcome, ReportPipe, leading
-from engine.observe.watchdog import BLOCKED_SECONDS_MAX, Watchdog, error_places
+from engine.observe.watchdog import BLOCKED_SECONDS_MAX, Watchdog
 from engine.observe.writer import FORMATS, start_writing
 from engine.parent import die_with
 from engine.version import VERSION

@@ -4,8 +4,9 @@ Primitives only, without isolation: changes count at once. A blackhole has one o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from engine.dataclass import dataclass
 from engine.errors import FenceFailedError
 from engine.model.chunk import ChunkDone
 from engine.model.relation import TableName

@@ -1,7 +1,9 @@
 """(pure) Locks of the memory database: shared or exclusive, held until the transaction ends."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from engine.dataclass import dataclass
 
 
 class WouldBlockError(Exception):

@@ -8,7 +8,7 @@ called `source` and `target`.
 from typing import Final
 
 from connectors.memory.database import MemoryDatabase
-from engine.contracts import Clock
+from engine.machine import Clock
 
 _servers: Final[dict[str, MemoryDatabase]] = {}
 

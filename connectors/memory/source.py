@@ -17,7 +17,7 @@ from connectors.memory.events import Publication
 from connectors.memory.servers import server
 from connectors.memory.storage import Cells, Columns, Table, View, pick
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Waiting
+from engine.contracts import Attached, Waiting
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
@@ -26,6 +26,7 @@ from engine.errors import (
     SourceError,
     SourceIdentityError,
 )
+from engine.machine import Clock, Random
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.position import LogPosition, Position

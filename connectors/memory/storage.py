@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
+from engine.dataclass import dataclass
 from engine.model.relation import Relation, TableName
 
 Cells: TypeAlias = tuple[object, ...]

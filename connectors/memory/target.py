@@ -17,8 +17,8 @@ from connectors.memory.storage import Table
 from connectors.memory.transaction import ServerTransaction
 from connectors.memory.writing import MemoryTransaction
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random
 from engine.errors import RowRejectedError, SchemaMismatchError, TargetConnectionError
+from engine.machine import Clock, Random
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence

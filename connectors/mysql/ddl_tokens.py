@@ -6,11 +6,11 @@ Structure" and "Comments"; MariaDB manual, "Comment Syntax".
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from connectors.mysql.flavour import Flavour
+from engine.dataclass import dataclass
 
 REAL_AS_FLOAT: Final = 1 << 0
 ANSI_QUOTES: Final = 1 << 2
@@ -90,10 +90,11 @@ class UnreadableError(ValueError):
 
 _SKIPPED: Final = re.compile(r"\s+|#[^\n]*|--(?=[\s\x00-\x1f]|\Z)[^\n]*")
 _COMMENT: Final = re.compile(r"/\*(?:(?P<maria>M?)!(?P<version>\d{5,6})?)?")
-_WORD: Final = re.compile(r"[0-9A-Za-z_$\u0080-\U0010ffff]+")
-_NUMBER: Final = re.compile(
-    r"(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?(?![0-9A-Za-z_$\u0080-\U0010ffff])"
-)
+_LETTER: Final = r"[^\x00-#%-/:-@\[-^`{-\x7f]"
+"""0-9, A-Z, a-z, _, $ and all from U+0080 on, told by what they are not: to prepare a pattern with
+so wide a range in it takes a hundred times as long."""
+_WORD: Final = re.compile(f"{_LETTER}+")
+_NUMBER: Final = re.compile(rf"(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?(?!{_LETTER})")
 _BACKTICKS: Final = re.compile(r"`((?:[^`]|``)*)`")
 _PLAIN: Final = {
     quote: re.compile(f"{quote}((?:[^{quote}]|{quote}{quote})*){quote}") for quote in "'\""

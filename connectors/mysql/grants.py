@@ -2,8 +2,10 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final
+
+from engine.dataclass import dataclass
 
 ALL: Final = "ALL PRIVILEGES"
 _NAME: Final = r"(?:`(?:[^`]|``)*`|\*)"

@@ -21,8 +21,8 @@ from connectors.mysql.connecting import Link, close
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.quoting import literal
 from connectors.mysql.server import Ask
-from engine.contracts import Clock
 from engine.errors import ReaderUnknownError, SlotBusyError, SourceConnectionError, SourceError
+from engine.machine import Clock
 
 ATTEMPTS: Final = 5
 WAIT_SECONDS: Final = 1

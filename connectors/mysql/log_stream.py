@@ -8,7 +8,7 @@ from connectors.mysql.assembler import Assembler
 from connectors.mysql.dump import Dump
 from connectors.mysql.xa import Due
 from connectors.mysql.xa_log import XaLog
-from engine.contracts import Clock
+from engine.machine import Clock
 from engine.model.change import Block, Part
 
 BEHIND_SECONDS: Final = 0.02

@@ -1,6 +1,8 @@
 """What one statement gave. (pure)"""
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from engine.dataclass import dataclass
 
 
 @dataclass(slots=True)

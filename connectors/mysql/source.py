@@ -41,8 +41,9 @@ from connectors.mysql.xa import PreparedGroups
 from connectors.mysql.xa_log import XaLog
 from engine.config.endpoint import ZeroDate
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Waiting
+from engine.contracts import Attached, Waiting
 from engine.errors import ConfigError, SourceConnectionError, SourceError, SourceIdentityError
+from engine.machine import Clock, Random
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding

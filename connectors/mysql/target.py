@@ -28,7 +28,6 @@ from connectors.mysql.target_errors import not_connected
 from connectors.mysql.target_link import TargetLink
 from engine.abilities import Working
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random
 from engine.errors import (
     ConfigError,
     SchemaMismatchError,
@@ -36,6 +35,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetError,
 )
+from engine.machine import Clock, Random
 from engine.model.activity import Activity
 from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows

@@ -9,8 +9,8 @@ import asyncio
 from typing import Final
 
 from connectors.postgres.replication import ReplicationConnection
-from engine.contracts import Clock
 from engine.errors import SourceError
+from engine.machine import Clock
 
 REST_SECONDS: Final = 0.1
 """Time after which an update that did not fit into the socket is tried again."""

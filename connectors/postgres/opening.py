@@ -22,13 +22,13 @@ from connectors.postgres.slot import Slot, Slots
 from connectors.postgres.sql import Sql
 from connectors.postgres.stream import CHECK_SECONDS, LogStream
 from engine.config.endpoint import Origin
-from engine.contracts import Clock
 from engine.errors import (
     PositionLostError,
     SlotBusyError,
     SourceConnectionError,
     SourceError,
 )
+from engine.machine import Clock
 from engine.model.change import SchemaStep
 from engine.model.relation import Relation
 

@@ -16,7 +16,6 @@ See: PostgreSQL manual, Replication Progress Tracking, and Replication Managemen
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -24,6 +23,7 @@ import asyncpg
 from connectors._sql.quoting import identifier, literal
 from connectors.postgres.link import Link, ServerError, cells
 from engine.config.endpoint import ReplicationOrigin
+from engine.dataclass import dataclass
 from engine.errors import TargetBusyError, TargetError
 from engine.model.finding import Finding, Severity
 

@@ -44,13 +44,14 @@ from connectors.postgres.visibility import visible
 from connectors.postgres.wire_form import WireForm
 from engine.config.endpoint import SessionReplicationRole, WithoutIdentity
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Attached, Clock, Random, Waiting
+from engine.contracts import Attached, Waiting
 from engine.errors import (
     ConfigError,
     PositionLostError,
     SourceConnectionError,
     SourceIdentityError,
 )
+from engine.machine import Clock, Random
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding

@@ -15,8 +15,8 @@ from connectors.postgres.feedback import Feedback
 from connectors.postgres.pgoutput import PgOutputDecoder
 from connectors.postgres.relation_message import RelationMessage
 from connectors.postgres.replication import Drained, ReplicationConnection
-from engine.contracts import Clock
 from engine.errors import SourceConnectionError, SourceError
+from engine.machine import Clock
 from engine.model.change import Block, Change, Part, SchemaStep
 from engine.model.position import LogPosition
 from engine.model.relation import Relation

@@ -33,7 +33,6 @@ from connectors.postgres.target_errors import refusal
 from engine.abilities import Working
 from engine.config.endpoint import Origin, ReplicationOrigin
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random
 from engine.errors import (
     ConfigError,
     SchemaMismatchError,
@@ -42,6 +41,7 @@ from engine.errors import (
     TargetConnectionError,
     TargetError,
 )
+from engine.machine import Clock, Random
 from engine.model.activity import Activity
 from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows

@@ -8,7 +8,6 @@ replication again and reads from the stored frontier, so rows in memory are neve
 import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from engine.apply.checkpoint import Buckets
@@ -19,7 +18,8 @@ from engine.apply.scheduler import Division, Help, Scheduler
 from engine.apply.shares import Share, pieces, refused
 from engine.apply.suspension import Suspension
 from engine.apply.tally import Tally
-from engine.contracts import Clock, Random, TargetSession, TargetTransaction
+from engine.contracts import TargetSession, TargetTransaction
+from engine.dataclass import dataclass
 from engine.errors import (
     RowRejectedError,
     SchemaChangeError,
@@ -27,6 +27,7 @@ from engine.errors import (
     TargetBusyError,
 )
 from engine.failpoint import hit, register
+from engine.machine import Clock, Random
 from engine.model.change import Change, Event, SchemaChanged, Truncate, only_of, tables_of
 from engine.model.relation import TableName
 from engine.model.segment import Mark, Segment

@@ -11,7 +11,7 @@ nothing but under `stop`.
 import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import takewhile
 from typing import Final
 
@@ -21,7 +21,8 @@ from engine.apply.lane import Lane, LaneBatch
 from engine.apply.misfits import refuse_misfits
 from engine.apply.suspension import Suspension
 from engine.apply.tally import Tally
-from engine.contracts import Clock, Random, TargetSession, TargetTransaction
+from engine.contracts import TargetSession, TargetTransaction
+from engine.dataclass import dataclass
 from engine.errors import (
     PenstockError,
     RowMissingError,
@@ -30,6 +31,7 @@ from engine.errors import (
     SchemaMismatchError,
     TargetBusyError,
 )
+from engine.machine import Clock, Random
 from engine.model.change import OPERATIONS, Change, Event
 from engine.model.position import Position
 from engine.model.rejected import MISSING, REJECTED, payload

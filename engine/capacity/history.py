@@ -12,8 +12,8 @@ from zlib import crc32
 import orjson
 
 from engine.config.capacity import UNITS
-from engine.contracts import Disk
 from engine.errors import StateError
+from engine.machine import Disk
 
 PREFIX: Final = "capacity-"
 """Beginning of the names of all its files; their number follows."""

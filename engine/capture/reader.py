@@ -9,13 +9,14 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final, Protocol
 
-from engine.contracts import Clock, Random, Source
+from engine.contracts import Source
 from engine.errors import (
     InvariantError,
     PenstockError,
     SlotBusyError,
     SourceConnectionError,
 )
+from engine.machine import Clock, Random
 from engine.model.change import Block, Part, SchemaChanged, Transaction
 from engine.model.position import Position
 from engine.observe.stages import Stages

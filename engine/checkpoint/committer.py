@@ -7,8 +7,9 @@ from typing import Final
 
 from engine.checkpoint.frontier import Frontier
 from engine.config.intervals import IntervalsConfig
-from engine.contracts import Clock, Source, TargetSession
+from engine.contracts import Source, TargetSession
 from engine.failpoint import hit, register
+from engine.machine import Clock
 from engine.model.position import Position
 from engine.model.state import FRONTIER, Fence, LaneRow
 

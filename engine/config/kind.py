@@ -4,7 +4,6 @@ A kind never repeats the value in a message: it may be a secret in the wrong pla
 """
 
 import math
-from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from engine.config.quantity import (
@@ -15,6 +14,7 @@ from engine.config.quantity import (
     parse_duration,
     parse_size,
 )
+from engine.dataclass import dataclass
 
 T = TypeVar("T")
 

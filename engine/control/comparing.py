@@ -8,8 +8,9 @@ import engine.registry as connectors
 from engine.comparable import Comparable
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random, ReadSource, Source
+from engine.contracts import ReadSource, Source
 from engine.errors import ComparisonError, ConfigError, PenstockError, ReaderUnknownError
+from engine.machine import Clock, Random
 from engine.model.relation import TableName
 from engine.plan.tables import select
 from engine.validate.compare import Limits, Progress, TablePair, compare

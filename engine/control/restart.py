@@ -10,11 +10,11 @@ A worker that moved rows before it ended shows that starting again helps: it is 
 the row of failures begins anew.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-from engine.contracts import Clock, Random
+from engine.dataclass import dataclass
 from engine.errors import Retry
+from engine.machine import Clock, Random
 from engine.observe.report import Outcome
 from engine.retry import Backoff, Policy
 

@@ -11,23 +11,18 @@ is recorded with the row, its other chunks are not copied, and the load of the o
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Final, Protocol
 
 from engine.abilities import LoadForms, ReaderSnapshots
 from engine.config.replication import OnRowError
-from engine.contracts import (
-    Clock,
-    Random,
-    SchemaTarget,
-    SnapshotSource,
-    TargetSession,
-    TargetTransaction,
-)
+from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TargetTransaction
+from engine.dataclass import dataclass
 from engine.errors import RowRejectedError, TargetBusyError
 from engine.failpoint import hit, register
 from engine.load.chunk_queue import ChunkQueue
 from engine.load.row_by_row import FirstRefusalError, RowByRow
+from engine.machine import Clock, Random
 from engine.model.batch import Written
 from engine.model.change import Truncate
 from engine.model.chunk import Chunk, ChunkDone

@@ -1,6 +1,6 @@
 """What a target's server does for our sessions (pure)."""
 
-from dataclasses import dataclass
+from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """What a target is given: runs of changes to one relation version."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from engine.dataclass import dataclass
 from engine.model.relation import Relation
 from engine.model.value import Row
 

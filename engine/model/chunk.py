@@ -1,7 +1,6 @@
 """A key range of a table, the unit of the full load."""
 
-from dataclasses import dataclass
-
+from engine.dataclass import dataclass
 from engine.model.relation import Relation, TableName
 
 

@@ -4,10 +4,11 @@ Versions are equal by content, so the same description sent again after a reconn
 version. Hot loops compare relations with `is`; a source hands out one object per version.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import Enum
 from functools import cached_property
 
+from engine.dataclass import dataclass
 from engine.model.value import Key, Row
 
 
@@ -107,12 +108,15 @@ class Relation:
         return tuple([row[i] for i in self.key])
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class TableName:
     """A table's name, without a version."""
 
     schema: str
     name: str
+
+    def __lt__(self, other: "TableName") -> bool:
+        return (self.schema, self.name) < (other.schema, other.name)
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"

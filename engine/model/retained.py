@@ -1,6 +1,6 @@
 """What a source keeps for a reader of its log."""
 
-from dataclasses import dataclass
+from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

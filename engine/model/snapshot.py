@@ -1,7 +1,6 @@
 """A consistent view of a source's tables."""
 
-from dataclasses import dataclass
-
+from engine.dataclass import dataclass
 from engine.model.position import Position
 
 

@@ -1,8 +1,9 @@
 """What is stored beside the data in the target: ownership, lanes, tables, rejected rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 
+from engine.dataclass import dataclass
 from engine.model.relation import TableName
 
 FRONTIER = "frontier"

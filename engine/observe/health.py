@@ -12,10 +12,10 @@ is false:
   stage `loop` counts as stuck.
 """
 
-from dataclasses import dataclass
 from typing import Final
 
-from engine.contracts import Clock
+from engine.dataclass import dataclass
+from engine.machine import Clock
 from engine.observe.metrics import Metrics, Stage
 
 PATIENCE_SECONDS: Final = 30.0

@@ -5,7 +5,7 @@ from typing import Final, TextIO
 
 import orjson
 
-from engine.contracts import Clock
+from engine.machine import Clock
 from engine.observe.writer import stamp
 
 METRICS_INTERVAL_SECONDS: Final = 5.0

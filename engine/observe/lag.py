@@ -12,10 +12,10 @@ grows. Before anything is known, as just after a start, there is no lag to tell,
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from engine.contracts import Clock
+from engine.dataclass import dataclass
+from engine.machine import Clock
 from engine.model.position import Position
 
 T = TypeVar("T", float, int)

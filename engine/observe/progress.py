@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from engine.contracts import Clock
+from engine.machine import Clock
 
 BARS_MAX: Final = 8
 """Tables with a bar of their own at once; a small terminal has 24 lines."""

@@ -8,12 +8,13 @@ does not come back ends its process: its parent starts another.
 import sys
 import threading
 from collections.abc import Callable
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Final, Self
 
-from engine.contracts import Clock
+from engine.machine import Clock
 from engine.observe.health import LOOP_LAG_SECONDS_MAX
 from engine.observe.log import Log
+from engine.observe.places import places
 
 CHECK_SECONDS: Final = 0.5
 """How often the thread looks; a block is reported this much after it has become one."""
@@ -22,9 +23,6 @@ BLOCKED_SECONDS_MAX: Final = 25.0
 """How long a loop may stand still before its process is ended: within it a probe has failed, the
 source may have given us up, and no lock is waited for so long in this thread. Only time in which
 this thread itself ran counts, so a process that was frozen is not ended when it goes on."""
-
-FRAMES_MAX: Final = 8
-"""Innermost frames shown; enough to see what blocks and who called it."""
 
 
 class Watchdog:
@@ -93,29 +91,3 @@ class Watchdog:
             duration_ms=round(still * 1000),
             frames=places(sys._current_frames().get(self._watched)),  # noqa: SLF001 - documented
         )
-
-
-def places(frame: FrameType | None) -> list[str]:
-    """Where a stack stands, innermost first: `file:line function`, without any variable."""
-    found: list[str] = []
-    while frame is not None and len(found) < FRAMES_MAX:
-        code = frame.f_code
-        found.append(f"{short(code.co_filename)}:{frame.f_lineno} {code.co_name}")
-        frame = frame.f_back
-    return found
-
-
-def error_places(error: BaseException) -> list[str]:
-    """Where an error was raised, innermost first, without any variable or source line."""
-    found: list[str] = []
-    trace = error.__traceback__
-    while trace is not None:
-        code = trace.tb_frame.f_code
-        found.append(f"{short(code.co_filename)}:{trace.tb_lineno} {code.co_name}")
-        trace = trace.tb_next
-    return found[::-1][:FRAMES_MAX]
-
-
-def short(path: str) -> str:
-    """The last three parts of a path: enough to find the file, nothing about the machine."""
-    return "/".join(path.replace("\\", "/").split("/")[-3:])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.contracts import Clock, Disk, Meter, Random
 from engine.errors import InvariantError, StateError
+from engine.machine import Clock, Disk, Meter, Random
 from engine.seams import LocalDisk, SystemClock, SystemMeter, SystemRandom
 
 

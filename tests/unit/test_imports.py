@@ -11,9 +11,20 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 LAYERS: Final = (
-    {"errors"},
+    {"errors", "dataclass"},
     {"model"},
-    {"abilities", "contracts", "comparable", "config", "observe", "retry", "failpoint", "spool"},
+    {
+        "abilities",
+        "contracts",
+        "machine",
+        "comparable",
+        "config",
+        "observe",
+        "retry",
+        "failpoint",
+        "sealing",
+        "spool",
+    },
     {"plan"},
     {"capture", "load", "queue", "route", "apply", "checkpoint", "validate", "capacity"},
     {"registry", "pipeline", "seams"},

@@ -1,6 +1,6 @@
 """What no source file may do, read from the text: a run must be repeatable from its seed.
 
-Time, randomness, files and tasks come through the seams (`engine.contracts`: Clock, Random, Disk; a
+Time, randomness, files and tasks come through the seams (`engine.machine`: Clock, Random, Disk; a
 TaskGroup), so that a simulation decides them. A set of strings is walked in another order in every
 process, so nothing walks one unsorted.
 """

@@ -6,7 +6,6 @@ bytes that come, and the time they take.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from starlette.applications import Starlette
@@ -25,6 +24,7 @@ from engine.control.api.faults import (
     RequestTimeoutException,
     SerializationException,
 )
+from engine.dataclass import dataclass
 
 REQUEST_ID: Final = "x-amzn-RequestId"
 

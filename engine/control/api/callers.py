@@ -3,7 +3,6 @@
 import re
 from typing import Final
 
-from engine.contracts import Clock
 from engine.control.api import sigv4
 from engine.control.api.faults import (
     Fault,
@@ -12,6 +11,7 @@ from engine.control.api.faults import (
     UnrecognizedClientException,
 )
 from engine.control.api.keys import ANYBODY, Identity, Keyring
+from engine.machine import Clock
 from engine.observe.log import Log
 
 _LOOPBACK: Final = re.compile(r"(localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?")

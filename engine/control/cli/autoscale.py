@@ -16,15 +16,16 @@ from engine.capacity.replay import Difference, differences, replay
 from engine.capacity.score import Score, score
 from engine.capacity.simulate import Run, simulate
 from engine.capacity.trace import RECORDING, Life, read
+from engine.control.cli.app import COMMANDS, MARKUP
 from engine.control.cli.arguments import Json, load
 from engine.control.cli.ending import end_with
 from engine.errors import ConfigError
 
 autoscale: Final = typer.Typer(
-    help="The law of capacity: recompute what it decided, or see what it would do.",
+    help=COMMANDS["autoscale"],
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="markdown",
+    rich_markup_mode=MARKUP,
 )
 
 

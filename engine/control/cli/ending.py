@@ -6,6 +6,7 @@ file; 3 needs a person (another owner, position lost, source identity changed, a
 could not be made).
 """
 
+import gc
 import os
 import sys
 from collections.abc import Callable
@@ -15,9 +16,9 @@ import orjson
 import typer
 
 from engine.errors import ConfigError, InvariantError
+from engine.observe.places import error_places
 from engine.observe.redact import clean
 from engine.observe.report import Outcome, leading
-from engine.observe.watchdog import error_places
 from engine.version import VERSION
 
 INTERRUPTED = 1
@@ -26,6 +27,7 @@ INTERRUPTED = 1
 
 def end_with(command: Callable[[], int]) -> NoReturn:
     """Run a command's body and end with its exit code; an error becomes its message."""
+    gc.enable()  # see `engine.control.cli.app.main`
     try:
         code = command()
     except KeyboardInterrupt:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock
 from engine.control.cli.arguments import File, load
 from engine.control.cli.ending import end_with, say_error, say_warning
 from engine.control.supervisor import Supervisor, WorkerArguments, stopped_by_signals
+from engine.machine import Clock
 from engine.observe.http import Address
 from engine.observe.json_lines import JsonLines
 from engine.observe.report import Outcome
-from engine.registry import check_position, source
 from engine.seams import SystemClock, SystemRandom, machine_memory_bytes
 
 if TYPE_CHECKING:
@@ -144,5 +143,8 @@ def _check(arguments: WorkerArguments, config: ReplicationConfig) -> None:
         Address.parse(arguments.metrics)
     stop_at = arguments.stop_at
     if stop_at is not None and stop_at != CAUGHT_UP:
+        # What knows a source stays out of this process, which lives as long as the replication.
+        from engine.registry import check_position, source
+
         reader = source(config.source.engine)(config, SystemClock(), SystemRandom())
         check_position(reader, "--stop-at (caught-up, or a position)", stop_at)

@@ -3,10 +3,12 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Final
 
 import asyncpg
+
+from engine.dataclass import dataclass
 
 BRANCHES: Final = 10
 TELLERS_PER_BRANCH: Final = 10

@@ -6,7 +6,6 @@ The secret is AWS's JSON: `{"username": ..., "password": ..., "host": ..., "port
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -14,6 +13,7 @@ from engine.config.document import Document, read_json
 from engine.config.problems import Problems
 from engine.config.secret import Secret
 from engine.config.shape import Number
+from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 SECRET_MEMBERS: Final = ("SecretsManagerSecretId", "SecretsManagerAccessRoleArn")

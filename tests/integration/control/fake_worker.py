@@ -16,7 +16,8 @@ from typing import Any
 from engine import errors
 from engine.config.load import load_replication
 from engine.config.replication import ReplicationConfig
-from engine.contracts import Clock, Random, SnapshotSource, TransactionalTarget
+from engine.contracts import SnapshotSource, TransactionalTarget
+from engine.machine import Clock, Random
 from engine.model.batch import TableCounts
 from engine.model.relation import TableName
 from engine.seams import LocalDisk

@@ -4,7 +4,7 @@ import time
 
 
 class SystemClock:
-    """Implements `engine.contracts.Clock`."""
+    """Implements `engine.machine.Clock`."""
 
     def monotonic(self) -> float:
         return time.monotonic()

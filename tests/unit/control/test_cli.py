@@ -13,7 +13,7 @@ from typer.testing import CliRunner, Result
 from engine import registry
 from engine.control.cli import control_rows
 from engine.control.cli import run as run_command
-from engine.control.cli.app import app
+from engine.control.cli.app import COMMANDS, app
 from engine.control.cli.arguments import parse_table
 from engine.errors import (
     ConfigError,
@@ -106,6 +106,15 @@ def test_the_version_and_every_help_text() -> None:
     for command in ("check", "run", "compare", "reload", "cleanup"):
         result = CliRunner().invoke(app, [command, "--help"])
         assert (result.exit_code, "FILE" in result.stdout) == (0, True)
+
+
+def test_the_list_of_commands_says_what_each_says_of_itself() -> None:
+    listed = CliRunner().invoke(app, ["--help"]).stdout
+    for command, text in COMMANDS.items():
+        says = CliRunner().invoke(app, [command, "--help"]).stdout
+        assert f"Usage: penstock {command} " in says.replace("Usage: root", "Usage: penstock")
+        assert text in " ".join(says.split())
+        assert f"{command} {text}" in " ".join(listed.split())
 
 
 def test_a_defect_ends_with_a_report_and_no_value(penstock: Penstock, world: World) -> None:
