@@ -137,7 +137,10 @@ class _Connection:
             with _speaking(self._path):
                 return work()
 
-        return await asyncio.get_running_loop().run_in_executor(self._thread, translated)
+        asked = asyncio.wrap_future(self._thread.submit(translated))
+        asked.add_done_callback(_heard)
+        # Cancelled while it waits in the thread's queue, a COMMIT would never be done or undone.
+        return await asyncio.shield(asked)
 
     async def rows(self, text: str, values: Sequence[Value]) -> Sequence[Sequence[Any]]:
         return await self.run(lambda: self.raw.execute(text, values).fetchall())
@@ -164,6 +167,12 @@ class _Connection:
                 raise
 
         await self.run(finish)
+
+
+def _heard(asked: asyncio.Future[Any]) -> None:
+    """Whoever was cancelled does not ask how it ended."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 @asynccontextmanager

@@ -2,14 +2,17 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from engine.control.store.contract import VALUES_MAX, Store
 from engine.control.store.errors import DuplicateError, GoneError, LeaseLostError, StaleError
 from engine.control.store.records import Event, EventFilter, Fact, LeaseRow, Record
+from engine.control.store.sqlite import SqliteStore
 from engine.errors import InvariantError
 from tests.integration.store.conftest import MakeStore
 
@@ -397,6 +400,29 @@ async def test_cancelling_at_any_moment_leaves_the_store_usable(store: Store) ->
         found = [record.document["number"] for record in await reading.find("endpoint")]
     assert all((number ^ 1) in found for number in found)
     await insert(store, endpoint(999))
+
+
+async def test_a_commit_that_waits_for_its_thread_is_done_though_cancelled(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path / "penstock.db") as store:
+        going_on = threading.Event()
+        leaving = asyncio.Event()
+
+        async def work() -> None:
+            async with store.write() as writing:
+                await writing.insert(ORDERS)
+                store._connections[0]._thread.submit(going_on.wait)
+                leaving.set()
+
+        task = asyncio.create_task(work())
+        await leaving.wait()
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+        going_on.set()
+        await insert(store, endpoint(1))
+        async with store.read() as reading:
+            assert names(await reading.find("endpoint")) == ["name001", "orders"]
 
 
 async def test_a_reader_sees_one_moment_and_waits_for_no_writer(make_store: MakeStore) -> None:
