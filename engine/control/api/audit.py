@@ -17,6 +17,9 @@ DONE: Final = "done"
 INTERRUPTED: Final = "interrupted"
 """Of a call that was cancelled: the daemon stopped. What it stored by then is stored."""
 
+RESOURCE_CHARACTERS_MAX: Final = 350
+"""As much of what a request is about as a line shows: an ARN with the longest name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -51,5 +54,5 @@ def resource(request: Mapping[str, Any], shape: Structure) -> str:
     for name, member in shape.members.items():
         named = name in shape.required and isinstance(member, Text)
         if named and name.endswith(("Arn", "Identifier", "Name")):
-            return str(request.get(name, ""))
+            return str(request.get(name, ""))[:RESOURCE_CHARACTERS_MAX]
     return ""

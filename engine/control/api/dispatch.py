@@ -40,6 +40,9 @@ from engine.observe.log import Log
 
 JSON_TYPES: Final = ("application/x-amz-json-1.1", "application/x-amz-json-1.0", "application/json")
 
+UNEXPECTED: Final = (InternalFailure, ServiceUnavailableException, StorageQuotaExceededFault)
+"""Faults that are no answer to what the caller did: the log has a line of them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -81,14 +84,25 @@ class Dispatcher:
     async def answer(self, request: sigv4.Request, peer: str) -> Answer:
         """The answer to a request from `peer`, the address it came from. Never raises."""
         request_id = self.request_id()
+        headers = dict(request.headers)
+        target = headers.get("x-amz-target", "")
         try:
-            headers = dict(request.headers)
             _addressed(request, headers)
             identity = self._callers.signed(request, peer)
-            served = self._served(headers.get("x-amz-target", ""))
+            served = self._served(target)
             entry = Entry(request_id, identity.name, identity.role, peer, served.name)
             body = await self._audited(served, request.body, identity, entry)
-        except Fault as fault:
+        except Exception as error:  # noqa: BLE001  # the outermost: each has an answer, and a line
+            fault = self._fault(error)
+            if isinstance(fault, UNEXPECTED):
+                self._log.exception(
+                    "a call failed",
+                    action="api.failed",
+                    error=error,
+                    target=target,
+                    request_id=request_id,
+                    result=fault.code,
+                )
             return self.refusal(fault, request_id)
         return Answer(HTTPStatus.OK, body, request_id)
 
@@ -116,10 +130,11 @@ class Dispatcher:
             entry = replace(entry, resource=resource(request, model.input))
             self._allow(served, identity, entry.resource)
             call = Call(served.name, request, self._services, identity, entry.request_id)
-            written = await self._run(served, call, model.output)
+            async with asyncio.timeout(self._limits.call_seconds):
+                written = answer(await served.run(call), model.output)
             entry = replace(entry, result=DONE)
-        except Fault as fault:
-            entry = replace(entry, result=fault.code)
+        except Exception as error:
+            entry = replace(entry, result=self._fault(error).code)
             raise
         finally:
             if served.access is not Access.READ:
@@ -134,47 +149,30 @@ class Dispatcher:
                 f" on resource: {about or '*'} because its key is {identity.role}"
             )
 
-    async def _run(self, served: Served, call: Call, output: wire.Structure) -> bytes:
-        try:
-            async with asyncio.timeout(self._limits.call_seconds):
-                return answer(await served.run(call), output)
-        except Fault:
-            raise
-        except Exception as error:
-            raise self._accident(error, call) from error
-
-    def _accident(self, error: Exception, call: Call) -> Fault:
-        """What the caller is told of an error that is no fault."""
+    def _fault(self, error: Exception) -> Fault:
+        """What the caller is told of an error."""
         match error:
+            case Fault():
+                return error
             case GoneError():
                 return ResourceNotFoundFault(f"Resource not found: {error.message}.")
             case StaleError():
                 return InvalidResourceStateFault(f"Try again: {error.message}.")
             case StoreFullError():
-                fault: Fault = StorageQuotaExceededFault(
+                return StorageQuotaExceededFault(
                     "The daemon has no room to store this; nothing was changed. Free space where"
                     " its store is."
                 )
             case StateError():
-                fault = ServiceUnavailableException(f"The daemon's store: {error.message}")
+                return ServiceUnavailableException(f"The daemon's store: {error.message}")
             case TimeoutError():
-                fault = ServiceUnavailableException(
+                return ServiceUnavailableException(
                     f"The operation did not end within {self._limits.call_seconds:g} s."
                 )
-            case _:
-                fault = InternalFailure(
-                    "The request could not be answered; the daemon's log says why, by this"
-                    " answer's request id."
-                )
-        self._log.exception(
-            "a call failed",
-            action="api.failed",
-            error=error,
-            operation=call.operation,
-            request_id=call.request_id,
-            result=fault.code,
+        return InternalFailure(
+            "The request could not be answered; the daemon's log says why, by this answer's"
+            " request id."
         )
-        return fault
 
 
 def _addressed(request: sigv4.Request, headers: Mapping[str, str]) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,12 +53,15 @@ class Daemon:
     def log(self) -> str:
         return "\n".join(map(as_json, self.lines))
 
-    def client(self, key: AccessKey = ADMIN, **config: Any) -> Any:
+    def client(
+        self, key: AccessKey = ADMIN, *, scheme: str = "http", verify: str = "", **config: Any
+    ) -> Any:
         """A client of AWS's own making, which tries once."""
         return SESSION.create_client(
             "dms",
             region_name="eu-west-3",
-            endpoint_url=f"http://127.0.0.1:{self.port}",
+            endpoint_url=f"{scheme}://127.0.0.1:{self.port}",
+            verify=verify or None,
             aws_access_key_id=key.id,
             aws_secret_access_key=key.secret.reveal(),
             config=Config(retries={"total_max_attempts": 1}, **config),
@@ -92,6 +96,7 @@ async def serving(
     keys: Keyring = KEYS,
     limits: Limits | None = None,
     probes: Mapping[str, Probe] | None = None,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Daemon]:
     """A daemon with the real operations, and those of a test."""
     limits = limits or Limits()
@@ -108,7 +113,7 @@ async def serving(
             log=log,
             limits=limits,
         )
-        listening = server(application(dispatcher, limits, probes=probes), limits)
+        listening = server(application(dispatcher, limits, probes=probes), limits, tls=tls)
         serve = asyncio.create_task(listening.serve(sockets=[listener]))
         try:
             yield daemon

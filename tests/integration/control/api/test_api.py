@@ -1,4 +1,5 @@
 import asyncio
+import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from engine.control.store.records import Record
 from engine.observe.log import Line
 from engine.observe.writer import as_json
 from tests.integration.control.api.daemon import ADMIN, OPEN, READER, serving
+from tests.servers.certificates import Authority
 
 CANARY = "s3cr3t-c4n4ry"
 
@@ -92,6 +94,7 @@ async def test_a_call_that_changes_something_has_one_line_in_the_audit(tmp_path:
         answer = await daemon.call("create_endpoint", **ENDPOINT)
     assert answer["Endpoint"]["Username"] == "ops"
     (entry,) = daemon.audit
+    assert daemon.lines == []
     assert entry.request_id == answer["ResponseMetadata"]["RequestId"]
     lines: list[Line] = []
     to_log(lines.append)(1.5, entry)
@@ -184,6 +187,7 @@ async def test_a_call_that_takes_too_long_and_a_full_store_are_told(tmp_path: Pa
         with pytest.raises(ClientError) as error:
             await daemon.call("create_endpoint", **ENDPOINT)
         assert refused(error)[:2] == (400, "StorageQuotaExceededFault")
+    assert daemon.log.count("api.failed") == 2
 
 
 async def test_a_call_that_stands_when_the_daemon_stops_is_given_up(tmp_path: Path) -> None:
@@ -200,6 +204,30 @@ async def test_a_call_that_stands_when_the_daemon_stops_is_given_up(tmp_path: Pa
     with pytest.raises((HTTPClientError, ClientError)):
         await standing
     assert [entry.result for entry in daemon.audit] == ["interrupted"]
+
+
+async def test_over_tls_botocore_is_answered_and_nobody_else(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path)
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(*authority.sign(tmp_path, "127.0.0.1"))
+    async with serving(tmp_path, tls=tls) as daemon:
+        client = daemon.client(scheme="https", verify=str(authority.file))
+        answer = await asyncio.to_thread(client.describe_account_attributes)
+        assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+        client.close()
+        assert await daemon.raw(request(b"{}")) == b""
+
+
+async def test_connections_are_bounded(tmp_path: Path) -> None:
+    async with serving(tmp_path, keys=OPEN, limits=Limits(connections=3)) as daemon:
+        held = [await asyncio.open_connection("127.0.0.1", daemon.port) for _ in range(2)]
+        assert b" 503 " in await daemon.raw(request(b"{}"))
+        held[0][1].close()
+        await held[0][1].wait_closed()
+        answer = b""
+        while b" 200 OK" not in answer:
+            answer = await daemon.raw(request(b"{}"))
+        held[1][1].close()
 
 
 async def test_probes_are_answered_beside_the_api_to_anybody(tmp_path: Path) -> None:
