@@ -50,6 +50,7 @@ class PostgresSourceConfig:
     replication's id; names that the user gave are used as they are and never dropped.
 
     `streams`: the log is read; else only rows are, for which no more than SELECT is needed.
+    `loads`: rows are read too, so a new slot's snapshot is kept for them.
     `insert_only`: tables that cannot send UPDATE and DELETE are carried with their inserts.
     `origin`: which changes are left out by where they were made, against loops.
     `capture_ddl`: read exact schema changes from the messages (14+) of event triggers, and make
@@ -73,6 +74,7 @@ class PostgresSourceConfig:
     publication: str = ""
     insert_only_publication: str = ""
     streams: bool = True
+    loads: bool = True
     insert_only: bool = False
     text_mode: TextMode = TextMode.AUTO
     origin: Origin = Origin.ANY

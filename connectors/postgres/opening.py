@@ -77,18 +77,23 @@ class StreamOpener:
             hint=f"the changes since the stored position cannot be had; {LOAD_AGAIN}",
         )
 
-    async def create_slot(self, server: Server, hold: Callable[[str], Awaitable[None]]) -> int:
-        """Make the slot; gives its start. `hold` takes the snapshot it exports over."""
+    async def create_slot(
+        self, server: Server, hold: Callable[[str], Awaitable[None]] | None
+    ) -> int:
+        """Make the slot; gives its start. `hold` takes the snapshot it exports over; without one
+        none is made, as it would keep the source from cleaning up dead rows."""
         config = self._config
-        options = "(SNAPSHOT 'export', FAILOVER true)"
-        if not config.failover or server.version < FAILOVER_FROM:
-            options = "EXPORT_SNAPSHOT"
+        if config.failover and server.version >= FAILOVER_FROM:
+            options = f"(SNAPSHOT '{'export' if hold else 'nothing'}', FAILOVER true)"
+        else:
+            options = "EXPORT_SNAPSHOT" if hold else "NOEXPORT_SNAPSHOT"
         command = f'CREATE_REPLICATION_SLOT "{config.slot}" LOGICAL pgoutput {options}'
         connection = await self._replication()
         try:
             doing = f"making replication slot {config.slot} on the source"
             (row,) = await self._made(connection, doing, command)
-            await hold(row["snapshot_name"] or "")
+            if hold is not None:
+                await hold(row["snapshot_name"] or "")
         finally:
             await connection.close()
         return parse_lsn(row["consistent_point"] or "")

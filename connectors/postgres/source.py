@@ -88,6 +88,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
             insert_only_publication=source.publication_inserts,
             text_mode=TextMode(source.stream_form.value),
             streams=config.streams,
+            loads=config.loads,
             insert_only=source.without_identity is WithoutIdentity.INSERT_ONLY,
             origin=source.origin,
             capture_ddl=source.settings.capture_ddls,
@@ -196,7 +197,8 @@ class PostgresSource:
             if altered:
                 await older_ended(self._sql)
             return Attached(server.identity, LogPosition(slot.confirmed or 0), created=False)
-        start = await self._opener.create_slot(server, self._held.hold)
+        hold = self._held.hold if self._config.loads else None
+        start = await self._opener.create_slot(server, hold)
         return Attached(server.identity, LogPosition(start), created=True)
 
     async def publish(

@@ -62,6 +62,18 @@ async def test_a_second_reader_is_told_who_holds_the_slot(
     assert [row.new for row in await other.rows()] == [(b"0",), (b"2",)]
 
 
+@pytest.mark.parametrize("loads", [True, False])
+async def test_a_new_slot_keeps_rows_from_being_cleaned_up_only_for_a_load(
+    source_database: Database, connect: Connect, *, loads: bool
+) -> None:
+    await ready(source_database, connect, loads=loads, failover=True)  # from 17 on
+    (keeping,) = source_database.execute(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND backend_xmin IS NOT NULL"
+    )
+    assert keeping == (int(loads),)
+
+
 async def test_of_two_that_make_the_slot_at_once_the_slower_tries_again(
     source_database: Database, connect: Connect
 ) -> None:
