@@ -1,5 +1,6 @@
 """Any bytes of a column come to the same in the compiled loop and in its twin in Python."""
 
+import gc
 from typing import Final
 
 import pytest
@@ -119,3 +120,12 @@ def test_values_as_the_servers_write_them(column: Column, data: bytes, text: byt
     for loops in (compiled.LOOPS, None):
         found = outcome(column, Form.NATIVE, b"\0" + data, loops)
         assert found == [Change(INSERT, RELATION, (text,), None)]
+
+
+def test_the_collector_of_cycles_does_not_look_at_what_was_read() -> None:
+    column = Column(codes.LONG, b"", "int", {})
+    found = outcome(column, next(iter(Form)), b"\0\1\0\0\0", compiled.LOOPS)
+    assert not isinstance(found, str)
+    (change,) = found
+    assert change.new is not None
+    assert not any(map(gc.is_tracked, (change, change.new)))
