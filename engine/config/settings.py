@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import ClassVar, Final
 
-from engine.config.document import Document
+from engine.config.document import Document, read_json
 from engine.config.kind_text import Text
 from engine.config.problems import Problems, shown
 from engine.config.section import Section, key, read_value, type_name
@@ -114,6 +114,21 @@ def read_settings(
     settings = ReplicationSettings(expanded=expanded, written=frozenset(reading.written))
     check_consistency(settings.value, settings.written, problems)
     return settings
+
+
+def parse_given(
+    text: str, *, replication_type: str = PLAIN_TYPE, file: str = "ReplicationSettings"
+) -> tuple[Document, ReplicationSettings]:
+    """Read settings JSON: the document as it was given, to be kept, and what it means.
+
+    Raises:
+        ConfigError: the first problem; `problems` on it holds all that were found.
+    """
+    problems = Problems(file)
+    document = read_json(text, problems) or {}
+    settings = read_settings(document, problems, replication_type)
+    problems.raise_found()
+    return document, settings
 
 
 class _Reading:

@@ -1,5 +1,5 @@
-"""What a user writes: `table-mapping`, `task-settings`, `replication-file`, `source-url`,
-`written-values`."""
+"""What a user writes: `table-mapping`, `rule-document`, `task-settings`, `replication-file`,
+`source-url`, `written-values`."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,6 +14,7 @@ from engine.config.mapping import parse_short
 from engine.config.pattern import NamePattern
 from engine.config.problems import Problems
 from engine.config.quantity import parse_duration, parse_size
+from engine.config.rule_document import parse_rules, rules_text
 from engine.config.settings_catalog import CATALOG, Entry, Group, Items
 from engine.config.url import parse_postgres_url, parse_url
 from engine.errors import ConfigError
@@ -71,6 +72,74 @@ def read_mapping(text: str) -> None:
     def read() -> None:
         for rule in parse_table_mapping(text).rules:
             rule.matches("public", "aab" * 20)
+
+    declared(read)
+
+
+LOCATED: Final = {"schema-name": "public", "table-name": "orders"}
+
+RULES: Final[Any] = {
+    "rules": [
+        {
+            **MAPPING["rules"][0],
+            "object-locator": LOCATED,
+            "filters": [
+                {
+                    "filter-type": "source",
+                    "column-name": "id",
+                    "filter-conditions": [
+                        {"filter-operator": "between", "start-value": "1", "end-value": 9}
+                    ],
+                }
+            ],
+        },
+        {
+            "rule-type": "transformation",
+            "rule-id": "3",
+            "rule-target": "column",
+            "rule-action": "change-data-type",
+            "object-locator": {**LOCATED, "column-name": "a%"},
+            "data-type": {"type": "numeric", "precision": "38", "scale": 2},
+        },
+        {
+            "rule-type": "table-settings",
+            "rule-id": 4,
+            "object-locator": LOCATED,
+            "parallel-load": {"type": "ranges", "columns": ["id"], "boundaries": [["5"], [9]]},
+            "lob-settings": {"mode": "limited", "bulk-max-size": "16"},
+        },
+        {
+            "rule-type": "object-mapping",
+            "rule-id": "5",
+            "rule-action": "map-record-to-document",
+            "object-locator": LOCATED,
+            "mapping-parameters": {
+                "partition-key-type": "attribute-name",
+                "partition-key-name": "id",
+                "attribute-mappings": [{"target-attribute-name": "a", "value": {"M": {}}}],
+            },
+        },
+        {
+            "rule-type": "post-processing",
+            "rule-id": "6",
+            "rule-action": "add-tag",
+            "object-locator": LOCATED,
+            "tag-set": [{"key": "k", "value": "${table-name}"}],
+        },
+    ]
+}
+
+
+def rules(random: Random) -> Iterator[str]:
+    return _documents(RULES, random)
+
+
+def read_rules(text: str) -> None:
+    """What is taken comes back as it was."""
+
+    def read() -> None:
+        document = parse_rules(text)
+        assert parse_rules(rules_text(document)) == document
 
     declared(read)
 
@@ -239,6 +308,9 @@ TARGETS: Final = (
         decode=read_mapping,
         errors=(ConfigError,),
         weight=4,
+    ),
+    Fuzzed(
+        name="rule-document", generate=rules, decode=read_rules, errors=(ConfigError,), weight=2
     ),
     Fuzzed(
         name="task-settings",

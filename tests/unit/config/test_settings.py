@@ -12,7 +12,13 @@ from engine.config.document import Document, read_json
 from engine.config.problems import Problems
 from engine.config.reconcile import without_effect
 from engine.config.replication import ReplicationType
-from engine.config.settings import ReplicationSettings, defaults, modified, read_settings
+from engine.config.settings import (
+    ReplicationSettings,
+    defaults,
+    modified,
+    parse_given,
+    read_settings,
+)
 from engine.config.settings_catalog import CATALOG, Entry, Group, Items, Setting, Shown
 from engine.config.settings_effect import IDLE, changed_without_effect, key_effects
 from engine.errors import ConfigError
@@ -72,6 +78,16 @@ def test_time_travel_can_be_written_for_a_full_load() -> None:
     assert shown["EnableTT"] is False
     assert shown["TTS3Settings"] is None
     assert shown["TTRecordSettings"]["MaxRecordSize"] == 64
+
+
+def test_what_was_given_is_kept_beside_what_it_means() -> None:
+    text = '{"FullLoadSettings": {"CommitRate": 5}}'
+    document, found = parse_given(text, replication_type="cdc")
+    assert document == json.loads(text)
+    assert found.value("FullLoadSettings.CommitRate") == 5
+    assert found.value("FullLoadSettings.TargetTablePrepMode") == "DO_NOTHING"
+    with pytest.raises(ConfigError, match="ReplicationSettings: syntax: not valid JSON"):
+        parse_given("{")
 
 
 # --- values that follow from others ---------------------------------------------------------------
