@@ -64,6 +64,15 @@ class ReaderSnapshots(SnapshotSource, Protocol):
 
 
 @runtime_checkable
+class CountedReaders(SnapshotSource, Protocol):
+    """Optional: the readers of a snapshot are opened together, so they stay as many as they are."""
+
+    def readers(self, count: int) -> None:
+        """How many the next snapshot is opened with. Rows that are asked for by more wait."""
+        ...
+
+
+@runtime_checkable
 class LoadForms(SnapshotSource, Protocol):
     """Optional: it does not give every form that a target may ask for."""
 

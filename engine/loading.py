@@ -1,7 +1,6 @@
 """A table's way to the stream: chosen, made, loaded, finished; at the start and while streaming."""
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Final, cast
 
@@ -13,12 +12,12 @@ from engine.checkpoint.ownership import (
     SeqSum,
     check_owner,
     owned,
-    read_rows,
     store_rows,
 )
 from engine.checkpoint.sessions import Sessions
 from engine.config.replication import ApplyMode, OnSchemaChange, Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TransactionalTarget
+from engine.copying import Copying
 from engine.errors import (
     PenstockError,
     RowRejectedError,
@@ -26,7 +25,6 @@ from engine.errors import (
     SchemaMismatchError,
     TablesStoppedError,
 )
-from engine.load.chunk_copy import ChunkCopy, LoaderLane
 from engine.load.handover import TableCatchUp
 from engine.load.reshape import changed, reshape
 from engine.model import relation_text
@@ -76,8 +74,6 @@ class Loading:
         self._schema = cast(SchemaTarget, target)
         self._around = around
         self._claimed = claimed
-        self._seqs = seqs
-        self._sessions = sessions
         self.roster = roster
         self.states = {record.table: record for record in claimed.tables}
         self.known = known_relations(claimed.tables)
@@ -90,6 +86,17 @@ class Loading:
         """Those that are left to be made are of tables that have stopped."""
         self.late_chunks: Mapping[TableName, Sequence[ChunkDone]] | None = None
         """Whose snapshots these are; None while a load that puts them off is not through."""
+        self._copying = Copying(
+            config,
+            source,
+            self._schema,
+            around,
+            claimed.epoch,
+            seqs,
+            sessions,
+            self,
+            self._set_aside_with,
+        )
         self._rows: dict[TableName, int] = {}
         self._estimates: dict[TableName, int] = {}
 
@@ -328,15 +335,8 @@ class Loading:
             return {}
         if again:
             await self._loosen([relation.table for relation in relations], control)
-        load = self._config.load
-        count = min(load.parallel_tables, max(load.loaders_per_table, len(relations)))
-        async with AsyncExitStack() as stack:
-            lanes = await self._loader_lanes(control, count)
-            sessions = await stack.enter_async_context(self._sessions.open(count))
-            loaders = list(zip(sessions, lanes, strict=True))
-            return await self._chunk_copy().load(
-                relations, await self.stored_chunks(control), loaders, again=again
-            )
+        stored = await self.stored_chunks(control)
+        return await self._copying.copy(relations, stored, control, again=again)
 
     async def _loosen(self, tables: Sequence[TableName], control: TargetSession) -> None:
         """Take the foreign keys of loaded tables away: no table that another refers to could be
@@ -359,20 +359,6 @@ class Loading:
             await check_owner(control, self._claimed.epoch)
             await self._schema.loosen(definitions, tables)
 
-    def _chunk_copy(self) -> ChunkCopy:
-        return ChunkCopy(
-            self._source,
-            self._schema,
-            self._around.clock,
-            self._around.random,
-            self,
-            self._config.load.rows_per_chunk,
-            self._config.load.loaders_per_table,
-            self._config.on_row_error,
-            self._set_aside_with,
-            self._seqs.add,
-        )
-
     async def _set_aside_with(self, table: TableName) -> Sequence[TableName]:
         """A table and those tied to it, as far as they are not loaded: they would share a lane."""
         tied = [name for group in await self._groups() if table in group for name in group]
@@ -388,13 +374,6 @@ class Loading:
     def _unfinished(self, table: TableName) -> bool:
         record = self.states.get(table)
         return record is None or record.state in (*LOADING_STATES, TableState.LOADED)
-
-    async def _loader_lanes(self, control: TargetSession, count: int) -> list[LoaderLane]:
-        names = [f"load:{number}" for number in range(count)]
-        rows = await read_rows(control, self._claimed.epoch)
-        missing = {n: LaneRow(self._claimed.epoch, 0, "") for n in names if n not in rows}
-        await store_rows(control, self._claimed.epoch, missing)
-        return [LoaderLane.of(name, rows.get(name) or missing[name]) for name in names]
 
     async def stored_chunks(
         self, control: TargetSession

@@ -117,12 +117,18 @@ async def _predicted(
     definitions: Sequence[TableDefinition] = ()
     if isinstance(source, SnapshotSource):
         definitions = await source.definitions([relation.table for relation in tables])
-    return predict(
-        config.capacity,
-        [_size(definition) for definition in definitions],
-        copiers=min(config.load.parallel_tables, len(definitions)) if config.loads else 0,
-        log_bytes_a_second=rate,
-    )
+    sizes = [_size(definition) for definition in definitions]
+    found = [_with(config, units, sizes, rate) for units in config.capacity.ladder]
+    fitting = zip(config.capacity.ladder, found, strict=True)
+    return next((each for units, each in fitting if each.units <= units), found[-1])
+
+
+def _with(
+    config: ReplicationConfig, units: int, sizes: Sequence[TableSize], rate: float | None
+) -> Prediction:
+    """What is needed with the copiers that a size would have."""
+    copiers = min(config.budget(units).copiers, len(sizes)) if config.loads else 0
+    return predict(config.capacity, sizes, copiers=copiers, log_bytes_a_second=rate)
 
 
 def _grown(before: Position, after: Position, seconds: float) -> float | None:

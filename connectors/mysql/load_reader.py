@@ -24,13 +24,13 @@ class LoadReader:
     """See `contracts.SnapshotSource`: `snapshot`, `rows`; `ReaderSnapshots.read_at`."""
 
     def __init__(self, snapshots: Snapshots, zero: ZeroDates) -> None:
-        self._snapshots = snapshots
+        self.snapshots = snapshots
         self._zero = zero
         self._read_at: dict[tuple[str, int], Snapshot] = {}
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
-        async with self._snapshots.snapshot() as snapshot:
+        async with self.snapshots.snapshot() as snapshot:
             self._read_at.clear()
             yield snapshot
 
@@ -47,7 +47,7 @@ class LoadReader:
         """
         relation = chunk.relation
         doing = f"reading chunk {chunk.ordinal} of {relation.qualified}"
-        async with self._snapshots.reader(relation, doing) as reader:
+        async with self.snapshots.reader(relation, doing) as reader:
             link, description, finished = reader.link, reader.description, False
             try:
                 writer = LineWriter(kinds(description, form), self._zero.policy)

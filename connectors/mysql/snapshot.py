@@ -82,7 +82,7 @@ class Snapshots:
     ) -> None:
         self._open_link = open_link
         self.server = server
-        self._readers_max = readers_max
+        self.readers_max = readers_max
         self._choice = choice
         self._places = places
         self._notice = notice
@@ -195,7 +195,7 @@ class Snapshots:
         if self._choice is LoadSnapshot.WATERMARK:
             return await self._alone(stack)
         async with AsyncExitStack() as opening:
-            links = [await self._opened(opening) for _ in range(self._readers_max)]
+            links = [await self._opened(opening) for _ in range(self.readers_max)]
             try:
                 shared = await self._under_lock(partial(self._begin_all, links))
             except DRIVER_ERRORS as error:

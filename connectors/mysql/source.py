@@ -62,13 +62,14 @@ CATALOG_ATTEMPTS: Final = 10
 
 def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSource":
     """The source that a replication file names; connects to nothing yet. Raises ConfigError."""
-    readers = config.load.parallel_tables if config.loads else 1
+    readers = config.budget(config.capacity.units_min).copiers if config.loads else 1
     return MysqlSource(MysqlSourceConfig.of(config), clock, readers)
 
 
 class MysqlSource:
     """See `engine.contracts.SnapshotSource`, `KeyedSource`, `SpeakingSource`, `BranchingSource`,
-    `RememberingSource`, `ReaderSnapshots`, `NoticingSource`, `ReadSource` and `Checked`."""
+    `RememberingSource`, `ReaderSnapshots`, `CountedReaders`, `NoticingSource`, `ReadSource` and
+    `Checked`."""
 
     def __init__(self, config: MysqlSourceConfig, clock: Clock, readers: int = 1) -> None:
         self._config = config
@@ -129,6 +130,11 @@ class MysqlSource:
         )
         self._reader = LoadReader(snapshots, self._zero)
         return server.identity
+
+    def readers(self, count: int) -> None:
+        """See `abilities.CountedReaders`."""
+        _, _, reader = self._opened()
+        reader.snapshots.readers_max = count
 
     async def _session(self) -> Link:
         return await open_session(self._config.url, self._program)

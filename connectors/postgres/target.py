@@ -83,7 +83,8 @@ def _appliers(config: ReplicationConfig) -> int:
 
 def _other_writers(config: ReplicationConfig) -> int:
     """The checkpoint's session, and the loaders of a table that is loaded meanwhile."""
-    return int(config.streams) + (config.load.parallel_tables if config.loads else 0)
+    copiers = config.budget(config.capacity.units_min).copiers if config.loads else 0
+    return int(config.streams) + copiers
 
 
 def _two_way(config: ReplicationConfig) -> bool:

@@ -33,6 +33,13 @@ APPLIERS_PER_UNIT: Final = 4
 APPLIERS_MAX: Final = 256
 """Each applier is a connection and a server process on the target."""
 
+COPIERS_PER_UNIT: Final = 4
+"""One worker process moves about two COPY streams at full speed on its core; four keep both servers
+busy through the pauses between chunks. Two units have AWS's 8 (MaxFullLoadSubTasks)."""
+
+COPIERS_MAX: Final = 49
+"""AWS's own limit. Each copier is a connection to both sides."""
+
 QUEUE_SHARE: Final = 8
 """The queue gets an eighth of the memory. Decoded rows are counted by their buffers and cost about
 as much again as objects; the rest belongs to batches in appliers, drivers, and the interpreter."""
@@ -127,6 +134,12 @@ class CapacityConfig(Section):
         Integer(1, 64),
         f"Connections that apply at the same time, for each unit; {APPLIERS_MAX} at most.",
         default=APPLIERS_PER_UNIT,
+    )
+    copiers_per_unit: int = key(
+        Integer(1, COPIERS_MAX),
+        f"Tables or chunks that a load copies at the same time, for each unit; {COPIERS_MAX} at"
+        " most. Not where [load] parallel_tables is set.",
+        default=COPIERS_PER_UNIT,
     )
     spool_max_bytes: int = key(
         Size(),
@@ -271,8 +284,9 @@ class CapacityConfig(Section):
             )
         return replace(self, units_max=max(size for size in self.ladder if size <= room))
 
-    def budget(self, units: int, appliers: int = 0) -> "Budget":
-        """The limits that many units give; `appliers` replaces the number by capacity unless 0."""
+    def budget(self, units: int, appliers: int = 0, copiers: int = 0) -> "Budget":
+        """The limits that many units give; `appliers` and `copiers` replace the numbers by capacity
+        unless 0."""
         memory = self.unit_memory_bytes * units
         queue = memory // QUEUE_SHARE
         running = appliers or min(self.appliers_per_unit * units, APPLIERS_MAX)
@@ -282,6 +296,7 @@ class CapacityConfig(Section):
             lane_bytes_max=queue // LANE_SHARE,
             batch_bytes_max=queue // BATCH_SHARE // running,
             appliers=running,
+            copiers=copiers or min(self.copiers_per_unit * units, COPIERS_MAX),
             spool_bytes_max=self.spool_max_bytes or memory * SPOOL_SHARE,
         )
 
@@ -296,4 +311,5 @@ class Budget:
     lane_bytes_max: int
     batch_bytes_max: int
     appliers: int
+    copiers: int
     spool_bytes_max: int

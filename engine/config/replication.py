@@ -5,7 +5,7 @@ from dataclasses import field, replace
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from engine.config.capacity import APPLIERS_MAX, Budget, CapacityConfig
+from engine.config.capacity import APPLIERS_MAX, COPIERS_MAX, Budget, CapacityConfig
 from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.intervals import IntervalsConfig
 from engine.config.kind import Duration, Flag, Integer, Size
@@ -22,13 +22,6 @@ Penstock's own and not a replication's."""
 
 RESERVED_SUFFIX: Final = "_inserts"
 """Ending of the second publication's name: an id with it would own another id's publication."""
-
-PARALLEL_TABLES: Final = 4
-"""One worker process moves about two COPY streams at full speed on its core; four keep both servers
-busy through the pauses between chunks. AWS's 8 would only double the source's connections."""
-
-PARALLEL_TABLES_MAX: Final = 49
-"""AWS's own limit."""
 
 LOADERS_PER_TABLE: Final = 2
 """Loaders at one table contend for its end and its index. Measured, a million rows on two cores:
@@ -110,13 +103,13 @@ class LoadConfig(Section):
         default=Prepare.DO_NOTHING,
     )
     parallel_tables: int = key(
-        Integer(1, PARALLEL_TABLES_MAX),
-        "Tables or chunks copied at the same time, each over a connection to both sides. AWS:"
-        " MaxFullLoadSubTasks.",
-        default=PARALLEL_TABLES,
+        Integer(0, COPIERS_MAX),
+        "Tables or chunks copied at the same time, each over a connection to both sides; 0: by"
+        " capacity, copiers_per_unit for each unit. AWS: MaxFullLoadSubTasks.",
+        default=0,
     )
     loaders_per_table: int = key(
-        Integer(1, PARALLEL_TABLES_MAX),
+        Integer(1, COPIERS_MAX),
         "How many of them may be at one table at the same time; a larger target may bear more.",
         default=LOADERS_PER_TABLE,
     )
@@ -277,8 +270,8 @@ class ReplicationConfig(Section):
         return OnRowError.STOP if transactional else self.apply.on_row_error
 
     def budget(self, units: int) -> Budget:
-        """The limits that many units give, those of `[apply]` included."""
-        budget = self.capacity.budget(units, self.apply.appliers)
+        """The limits that many units give, those of `[apply]` and `[load]` included."""
+        budget = self.capacity.budget(units, self.apply.appliers, self.load.parallel_tables)
         batch = min(self.apply.batch_bytes_max, budget.batch_bytes_max)
         return replace(budget, batch_bytes_max=batch)
 

@@ -16,11 +16,12 @@ from typing import Final, Protocol
 
 from engine.abilities import LoadForms, ReaderSnapshots
 from engine.config.replication import OnRowError
-from engine.contracts import SchemaTarget, SnapshotSource, TargetSession, TargetTransaction
+from engine.contracts import SchemaTarget, SnapshotSource, TargetTransaction
 from engine.dataclass import dataclass
 from engine.errors import RowRejectedError, TargetBusyError
 from engine.failpoint import hit, register
 from engine.load.chunk_queue import ChunkQueue
+from engine.load.loader import Crew, Loader
 from engine.load.row_by_row import FirstRefusalError, RowByRow
 from engine.machine import Clock, Random
 from engine.model.batch import Written
@@ -29,7 +30,7 @@ from engine.model.chunk import Chunk, ChunkDone
 from engine.model.rejected import REJECTED
 from engine.model.relation import Relation, TableName
 from engine.model.snapshot import Snapshot
-from engine.model.state import Fence, LaneRow, RejectedRow, TableRecord, TableState
+from engine.model.state import RejectedRow, TableRecord, TableState
 from engine.retry import Backoff, Policy
 
 PLANNED: Final = register("load.planned", "a table's chunks are stored, no row copied")
@@ -57,22 +58,6 @@ class Progress(Protocol):
 
 
 @dataclass(slots=True)
-class LoaderLane:
-    """The checkpoint row that fences one loader's transactions; it holds no position."""
-
-    name: str
-    epoch: int
-    seq: int
-
-    def fence(self) -> Fence:
-        return Fence(self.name, self.epoch, self.seq, "")
-
-    @classmethod
-    def of(cls, name: str, row: LaneRow) -> "LoaderLane":
-        return cls(name, row.epoch, row.seq)
-
-
-@dataclass(slots=True)
 class _Table:
     relation: Relation
     form: str
@@ -81,7 +66,7 @@ class _Table:
 
 @dataclass(slots=True)
 class ChunkCopy:
-    """Loads tables with the given loaders, one session and one lane each. `tied` gives the tables
+    """Loads tables with copiers, one session and one lane each. `tied` gives the tables
     that are set aside with one of which a row is refused, itself among them."""
 
     source: SnapshotSource
@@ -102,12 +87,14 @@ class ChunkCopy:
         self,
         relations: Sequence[Relation],
         stored: Mapping[TableName, Sequence[ChunkDone]],
-        loaders: Sequence[tuple[TargetSession, LoaderLane]],
+        copiers: Crew,
+        first: Loader,
         *,
         again: bool = False,
     ) -> Mapping[TableName, RowRejectedError]:
-        """Copy every chunk of these tables that is not done. `again`: empty them first (reload).
-        Returns the tables that were set aside, with the reason.
+        """Copy every chunk of these tables that is not done. `first`: the copier that there is
+        already, which plans. `again`: empty them first (reload). Returns the tables that were
+        set aside, with the reason.
 
         Raises what source and target raise; chunks that are done stay done.
         """
@@ -116,27 +103,27 @@ class ChunkCopy:
             waiting: list[Chunk] = []
             for relation in relations:
                 plan = stored.get(relation.table, ())
-                chunks = await self._plan(relation, plan, loaders[0], again=again)
+                chunks = await self._plan(relation, plan, first, again=again)
                 form = await self.target.load_form(relation)
                 if isinstance(self.source, LoadForms):
                     form = self.source.load_form(form)
                 tables[relation.table] = _Table(relation, form, len(chunks))
                 waiting += chunks
                 if not chunks:
-                    await self._loaded(relation.table, loaders[0])
+                    await self._loaded(relation.table, first)
             queue = ChunkQueue(waiting, self.loaders_per_table)
-            async with asyncio.TaskGroup() as tasks:
-                for number, loader in enumerate(loaders):
-                    tasks.create_task(
-                        self._run(queue, tables, snapshot, loader), name=f"loader-{number}"
-                    )
+            await copiers.run(
+                lambda loader: self._run(queue, tables, snapshot, copiers, loader),
+                queue.has_more,
+                first,
+            )
         return self._aside
 
     async def _plan(
         self,
         relation: Relation,
         stored: Sequence[ChunkDone],
-        loader: tuple[TargetSession, LoaderLane],
+        loader: Loader,
         *,
         again: bool,
     ) -> list[Chunk]:
@@ -153,7 +140,7 @@ class ChunkCopy:
         self,
         relation: Relation,
         chunks: Sequence[Chunk],
-        loader: tuple[TargetSession, LoaderLane],
+        loader: Loader,
         *,
         again: bool,
     ) -> None:
@@ -175,10 +162,17 @@ class ChunkCopy:
         queue: ChunkQueue,
         tables: Mapping[TableName, _Table],
         snapshot: Snapshot,
-        loader: tuple[TargetSession, LoaderLane],
+        copiers: Crew,
+        loader: Loader,
     ) -> None:
         last: TableName | None = None
-        while (chunk := queue.take(last)) is not None:
+        while True:
+            if copiers.is_surplus(loader):
+                queue.leave(last)
+                return
+            chunk = queue.take(last)
+            if chunk is None:
+                return
             last = chunk.relation.table
             table = tables[last]
             await self._copy(chunk, table.form, snapshot, loader)
@@ -192,7 +186,7 @@ class ChunkCopy:
         chunk: Chunk,
         form: str,
         snapshot: Snapshot,
-        loader: tuple[TargetSession, LoaderLane],
+        loader: Loader,
     ) -> None:
         written = Written()
 
@@ -227,7 +221,7 @@ class ChunkCopy:
         chunk: Chunk,
         form: str,
         snapshot: Snapshot,
-        loader: tuple[TargetSession, LoaderLane],
+        loader: Loader,
     ) -> None:
         """Find the refused rows; leave them out, or set the table aside."""
         relation, place = chunk.relation, str(snapshot.until)
@@ -260,7 +254,7 @@ class ChunkCopy:
         table: TableName,
         place: str,
         error: RowRejectedError,
-        loader: tuple[TargetSession, LoaderLane],
+        loader: Loader,
         row: RejectedRow | None,
     ) -> None:
         state, reason = TableState.NEEDS_RELOAD, error.message
@@ -282,7 +276,7 @@ class ChunkCopy:
             self.progress.rejected(REJECTED, int(row is not None))
             self.progress.set_aside(records, error)
 
-    async def _loaded(self, table: TableName, loader: tuple[TargetSession, LoaderLane]) -> None:
+    async def _loaded(self, table: TableName, loader: Loader) -> None:
         async def write(transaction: TargetTransaction) -> None:
             await transaction.save_table(TableRecord(table, TableState.LOADED))
 
@@ -295,7 +289,7 @@ class ChunkCopy:
 
     async def _commit(
         self,
-        loader: tuple[TargetSession, LoaderLane],
+        loader: Loader,
         write: Callable[[TargetTransaction], Awaitable[None]],
     ) -> None:
         """One fenced transaction of a loader, again while the target is busy."""

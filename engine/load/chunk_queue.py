@@ -40,6 +40,15 @@ class ChunkQueue:
             del self._waiting[last]
         return chunk
 
+    def leave(self, last: TableName | None) -> None:
+        """A loader that came from this table takes nothing any more."""
+        if last is not None:
+            self._loaders[last] -= 1
+
+    def has_more(self) -> bool:
+        """Whether there is a chunk for a loader that comes from no table."""
+        return self._least_served() is not None
+
     def drop(self, tables: Collection[TableName]) -> None:
         """None of these tables is copied any further."""
         for table in tables:

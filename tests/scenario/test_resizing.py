@@ -127,3 +127,21 @@ def test_a_saturated_replication_is_resized_every_second_and_loses_nothing(
     assert not [line for line in run.log if "trying again" in line], "an attempt ended"
     _, begin, *_, end = watching.moves
     assert any(begin < at < end for at in _resizes(run)), "no size changed while there was work"
+
+
+@one_pair
+def test_the_copiers_of_a_load_follow_its_size(replicate: Replicate) -> None:
+    """Two a unit: with eight units as many connections read as there are tables."""
+    replication = replicate(
+        load={"parallel_tables": 0, "loaders_per_table": 1},
+        capacity={"min": 8, "max": 8, "copiers_per_unit": 2},
+    )
+    source, target = replication.source, replication.target
+    source.execute("".join(f"CREATE TABLE l{n} (id int PRIMARY KEY);" for n in range(20)))
+    source.execute("".join(f"INSERT INTO l{n} VALUES (1);" for n in range(20)))
+    with replication.run() as run:
+        run.state("streaming")
+        assert run.stop() == 0
+    lanes = target.execute("SELECT count(*) FROM penstock.checkpoint WHERE lane LIKE 'load:%'")
+    assert lanes == [(16,)]
+    assert replication.differences() == []

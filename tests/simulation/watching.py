@@ -247,7 +247,7 @@ REPLACED: Final[Mapping[str, type]] = {
     "engine.streaming.Reader": WatchedReader,
     "engine.lane_table.Lane": WatchedLane,
     "engine.loading.TableCatchUp": WatchedCatchUp,
-    "engine.loading.ChunkCopy": WatchedChunkCopy,
+    "engine.copying.ChunkCopy": WatchedChunkCopy,
     "engine.apply.suspension.Suspension": WatchedSuspension,
 }
 

@@ -194,9 +194,15 @@ class World:
             config = replace(config, apply=apply)
         if self.resizes:
             memory = min(config.capacity.unit_memory_bytes, SMALL_BYTES)
-            capacity = replace(config.capacity, unit_memory_bytes=memory, appliers_per_unit=2)
+            capacity = replace(
+                config.capacity,
+                unit_memory_bytes=memory,
+                appliers_per_unit=2,
+                copiers_per_unit=1,
+            )
             apply = replace(config.apply, appliers=0)
-            config = replace(config, apply=apply, capacity=capacity)
+            load = replace(config.load, parallel_tables=0)
+            config = replace(config, apply=apply, load=load, capacity=capacity)
         return config
 
     def resize(self, client: Client, units: int) -> None:

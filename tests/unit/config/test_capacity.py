@@ -64,3 +64,12 @@ def test_a_machine_smaller_than_the_minimum_is_refused_with_the_numbers() -> Non
         "capacity.min: is 4 of 2GiB, which is 8GiB; this machine, or the container, has 7.00 GiB"
     )
     assert caught.value.hint == "lower [capacity] unit_memory or min, or give it more memory"
+
+
+@pytest.mark.parametrize(("units", "copiers"), [(1, 4), (2, 8), (8, 32), (16, 49), (384, 49)])
+def test_copiers_follow_the_units_up_to_the_limit_of_aws(units: int, copiers: int) -> None:
+    assert CapacityConfig().budget(units).copiers == copiers
+
+
+def test_a_number_of_copiers_that_is_set_holds_at_every_size() -> None:
+    assert [CapacityConfig().budget(units, copiers=3).copiers for units in (1, 16)] == [3, 3]

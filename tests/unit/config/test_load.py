@@ -149,7 +149,7 @@ def test_every_problem_is_found_at_once_and_names_file_and_field() -> None:
         "source.url: must be a connection URL",
         "source.wal_retained_warn: expected a size",
         "target.engine: is missing",
-        "load.parallel_tables: must be a whole number from 1 to 49",
+        "load.parallel_tables: must be a whole number from 0 to 49",
         'did you mean "key-parallel"',
         'did you mean "quarantine"',
     ):
@@ -553,7 +553,7 @@ def test_a_configuration_built_by_hand_is_checked_too() -> None:
     mistyped = SourceConfig(engine=3)  # type: ignore[arg-type]
     for wrong, field in (
         (replace(base, id="x y"), "replication.id"),
-        (replace(base, load=LoadConfig(parallel_tables=0)), "load.parallel_tables"),
+        (replace(base, load=LoadConfig(parallel_tables=-1)), "load.parallel_tables"),
         (replace(base, apply=ApplyConfig(batch_bytes_max=1)), "apply.batch_bytes_max"),
         (replace(base, source=mistyped), "source.engine"),
     ):

@@ -14,14 +14,19 @@ from connectors.memory.source import MemorySource
 from connectors.memory.storage import Cells, Table
 from connectors.memory.target import MemoryTarget
 from engine.checkpoint.ownership import Claimant, claim, store_rows
+from engine.config.capacity import CapacityConfig
 from engine.config.replication import OnRowError
 from engine.contracts import TargetSession
+from engine.copiers import Copiers
 from engine.errors import FenceFailedError, RowRejectedError, SourceConnectionError
-from engine.load.chunk_copy import ChunkCopy, LoaderLane
+from engine.load.chunk_copy import ChunkCopy
+from engine.load.loader import LoaderLane
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.relation import TableName
 from engine.model.snapshot import Snapshot
 from engine.model.state import LaneRow, RejectedRow, TableRecord, TableState
+from engine.observe.log import Log
+from engine.provision import Provision
 from tests.unit.apply.bench import Clock, Random
 
 Loaders = list[tuple[TargetSession, LoaderLane]]
@@ -49,6 +54,17 @@ class Failing(MemorySource):
             raise SourceConnectionError("cut")
         self.read.append(chunk.ordinal)
         return super().rows(chunk, snapshot, form)
+
+
+class Given:
+    """Sessions that are there already."""
+
+    def __init__(self, sessions: Sequence[TargetSession]) -> None:
+        self._sessions = list(sessions)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Sequence[TargetSession]]:
+        yield [self._sessions.pop(0)]
 
 
 @dataclass
@@ -117,7 +133,13 @@ class Bench:
             self._committed,
         )
         stored = {self.name: self.chunks()}
-        found = await copy.load([self.made.relation], stored, loaders, again=again)
+        given = Given([session for session, _ in loaders])
+        config = CapacityConfig(copiers_per_unit=len(loaders))
+        copiers = Copiers(
+            given, [lane for _, lane in loaders], Provision(config.budget, 1), Log(print, Clock())
+        )
+        async with copiers.opened() as first:
+            found = await copy.load([self.made.relation], stored, copiers, first, again=again)
         assert set(found) == {record.table for record in self.aside}
 
     async def _tied(self, table: TableName) -> Sequence[TableName]:
