@@ -9,6 +9,9 @@ from engine.dataclass import dataclass
 BODY_BYTES_MAX: Final = 4 << 20
 """Longest request. Table mappings of 10,000 tables have 1.5 MB, settings a tenth of it."""
 
+BODIES_BYTES_MAX: Final = 64 << 20
+"""Sixteen of the longest at once, from anybody: what a small machine can spare."""
+
 HEADER_BYTES_MAX: Final = 16 << 10
 """Ten times the headers that SDKs send."""
 
@@ -49,6 +52,12 @@ class Limits(Section):
 
     body_bytes: int = key(
         Size(64 << 10, 64 << 20), "Longest request.", default=BODY_BYTES_MAX, name="body"
+    )
+    bodies_bytes: int = key(
+        Size(64 << 20, 1 << 40),
+        "Requests that are held at once, together; the next is answered 503.",
+        default=BODIES_BYTES_MAX,
+        name="bodies",
     )
     header_bytes: int = key(
         Size(4 << 10, 256 << 10),

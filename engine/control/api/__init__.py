@@ -1,6 +1,7 @@
 """The API of AWS DMS, spoken to clients that were written for AWS.
 
-    request   app       HTTP: how much of a request is read, and where it goes
+    request   app       HTTP: the API, probes and our own routes
+              bodies    how much of a request is read, for how long
               dispatch  one request through the stations below, to one answer
               callers   who it is from
               sigv4     whose signature it has (signs too, for our own client)

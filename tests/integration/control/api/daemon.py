@@ -18,6 +18,7 @@ from engine.config.serve import AccessKey, Role, Token
 from engine.control.api.app import Probe, application
 from engine.control.api.arn import Home
 from engine.control.api.audit import Entry
+from engine.control.api.bodies import Bodies
 from engine.control.api.call import Served, Services, collect
 from engine.control.api.callers import Callers
 from engine.control.api.dispatch import Dispatcher
@@ -113,7 +114,7 @@ async def serving(
             log=log,
             limits=limits,
         )
-        listening = server(application(dispatcher, limits, probes=probes), limits, tls=tls)
+        listening = server(application(dispatcher, Bodies(limits), probes=probes), limits, tls=tls)
         serve = asyncio.create_task(listening.serve(sockets=[listener]))
         try:
             yield daemon

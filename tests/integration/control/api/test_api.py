@@ -320,6 +320,26 @@ async def test_a_body_in_chunks_is_bounded_too(tmp_path: Path) -> None:
         assert b" 413 " in await daemon.raw(sent, chunk * 11)
 
 
+async def test_what_is_held_of_all_requests_at_once_is_bounded(tmp_path: Path) -> None:
+    begun, done = asyncio.Event(), asyncio.Event()
+
+    @operation("DescribeEndpoints", access=Access.READ)
+    async def stand(call: Call) -> Mapping[str, object]:
+        begun.set()
+        await done.wait()
+        return {}
+
+    standing = request(b"{}" + b" " * 900, target=b"AmazonDMSv20160101.DescribeEndpoints")
+    async with serving(tmp_path, stand, keys=OPEN, limits=Limits(bodies_bytes=1_500)) as daemon:
+        first = asyncio.create_task(daemon.raw(standing))
+        await begun.wait()
+        assert b" 503 " in await daemon.raw(request(b"{}" + b" " * 900))
+        assert b" 200 " in await daemon.raw(request(b"{}"))
+        done.set()
+        assert b" 200 " in await first
+        assert b" 200 " in await daemon.raw(request(b"{}" + b" " * 900))
+
+
 async def test_headers_are_bounded_in_bytes_and_in_time(tmp_path: Path) -> None:
     limits = Limits(header_bytes=2_000, header_seconds=0.3)
     async with serving(tmp_path, keys=OPEN, limits=limits) as daemon:
