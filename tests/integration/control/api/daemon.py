@@ -5,7 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,8 +47,9 @@ class Daemon:
 
     port: int
     store: SqliteStore
-    lines: list[Line] = field(default_factory=list)
-    audit: list[Entry] = field(default_factory=list)
+    dispatcher: Dispatcher
+    lines: list[Line]
+    audit: list[Entry]
 
     @property
     def log(self) -> str:
@@ -103,21 +104,22 @@ async def serving(
     limits = limits or Limits()
     listener = socket.create_server(("127.0.0.1", 0))
     async with SqliteStore(directory / "store.db") as store:
-        daemon = Daemon(listener.getsockname()[1], store)
+        lines: list[Line] = []
+        audit: list[Entry] = []
         services = Services(store, Home(), Pages(b"key"), SystemClock(), SystemRandom())
-        log = Log(daemon.lines.append, services.clock)
+        log = Log(lines.append, services.clock)
         dispatcher = Dispatcher(
             {**collect(account), **{served.name: served for served in operations}},
             services,
             Callers(keys, services.clock, log, skew_seconds=limits.skew_seconds),
-            audit=lambda _at, entry: daemon.audit.append(entry),
+            audit=lambda _at, entry: audit.append(entry),
             log=log,
             limits=limits,
         )
         listening = server(application(dispatcher, Bodies(limits), probes=probes), limits, tls=tls)
         serve = asyncio.create_task(listening.serve(sockets=[listener]))
         try:
-            yield daemon
+            yield Daemon(listener.getsockname()[1], store, dispatcher, lines, audit)
         finally:
             listening.should_exit = True
             await serve

@@ -2,6 +2,7 @@ import asyncio
 import ssl
 from collections.abc import Mapping
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import orjson
@@ -17,13 +18,14 @@ from engine.control.api.arn import Kind
 from engine.control.api.audit import to_log
 from engine.control.api.call import Call, operation
 from engine.control.api.faults import ResourceAlreadyExistsFault
-from engine.control.api.keys import Access
+from engine.control.api.keys import Access, Keyring
 from engine.control.store.errors import StoreFullError
 from engine.control.store.records import Record
 from engine.observe.log import Line
 from engine.observe.writer import as_json
 from tests.integration.control.api.daemon import ADMIN, OPEN, READER, serving
 from tests.servers.certificates import Authority
+from tests.unit.control.api.signing import KEY_ID, SECRET, changed, signed
 
 CANARY = "s3cr3t-c4n4ry"
 
@@ -125,6 +127,19 @@ async def test_whoever_is_not_known_is_told_in_the_words_of_aws(tmp_path: Path) 
         client.close()
     assert daemon.log.count("api.refused") == 3
     assert ADMIN.secret.reveal() not in daemon.log
+
+
+async def test_no_changed_request_runs_an_operation(tmp_path: Path) -> None:
+    random = Random(3)
+    keys = Keyring([AccessKey("ops", KEY_ID, Secret(SECRET), Role.ADMIN)])
+    target = "AmazonDMSv20160101.CreateEndpoint"
+    original = signed(orjson.dumps(ENDPOINT), target=target)
+    async with serving(tmp_path, create, keys=keys) as daemon:
+        assert (await daemon.dispatcher.answer(original, "10.0.0.1")).status == 200
+        for _ in range(1_000):
+            answer = await daemon.dispatcher.answer(changed(original, random), "10.0.0.1")
+            assert answer.status in {400, 404}
+    assert len(daemon.audit) == 1
 
 
 async def test_a_read_only_key_changes_nothing(tmp_path: Path) -> None:
