@@ -323,7 +323,7 @@ def damaged(value: Any, path: list[int], change: Any) -> Any:
     return made
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(st.sampled_from(sorted(VALID)), min_size=1, max_size=3),
     st.lists(st.integers(0, 9), min_size=1, max_size=6),

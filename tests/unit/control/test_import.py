@@ -180,7 +180,7 @@ def damaged(value: Any, path: list[int], change: Any) -> Any:
     return made
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -327,7 +327,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text(max_size=6), VALUES, max_size=4), st.text(max_size=9))
 def test_toml_is_read_back_as_it_was(document: dict[str, object], text: str) -> None:
     assert tomllib.loads(toml_text(document)) == document
