@@ -40,6 +40,7 @@ COMPONENTS: Final[Mapping[str, str]] = {
     "apply": "TARGET_APPLY",
     "capacity": "PERFORMANCE",
     "capture": "SOURCE_CAPTURE",
+    "copiers": "TARGET_LOAD",
     "discover": "TABLES_MANAGER",
     "lag": "PERFORMANCE",
     "lanes": "TABLES_MANAGER",

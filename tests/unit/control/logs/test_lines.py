@@ -90,8 +90,10 @@ def test_a_component_is_as_talkative_as_is_asked_for(severity: str, told: set[st
 
 
 def test_every_call_site_belongs_to_a_component_of_aws() -> None:
-    """A new first word of an action has to be put somewhere."""
-    text = "".join(path.read_text() for path in sorted(ROOT.glob("engine/**/*.py")))
+    """A new first word of an action has to be put somewhere; the daemon's own lines are in no
+    engine stream."""
+    engine = [path for path in sorted(ROOT.glob("engine/**/*.py")) if "control" not in path.parts]
+    text = "".join(path.read_text() for path in engine)
     text += "".join(path.read_text() for path in sorted(ROOT.glob("connectors/**/*.py")))
     words = set(re.findall(r'action="([a-z-]+)[".]', text))
     assert len(words) > 10
