@@ -308,7 +308,22 @@ class _Reader:
             self.named = None  # perhaps to the name of another one
         if ignoring:
             raise UnknownFormError("IGNORE")  # it may delete rows and cut values, and logs none
+        self._exchange(table)
         yield AlterTable(table, tuple(alter_actions(cursor)), guarded)
+
+    def _exchange(self, table: TableName) -> None:
+        """Between a partition and another table: rows of both come and go."""
+        cursor = self._cursor
+        form = "EXCHANGE PARTITION"
+        if cursor.take("EXCHANGE", "PARTITION"):
+            cursor.name()
+            cursor.expect("WITH", "TABLE")
+        elif cursor.take("CONVERT", "TABLE"):
+            form = "CONVERT PARTITION"
+        else:
+            return
+        self.named = (table, cursor.table())
+        raise UnknownFormError(form)
 
     def _alter_database(self) -> Step:
         cursor = self._cursor

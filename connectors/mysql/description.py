@@ -30,13 +30,14 @@ _DECLARED: Final = re.compile(
 @dataclass(frozen=True, slots=True)
 class DescribedColumn:
     """`default`: what a new row has that does not name the column; None where that is not the same
-    for each row, or not known."""
+    for each row, or not known. `numbered`: the server gives numbers to rows without one."""
 
     name: str
     type: MysqlType
     nullable: bool
     default: Constant | None = None
     generated: bool = False
+    numbered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Description:
             "collation": self.collation,
             "defaults": {c.name: c.default.text for c in self.columns if c.default is not None},
             "generated": [c.name for c in self.columns if c.generated],
+            "numbered": [c.name for c in self.columns if c.numbered],
         }
         return Relation(
             id=_number(self.table),
@@ -144,7 +146,14 @@ def describe(table: CatalogTable, *, generated: bool = True) -> Description:
 def _described(column: CatalogColumn) -> DescribedColumn:
     type_ = declared(column.type, column.charset, column.collation)
     default = of_catalog(column, type_)
-    return DescribedColumn(column.name, type_, column.nullable, default, bool(column.generated))
+    return DescribedColumn(
+        column.name,
+        type_,
+        column.nullable,
+        default,
+        generated=bool(column.generated),
+        numbered=column.auto_increment,
+    )
 
 
 def restore(relation: Relation) -> Description:
@@ -153,14 +162,15 @@ def restore(relation: Relation) -> Description:
         facts = orjson.loads(relation.native)
         # Versions that were stored before these facts were known do not tell them.
         defaults = {name: Constant(text) for name, text in facts.get("defaults", {}).items()}
-        generated = facts.get("generated", ())
+        generated, numbered = facts.get("generated", ()), facts.get("numbered", ())
         columns = [
             DescribedColumn(
                 c.name,
                 parse_declared(c.native),
                 c.nullable,
                 defaults.get(c.name),
-                c.name in generated,
+                generated=c.name in generated,
+                numbered=c.name in numbered,
             )
             for c in relation.columns
         ]

@@ -37,8 +37,9 @@ from connectors.mysql.description import (
     Description,
     declared,
 )
+from connectors.mysql.made_anew import made_anew, retyped_anew
 from connectors.mysql.types import CHARACTERS, MysqlType, interchange, native
-from connectors.mysql.widening import grows, keeps, widens
+from connectors.mysql.widening import grows, widens
 from engine.dataclass import dataclass
 from engine.model.change import SchemaStep
 
@@ -100,7 +101,14 @@ def described_column(column: ColumnDef, charset: str, collation: str) -> Describ
         type_ = declared(column.type, "", "")
     nullable = column.nullable and column.key != "primary"
     default = of_statement(column, type_)
-    return DescribedColumn(column.name, type_, nullable, default, column.generated is not None)
+    return DescribedColumn(
+        column.name,
+        type_,
+        nullable,
+        default,
+        generated=column.generated is not None,
+        numbered=column.auto_increment,
+    )
 
 
 def unique_keys(keys: Sequence[KeyDef], columns: Sequence[ColumnDef]) -> dict[str, tuple[str, ...]]:
@@ -243,7 +251,8 @@ class _Work:
             return
         place = self._there(action.name)
         new = described_column(action.column, self.charset, self.collation)
-        self._retype(self.columns[place].type, new)
+        old = self.columns[place]
+        self._retype(old.type, new, made_anew(old, new, strict=self.strict))
         self._rename(place, new)
         if action.place is not None:
             del self.columns[place]
@@ -251,12 +260,11 @@ class _Work:
         for key in _of_columns([action.column]):
             _add_key(self.keys, key)
 
-    def _retype(self, old: MysqlType, new: DescribedColumn) -> None:
-        wider = widens(old, new.type)
-        if not wider and not (self.strict and keeps(old, new.type)):
-            detail = f"changed from {_shown(old)} to {_shown(new.type)}, which"
-            self.later.append(SchemaStep(REWRITE, new.name, detail=detail))
+    def _retype(self, old: MysqlType, new: DescribedColumn, made_anew: str) -> None:
+        if made_anew:
+            self.later.append(SchemaStep(REWRITE, new.name, detail=made_anew))
             return
+        wider = widens(old, new.type)
         before, after = _type_name(old, self.form), _type_name(new.type, self.form)
         if before != after and (wider or (grows(old, new.type) and not _holds(before, after))):
             self.later.append(SchemaStep(RETYPE, new.name, type=after))
@@ -270,8 +278,21 @@ class _Work:
     # --- keys -------------------------------------------------------------------------------------
 
     def add_key(self, action: AddKey) -> None:
-        if not (action.if_not_exists and action.key.name in self.keys):
-            _add_key(self.keys, action.key)
+        if action.if_not_exists and action.key.name in self.keys:
+            return
+        _add_key(self.keys, action.key)
+        if action.key.primary:
+            for part in action.key.parts:
+                self._need(part.column)
+
+    def _need(self, name: str) -> None:
+        """A column of a primary key is NOT NULL."""
+        place = self._named(name.lower())
+        if place is None or not self.columns[place].nullable:
+            return
+        old = self.columns[place]
+        self.columns[place] = new = replace(old, nullable=False)
+        self._retype(old.type, new, made_anew(old, new, strict=self.strict))
 
     def drop_key(self, action: DropKey) -> None:
         self.keys.pop(action.name, None)
@@ -294,7 +315,8 @@ class _Work:
         for place, column in enumerate(self.columns):
             if column.type.text and column.type.charset != "binary":
                 converted = replace(column, type=self._converted(column.type))
-                self._retype(column.type, converted)
+                detail = retyped_anew(column.type, converted.type, strict=self.strict)
+                self._retype(column.type, converted, detail)
                 self.columns[place] = converted
 
     def _converted(self, type_: MysqlType) -> MysqlType:
@@ -318,11 +340,6 @@ _HANDLERS: Final[Mapping[type, Callable[[_Work, Any], None]]] = {
     DefaultCharset: _Work.default_charset,
     ConvertCharset: _Work.convert,
 }
-
-
-def _shown(type_: MysqlType) -> str:
-    """A type in a message: without what it does not need to be told from another."""
-    return f"{type_.base} {type_.charset}".rstrip()
 
 
 def _type_name(type_: MysqlType, form: Form) -> str:

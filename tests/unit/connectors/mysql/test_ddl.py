@@ -265,7 +265,6 @@ def test_a_replaced_table() -> None:
         ("CREATE TABLE t (a int) FROBNICATE", "CREATE TABLE"),
         ("ALTER TABLE t DROP PARTITION p0", "ALTER TABLE DROP PARTITION"),
         ("ALTER TABLE t TRUNCATE PARTITION ALL", "ALTER TABLE TRUNCATE PARTITION"),
-        ("ALTER TABLE t EXCHANGE PARTITION p WITH TABLE u", "ALTER TABLE EXCHANGE PARTITION"),
         ("ALTER TABLE t CONVERT PARTITION p TO TABLE u", "ALTER TABLE CONVERT PARTITION"),
         ("ALTER TABLE t IMPORT TABLESPACE", "ALTER TABLE IMPORT TABLESPACE"),
         ("ALTER TABLE t ADD SYSTEM VERSIONING", "ALTER TABLE ADD SYSTEM VERSIONING"),
@@ -276,6 +275,18 @@ def test_a_replaced_table() -> None:
 )
 def test_what_is_not_understood_names_its_kind_and_its_table(sql: str, kind: str) -> None:
     assert parse(sql, "shop", MARIADB) == NotUnderstood(kind, (T,))
+
+
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("EXCHANGE PARTITION p WITH TABLE u WITHOUT VALIDATION", "EXCHANGE PARTITION"),
+        ("CONVERT TABLE u TO PARTITION p VALUES LESS THAN (5)", "CONVERT PARTITION"),
+    ],
+)
+def test_tables_that_give_each_other_their_rows_are_both_named(sql: str, kind: str) -> None:
+    found = parse(f"ALTER TABLE t {sql}", "shop", MARIADB)
+    assert found == NotUnderstood(f"ALTER TABLE {kind}", (T, TableName("shop", "u")))
 
 
 @pytest.mark.parametrize(
