@@ -126,7 +126,8 @@ class Writing(Reading, Protocol):
 class Store(Protocol):
     """Entering opens it and brings it to this version's format; leaving closes it.
 
-    Entering raises StoreFormatError, StoreConnectionError, StateError.
+    Entering raises StoreFormatError, StoreConnectionError, StateError; ConfigError for a url that
+    cannot be used.
     """
 
     async def __aenter__(self) -> Self: ...
@@ -134,7 +135,7 @@ class Store(Protocol):
     async def __aexit__(self, *exception: object) -> None: ...
 
     def read(self) -> AbstractAsyncContextManager[Reading]:
-        """Raises StoreConnectionError, at the start and in every call."""
+        """Raises StoreConnectionError, at the start and in every call; StoreBusyError."""
         ...
 
     def write(self, *, fence: int | None = None) -> AbstractAsyncContextManager[Writing]:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self
 
 import asyncpg
+from asyncpg.exceptions import ClientConfigurationError
 
 from engine.config.secret import Secret
 from engine.control.store import migrations, sql
@@ -27,7 +28,7 @@ from engine.control.store.errors import (
 from engine.control.store.sql import Value
 from engine.control.store.transaction import Transaction, transaction
 from engine.control.store.turns import READERS, TURN_SECONDS, turn
-from engine.errors import StateError
+from engine.errors import ConfigError, StateError
 
 SCHEMA: Final = "penstock_store"
 """Not `penstock`: that one holds checkpoints, where this database is also a target."""
@@ -165,13 +166,21 @@ class PostgresStore:
             self._idle.append(connection)
 
     async def _connect(self) -> asyncpg.Connection:
-        with _speaking():
-            return await asyncpg.connect(
-                self._url.reveal(),
-                timeout=CONNECT_SECONDS,
-                command_timeout=ANSWER_SECONDS,
-                server_settings={**SESSION, "search_path": _quoted(self._schema)},
-            )
+        try:
+            with _speaking():
+                return await asyncpg.connect(
+                    self._url.reveal(),
+                    timeout=CONNECT_SECONDS,
+                    command_timeout=ANSWER_SECONDS,
+                    server_settings={**SESSION, "search_path": _quoted(self._schema)},
+                )
+        except ValueError:  # its words may hold a part of the password
+            raise ConfigError(
+                "store",
+                "the url cannot be read",
+                hint="postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with every character of the"
+                " password that is neither letter nor digit as % and its two hexadecimal digits",
+            ) from None
 
     async def _prepare(self) -> None:
         async with self._transaction("BEGIN") as connection:
@@ -276,6 +285,8 @@ def _speaking(*, committing: bool = False) -> Iterator[None]:
     """The driver's errors as the store's."""
     try:
         yield
+    except ClientConfigurationError as error:
+        raise ConfigError("store", str(error).partition("\n")[0]) from error
     except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
         raise _lost(error, committing=committing) from error
     except asyncpg.PostgresError as error:

@@ -18,7 +18,13 @@ _numbers = itertools.count(1)
 
 MakeStore = Callable[[], Store]
 
-STORES = ("sqlite", *(f"postgres-{version}" for version in VERSIONS))
+NEWEST = f"postgres-{VERSIONS[-1]}"
+
+STORES = (
+    "sqlite",
+    NEWEST,
+    *(pytest.param(f"postgres-{name}", marks=pytest.mark.nightly) for name in VERSIONS[:-1]),
+)
 
 
 class Databases:

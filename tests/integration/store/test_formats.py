@@ -19,7 +19,8 @@ from engine.control.store.records import Fact, Record
 from engine.control.store.sqlite import SqliteStore
 from engine.errors import StateError
 from tests.conftest import Clusters
-from tests.integration.store.conftest import STORES, Databases, MakeStore
+from tests.integration.store.conftest import Databases, MakeStore
+from tests.servers.versions import VERSIONS
 
 FORMATS: Final = Path(__file__).parent / "formats"
 
@@ -168,8 +169,7 @@ async def test_a_damaged_store_is_refused_with_what_to_do(tmp_path: Path) -> Non
 async def test_a_schema_of_another_program_is_left_as_it_is(
     table: str, clusters: Clusters, databases: Databases
 ) -> None:
-    version = STORES[-1].partition("-")[2]
-    cluster = clusters.need(version)
+    cluster = clusters.need(VERSIONS[-1])
     url, schema = databases.url(cluster), f"foreign_{table}"
     database = url.reveal().rpartition("/")[2]
     cluster.execute(

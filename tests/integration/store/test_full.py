@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from engine.config.secret import Secret
 from engine.control.store.contract import Writing
 from engine.control.store.errors import StoreFullError
+from engine.control.store.postgres import PostgresStore
 from engine.control.store.records import Record
 from engine.control.store.sqlite import SqliteStore
 from tests.integration.store.test_kills import whole
 from tests.integration.store.writer import write
+from tests.servers.postgres import Cluster
 
 
 async def fill(store: SqliteStore) -> int:
@@ -111,6 +114,45 @@ async def test_a_small_file_system(tmp_path: Path) -> None:
             await is_as_it_was_and_goes_on(store, answered, make_room)
     finally:
         subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.nightly
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+async def test_a_server_without_room(
+    private_cluster: Callable[..., Cluster], tmp_path: Path, schema: str
+) -> None:
+    """Its tables alone: a server without room for its log ends."""
+    cluster = private_cluster()
+    place = cluster.directory / "small"
+    place.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=12m,mode=0777", "none", str(place)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("file systems cannot be mounted here")
+    try:
+        inside = place / "tables"
+        inside.mkdir()
+        cluster.give(inside)
+        cluster.execute(f"CREATE TABLESPACE small LOCATION '{inside}'")
+        cluster.execute("CREATE DATABASE confined TEMPLATE template0 TABLESPACE small")
+        async with PostgresStore(Secret(cluster.dsn("confined")), schema=schema) as store:
+            numbers = [0]
+
+            async def keep_writing() -> None:
+                while True:
+                    numbers.append(await write(store))
+                    async with store.write() as writing:
+                        name = f"{len(numbers)}"
+                        pad = {"pad": os.urandom(50_000).hex()}  # nothing compresses it
+                        await writing.insert(Record("pad", name, name, pad))
+
+            with pytest.raises(StoreFullError, match=r"has no room left: .*free space on it"):
+                await keep_writing()
+            assert await whole(store, numbers[-1]) == numbers[-1]
+            subprocess.run(["mount", "-o", "remount,size=50m", str(place)], check=True)
+            assert await write(store) == numbers[-1] + 1
+            await whole(store, numbers[-1] + 1)
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 async def test_a_start_without_room_is_one_with_room_later(tmp_path: Path) -> None:

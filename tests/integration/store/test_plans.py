@@ -12,7 +12,7 @@ from engine.control.store.records import EventFilter, Where
 from engine.control.store.sql import Statement
 from engine.control.store.sqlite import SqliteStore
 from engine.control.store.transaction import Transaction
-from tests.integration.store.conftest import STORES, MakeStore
+from tests.integration.store.conftest import NEWEST, MakeStore
 
 RECORDS: Final = 10_000
 
@@ -85,7 +85,7 @@ async def walked(store: Store, statement: Statement) -> Sequence[str]:
     return re.findall(r"SCAN (?!p\b|.*USING INDEX)(\w+)|Seq Scan on (\w+)", plan) and [plan]
 
 
-pytestmark = pytest.mark.parametrize("make_store", [STORES[0], STORES[-1]], indirect=True)
+pytestmark = pytest.mark.parametrize("make_store", ["sqlite", NEWEST], indirect=True)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from engine.control.store.errors import (
 )
 from engine.control.store.postgres import PostgresStore
 from engine.control.store.records import Record
-from engine.errors import StateError
+from engine.errors import ConfigError, StateError
 from tests.conftest import Clusters
 from tests.integration.store.conftest import Databases
 from tests.servers.postgres import Cluster
@@ -203,3 +203,13 @@ async def test_a_role_that_may_not_make_a_schema_is_told(
         cluster.execute(f"DROP SCHEMA {quoted} CASCADE", database=database)
     finally:
         cluster.execute("DROP ROLE keeper")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hidden@h:po/d", "postgresql://u:hidden@[::1/d", "mysql://u:hidden@h/d"]
+)
+async def test_a_url_that_cannot_be_read_is_refused_without_being_said(url: str) -> None:
+    with pytest.raises(ConfigError, match="store: ") as refused:
+        await PostgresStore(Secret(url)).__aenter__()
+    assert "hidden" not in f"{refused.value} {refused.value!r}"
+    assert refused.value.__cause__ is None or "hidden" not in str(refused.value.__cause__)
