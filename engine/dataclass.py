@@ -49,6 +49,7 @@ def _completed(
         methods["__hash__"] = None
     if frozen:
         methods |= _FROZEN
+        methods |= _COPIED if slots else {}
     for name, method in methods.items():
         if name not in own:
             setattr(cls, name, method)
@@ -130,5 +131,17 @@ def _refuse_setting(_self: object, name: str, _value: object) -> NoReturn:
 def _refuse_deleting(_self: object, name: str) -> NoReturn:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
 
+
+def _state(self: Any) -> list[Any]:
+    return [getattr(self, field.name) for field in fields(self)]
+
+
+def _set_state(self: Any, state: list[Any]) -> None:
+    for field, value in zip(fields(self), state, strict=True):
+        object.__setattr__(self, field.name, value)
+
+
+_COPIED: Final = {"__getstate__": _state, "__setstate__": _set_state}
+"""By default a copy sets slots as anybody would, which a frozen class refuses."""
 
 _FROZEN: Final = {"__setattr__": _refuse_setting, "__delattr__": _refuse_deleting}

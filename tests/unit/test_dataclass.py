@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 from collections.abc import Callable
+from copy import copy, deepcopy
 from dataclasses import FrozenInstanceError, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -54,6 +55,16 @@ def test_fields_defaults_and_text(dataclass: Decorator, options: dict[str, bool]
     assert type(made)(1).tags is not type(made)(1).tags
     assert replace(made, y=8) == type(made)(1, 8, "other", ["a"], far=9)
     assert made.__init__.__qualname__.endswith("Point.__init__")
+
+
+@BOTH
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_copy_is_equal(dataclass: Decorator, options: dict[str, bool]) -> None:
+    made = point(dataclass, **options)(1, tags=["a"], far=9)
+    for copied in (copy(made), deepcopy(made)):
+        assert copied == made
+        assert copied.marks == made.marks
+    assert deepcopy(made).tags is not made.tags
 
 
 @BOTH
