@@ -358,7 +358,8 @@ def _obstacle(case: _Case) -> tuple[Obstacle, str] | None:
         return None
     if case.state.evidence.rate > bar.rate * (1 + case.config.gain_min):
         return None
-    if bar.cause in (Cause.TARGET, Cause.CPU) and sample.cause is Cause.APPLIERS:
+    first = not bar.doublings  # a limit that comes and goes would else be tried each time it goes
+    if first and bar.cause in (Cause.TARGET, Cause.CPU) and sample.cause is Cause.APPLIERS:
         return None
     return Obstacle.BARRED, f"it was tried {_ago(case)} ago"
 

@@ -162,6 +162,16 @@ def test_a_bar_falls_when_the_limit_was_another_one() -> None:
     assert sizes([up]) == [("up", 1, 2)]
 
 
+def test_a_limit_that_comes_and_goes_lets_one_more_try_through_and_not_one_each_time() -> None:
+    feed = Feed()
+    for _ in range(10):
+        feed.feed(BEHIND, 10)
+        feed.feed(BEHIND, 30, cause=Cause.TARGET)
+        feed.feed(CALM, 30)
+    changes = [decision for decision in feed.decisions if decision.changes]
+    assert sizes(changes) == [("up", 1, 2), ("reversal", 2, 1)] * 2
+
+
 def test_the_gain_that_is_asked_for_grows_with_the_units_added() -> None:
     feed = Feed(units=128, units_max=384)
     feed.until(BEHIND, 20)
