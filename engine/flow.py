@@ -197,6 +197,7 @@ class Flow:
             self._config, self._source, self._target, self._around, claimed, seqs, sessions, roster
         )
         await loading.give_up(self._stuck, control)
+        self._around.stalls.reached()
         if not await self._load(loading, control, start[0] if start else None):
             return Outcome("stopped")
         if start is None:

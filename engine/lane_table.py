@@ -8,7 +8,7 @@ from engine.abilities import ChangesFirst
 from engine.apply.checkpoint import Buckets, Checkpoint, Progress
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
-from engine.apply.suspension import Dropped, Suspensions
+from engine.apply.suspension import Dropped, Suspension, Suspensions
 from engine.bucketing import moved, source_obstacles, target_obstacles
 from engine.checkpoint.ownership import read_rows, store_rows
 from engine.config.replication import ApplyMode, ReplicationConfig
@@ -65,10 +65,13 @@ class LaneTable:
         return list({id(lane): lane for lane in self._by_table.values()}.values())
 
     def clear(self) -> None:
-        """The stream has ended: what overflowed is read again from the source."""
+        """The stream has ended: what overflowed is read again from the source. What waits for
+        stopped tables stays."""
         for lane in self.lanes():
             if lane.spool is not None:
                 lane.spool.clear()
+            if lane.suspension is not None:
+                lane.suspension.rest()
 
     async def build(
         self,
@@ -115,10 +118,10 @@ class LaneTable:
         all of it again. For others the changes between are gone, from the source's log too."""
         records = self._of_state(lane.tables, TableState.SUSPENDED)
         kept = self._suspensions.of(records[0].table)
-        whole = kept is not None and len(kept.tables) == len(records) == len(lane.tables)
         if (
             kept is not None
-            and whole
+            and len(records) == len(lane.tables)
+            and self._waits_for_all(kept, lane.tables)
             and kept.resume(lane.checkpoints, self._source.position, dropped)
         ):
             lane.suspension = kept
@@ -127,6 +130,12 @@ class LaneTable:
         streaming = [TableRecord(r.table, TableState.STREAMING) for r in brought]
         await self._loading.save(control, streaming)
         await self._give_up([r.table for r in records if r not in brought], control)
+
+    def _waits_for_all(self, kept: Suspension, tables: Collection[TableName]) -> bool:
+        """Whether it is what waits for these tables, beside some that have left the source."""
+        others = set(kept.tables).difference(tables)
+        carried = self._loading.roster.relations
+        return len(others) + len(tables) == len(kept.tables) and others.isdisjoint(carried)
 
     def _stands_at(self, progress: Progress, record: TableRecord, start: Position) -> bool:
         """Its own last change may be older than the place at which its lane stopped. The buckets of

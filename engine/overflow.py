@@ -15,6 +15,7 @@ from typing import Final
 from engine.apply.lane import Lane
 from engine.apply.scheduler import Scheduler
 from engine.errors import LanesStuckError
+from engine.frozen import Frozen
 from engine.lane_table import LaneTable
 from engine.machine import Clock
 from engine.observe.log import Log
@@ -62,6 +63,7 @@ class Overflow:
         self._full: set[str] = set()
         self._since = unmoved
         self._mended_at = clock.monotonic()
+        self._frozen = Frozen(clock)
 
     @property
     def _size_max(self) -> int:
@@ -77,6 +79,7 @@ class Overflow:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             now = self._clock.monotonic()
+            self._leave_out(self._frozen.seconds())
             stuck = [lane for lane in self._lanes.lanes() if self._stuck(lane, now)]
             for lane in stuck:
                 if lane.size > self._size_max:
@@ -88,6 +91,12 @@ class Overflow:
             if now - self._mended_at >= self._mend_seconds:
                 self._mended_at = now
                 self._try_stopped()
+
+    def _leave_out(self, frozen: float) -> None:
+        """Time in which nothing could be committed."""
+        if frozen:
+            for name, (since, moved) in self._since.items():
+                self._since[name] = (since + frozen, moved)
 
     def _stuck(self, lane: Lane, now: float) -> bool:
         """Held or on an applier without a commit for `STUCK_SECONDS`."""

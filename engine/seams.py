@@ -16,13 +16,6 @@ from typing import Final
 from engine.errors import InvariantError, StateError
 from engine.model.usage import Usage
 
-DISK_BYTES_MAX: Final = 8 * 2**30
-"""Room for overflow files of one replication, in bytes.
-
-A large transaction and a few suspended tables fit; a disk shared with other services is not filled
-unnoticed. Whoever needs more frees a table by reloading it.
-"""
-
 FOLDER_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 """Overflow holds row values: nobody but the service's own account reads it."""
@@ -145,32 +138,24 @@ def _limits(mount: Path, path: str, name: str) -> Iterator[int]:
 
 
 class LocalDisk:
-    """Append-only files in one directory, within a budget.
+    """Append-only files in one directory, as large as who writes them lets them be.
 
     Nothing is synchronised to the device: overflow is read again from the source after a crash.
-    Files that a predecessor left are seen by `names`, count against the budget, and are the
-    caller's to remove. The directory is created with the first byte. One process, one thread.
+    Files that a predecessor left are seen by `names`, and are the caller's to remove. The directory
+    is created with the first byte. One process, one thread.
     """
 
-    def __init__(self, directory: Path, bytes_max: int = DISK_BYTES_MAX) -> None:
+    def __init__(self, directory: Path) -> None:
         self._directory = directory
-        self._bytes_max = bytes_max
         self._sizes: dict[str, int] | None = None
 
     def append(self, name: str, data: bytes) -> int:
         """Append whole or not at all; return the offset the bytes stand at.
 
-        Raises StateError when the budget or the disk is full, or the file cannot be written.
+        Raises StateError when the disk is full, or the file cannot be written.
         """
         sizes = self._known()
         offset = sizes.get(name, 0)
-        if sum(sizes.values()) + len(data) > self._bytes_max:
-            raise StateError(
-                f"overflow files in {self._directory} have reached their limit of "
-                f"{self._bytes_max} bytes",
-                hint="reload the tables that were stopped, or find what holds the target up",
-                context={"file": name, "bytes": len(data)},
-            )
         self._write(self._path(name), offset, data)
         sizes[name] = offset + len(data)
         return offset

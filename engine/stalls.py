@@ -22,6 +22,7 @@ from engine.apply.backlog import backlog
 from engine.apply.lane import Lane
 from engine.checkpoint.ownership import SeqSum
 from engine.errors import PenstockError, SourceError, TargetError
+from engine.frozen import Frozen
 from engine.machine import Clock
 from engine.model.position import Position
 from engine.observe.lag import SourceLag
@@ -171,6 +172,7 @@ class Stalls:
     def __init__(self, clock: Clock, metrics: Metrics, log: Log) -> None:
         self._clock = clock
         self._metrics = metrics
+        self._frozen = Frozen(clock)
         self._loaded = 0
         self._progress = {
             Stage.SOURCE: Progress(Stage.SOURCE, clock, metrics, log, SOURCE_HINT),
@@ -182,11 +184,14 @@ class Stalls:
         self._broke = False
         """Whether a stream has ended with an error of which `failed` has not been told yet."""
         self._down: tuple[Stage, str] | None = None
+        self._reached_at: float | None = None
+        """When the present attempt had reached both servers; it streams later, if at all."""
 
     @contextmanager
     def watching(self, stream: Watched) -> Iterator[None]:
         """A stream runs."""
         self._stream, self._down, self._streamed = stream, None, True
+        self._reached_at = None
         try:
             yield
         except BaseException:
@@ -195,9 +200,15 @@ class Stalls:
         finally:
             self._stream = None
 
+    def reached(self) -> None:
+        """Both servers answer the present attempt. What it does until it streams (tables, rows,
+        indexes) is no stage that stands still, if it does not fail soon."""
+        self._reached_at = self._clock.monotonic()
+
     def failed(self, error: PenstockError) -> None:
         """An attempt has ended with this, and another one will be made."""
         streamed, self._streamed, self._broke = self._streamed, False, False
+        self._reached_at = None
         if not isinstance(error, TargetError | SourceError):
             self._down = None
             return
@@ -214,15 +225,25 @@ class Stalls:
 
     def look(self) -> None:
         """Judge both stages by what has moved since the last look."""
+        self._leave_out(self._frozen.seconds())
         loaded, self._loaded = self._loaded, self._metrics.load_rows
         if loaded != self._loaded:
             self._down = None  # rows are copied: both sides are reached
         if self._stream is not None:
             self._stream.look_at_source(self._progress[Stage.SOURCE])
             self._stream.look_at_target(self._progress[Stage.TARGET])
+        elif self._down is not None and self._reached_at is not None:
+            self._leave_out(LOOK_SECONDS)
+            if self._clock.monotonic() - self._reached_at >= STUCK_SECONDS:
+                self._down = None
         elif self._down is not None:
             stage, why = self._down
             self._progress[stage].still(f"it is not reached: {why}")
         elif not self._broke:  # closing the sessions of a silent server takes its time
             for progress in self._progress.values():
                 progress.moved()  # what an attempt does before its stream is no stage of it
+
+    def _leave_out(self, seconds: float) -> None:
+        """Time that says nothing of either stage."""
+        for progress in self._progress.values():
+            progress.since += seconds

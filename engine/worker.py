@@ -159,9 +159,10 @@ class Worker:
         self._log = log.bind(replication=self._config.id)
         if self._config.capacity != written.capacity:
             self._log.info(
-                "this machine has no room for the maximum",
+                "this machine has less memory than the maximum asks for",
                 action="worker.capacity",
                 units_max=self._config.capacity.units_max,
+                unit_memory_bytes=self._config.capacity.unit_memory_bytes,
                 written=written.capacity.units_max,
             )
         self._metrics = Metrics(self._config.id)

@@ -231,7 +231,8 @@ async def close(link: Link) -> None:
         async with asyncio.timeout(CLOSE_SECONDS):
             await link.ensure_closed()
             await writer.wait_closed()
-    except (OSError, TimeoutError, OperationalError):
+    except (OSError, TimeoutError, OperationalError, RuntimeError):
+        # RuntimeError: uvloop had closed it, after an error that nobody waited for.
         link.close()
     except asyncio.CancelledError:
         link.close()

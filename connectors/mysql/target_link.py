@@ -169,7 +169,12 @@ class TargetLink:
             self._send(payload[start : start + FULL_BYTES])
 
     def _send(self, payload: bytes) -> None:
-        self._writer.write(struct.pack("<I", len(payload))[:3] + bytes([self._sequence]) + payload)
+        head = struct.pack("<I", len(payload))[:3] + bytes([self._sequence])
+        try:
+            self._writer.write(head + payload)
+        except RuntimeError as error:
+            # uvloop had closed it, after an error that nobody waited for.
+            raise LinkLostError("the connection to the server is gone") from error
         self._sequence = (self._sequence + 1) % 256
 
     async def _feed(self, name: bytes, feed: AsyncIterable[bytes] | None) -> Exception | None:
@@ -186,6 +191,8 @@ class TargetLink:
                     self._send(bytes(pending[:DATA_BYTES_MAX]))
                     del pending[:DATA_BYTES_MAX]
                     await self._drain()
+        except LinkLostError:
+            raise
         except (OSError, EOFError) as error:
             if self._writer.is_closing() or self._reader.at_eof():
                 raise

@@ -40,6 +40,8 @@ class Suspension:
         self._taken: Position | None = None
         self._replay: Position | None = None
         """What was taken in before the stream began again; None once the stream is past it."""
+        self._gone: set[TableName] = set()
+        """Tables that were not carried any more when the stream began again."""
         self._applied: Mapping[str, Position] = {}
         """Where the checkpoints stood then: the oldest that waits may have been applied."""
         self.due = False
@@ -62,19 +64,26 @@ class Suspension:
         parse: Callable[[str], Position],
         dropped: Dropped,
     ) -> bool:
-        """The stream begins again, and its tables stand there. False: the target has lost what is
-        not waiting here any more."""
+        """The stream begins again, and its tables stand there; what waits of others is left out
+        from now on: they have left the source. False: the target has lost what is not waiting here
+        any more."""
         applied = _positions(standing, parse)
-        before = _positions(self._standing, parse)
+        kept = {table: self._standing[table] for table in standing if table in self._standing}
+        before = _positions(kept, parse)
         if applied.keys() != before.keys():
             return False
         if not all(applied[name].reaches(position) for name, position in before.items()):
             return False
+        self._gone.update(self._standing.keys() - standing.keys())
         self._standing = standing
         self._applied = applied
         self._replay = self._taken
         self._dropped = dropped
         return True
+
+    def rest(self) -> None:
+        """The stream has ended. Nobody is told of anything until it begins again."""
+        self._dropped = lambda _: None
 
     def take_in(self, segment: Segment) -> None:
         """Keep a segment; drop everything when there is no room."""
@@ -127,10 +136,16 @@ class Suspension:
                 0,
                 spooled.end,
             )
-            if not self._applied or self._unapplied(segment):
+            if self._gone:
+                _keep(segment, self._of_present)
+            if segment.events and (not self._applied or self._unapplied(segment)):
                 return segment
             self._spool.drop()
         return None
+
+    def _of_present(self, _transaction: Transaction, event: Event, _ordinal: int) -> Event | None:
+        gone = self._gone
+        return left_of(event, lambda table: None if table in gone else event)
 
     def _unapplied(self, segment: Segment) -> bool:
         """Leave in a segment what the target did not have when the stream began again."""

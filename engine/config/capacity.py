@@ -105,6 +105,13 @@ LAG_GOAL_SECONDS: Final = 1.0
 """A batch and its commit take some tenths of a second; what is above waits."""
 
 
+TOLD_PART: Final = 0.9
+"""What a machine tells of the memory it was sold with, at least: some of it its firmware and kernel
+keep, and some sellers count in powers of ten."""
+
+MIB: Final = 1 << 20
+
+
 @dataclass(frozen=True, kw_only=True)
 class CapacityConfig(Section):
     """What the user gives a replication."""
@@ -268,12 +275,13 @@ class CapacityConfig(Section):
         return tuple(units for units in UNITS if self.units_min <= units <= self.units_max)
 
     def within(self, memory_bytes: int) -> "CapacityConfig":
-        """The same with the largest maximum that this much memory has room for.
+        """The same with the largest maximum that this much memory has room for. A unit becomes up
+        to a tenth smaller for that: a machine with "2 GB" tells less.
 
         Raises:
             ConfigError: it has no room for the minimum.
         """
-        room = memory_bytes // self.unit_memory_bytes
+        room = int(memory_bytes / TOLD_PART) // self.unit_memory_bytes
         if self.units_min > room:
             needed = format_size(self.units_min * self.unit_memory_bytes)
             raise ConfigError(
@@ -282,7 +290,9 @@ class CapacityConfig(Section):
                 f" this machine, or the container, has {memory_bytes / (1 << 30):.2f} GiB",
                 hint="lower [capacity] unit_memory or min, or give it more memory",
             )
-        return replace(self, units_max=max(size for size in self.ladder if size <= room))
+        most = max(size for size in self.ladder if size <= room)
+        unit = min(self.unit_memory_bytes, memory_bytes // most // MIB * MIB)
+        return replace(self, units_max=most, unit_memory_bytes=unit)
 
     def budget(self, units: int, appliers: int = 0, copiers: int = 0) -> "Budget":
         """The limits that many units give; `appliers` and `copiers` replace the numbers by capacity

@@ -96,7 +96,7 @@ class Preflight:
                     Severity.TELLS,
                     f"this machine, or the container, has {self.memory_bytes / (1 << 30):.1f} GiB:"
                     f" at most {fits.units_max} units of {format_size(fits.unit_memory_bytes)}"
-                    f" instead of {written.units_max}",
+                    f" instead of {written.units_max} of {format_size(written.unit_memory_bytes)}",
                     subject="capacity.max",
                 )
             )

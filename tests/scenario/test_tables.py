@@ -310,6 +310,32 @@ def test_a_refused_row_of_a_lane_of_several_tables_leaves_the_others_and_all_ret
     assert broken_rules(target) == []
 
 
+def test_what_waits_outlives_that_a_table_tied_to_it_leaves_the_source_and_the_target_is_away(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(f"{TWO_TABLES}; ALTER TABLE good ADD FOREIGN KEY (v) REFERENCES bad")
+    replication = replicate(apply=MEND)
+    with _running(replication) as run:
+        target.execute("ALTER TABLE bad ADD CONSTRAINT small CHECK (v < 1000)")
+        source.execute("INSERT INTO bad VALUES (1, 1), (2, 2000)")
+        run.table("public.bad", "suspended")
+        source.execute("INSERT INTO good VALUES (1, 2); INSERT INTO bad VALUES (3, 3)")
+        source.execute("DROP TABLE good")
+        replication.await_applied(run)
+        mark = run.mark
+        target.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name LIKE 'penstock%' AND datname = current_database()"
+        )
+        run.state("retrying", after=mark)
+        run.state("streaming", after=mark)
+        assert replication.state("public.bad") == "suspended"
+        target.execute("ALTER TABLE bad DROP CONSTRAINT small")
+        run.table("public.bad", "streaming", after=mark)
+        replication.await_tables(["bad"], run)
+        assert run.stop() == 0
+
+
 def test_a_stopped_table_returns_by_a_reload(
     replicate: Replicate, source: Database, target: Database
 ) -> None:

@@ -114,6 +114,26 @@ async def test_without_room_a_lane_that_does_not_move_stops_so_that_the_others_f
     assert caught.value.context["tables"] == (TableName("public", "stuck"),)
 
 
+class FrozenOnce(Seconds):
+    """Of a process that stands still for long, once."""
+
+    frozen = False
+
+    def monotonic(self) -> float:
+        if self.now > STOP_SECONDS / 2 and not self.frozen:
+            self.now += 10 * STOP_SECONDS
+            self.frozen = True
+        return super().monotonic()
+
+
+async def test_time_in_which_nothing_ran_gives_no_lane_up() -> None:
+    lanes, clock = Lanes([_lane("stuck"), OTHER]), FrozenOnce()
+    await _look(lanes, clock=clock, seconds=10.5 * STOP_SECONDS)
+    assert clock.frozen
+    with pytest.raises(LanesStuckError):
+        await _look(Lanes([_lane("stuck"), OTHER]), clock=FrozenOnce(), seconds=12 * STOP_SECONDS)
+
+
 async def test_a_lane_that_nobody_waits_for_keeps_its_place() -> None:
     held, moving = _lane("held"), _lane("moving")
     held.held = True

@@ -162,6 +162,47 @@ def test_a_stream_that_was_handed_over_leaves_nothing_that_stands_still() -> Non
     assert bench.after(STUCK_SECONDS, streams=False) == {}
 
 
+def test_a_process_that_was_frozen_takes_nothing_for_stuck_when_it_goes_on() -> None:
+    bench = Bench()
+    bench.waits()
+    bench.head = 900
+    assert bench.after(STUCK_SECONDS - 10) == {}
+    bench.clock.now += 10 * REOPEN_SECONDS
+    assert bench.after(5) == {}
+    assert (bench.said, bench.capture.cuts) == ([], [])
+    assert set(bench.after(6)) == {Stage.TARGET, Stage.SOURCE}, "what was before counts"
+
+
+def test_what_takes_long_once_both_servers_are_reached_is_not_stuck() -> None:
+    """An attempt after a restart of the target goes on making indexes."""
+    bench = Bench()
+    bench.stalls.failed(TargetConnectionError("gone"))
+    assert bench.after(STUCK_SECONDS - 5, streams=False) == {}
+    bench.stalls.reached()
+    assert bench.after(1000, streams=False) == {}
+    assert bench.said == []
+
+
+def test_what_was_stuck_moves_again_once_both_servers_are_reached_for_a_while() -> None:
+    bench = Bench()
+    bench.stalls.failed(TargetConnectionError("gone"))
+    assert bench.after(STUCK_SECONDS + 1, streams=False) != {}
+    bench.stalls.reached()
+    assert bench.after(STUCK_SECONDS + 2, streams=False) == {}
+    assert bench.said == ["a stage is stuck", "a stage moves again"]
+
+
+def test_attempts_that_reach_both_servers_and_fail_at_once_get_nowhere() -> None:
+    bench = Bench()
+    stuck: dict[Stage, str] = {}
+    for _ in range(10):
+        bench.stalls.failed(TargetConnectionError("no index"))
+        stuck = bench.after(5, streams=False)
+        bench.stalls.reached()
+        bench.after(1, streams=False)
+    assert "no index" in stuck[Stage.TARGET]
+
+
 def test_changes_that_move_slowly_are_not_stuck() -> None:
     bench = Bench()
     bench.waits()

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 import pytest
+import uvloop
 
-from connectors.mysql.connecting import connect
+from connectors.mysql.connecting import close, connect
 from connectors.mysql.target import MysqlTarget
 from connectors.mysql.target_config import MysqlTargetConfig
 from connectors.mysql.target_link import ForeignRequestError, LinkLostError, ServerError, TargetLink
@@ -25,8 +26,9 @@ from engine.model.batch import Run
 from engine.model.change import INSERT, UPDATE
 from engine.seams import SystemRandom
 from tests.integration.mysql_target.conftest import Rig, pieces, rows
-from tests.servers.mysql import MysqlServer
+from tests.servers.mysql import MysqlDatabase, MysqlServer
 from tests.servers.processes import POLL_SECONDS
+from tests.servers.proxy import FaultProxy
 
 PATIENCE_SECONDS: Final = 30.0
 
@@ -212,3 +214,32 @@ async def test_a_small_batch_is_one_query(rig: Rig, monkeypatch: pytest.MonkeyPa
     with pytest.raises(FenceFailedError):
         async with rig.session.begin([rig.fence, rig.fence]) as transaction:
             await transaction.commit()
+
+
+# --- a link that the event loop has closed --------------------------------------------------------
+
+
+@pytest.mark.parametrize("loops", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_link_that_was_cut_while_nobody_looked_is_a_lost_link(
+    mysql_database: MysqlDatabase, loops: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    """uvloop closes it, and answers what is written then with an error of its own."""
+
+    async def cut() -> None:
+        async with FaultProxy(mysql_database.server.host, mysql_database.server.port) as proxy:
+            url = parse_url(mysql_database.server.url(port=proxy.port))
+            closing, asking = await connect(url, "one"), await connect(url, "other", data=True)
+            link = TargetLink(asking)
+            proxy.cut()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while not (closing.writer.is_closing() and asking.writer.is_closing()):
+                    await asyncio.sleep(POLL_SECONDS)
+            await asyncio.sleep(POLL_SECONDS)
+            await close(closing)
+            with pytest.raises(LinkLostError):
+                await link.script([b"DO 0"])
+            assert link.broken
+            await link.close()
+
+    with asyncio.Runner(loop_factory=loops) as runner:
+        runner.run(cut())

@@ -1,6 +1,7 @@
 """What waits for a stopped table, and what is let go when there is no room."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from engine.apply.checkpoint import Checkpoint
 from engine.apply.suspension import Suspension, Suspensions
@@ -116,6 +117,30 @@ def test_what_was_applied_without_our_knowing_is_not_tried_again() -> None:
         waiting.take_in(segment(number, insert(A, b"1", value)))
     assert again(waiting, str(LogPosition(110)))
     assert values(waiting) == [b"b", b"c"]
+
+
+def test_what_waits_of_a_table_that_is_gone_is_left_out_when_the_stream_begins_again() -> None:
+    waiting = Suspension(
+        Spool("s", SimulatedDisk(), SpoolBudget(1 << 20), bytes(32)),
+        {**standing(), B: Checkpoint("b", 1, 0, "0/0")},
+        lambda _: None,
+    )
+    gone = replace(A, name="b")
+    waiting.take_in(segment(1, insert(gone, b"1", b"x"), insert(A, b"1", b"a")))
+    waiting.take_in(segment(2, insert(gone, b"2", b"y")))
+    waiting.take_in(segment(3, insert(A, b"2", b"b")))
+    assert again(waiting, "0/0")
+    assert waiting.tables == (A.table,)
+    assert values(waiting) == [b"a", b"b"]
+
+
+def test_nobody_is_told_between_two_streams() -> None:
+    """Whoever was told of the one that ended is not kept for it."""
+    waiting, told, _ = suspension()
+    waiting.rest()
+    waiting.take_in(segment(1, *[insert(A, b"1", bytes(1 << 20)) for _ in range(2)]))
+    assert waiting.lost
+    assert told == []
 
 
 def test_a_target_that_lost_what_is_no_longer_kept_cannot_go_on() -> None:

@@ -57,6 +57,16 @@ def test_a_machine_has_room_for_some_sizes() -> None:
     assert CapacityConfig(units_min=64, units_max=384).within(400 * GIB).units_max == 192
 
 
+def test_a_machine_that_tells_less_than_it_was_sold_with_has_room_for_what_it_has() -> None:
+    small = CapacityConfig().within(int(1.9 * GIB))
+    assert (small.ladder, small.unit_memory_bytes) == ((1,), 1945 << 20)
+    assert small.budget(1).memory_bytes <= int(1.9 * GIB)
+    large = CapacityConfig().within(int(30.9 * GIB))
+    assert (large.units_max, large.unit_memory_bytes) == (16, 1977 << 20)
+    with pytest.raises(ConfigError):
+        CapacityConfig().within(int(1.7 * GIB))
+
+
 def test_a_machine_smaller_than_the_minimum_is_refused_with_the_numbers() -> None:
     with pytest.raises(ConfigError) as caught:
         CapacityConfig(units_min=4).within(7 * GIB)
