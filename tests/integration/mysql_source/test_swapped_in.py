@@ -4,7 +4,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,6 +68,8 @@ class Pipe:
     source: MysqlSide
     target: PostgresSide
     folder: Path
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+    """Ends what runs."""
 
     @asynccontextmanager
     async def running(self, mode: str) -> AsyncIterator[None]:
@@ -76,7 +78,8 @@ class Pipe:
             engine=self.source.engine, source=self.source.url, target=self.target.url, mode=mode
         )
         config = parse_replication(text, {}, file=self.folder / "swapped.toml")
-        clock, random, stop = SystemClock(), SystemRandom(), asyncio.Event()
+        clock, random = SystemClock(), SystemRandom()
+        stop = self.stop = asyncio.Event()
         work = asyncio.create_task(
             run_replication(
                 config,
@@ -197,6 +200,37 @@ async def test_a_table_whose_like_takes_its_place_while_it_is_loaded(
             interfere()
             await pipe.load_again()
         await pipe.execute("UPDATE t SET a = 'later' WHERE id < 3", "DELETE FROM t WHERE id = 4")
+        await pipe.equal("id, a")
+
+
+RESTARTED: Final = [
+    pytest.param(mode, server, marks=pytest.mark.nightly)
+    for mode, server in itertools.product(MODES, SERVERS)
+]
+
+
+@pytest.mark.parametrize(("mode", "server"), RESTARTED)
+async def test_what_comes_behind_rows_of_a_like_is_not_passed_over_after_a_restart(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    """The stored version is that of the table before; the rows were read of the other."""
+
+    def swap() -> None:
+        same_again(pipe.source)
+
+    def stop() -> None:
+        pipe.source.execute("INSERT INTO shop.t VALUES (5, 'behind the rows')")
+        pipe.stop.set()
+
+    await pipe.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, a varchar(20))",
+        "INSERT INTO t VALUES (1, 'one'), (2, 'two')",
+    )
+    monkeypatch.setattr(MysqlSource, "snapshot", once_before("snapshot", swap))
+    monkeypatch.setattr(MysqlSource, "blocks", once_before("blocks", stop))
+    async with pipe.running(mode):
+        await pipe.stop.wait()
+    async with pipe.running(mode):
         await pipe.equal("id, a")
 
 
