@@ -19,8 +19,12 @@ from benchmarks.maria_load import maria_pg_load
 from benchmarks.maria_memory import rss_mysql
 from benchmarks.memory import rss_idle, rss_steady, rss_transaction
 from benchmarks.metrics_cost import metrics_cost
+from benchmarks.scale import scale_rtt
+from benchmarks.scale_dip import scale_dip
 from benchmarks.servers import servers
+from benchmarks.spike import spike
 from benchmarks.table import markdown
+from benchmarks.target_bound import target_bound
 from benchmarks.verdict import verdict
 
 CASES: Final[Mapping[str, Case]] = {
@@ -41,6 +45,10 @@ CASES: Final[Mapping[str, Case]] = {
     "rss-mysql": rss_mysql,
     "verdict": verdict,
     "metrics-cost": metrics_cost,
+    "scale-rtt": scale_rtt,
+    "scale-dip": scale_dip,
+    "target-bound": target_bound,
+    "spike": spike,
 }
 
 PAIRS: Final = 5

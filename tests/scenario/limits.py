@@ -22,7 +22,7 @@ import psycopg
 
 from engine.capacity.sample import Cause
 from tests.scenario.faults.proxied import Proxied, proxied
-from tests.scenario.running import Replication, Run
+from tests.scenario.running import Event, Replication, Run, wall
 from tests.servers.postgres import Database
 
 SETTLED_SECONDS: Final = 5.0
@@ -57,10 +57,12 @@ WIDE_COLUMNS: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """`causes`: the verdict of each second in which it has to be right. `log`: all lines."""
+    """`causes`: the verdict of each second in which it has to be right. `log`: all lines;
+    `changes`: those of its size, in words."""
 
     causes: list[str]
     log: list[str]
+    changes: list[str]
 
     def right(self, cause: Cause) -> float:
         """Part of the samples that say so."""
@@ -91,18 +93,25 @@ class Limit:
     blackhole: bool = False
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
-    def observe(self, folder: Path, source: Database, target: Database, samples: int) -> Observed:
-        """Run it."""
+    def observe(
+        self,
+        folder: Path,
+        source: Database,
+        target: Database,
+        samples: int,
+        **capacity: object,
+    ) -> Observed:
+        """Run it, with a fixed size unless `capacity` says otherwise."""
         self._prepare(source, target)
         with self._way(source, self.source_command) as from_there, \
                 self._way(target, self.target_command) as to_there:  # fmt: skip
-            one = self._replication(folder, source, target, from_there, to_there)
+            one = self._replication(folder, source, target, from_there, to_there, capacity)
             with one.run("--metrics=127.0.0.1:0", **self.environment) as run:
                 run.state("streaming")
                 with self._loading(source):
                     causes = _sampled(run, samples)
                 run.stop()
-        return Observed(causes, list(run.log))
+        return Observed(causes, list(run.log), changes(run.events))
 
     def _prepare(self, source: Database, target: Database) -> None:
         source.execute(WORK)
@@ -119,10 +128,16 @@ class Limit:
             target.execute(self.on_target)
 
     def _replication(
-        self, folder: Path, source: Database, target: Database, way: str, to: str
+        self,
+        folder: Path,
+        source: Database,
+        target: Database,
+        way: str,
+        to: str,
+        capacity: Mapping[str, object],
     ) -> Replication:
         sections: dict[str, Any] = {
-            "capacity": {"min": 1, "max": 1, "unit_memory": "256MiB"},
+            "capacity": {"min": 1, "max": 1, "unit_memory": "256MiB", **capacity},
             "apply": {"batch_rows_max": 20},
         }
         if self.blackhole:
@@ -181,6 +196,17 @@ def _sampled(run: Run, samples: int) -> list[str]:
     return found
 
 
+def changes(events: Sequence[Event]) -> list[str]:
+    """Changes of size among events of a run, in words: when, from what, to what, by which rule."""
+    began = next((wall(event) for event in events), 0.0)
+    return [
+        f"{wall(event) - began:.0f} s: {event['units_from']} -> {event['units_to']}"
+        f" ({event['rule']})"
+        for event in events
+        if event["event"] == "capacity" and event["units_from"] != event["units_to"]
+    ]
+
+
 def _far(proxy: Proxied) -> None:
     proxy.do(lambda one: one.delay(TRIP_SECONDS / 2))
 
@@ -189,7 +215,7 @@ def _slow(proxy: Proxied) -> None:
     proxy.do(lambda one: one.throttle(SLOW_BYTES))
 
 
-def _dawdling(body: str, tables: int = 8) -> str:
+def dawdling(body: str, tables: int = 8) -> str:
     """Each row takes the target's tables time by a trigger of theirs."""
     made = (
         "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS"
@@ -230,12 +256,12 @@ LIMITS: Final[Mapping[str, Limit]] = {
     "target-asleep": Limit(
         cause=Cause.TARGET,
         words=("a bottleneck on the target", "has them sleep", "not seen: a missing key or index"),
-        on_target=_dawdling("PERFORM pg_sleep(0.005)"),
+        on_target=dawdling("PERFORM pg_sleep(0.005)"),
     ),
     "target-starved": Limit(
         cause=Cause.TARGET,
         words=("a bottleneck on the target", "its cores"),
-        on_target=_dawdling("PERFORM count(*) FROM generate_series(1, 20000)"),
+        on_target=dawdling("PERFORM count(*) FROM generate_series(1, 20000)"),
     ),
 }
 """What can limit, each alone."""

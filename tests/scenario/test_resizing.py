@@ -1,17 +1,16 @@
 """A replication that is resized every second while it has more to do than it can."""
 
-import json
-import sys
 import threading
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
 import psycopg
+import pytest
 
 from tests.scenario.conftest import Replicate, one_pair
-from tests.scenario.running import Replication, Run, wall
+from tests.scenario.pauses import Moves, pauses, resizes, swinging
+from tests.scenario.running import Replication, Run
 from tests.servers.postgres import Database
 
 TABLES: Final = 16
@@ -24,9 +23,7 @@ BATCH_ROWS: Final = 100
 EACH: Final = 4
 """Rows of a transaction in each table."""
 
-LOOK_SECONDS: Final = 0.01
-
-SWINGING: Final = (sys.executable, "-m", "tests.scenario.swinging")
+LOOK_SECONDS: Final = 0.1
 
 SCHEMA: Final = "".join(
     f"CREATE TABLE t{n} (id bigint PRIMARY KEY, value text); INSERT INTO t{n} VALUES (0, '0');"
@@ -54,57 +51,33 @@ GAPS: Final = " UNION ALL ".join(
 )
 
 
-COMMITS: Final = "SELECT sum(seq) FROM penstock.checkpoint WHERE starts_with(lane, 'public.')"
-
-
-class Watching:
-    """Looks at the target while it is written to: when it last moved, and whether a table was ever
-    seen with a row that one before it had not yet come to."""
+class Order:
+    """Looks at the target while it is written to: whether a table was ever seen with a row that one
+    before it had not yet come to."""
 
     def __init__(self, target: Database) -> None:
         self._target = target
         self._over = threading.Event()
-        self.moves: list[float] = []
-        """Wall times at which more was durable than the time before; the first is the start's."""
-        self.disorder: list[object] = []
-        self._threads = [
-            threading.Thread(target=self._look_at_progress),
-            threading.Thread(target=self._look_at_tables),
-        ]
-
-    def _look_at_progress(self) -> None:
-        commits = -1
-        with psycopg.connect(self._target.dsn, autocommit=True) as connection:
-            while not self._over.wait(LOOK_SECONDS):
-                row = connection.execute(COMMITS).fetchone()
-                if row is not None and row[0] != commits:
-                    commits = row[0]
-                    self.moves.append(time.time())
-
-    def _look_at_tables(self) -> None:
-        with psycopg.connect(self._target.dsn, autocommit=True) as connection:
-            while not self._over.wait(10 * LOOK_SECONDS):
-                for table, rows, last, number in connection.execute(GAPS).fetchall():
-                    within = rows - EACH * int(number)  # rows of a transaction that was cut
-                    if rows != last or not 0 <= within <= EACH:
-                        self.disorder.append((table, rows, last, number))
+        self.broken: list[object] = []
 
     @contextmanager
-    def inside(self) -> Iterator[None]:
-        for thread in self._threads:
-            thread.start()
+    def watched(self) -> Iterator[None]:
+        """Look inside the context."""
+        thread = threading.Thread(target=self._look, name="order")
+        thread.start()
         try:
             yield
         finally:
             self._over.set()
-            for thread in self._threads:
-                thread.join()
+            thread.join()
 
-
-def _resizes(run: Run) -> Sequence[float]:
-    """Wall times at which the size was changed."""
-    lines = [json.loads(line) for line in run.log if "capacity goes from" in line]
-    return [wall(line) for line in lines]
+    def _look(self) -> None:
+        with psycopg.connect(self._target.dsn, autocommit=True) as connection:
+            while not self._over.wait(LOOK_SECONDS):
+                for table, rows, last, number in connection.execute(GAPS).fetchall():
+                    within = rows - EACH * int(number)  # rows of a transaction that was cut
+                    if rows != last or not 0 <= within <= EACH:
+                        self.broken.append((table, rows, last, number))
 
 
 @one_pair
@@ -118,15 +91,19 @@ def test_a_saturated_replication_is_resized_every_second_and_loses_nothing(
     replication.catch_up()
     source.execute(WORK)
     words = ["--log-format=json", f"--state-dir={replication.folder / 'state'}"]
-    watching = Watching(target)
-    with watching.inside(), Run([*words, str(replication.file)], {}, SWINGING) as run:
+    moves, order = Moves(target), Order(target)
+    with (
+        moves.watched(),
+        order.watched(),
+        Run([*words, str(replication.file)], {}, swinging(1)) as run,
+    ):
         replication.await_applied(run)
         assert run.stop() == 0
-    assert watching.disorder == []
+    assert order.broken == []
     assert replication.differences() == []
     assert not [line for line in run.log if "trying again" in line], "an attempt ended"
-    _, begin, *_, end = watching.moves
-    assert any(begin < at < end for at in _resizes(run)), "no size changed while there was work"
+    _, begin, *_, end = moves.times
+    assert any(begin < at < end for at in resizes(run.log)), "no size changed while there was work"
 
 
 @one_pair
@@ -145,3 +122,9 @@ def test_the_copiers_of_a_load_follow_its_size(replicate: Replicate) -> None:
     lanes = target.execute("SELECT count(*) FROM penstock.checkpoint WHERE lane LIKE 'load:%'")
     assert lanes == [(16,)]
     assert replication.differences() == []
+
+
+def test_a_pause_counts_for_every_change_that_it_touches() -> None:
+    times = [0.0, 0.1, 0.9, 1.0, 1.1, 1.4]
+    assert pauses(times, [0.5, 1.05, 2.0]) == pytest.approx([0.8, 0.3])
+    assert pauses(times, []) == []

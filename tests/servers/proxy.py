@@ -59,7 +59,7 @@ class FaultProxy:
         """Bytes passed to the server, and from it."""
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, LOOPBACK, 0)
+        self._server = await asyncio.start_server(self._accept, LOOPBACK, 0)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -129,20 +129,22 @@ class FaultProxy:
 
     # --- inside -------------------------------------------------------------------------------
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a connection is served outside a task")
-        self._tasks.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve it in a task of ours: one of asyncio's would report at the end that it was
+        cancelled."""
         self.accepted += 1
+        if self._refusing:
+            _reset(writer)
+            return
+        task = asyncio.create_task(self._serve(reader, writer), name="proxy link")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if self._refusing:
-                _reset(writer)
-            else:
-                await self._link(reader, writer)
+            await self._link(reader, writer)
         finally:
             writer.close()
-            self._tasks.discard(task)
 
     async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._free.wait()
