@@ -27,16 +27,22 @@ class Opening(Protocol):
 
 class Copiers:
     """A `Crew`. Keeps their number at what the provision says; `lanes` are as many as there may
-    ever be."""
+    ever be. `idle` is told how many are missing: they find nothing to do, or have no session."""
 
     def __init__(
-        self, sessions: Opening, lanes: Sequence[LoaderLane], provision: Provision, log: Log
+        self,
+        sessions: Opening,
+        lanes: Sequence[LoaderLane],
+        provision: Provision,
+        log: Log,
+        idle: Callable[[int], None] = lambda _: None,
     ) -> None:
         self._sessions = sessions
         self._most = len(lanes)
         self._free = list(lanes)
         self._provision = provision
         self._log = log
+        self._idle = idle
         self._opening = 0
         self._refused = False
         self._first: Loader | None = None
@@ -65,16 +71,20 @@ class Copiers:
 
     async def run(self, work: Work, more: Callable[[], bool], first: Loader) -> None:
         """See `Crew`."""
-        async with asyncio.TaskGroup() as tasks:
-            self._first = first
-            self.serving += 1
-            tasks.create_task(self._serve(work, first), name="loader-0")
-            with self._provision.told(lambda _: self._changed.set()):
-                while self.serving or self._opening or more():
-                    self._changed.clear()
-                    if more():
-                        self._fill(tasks, work)
-                    await self._look_again()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._first = first
+                self.serving += 1
+                tasks.create_task(self._serve(work, first), name="loader-0")
+                with self._provision.told(lambda _: self._changed.set()):
+                    while self.serving or self._opening or more():
+                        self._changed.clear()
+                        if more():
+                            self._fill(tasks, work)
+                        self._idle(max(0, self.wanted - self.serving))
+                        await self._look_again()
+        finally:
+            self._idle(0)
 
     def _fill(self, tasks: asyncio.TaskGroup, work: Work) -> None:
         for _ in range(self.wanted - self.serving - self._opening):

@@ -1,5 +1,6 @@
 """Copying tables with copiers of their own: lanes and sessions for them, and what they report."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from engine.abilities import CountedReaders
@@ -11,6 +12,7 @@ from engine.copiers import Copiers
 from engine.errors import RowRejectedError
 from engine.load.chunk_copy import ChunkCopy, Progress
 from engine.load.loader import LoaderLane
+from engine.load_silence import watch_source
 from engine.model.chunk import ChunkDone
 from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow
@@ -36,6 +38,7 @@ class Copying:
         self._source = source
         self._target = target
         self._around = around
+        self._stages = around.stages.load
         self._epoch = epoch
         self._seqs = seqs
         self._sessions = sessions
@@ -52,9 +55,17 @@ class Copying:
     ) -> Mapping[TableName, RowRejectedError]:
         """See `ChunkCopy.load`."""
         lanes = await self._lanes(control, self._count(len(relations)))
-        copiers = Copiers(self._sessions, lanes, self._around.provision, self._around.log)
-        async with copiers.opened() as first:
-            return await self._chunk_copy().load(relations, stored, copiers, first, again=again)
+        copiers = Copiers(
+            self._sessions, lanes, self._around.provision, self._around.log, self._stages.staff
+        )
+        async with asyncio.TaskGroup() as tasks:
+            life = watch_source(self._stages, self._around.log)
+            watching = tasks.create_task(life, name="load-source")
+            async with copiers.opened() as first:
+                copy = self._chunk_copy()
+                aside = await copy.load(relations, stored, copiers, first, again=again)
+            watching.cancel()
+        return aside
 
     def _count(self, tables: int) -> int:
         """How many copiers there may come to be: as many as find something to do, and as the
@@ -87,4 +98,5 @@ class Copying:
             self._config.on_row_error,
             self._tied,
             self._seqs.add,
+            self._stages,
         )

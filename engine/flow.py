@@ -1,7 +1,7 @@
 """One attempt to carry a replication: from opening both ends to the drain or the first error."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from typing import Final
 
@@ -30,6 +30,7 @@ from engine.contracts import (
     TransactionalTarget,
 )
 from engine.errors import FencedError, PositionLostError, ReaderUnknownError
+from engine.load_judging import LoadJudging
 from engine.loading import Loading
 from engine.model.finding import Severity
 from engine.model.position import Position
@@ -212,16 +213,16 @@ class Flow:
     async def _load(self, loading: Loading, control: TargetSession, start: Position | None) -> bool:
         """Load what is to be loaded, and watch the log that is kept meanwhile. False: stopped."""
         work = loading.run(control, start, self._again, from_beginning=self._reader_made)
-        if start is None:
-            return await unless_stopped(work, self._around.stop)
         retention = Retention(self._config.source, self._around.log)
+        watches: list[Coroutine[None, None, None]] = [LoadJudging(self._around).run()]
+        if start is not None:
+            watches.append(retention.watch(self._source, self._around.metrics))
         try:
             async with asyncio.TaskGroup() as tasks:
-                watching = tasks.create_task(
-                    retention.watch(self._source, self._around.metrics), name="retained"
-                )
+                watching = [tasks.create_task(watch, name="load-watch") for watch in watches]
                 done = await unless_stopped(work, self._around.stop)
-                watching.cancel()
+                for task in watching:
+                    task.cancel()
         except* SlotGivenUpError:
             await self._source.detach()
             raise

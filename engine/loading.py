@@ -481,7 +481,9 @@ class Loading:
             replace(d, foreign_keys=tuple([k for k in d.foreign_keys if self._is_due(k)]))
             for d in definitions
         ]
-        for finding in await self._schema.finish(definitions):
+        with self._around.stages.load.finish:
+            findings = await self._schema.finish(definitions)
+        for finding in findings:
             self._around.log.warning(
                 finding.message,
                 action="load.finish",

@@ -37,6 +37,8 @@ class Cause(StrEnum):
     """Work waits for an applier, and the target would take more at once."""
     TARGET = "target"
     """The target takes no more, however many apply."""
+    COPIERS = "copiers"
+    """Chunks of a load wait for a copier, and neither side is at work all the time."""
     IDLE = "idle"
     """Everything the source has is applied, or soon will be."""
 

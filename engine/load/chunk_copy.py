@@ -9,7 +9,7 @@ is recorded with the row, its other chunks are not copied, and the load of the o
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import field
 from typing import Final, Protocol
@@ -31,6 +31,7 @@ from engine.model.rejected import REJECTED
 from engine.model.relation import Relation, TableName
 from engine.model.snapshot import Snapshot
 from engine.model.state import RejectedRow, TableRecord, TableState
+from engine.observe.load_stages import LoadStages, no_chunk
 from engine.retry import Backoff, Policy
 
 PLANNED: Final = register("load.planned", "a table's chunks are stored, no row copied")
@@ -79,6 +80,7 @@ class ChunkCopy:
     on_row_error: OnRowError
     tied: Callable[[TableName], Awaitable[Sequence[TableName]]]
     committed: Callable[[int], None]
+    stages: LoadStages = field(default_factory=LoadStages)
     _aside: dict[TableName, RowRejectedError] = field(default_factory=dict)
     _recording: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while what became of a table is recorded: one that is set aside stays so."""
@@ -112,11 +114,15 @@ class ChunkCopy:
                 if not chunks:
                     await self._loaded(relation.table, first)
             queue = ChunkQueue(waiting, self.loaders_per_table)
-            await copiers.run(
-                lambda loader: self._run(queue, tables, snapshot, copiers, loader),
-                queue.has_more,
-                first,
-            )
+            self.stages.has_more = queue.has_more
+            try:
+                await copiers.run(
+                    lambda loader: self._run(queue, tables, snapshot, copiers, loader),
+                    queue.has_more,
+                    first,
+                )
+            finally:
+                self.stages.has_more = no_chunk
         return self._aside
 
     async def _plan(
@@ -175,7 +181,9 @@ class ChunkCopy:
                 return
             last = chunk.relation.table
             table = tables[last]
-            await self._copy(chunk, table.form, snapshot, loader)
+            with self.stages.copying:
+                await self._copy(chunk, table.form, snapshot, loader)
+            self.stages.moved()
             queue.drop(self._aside)
             table.left -= 1
             if table.left == 0:
@@ -192,7 +200,7 @@ class ChunkCopy:
 
         async def write(transaction: TargetTransaction) -> None:
             nonlocal written
-            async with aclosing(self.source.rows(chunk, snapshot, form)) as data:
+            async with aclosing(self._rows(chunk, snapshot, form)) as data:
                 written = await transaction.load(chunk.relation, form, data)
             await transaction.save_chunk(self._done(chunk, snapshot, written.rows))
             hit(CHUNK_BEFORE_COMMIT)
@@ -205,6 +213,10 @@ class ChunkCopy:
             await self._copy_row_by_row(chunk, form, snapshot, loader)
             return
         self._chunk_done(chunk, written)
+
+    def _rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncGenerator[bytes, None]:
+        rows = self.source.rows(chunk, snapshot, form)
+        return self.stages.counted(rows, str(chunk.relation.table))
 
     def _done(self, chunk: Chunk, snapshot: Snapshot, rows: int) -> ChunkDone:
         source = self.source
@@ -233,7 +245,7 @@ class ChunkCopy:
             nonlocal written, kept
             rows = self.target.load_rows(relation, form)
             load = RowByRow(transaction, relation, form, rows, loader[1].name, place, leave_out)
-            async with aclosing(self.source.rows(chunk, snapshot, form)) as data:
+            async with aclosing(self._rows(chunk, snapshot, form)) as data:
                 written = await load.load(data)
             await transaction.save_chunk(self._done(chunk, snapshot, written.rows))
             kept = load.kept

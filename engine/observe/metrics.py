@@ -41,7 +41,7 @@ STATES: Final = (
 )
 """The states a replication reports; a scrape shows each with 1 or 0."""
 
-CAUSES: Final = ("source", "cpu", "appliers", "target", "idle")
+CAUSES: Final = ("source", "cpu", "appliers", "copiers", "target", "idle")
 """What may limit the flow; a scrape shows each with 1 or 0, and none while it is not known."""
 DECIDING: Final = ("first", "emergency", "up", "down", "reversal", "kept", "hold")
 """Rules of the law of capacity; counted from 0 on, so that `increase()` sees the first decision."""
@@ -116,8 +116,9 @@ STAGE_SECONDS: Final = Metric(
     "penstock_stage_seconds_total",
     "counter",
     "Seconds of the stream by stage: waiting for the source, decoding, routing, waiting for room in"
-    " the queue, ready lanes waiting for an applier, appliers at work on the target. What runs side"
-    " by side adds up.",
+    " the queue, ready lanes waiting for an applier, appliers at work on the target. Of a load:"
+    " copiers waiting for the source's rows, for the target, or idle, and indexes and keys being"
+    " made. What runs side by side adds up.",
     ("stage",),
 )
 INCOMING_CHANGES: Final = Metric(

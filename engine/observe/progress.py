@@ -153,6 +153,7 @@ class LoadBars:
 
 
 _STREAMS: Final = frozenset({"catching-up", "streaming"})
+_LIMITED: Final = _STREAMS | {"loading"}
 """States in which something may limit the flow."""
 
 
@@ -210,7 +211,7 @@ class StatusLine:
                 grown = figures.get(name, 0) - self._figures.get(name, 0)
                 self._rates[name] = max(grown, 0) / passed
         self._at, self._figures = now, figures
-        self._limited_by = str(event.get("verdict", "")) if self._state in _STREAMS else ""
+        self._limited_by = str(event.get("verdict", "")) if self._state in _LIMITED else ""
 
 
 def _announcement(event: Mapping[str, object]) -> str | None:

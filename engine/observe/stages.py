@@ -6,53 +6,14 @@ of it.
 """
 
 from collections.abc import Callable, Mapping
-from types import TracebackType
 from typing import Final
 
-STAGES: Final = ("source", "decode", "route", "queue", "applier", "target")
-"""What `Stages.seconds` tells of, in the order of the stream."""
+from engine.observe.load_stages import STAGES as LOAD_STAGES
+from engine.observe.load_stages import LoadStages
+from engine.observe.occupancy import Occupancy, no_time
 
-
-class Occupancy:
-    """How many are somewhere, added up over time: two of them for three seconds are six."""
-
-    def __init__(self, now: Callable[[], float]) -> None:
-        self._now = now
-        self._since = now()
-        self._before = 0.0
-        self.count = 0
-
-    @property
-    def seconds(self) -> float:
-        """The sum up to now; it only grows."""
-        return self._before + self.count * (self._now() - self._since)
-
-    def add(self, change: int) -> None:
-        """So many more are there, or fewer."""
-        now = self._now()
-        self._before += self.count * (now - self._since)
-        self._since = now
-        self.count += change
-
-    def clear(self) -> None:
-        """Nobody is there any more. What was added up stays."""
-        self.add(-self.count)
-
-    def __enter__(self) -> None:
-        self.add(1)
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.add(-1)
-
-
-def no_time() -> float:
-    """The clock of who counts nothing."""
-    return 0.0
+STAGES: Final = ("source", "decode", "route", "queue", "applier", "target", *LOAD_STAGES)
+"""What `Stages.seconds` tells of, in the order of the stream; then those of a load."""
 
 
 class Stages:
@@ -74,6 +35,7 @@ class Stages:
         """Appliers at work: they make the target's form of a batch, or wait for the target."""
         self.batches = 0
         """Batches, and shares of divided ones, that appliers have given back."""
+        self.load = LoadStages(now)
 
     def seconds(self) -> Mapping[str, float]:
         """Seconds by stage since the process began; they add up what runs side by side."""
@@ -84,6 +46,7 @@ class Stages:
             "queue": self.queue.seconds,
             "applier": self.applier.seconds,
             "target": self.target.seconds,
+            **self.load.seconds(),
         }
 
     def clear(self) -> None:

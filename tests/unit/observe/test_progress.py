@@ -73,6 +73,8 @@ def test_the_status_line_names_what_limits_the_flow() -> None:
     line = StatusLine("orders", FakeClock())
     line.event({"event": "metrics", "state": "streaming", "verdict": "target"})
     assert "limited by target" in str(line.text())
+    line.event({"event": "metrics", "state": "loading", "verdict": "copiers"})
+    assert "limited by copiers" in str(line.text())
     line.event({"event": "metrics", "state": "streaming", "verdict": "idle"})
     assert "limited" not in str(line.text())
 

@@ -3,7 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.observe.stages import STAGES, Occupancy, Stages
+from engine.observe.occupancy import Occupancy
+from engine.observe.stages import STAGES, Stages
 
 
 class Watch:
