@@ -81,6 +81,17 @@ def test_one_flipped_bit_is_refused(plain: bytes, data: st.DataObject) -> None:
         VAULT.open(f"{head}:{base64.b64encode(raw).decode()}", "here")
 
 
+def test_another_spelling_of_the_same_bytes_is_refused() -> None:
+    """The bits behind the last byte of base64 say nothing, and must be 0."""
+    sealed = VAULT.seal("", "here")  # 28 bytes: four bits are left over
+    assert sealed.endswith("==")
+    letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+    other = letters[letters.index(sealed[-3]) + 1]
+    assert base64.b64decode(sealed[-4:]) == base64.b64decode(f"{sealed[-4]}{other}==")
+    with pytest.raises(BrokenSealError):
+        VAULT.open(f"{sealed[:-3]}{other}==", "here")
+
+
 @given(st.text(max_size=60))
 def test_what_is_no_sealed_text_is_refused(text: str) -> None:
     with pytest.raises(BrokenSealError):
