@@ -15,7 +15,7 @@ from benchmarks.case import Options
 from benchmarks.penstock import Replication, compare, started
 from benchmarks.pressure import Pressure
 from benchmarks.result import Figure, Pair, Result, from_pairs
-from benchmarks.servers import Servers
+from benchmarks.servers import ACTIVE, Servers, Watcher
 from tests.scenario.pauses import Moves, pauses, resizes, swinging
 
 LIMIT_SECONDS: Final = 1.0
@@ -58,7 +58,11 @@ def scale_dip(servers: Servers, options: Options) -> Iterator[Result]:
 
 
 def _swung(servers: Servers, seconds: float) -> Figure:
-    with servers.source_database() as source, servers.target_database() as target:
+    with (
+        servers.source_database() as source,
+        servers.target_database() as target,
+        Watcher(source.dsn) as watcher,
+    ):
         pressure, moves = Pressure(source, target, TABLES, waiting_rows=WAITING_ROWS), Moves(target)
         pressure.prepare()
         replication = Replication(
@@ -75,6 +79,7 @@ def _swung(servers: Servers, seconds: float) -> Figure:
             started(replication, command, "--log-format", "json") as run,
             pressure.going(),
         ):
+            watcher.until(ACTIVE, "penstock_dip", alive=run.alive)
             pressure.rate = None
             pressure.until(lambda: pressure.applied > 0, "the first rows")
             with moves.watched():
