@@ -144,9 +144,12 @@ def bounds(random: Random) -> Iterator[Bounds]:
 
 
 def read_bounds(case: Bounds) -> None:
-    """The chunk that is found is one whose range the key lies in."""
+    """The chunk that is found is one whose range the key lies in. Bounds may be of the first
+    columns of a key alone; then only those are compared."""
     found = ChunkLookup(case.chunks, case.relation).find(case.key)
-    value = [int.from_bytes(part, "big", signed=True) for part in case.key]
+    edges = [edge for chunk in case.chunks for edge in (chunk.low, chunk.high) if edge]
+    width = max(map(len, edges), default=0)
+    value = [int.from_bytes(part, "big", signed=True) for part in case.key[:width]]
     sound = [
         chunk
         for chunk in case.chunks
