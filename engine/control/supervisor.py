@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from engine.control.memory_group import WorkerMemory
 from engine.control.restart import Life, Restarts
 from engine.dataclass import dataclass
 from engine.errors import Retry
@@ -109,8 +110,10 @@ class Supervisor:
         command: Sequence[str] = WORKER,
         memory_kills: Callable[[], int | None] = memory_kills,
         environment: Mapping[str, str] | None = None,
+        held: WorkerMemory | None = None,
     ) -> None:
-        """`environment`: the child's; None: this process's."""
+        """`environment`: the child's; None: this process's. `held`: holds the child's memory to its
+        budget, where the kernel does."""
         self._arguments = arguments
         self._view = view
         self._clock = clock
@@ -121,6 +124,7 @@ class Supervisor:
         self._child: asyncio.subprocess.Process | None = None
         self._moved = False
         self._memory_kills = memory_kills
+        self._held = held
         self._kills: deque[int | None] = deque(maxlen=KILLS_KEPT)
         self._memory: float | None = None
         """Memory the worker held when it last said so, by what is provisioned."""
@@ -159,11 +163,12 @@ class Supervisor:
         self._kills.clear()
         self._kills.append(self._memory_kills())
         began = self._clock.monotonic()
-        async with self._started() as reports:
-            outcome = await self._follow(reports)
-        code = self._child.returncode if self._child is not None else None
-        killed = code == -signal.SIGKILL and not self._silent
-        self._out_of_memory = killed and self._killed_for_memory()
+        with self._holding():
+            async with self._started() as reports:
+                outcome = await self._follow(reports)
+            code = self._child.returncode if self._child is not None else None
+            killed = code == -signal.SIGKILL and not self._silent
+            self._out_of_memory = killed and self._killed_for_memory()
         if self._silent:
             outcome = SILENT
         elif outcome is None and code in (0, 2):  # it ended on purpose, before it could report
@@ -175,6 +180,8 @@ class Supervisor:
         it does not say, by what the worker held."""
         if self._stop.is_set():
             return False
+        if self._held is not None and (kills := self._held.kills()) is not None:
+            return kills > 0
         before, after = self._kills[0], self._memory_kills()
         if before is None or after is None:
             return self._memory is not None and self._memory >= MEMORY_FULL
@@ -200,6 +207,8 @@ class Supervisor:
         finally:
             os.close(write_end)
         self._child = child
+        if self._held is not None:
+            self._held.take(child.pid)
         async with asyncio.TaskGroup() as tasks, _reading(read_end) as reports:
             if child.stderr is not None:
                 tasks.create_task(self._pass_log(child.stderr), name="log")
@@ -227,8 +236,27 @@ class Supervisor:
             else:
                 self._moved = self._moved or _shows_motion(event)
                 self._take_memory(event)
+                self._take_size(event)
                 self._view.event(event)
         return outcome
+
+    def _take_size(self, event: Mapping[str, object]) -> None:
+        told = {"metrics": "units", "capacity": "units_to"}.get(str(event["event"]))
+        units = event.get(told) if told is not None else None
+        if self._held is not None and isinstance(units, int):
+            self._held.resize(units)
+
+    @contextlib.contextmanager
+    def _holding(self) -> Iterator[None]:
+        """A group for the worker's memory, where there may be one."""
+        if self._held is None:
+            yield
+            return
+        self._held.begin()
+        try:
+            yield
+        finally:
+            self._held.end()
 
     def _take_memory(self, event: Mapping[str, object]) -> None:
         if event["event"] == "metrics":

@@ -2,16 +2,19 @@
 
 import asyncio
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from engine.config.capacity import CapacityConfig
 from engine.config.replication import ReplicationConfig
 from engine.control.cli.arguments import File, load
 from engine.control.cli.ending import end_with, say_error, say_warning
+from engine.control.memory_group import NotDelegatedError, WorkerMemory
 from engine.control.supervisor import Supervisor, WorkerArguments, stopped_by_signals
 from engine.machine import Clock
 from engine.observe.http import Address
@@ -107,16 +110,34 @@ def _run(arguments: WorkerArguments) -> int:
         warnings.append(f"accepted, but has no effect yet: {', '.join(config.no_effect)}")
     for warning in warnings:
         say_warning(warning, arguments.log_format)
-    outcome = _watch(arguments, config.id)
+    with _held(config.capacity) as held:
+        outcome = _watch(arguments, config.id, held)
     if outcome.exit:
         say_error(outcome, arguments.log_format)
     return outcome.exit
 
 
-def _watch(arguments: WorkerArguments, replication: str) -> Outcome:
+@contextmanager
+def _held(capacity: CapacityConfig) -> Iterator[WorkerMemory | None]:
+    """Groups for the memory of workers, where they may be made; else their own accounting holds."""
+    try:
+        held = WorkerMemory.claim(
+            lambda units: capacity.budget(units).memory_bytes, capacity.units_max
+        )
+    except NotDelegatedError:
+        yield None
+        return
+    try:
+        yield held
+    finally:
+        held.release()
+
+
+def _watch(arguments: WorkerArguments, replication: str, held: WorkerMemory | None) -> Outcome:
     clock = SystemClock()
     with closing(_view(replication, clock)) as view:
-        outcome = asyncio.run(_supervise(Supervisor(arguments, view, clock, SystemRandom())))
+        supervisor = Supervisor(arguments, view, clock, SystemRandom(), held=held)
+        outcome = asyncio.run(_supervise(supervisor))
         ended = {"exit": outcome.exit, "reason": outcome.reason, "remedy": outcome.remedy}
         view.event({"event": "ended", **ended})
     return outcome

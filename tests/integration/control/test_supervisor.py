@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.control import supervisor as supervisor_module
+from engine.control.memory_group import WorkerMemory
 from engine.control.supervisor import (
     Supervisor,
     WorkerArguments,
@@ -52,7 +53,9 @@ def make(orders: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     monkeypatch.setenv("PYTHONPATH", ROOT)
 
     def make(
-        behaviour: str, kills: Callable[[], int | None] = memory_kills
+        behaviour: str,
+        kills: Callable[[], int | None] = memory_kills,
+        held: WorkerMemory | None = None,
     ) -> tuple[Supervisor, Recorder]:
         monkeypatch.setenv("FAKE_PIPELINE", behaviour)
         view = Recorder()
@@ -63,6 +66,7 @@ def make(orders: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
             SystemRandom(),
             (sys.executable, FAKE),
             kills,
+            held=held,
         )
         return supervisor, view
 
@@ -204,6 +208,51 @@ async def test_a_sigkill_is_the_kernels_where_it_counts_one_or_memory_was_full(
     if not recognised:
         os.kill(os.getpid(), signal.SIGTERM)
     assert await running == Outcome(0)
+
+
+class Held(WorkerMemory):
+    """In the place of the kernel's groups: keeps what is asked of it; `killed` is its count."""
+
+    def __init__(self, killed: int) -> None:
+        super().__init__(Path("/nowhere"), lambda units: units, 16)
+        self.killed = killed
+        self.calls: list[str] = []
+
+    def begin(self) -> None:
+        self.calls.append("begin")
+
+    def take(self, pid: int) -> None:
+        assert Path(f"/proc/{pid}").exists()
+        self.calls.append("take")
+
+    def resize(self, units: int) -> None:
+        if self.calls[-1] != f"{units}":
+            self.calls.append(f"{units}")
+
+    def kills(self) -> int | None:
+        return self.killed
+
+    def end(self) -> None:
+        self.calls.append("end")
+
+
+@pytest.mark.parametrize(("killed", "recognised"), [(1, True), (0, False)])
+async def test_a_worker_in_a_group_of_its_own_is_asked_about_there(
+    make: Make, tmp_path: Path, killed: int, *, recognised: bool
+) -> None:
+    held = Held(killed)
+    file = tmp_path / "killed"
+    supervisor, view = make(f"killed-full:0.95:1.5:{file}", lambda: None, held)
+    running = asyncio.create_task(_run(supervisor))
+    await _until(partial(_shown, view, "restarting", 1))
+    reason = str(view.named("restarting")[0]["reason"])
+    assert ("want of memory" in reason) is recognised
+    if not recognised:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == Outcome(0)
+    sizes = [call for call in held.calls if call.isdecimal()]
+    assert [call for call in held.calls if call not in sizes][:3] == ["begin", "take", "end"]
+    assert held.calls[-1] == "end"
 
 
 async def test_a_neighbour_that_the_kernel_ended_earlier_says_nothing_of_our_sigkill(
