@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from engine.contracts import SnapshotSource, Source, Target, TargetSession
-from engine.dataclass import dataclass
 from engine.model.activity import Activity
 from engine.model.chunk import Chunk
 from engine.model.finding import Finding

@@ -7,7 +7,7 @@ measured some seconds later, and kept beside it.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final, TypeAlias
 
 from engine.capacity import law
@@ -18,7 +18,6 @@ from engine.capacity.sample import SAMPLE_SECONDS, Sample
 from engine.capacity.trace import decision_line, first_line, head_line, sample_line
 from engine.config.capacity import CapacityConfig
 from engine.config.replication import ReplicationConfig
-from engine.dataclass import dataclass
 from engine.errors import OutOfMemoryError, StateError
 from engine.machine import Clock
 from engine.observe.log import Log

@@ -16,9 +16,9 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from engine.dataclass import dataclass
 from engine.model.batch import Run, Written
 from engine.model.change import Block, SchemaChanged, Transaction, Truncate
 from engine.model.chunk import Chunk, ChunkDone

@@ -13,9 +13,9 @@ module reads no environment by itself.
 import os
 import signal
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 ACTIONS: Final = ("kill", "error", "sleep")

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Final
 
@@ -12,7 +13,6 @@ from engine.capacity.sample import SAMPLE_SECONDS, Cause
 from engine.capacity.verdict import WINDOW_SAMPLES, Measured, Verdict, judge
 from engine.checkpoint.sessions import Sessions
 from engine.contracts import Target
-from engine.dataclass import dataclass
 from engine.errors import TargetError
 from engine.measuring import Reading, core, rate
 from engine.model.activity import Activity

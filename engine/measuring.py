@@ -1,10 +1,10 @@
 """What is counted all the time, read at one moment; two readings give a rate."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from engine.capacity.sample import Phase, Sample
-from engine.dataclass import dataclass
 from engine.machine import Clock, Meter
 from engine.model.usage import Usage
 from engine.observe.metrics import Metrics

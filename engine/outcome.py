@@ -1,8 +1,7 @@
 """How a replication ended well (pure)."""
 
+from dataclasses import dataclass
 from typing import Final
-
-from engine.dataclass import dataclass
 
 HANDED_OVER: Final = "handed-over"
 """Reason of an attempt that ended so that foreign keys can be made; another follows at once."""

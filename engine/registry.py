@@ -7,6 +7,7 @@ replaced. A factory is called as `factory(config, clock, random)`; it connects t
 
 import importlib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, cast
 
 from engine.abilities import ListeningTarget, SpeakingSource
@@ -14,7 +15,6 @@ from engine.comparable import Comparable
 from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Source, Target
-from engine.dataclass import dataclass
 from engine.errors import ComparisonError, ConfigError
 from engine.machine import Clock, Random
 

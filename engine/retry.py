@@ -7,9 +7,9 @@ as does any exception that is not a `PenstockError`.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from engine.dataclass import dataclass
 from engine.errors import PenstockError, Retry
 from engine.machine import Clock, Random
 

@@ -1,11 +1,10 @@
 """Which tables a replication carries, how each is carried, and what is stored about it."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.config.replication import ReplicationConfig
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 from engine.model import relation_text
 from engine.model.relation import Relation, TableName

@@ -13,9 +13,9 @@ a stretch hold its first transaction, which nothing behind it can pass.
 import marshal
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.dataclass import dataclass
 from engine.errors import StateError
 from engine.machine import Disk
 from engine.model.change import Event, Transaction

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from engine.abilities import NoticingSource
 from engine.apply.suspension import Suspensions
 from engine.capacity.sampler import Sampler
 from engine.contracts import Source
-from engine.dataclass import dataclass
 from engine.machine import Clock, Disk, Meter, Random
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics

@@ -23,11 +23,11 @@ import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from engine.contracts import SnapshotSource, Source, Target, TransactionalTarget
-from engine.dataclass import dataclass
 from engine.errors import ConfigError, InvariantError, PenstockError, Retry
 from engine.failpoint import arm
 from engine.leaving import leave

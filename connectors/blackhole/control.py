@@ -4,9 +4,8 @@ Primitives only, without isolation: changes count at once. A blackhole has one o
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 
-from engine.dataclass import dataclass
 from engine.errors import FenceFailedError
 from engine.model.chunk import ChunkDone
 from engine.model.relation import TableName

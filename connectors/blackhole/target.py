@@ -6,13 +6,13 @@ it does against a database; nothing is durable.
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from itertools import chain
 from zlib import crc32
 
 from connectors._interchange import compiled
 from connectors.blackhole.control import ControlRows, ControlState
 from engine.config.replication import ReplicationConfig
-from engine.dataclass import dataclass
 from engine.errors import InvariantError
 from engine.machine import Clock, Random
 from engine.model.batch import Run, Written

@@ -8,14 +8,13 @@ that had not got the newest transactions, or a restore.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from connectors.memory.events import LoggedTransaction, Publication
 from connectors.memory.locks import LockTable
 from connectors.memory.storage import Cells, ForeignKey, Table, View
 from connectors.memory.transaction import ServerTransaction, State
-from engine.dataclass import dataclass
 from engine.errors import RowRejectedError
 from engine.model.change import Change, Transaction
 from engine.model.position import LogPosition

@@ -6,12 +6,11 @@ Constraints travel as JSON in `Definition.statement`: {"unique": [...]}, {"colum
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 from zlib import crc32
 
 from connectors.memory.storage import Columns, ForeignKey, Table, Unique
-from engine.dataclass import dataclass
 from engine.model.relation import (
     Column,
     ColumnType,

@@ -1,7 +1,8 @@
 """(pure) What the memory database's log says of a change, and who may read it."""
 
+from dataclasses import dataclass
+
 from connectors.memory.storage import Cells, Columns, Table
-from engine.dataclass import dataclass
 from engine.model.change import (
     DELETE,
     INSERT,

@@ -1,9 +1,7 @@
 """(pure) Locks of the memory database: shared or exclusive, held until the transaction ends."""
 
 from collections.abc import Hashable
-from dataclasses import field
-
-from engine.dataclass import dataclass
+from dataclasses import dataclass, field
 
 
 class WouldBlockError(Exception):

@@ -2,10 +2,9 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from engine.dataclass import dataclass
 from engine.model.relation import Relation, TableName
 
 Cells: TypeAlias = tuple[object, ...]

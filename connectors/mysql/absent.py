@@ -10,6 +10,7 @@ See: MariaDB source, `sql/sql_insert.cc`, `Write_record`; MySQL source, `sql/tab
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.binlog.columns import Form
@@ -17,7 +18,6 @@ from connectors.mysql.binlog.images import columns_of
 from connectors.mysql.description import PRIMARY, Description
 from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.types import GEOMETRIES
-from engine.dataclass import dataclass
 from engine.model.change import INSERT, UPDATE, Change
 from engine.model.value import UNCHANGED, Value
 

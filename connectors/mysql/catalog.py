@@ -5,13 +5,12 @@ here but for the few that are asked for by flavour.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Final, TypeAlias
 
 from connectors.mysql.quoting import literal, qualified
 from connectors.mysql.server import Ask, Server
-from engine.dataclass import dataclass
 from engine.model.relation import TableName
 
 CONTROL_SCHEMA: Final = "penstock"

@@ -15,6 +15,7 @@ See: MySQL manual, "Data Type Default Values"; MySQL source, `sql/table.cc`,
 import re
 import struct
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.added_value import implicit
@@ -27,7 +28,6 @@ from connectors.mysql.quoting import unescaped
 from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.types import BINARIES, CHARACTERS, INTEGERS, MysqlType
 from connectors.mysql.values import to_interchange
-from engine.dataclass import dataclass
 from engine.model.value import Value
 
 _ZEROS: Final = {

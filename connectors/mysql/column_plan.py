@@ -1,6 +1,7 @@
 """How the values of one source column reach one column of the target. (pure)"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql import literals
@@ -17,7 +18,6 @@ from connectors.mysql.passage import Passage, judge_native, judge_postgres
 from connectors.mysql.postgres_type import PostgresType, read
 from connectors.mysql.quoting import identifier
 from connectors.mysql.target_table import TargetColumn
-from engine.dataclass import dataclass
 from engine.model.relation import Column
 
 NATIVE: Final = "mysql"

@@ -5,12 +5,11 @@ Two spellings are read: `information_schema.COLUMNS.COLUMN_TYPE`, and the same f
 """
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
 from connectors.mysql.quoting import unescaped
-from engine.dataclass import dataclass
 
 INTEGERS: Final = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 """Integer types and their bits."""

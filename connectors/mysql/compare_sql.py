@@ -5,13 +5,13 @@ a sum takes `UNMADE` for it. The reader refuses both.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql import canonical
 from connectors.mysql.quoting import identifier, literal, qualified
 from connectors.mysql.types import MysqlType
 from engine.config.endpoint import ZeroDate
-from engine.dataclass import dataclass
 from engine.model.canonical import CANONICAL, SEPARATOR
 from engine.model.compared import Reading, RowKey, Span
 

@@ -5,9 +5,9 @@ keeps the history applies; the schema is empty where the session had no database
 not say stays as it was.
 """
 
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from engine.dataclass import dataclass
 from engine.model.relation import TableName
 
 

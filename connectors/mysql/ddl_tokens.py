@@ -6,11 +6,11 @@ Structure" and "Comments"; MariaDB manual, "Comment Syntax".
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
 from connectors.mysql.flavour import Flavour
-from engine.dataclass import dataclass
 
 REAL_AS_FLOAT: Final = 1 << 0
 ANSI_QUOTES: Final = 1 << 2

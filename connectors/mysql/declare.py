@@ -5,11 +5,11 @@ keys and drop digits, TIMESTAMP ends in 2038, TIME has no time zone. See TYPES.m
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.flavour import Flavour
 from connectors.mysql.postgres_type import PostgresType, read
-from engine.dataclass import dataclass
 from engine.model.relation import ColumnType
 
 VARCHAR_MAX: Final = 16_383

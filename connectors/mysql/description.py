@@ -7,6 +7,7 @@ description back after a restart.
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -16,7 +17,6 @@ from connectors.mysql.catalog import CatalogColumn, CatalogTable
 from connectors.mysql.charsets import ALWAYS_TEXT, known
 from connectors.mysql.column_default import Constant, of_catalog
 from connectors.mysql.types import MysqlType, interchange, native, parse_type
-from engine.dataclass import dataclass
 from engine.errors import StateError
 from engine.model.relation import Column, Format, Relation, ReplicaIdentity, TableName
 

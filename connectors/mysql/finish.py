@@ -5,7 +5,7 @@ be made is a finding with its statement; what the target's dialect has no words 
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from connectors.mysql import table_ddl
@@ -14,7 +14,6 @@ from connectors.mysql.ensure import read_target
 from connectors.mysql.quoting import identifier
 from connectors.mysql.table_ddl import Addition, Target, table_name
 from connectors.mysql.target_definitions import read_catalog
-from engine.dataclass import dataclass
 from engine.errors import TargetConnectionError, TargetError
 from engine.failpoint import hit, register
 from engine.model.finding import Finding, Severity

@@ -1,9 +1,8 @@
 """Which of the two dialects a server speaks, and its version. (pure)"""
 
 import re
+from dataclasses import dataclass
 from typing import Final, Self
-
-from engine.dataclass import dataclass
 
 _NUMBER: Final = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 _REPLICATION_PREFIX: Final = "5.5.5-"

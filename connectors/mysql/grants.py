@@ -2,10 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
-
-from engine.dataclass import dataclass
 
 ALL: Final = "ALL PRIVILEGES"
 _NAME: Final = r"(?:`(?:[^`]|``)*`|\*)"

@@ -14,7 +14,7 @@ past, because its rows were read behind it, must load again what it has read.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from connectors.mysql import ddl_steps as steps
@@ -31,7 +31,6 @@ from connectors.mysql.position import AnyPosition, FileCoordinate, GtidCoordinat
 from connectors.mysql.schema_change import altered, described_column, unique_keys
 from connectors.mysql.temporal import ZeroDates
 from engine.config.endpoint import ZeroDate
-from engine.dataclass import dataclass
 from engine.errors import DecodeError, SourceError
 from engine.model.change import INSERT, Event, SchemaChanged, SchemaStep, Truncate
 from engine.model.relation import Relation, ReplicaIdentity, TableName

@@ -7,6 +7,7 @@ the first thing in it. So the newest file and its time are remembered at every s
 
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, Self
 
 from connectors.mysql.binlog import codes
@@ -17,7 +18,6 @@ from connectors.mysql.errors import LOAD_AGAIN
 from connectors.mysql.position import FILE_BEGINNING, FilePosition, LogPlace
 from connectors.mysql.server import Ask, Server
 from connectors.mysql.source_config import MysqlSourceConfig, replica_uuid
-from engine.dataclass import dataclass
 from engine.errors import PositionLostError
 
 _TEXT: Final = re.compile(r"(?P<server>[^;]*)(?:;(?P<file>[^\s@]+\.[0-9]+)@(?P<created>[0-9]+))?")

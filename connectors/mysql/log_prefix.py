@@ -11,11 +11,10 @@ log (`binlog_order_commits`, the default); of others it is found out here whethe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from connectors.mysql.log_window import Touching
-from engine.dataclass import dataclass
 from engine.model.change import Change
 from engine.model.relation import Relation
 from engine.model.value import Key, Row, Value

@@ -12,7 +12,7 @@ See: MySQL internals, "Binlog Event"; MySQL manual, "Restrictions on XA Transact
 
 import re
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from connectors.mysql.binlog.columns import Form
@@ -36,7 +36,6 @@ from connectors.mysql.binlog.table_map import TableMap
 from connectors.mysql.description import Description
 from connectors.mysql.gtid import Gtid, GtidSet
 from connectors.mysql.position import FILE_BEGINNING, GtidPosition, LogPlace
-from engine.dataclass import dataclass
 from engine.errors import DecodeError
 from engine.model.change import Change
 from engine.model.relation import Relation, TableName

@@ -1,12 +1,11 @@
 """Statements of a transaction on their way to the server. (pure)"""
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 
 from connectors.mysql.control_sql import COMMIT
 from connectors.mysql.target_rows import Statement
-from engine.dataclass import dataclass
 
 
 class Kind(Enum):

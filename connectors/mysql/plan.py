@@ -5,11 +5,11 @@ a row.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from connectors.mysql.column_plan import INTERCHANGE, NATIVE, ColumnPlan, compile_column, judge
 from connectors.mysql.passage import Passage
 from connectors.mysql.target_table import OTHER_KIND_REMEDY, TargetTable
-from engine.dataclass import dataclass
 from engine.errors import SchemaMismatchError
 from engine.model.relation import Column, Format, Relation
 

@@ -12,12 +12,11 @@ by it, since files and offsets mean something on one server only.
 """
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from connectors.mysql.gtid import Gtid, GtidSet
 from connectors.mysql.maria_gtid import MariaGtid, MariaGtids
-from engine.dataclass import dataclass
 from engine.model.position import Coordinate, Position
 
 AnyGtid: TypeAlias = Gtid | MariaGtid

@@ -5,10 +5,10 @@ is known: names are quoted where they need it, key words are upper case.
 """
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.quoting import literal
-from engine.dataclass import dataclass
 from engine.model.table import Definition
 
 _NAME: Final = r'(?:"(?:[^"]|"")*"|[^\s",()."]+)'

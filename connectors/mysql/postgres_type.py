@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.model.relation import ColumnType
 from engine.model.type_text import enum_labels
 

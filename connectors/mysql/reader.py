@@ -1,5 +1,6 @@
 """A session that reads chunks, inside a transaction with a snapshot."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.connecting import Link
@@ -7,7 +8,6 @@ from connectors.mysql.description import Description
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.maria_gtid import MariaGtids
 from connectors.mysql.position import AnyPosition, GtidPosition, LogPlace
-from engine.dataclass import dataclass
 from engine.errors import SourceConnectionError
 from engine.model.snapshot import Snapshot
 

@@ -1,8 +1,6 @@
 """What one statement gave. (pure)"""
 
-from dataclasses import field
-
-from engine.dataclass import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(slots=True)

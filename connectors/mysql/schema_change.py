@@ -8,7 +8,7 @@ The actions of one statement are read as of one moment: columns may swap their n
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from connectors.mysql.added_value import existing_rows
@@ -40,7 +40,6 @@ from connectors.mysql.description import (
 from connectors.mysql.made_anew import made_anew, retyped_anew
 from connectors.mysql.types import CHARACTERS, MysqlType, interchange, native
 from connectors.mysql.widening import grows, widens
-from engine.dataclass import dataclass
 from engine.model.change import SchemaStep
 
 ADD: Final = "add-column"

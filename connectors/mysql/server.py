@@ -1,13 +1,13 @@
 """Which server answers, and what of its settings decides how its log is read."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from connectors.mysql.flavour import Flavour
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.maria_gtid import MariaGtids
 from connectors.mysql.position import AnyPosition, FilePosition, GtidPosition, LogPlace
-from engine.dataclass import dataclass
 from engine.errors import SourceError
 
 Ask: TypeAlias = Callable[[str, str], Awaitable[Sequence[Sequence[str | None]]]]

@@ -11,6 +11,7 @@ user-level lock with a name nobody can guess: whoever has the name can ask which
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from connectors.mysql import statements, target_table
@@ -25,7 +26,6 @@ from connectors.mysql.target_rows import RowStatements
 from connectors.mysql.target_session_settings import settings
 from connectors.mysql.target_table import TargetTable
 from connectors.mysql.transaction import MysqlTransaction
-from engine.dataclass import dataclass
 from engine.errors import RowMissingError, TargetBusyError, TargetConnectionError, TargetError
 from engine.model.relation import Relation, TableName
 from engine.model.state import Fence

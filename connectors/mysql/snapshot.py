@@ -17,6 +17,7 @@ MySQL manual, "FLUSH TABLES WITH READ LOCK".
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
@@ -35,7 +36,6 @@ from connectors.mysql.reader import Reader, begin, begin_maria, described
 from connectors.mysql.server import Server, read_head
 from connectors.mysql.sql import asker
 from engine.config.endpoint import LoadSnapshot
-from engine.dataclass import dataclass
 from engine.errors import SnapshotLostError, SourceError
 from engine.model.relation import Relation
 from engine.model.snapshot import Snapshot

@@ -1,14 +1,13 @@
 """What a MySQL or MariaDB source is told. (pure)"""
 
 import hashlib
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Self
 
 from engine.config.endpoint import PREPARED_MEMORY_BYTES, LoadSnapshot, ZeroDate
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.config.replication import ReplicationConfig
 from engine.config.url import ConnectionUrl
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 SERVER_ID_FIRST: Final = 2**31

@@ -10,7 +10,7 @@ what follows DEFAULT, `identity` is not empty for AUTO_INCREMENT; statements of 
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from connectors.mysql import postgres_ddl
@@ -19,7 +19,6 @@ from connectors.mysql.declare import Declared, declare
 from connectors.mysql.flavour import Flavour
 from connectors.mysql.native_ddl import adapted
 from connectors.mysql.quoting import identifier, qualified
-from engine.dataclass import dataclass
 from engine.model.relation import TableName
 from engine.model.table import ColumnDefinition, Definition, TableDefinition
 

@@ -7,7 +7,7 @@ another name.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from connectors.mysql import postgres_ddl
@@ -21,7 +21,6 @@ from connectors.mysql.passage import Passage, alters, takes
 from connectors.mysql.quoting import IDENTIFIER_CHARACTERS_MAX, identifier
 from connectors.mysql.table_ddl import Target, expression
 from connectors.mysql.target_table import TargetColumn, TargetTable
-from engine.dataclass import dataclass
 from engine.errors import SchemaMismatchError
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import Column

@@ -1,9 +1,9 @@
 """What a MySQL or MariaDB target is told. (pure)"""
 
+from dataclasses import dataclass
 from typing import Final
 
 from engine.config.url import ConnectionUrl
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 LOCK_TIMEOUT_SECONDS: Final = 10

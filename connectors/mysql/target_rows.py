@@ -7,7 +7,7 @@ that every one was stored and nothing was warned of, it is as exact as an INSERT
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final, TypeAlias
 
@@ -15,7 +15,6 @@ from connectors.mysql import load_statement, row_texts, statements
 from connectors.mysql.column_plan import ColumnPlan
 from connectors.mysql.plan import TablePlan
 from connectors.mysql.row_texts import RowTexts
-from engine.dataclass import dataclass
 from engine.errors import RowRejectedError, SchemaMismatchError
 from engine.model.batch import Run
 from engine.model.change import DELETE, INSERT

@@ -1,13 +1,12 @@
 """What apply must know of a table of the target, and the queries that tell it. (pure)"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, TypeAlias
 
 from connectors.mysql.column_type import ColumnType, parse
 from connectors.mysql.quoting import literal, qualified
-from engine.dataclass import dataclass
 from engine.model.relation import TableName
 
 TRANSACTIONAL: Final = frozenset({"innodb", "rocksdb", "tokudb", "ndbcluster"})

@@ -9,10 +9,10 @@ See: MySQL manual, "Data Types"; MariaDB documentation, "Data Types".
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.quoting import unescaped
-from engine.dataclass import dataclass
 from engine.model.relation import ColumnType
 
 INT2: Final = 21

@@ -14,12 +14,11 @@ Knowledge Base, "XA Transactions"; the servers write names as `X'<hex>',X'<hex>'
 
 import re
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from connectors.mysql.binlog.events import Event, Header, Query, RowsEvent, Statement, XaId
 from connectors.mysql.position import AnyGtid, LogPlace
-from engine.dataclass import dataclass
 from engine.errors import DecodeError
 
 KNOWN_MAX: Final = 10_000

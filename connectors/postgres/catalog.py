@@ -5,6 +5,7 @@ from it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import asyncpg
@@ -13,7 +14,6 @@ from connectors._sql.quoting import qualified
 from connectors.postgres.relation_message import IDENTITIES, MessageColumn, RelationMessage
 from connectors.postgres.sql import Sql
 from connectors.postgres.type_facts import TypeFacts, type_query
-from engine.dataclass import dataclass
 from engine.model.relation import Column, ColumnType, Format, Relation, ReplicaIdentity
 
 WIRE: Final = "postgres"

@@ -15,6 +15,7 @@ the chunks of a table cover every row, also those that come later.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
@@ -24,7 +25,6 @@ from connectors.postgres.chunk_check import changed
 from connectors.postgres.chunk_sql import from_item
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import Connection
-from engine.dataclass import dataclass
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation
 

@@ -7,11 +7,11 @@ not do: `char(n)` loses its blanks that way. With another family it is hashed ov
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from connectors._sql.quoting import identifier, qualified
 from connectors.postgres import canonical
-from engine.dataclass import dataclass
 from engine.model.canonical import CANONICAL, SEPARATOR
 from engine.model.compared import Reading, RowKey, Span
 

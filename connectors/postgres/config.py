@@ -1,7 +1,7 @@
 """(pure) What a PostgreSQL source is told."""
 
 import re
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Final, Self
 
@@ -9,7 +9,6 @@ from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA
 from engine.config.endpoint import CATALOG_XMIN_AGE_WARN, Origin
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
 from engine.config.intervals import PARTITIONS_SECONDS
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 

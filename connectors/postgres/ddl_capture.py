@@ -7,6 +7,7 @@ and the preflight says what that costs and how to have them made.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from connectors._sql.quoting import identifier
@@ -24,7 +25,6 @@ from connectors.postgres.ddl_capture_sql import (
     token_query,
 )
 from connectors.postgres.sql import Sql
-from engine.dataclass import dataclass
 from engine.errors import SourceError
 from engine.model.finding import Finding, Severity
 

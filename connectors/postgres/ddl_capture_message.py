@@ -6,13 +6,12 @@ column for ever, whatever its name, so two descriptions of a table with numbers 
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from connectors._sql.quoting import literal
 from connectors.postgres.ddl_capture_sql import VERSION
 from connectors.postgres.relation_message import IDENTITIES, MessageColumn, RelationMessage
-from engine.dataclass import dataclass
 from engine.errors import DecodeError
 from engine.model.change import SchemaStep
 from engine.model.relation import Relation, ReplicaIdentity

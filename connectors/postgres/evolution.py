@@ -7,7 +7,7 @@ column left behind, and steps aside under another name.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from connectors._sql.quoting import identifier, literal, qualified
@@ -16,7 +16,6 @@ from connectors.postgres.long_names import cut
 from connectors.postgres.passthrough import Passage, judge
 from connectors.postgres.target_table import TargetColumn, TargetTable
 from connectors.postgres.user_types import made_if_missing
-from engine.dataclass import dataclass
 from engine.errors import SchemaMismatchError
 from engine.model.change import SchemaChanged, SchemaStep
 from engine.model.relation import ColumnType, TableName

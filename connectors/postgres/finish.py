@@ -10,7 +10,7 @@ back whole: half made, it would refuse changes of the stream that touch the old 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 import asyncpg
@@ -21,7 +21,6 @@ from connectors.postgres.ensure import set_default, target_error
 from connectors.postgres.errors import DRIVER_ERRORS
 from connectors.postgres.load_connection import Connection
 from connectors.postgres.target_errors import condition
-from engine.dataclass import dataclass
 from engine.model.finding import Finding, Severity
 from engine.model.relation import TableName
 from engine.model.table import Definition, TableDefinition

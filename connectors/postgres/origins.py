@@ -16,6 +16,7 @@ See: PostgreSQL manual, Replication Progress Tracking, and Replication Managemen
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import asyncpg
@@ -23,7 +24,6 @@ import asyncpg
 from connectors._sql.quoting import identifier, literal
 from connectors.postgres.link import Link, ServerError, cells
 from engine.config.endpoint import ReplicationOrigin
-from engine.dataclass import dataclass
 from engine.errors import TargetBusyError, TargetError
 from engine.model.finding import Finding, Severity
 

@@ -7,12 +7,11 @@ parameters are text, can go either way.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from connectors._sql.quoting import literal
 from connectors.postgres.prepared import Call
-from engine.dataclass import dataclass
 
 CALLS_MAX: Final = 1000
 """Calls of one pipeline: enough that a round trip more does not show, few enough that libpq's

@@ -14,6 +14,7 @@ restart the slot's `catalog_xmin` then is older than any change that no look has
 """
 
 import json
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.postgres.ddl_capture import INSUFFICIENT_PRIVILEGE
@@ -21,7 +22,6 @@ from connectors.postgres.ddl_capture_sql import END_PREFIX, VERSION
 from connectors.postgres.lsn import parse_lsn
 from connectors.postgres.slot import Slot
 from connectors.postgres.sql import Sql
-from engine.dataclass import dataclass
 from engine.errors import SourceConnectionError, SourceError
 
 SURVIVORS_MAX: Final = 10_000

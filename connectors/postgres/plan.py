@@ -5,7 +5,7 @@ the server casts, what can be matched.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 from connectors._sql.quoting import identifier
@@ -23,7 +23,6 @@ from connectors.postgres.target_table import (
     TargetTable,
     other_kind,
 )
-from engine.dataclass import dataclass
 from engine.errors import SchemaMismatchError
 from engine.model.relation import Column, Format, Relation
 

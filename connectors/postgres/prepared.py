@@ -1,9 +1,9 @@
 """Prepared statements as data. (pure)"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from engine.dataclass import dataclass
 from engine.model.value import Value
 
 

@@ -8,11 +8,11 @@ no error from the server. A publication without our note is not ours and never a
 import asyncio
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres.sql import Sql
-from engine.dataclass import dataclass
 from engine.errors import SourceConnectionError, SourceError
 from engine.model.relation import TableName
 

@@ -1,9 +1,9 @@
 """(pure) What pgoutput says about a table before it sends its rows."""
 
 import struct
+from dataclasses import dataclass
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.model.relation import ReplicaIdentity
 
 IDENTITIES: Final = {

@@ -6,7 +6,7 @@ bytes are already the target's, everything else through a staging table and one 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import Final, TypeAlias, cast
 
@@ -14,7 +14,6 @@ from connectors.postgres import dialect
 from connectors.postgres.newer_values import refuse_misread
 from connectors.postgres.plan import ColumnPlan, TablePlan
 from connectors.postgres.prepared import Call, Prepared
-from engine.dataclass import dataclass
 from engine.errors import SchemaMismatchError
 from engine.model.batch import Run
 from engine.model.change import DELETE, INSERT, UPDATE

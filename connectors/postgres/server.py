@@ -1,12 +1,12 @@
 """Who the server is and how it stands, checked at every connect."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.postgres.errors import LOAD_AGAIN
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.replication import ReplicationConnection
 from connectors.postgres.sql import Sql
-from engine.dataclass import dataclass
 from engine.errors import (
     PositionLostError,
     SourceError,

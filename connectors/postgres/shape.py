@@ -1,9 +1,9 @@
 """Does a table that is already on the target have the shape the source's rows need? (pure)"""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from connectors.postgres.passthrough import FIRST_USER_OID, Passage, judge
-from engine.dataclass import dataclass
 from engine.model.relation import Column, ColumnType, Relation
 
 _TEXTS = frozenset({25, 1043})

@@ -1,12 +1,12 @@
 """The replication slot: what the server says of it, and what that means for us."""
 
 import json
+from dataclasses import dataclass
 from typing import Any, Final
 
 from connectors.postgres.errors import LOAD_AGAIN
 from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.sql import Sql
-from engine.dataclass import dataclass
 from engine.errors import PositionLostError, SlotBusyError, SourceConnectionError, SourceError
 from engine.model.retained import Retained
 

@@ -1,11 +1,10 @@
 """What a PostgreSQL target is told. (pure)"""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.config.endpoint import ReplicationOrigin
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 LOCK_TIMEOUT_SECONDS: Final = 10.0

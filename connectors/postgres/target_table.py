@@ -1,12 +1,11 @@
 """What apply must know of a table of the target, and the query that tells it. (pure)"""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from connectors._sql.quoting import identifier, literal, qualified
 from connectors.postgres.type_facts import TypeFacts
-from engine.dataclass import dataclass
 from engine.model.relation import ColumnType, TableName
 
 PARTITIONED: Final = "p"

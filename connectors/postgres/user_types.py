@@ -6,13 +6,12 @@ extension; a base type of its own with functions in C cannot be made here and is
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import asyncpg
 
 from connectors._sql.quoting import identifier, literal, qualified
-from engine.dataclass import dataclass
 from engine.model.relation import TableName
 from engine.model.table import TypeDefinition
 

@@ -8,6 +8,7 @@ replication again and reads from the stored frontier, so rows in memory are neve
 import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import Final, Protocol, cast
 
 from engine.apply.checkpoint import Buckets
@@ -19,7 +20,6 @@ from engine.apply.shares import Share, pieces, refused
 from engine.apply.suspension import Suspension
 from engine.apply.tally import Tally
 from engine.contracts import TargetSession, TargetTransaction
-from engine.dataclass import dataclass
 from engine.errors import (
     RowRejectedError,
     SchemaChangeError,

@@ -1,9 +1,9 @@
 """What of a lane is read and not durable, without a look at any row (pure)."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from engine.apply.lane import Lane
-from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

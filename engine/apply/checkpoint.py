@@ -1,9 +1,9 @@
 """How far a table is: by one stored position, or by one for each bucket of its keys (pure)."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from engine.dataclass import dataclass
 from engine.errors import PositionLostError
 from engine.model.change import (
     DELETE,

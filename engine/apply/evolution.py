@@ -11,11 +11,10 @@ until then is passed over, be it in the very transaction in which the first one 
 
 from collections.abc import Awaitable, Callable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from engine.contracts import TargetTransaction
-from engine.dataclass import dataclass
 from engine.errors import SchemaChangeError
 from engine.model import relation_text
 from engine.model.change import SchemaChanged

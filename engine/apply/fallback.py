@@ -11,7 +11,7 @@ nothing but under `stop`.
 import asyncio
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import field
+from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Final
 
@@ -22,7 +22,6 @@ from engine.apply.misfits import refuse_misfits
 from engine.apply.suspension import Suspension
 from engine.apply.tally import Tally
 from engine.contracts import TargetSession, TargetTransaction
-from engine.dataclass import dataclass
 from engine.errors import (
     PenstockError,
     RowMissingError,

@@ -13,11 +13,10 @@ What a lane is told again after a restart, it drops by the checkpoints.
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from engine.apply.checkpoint import Buckets, Checkpoint, Progress, left_of
 from engine.apply.suspension import Suspension
-from engine.dataclass import dataclass
 from engine.errors import StateError
 from engine.model.change import Event, SchemaChanged, Transaction, only_of, tables_of
 from engine.model.position import Position

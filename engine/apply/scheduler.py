@@ -5,10 +5,10 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from engine.apply.lane import Lane
 from engine.apply.shares import Share
-from engine.dataclass import dataclass
 from engine.errors import InvariantError
 from engine.observe.stages import Stages
 

@@ -8,12 +8,11 @@ checkpoints of all the buckets that it touches. Pieces follow one another; share
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.apply.checkpoint import SEVERAL, Buckets, Checkpoint
 from engine.apply.lane import Lane, LaneBatch
-from engine.dataclass import dataclass
 from engine.model.change import Event
 from engine.model.position import Position
 from engine.model.segment import Segment

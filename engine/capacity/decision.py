@@ -1,11 +1,11 @@
 """What the law decides, and by what. (pure)"""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from engine.capacity.evidence import Evidence
 from engine.capacity.sample import Cause, Sample
-from engine.dataclass import dataclass
 
 
 class Rule(StrEnum):

@@ -1,13 +1,12 @@
 """What the samples so far have shown, in a form that stays small however long it runs. (pure)"""
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.capacity.rung import NEVER, Rung, learned, loaded
 from engine.capacity.sample import SAMPLE_SECONDS, Sample
 from engine.config.capacity import CapacityConfig
-from engine.dataclass import dataclass
 
 STEP_SECONDS_MAX: Final = 1.5 * SAMPLE_SECONDS
 """The oldest sample of a window is up to that much younger than it."""

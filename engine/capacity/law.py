@@ -7,7 +7,7 @@ nothing is given back while rows are loaded. docs/guide/capacity.md tells it in 
 """
 
 from collections.abc import Callable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -15,7 +15,6 @@ from engine.capacity.decision import NOTHING, Decision, First, Rule, inputs
 from engine.capacity.evidence import Evidence, lags, observed
 from engine.capacity.sample import SAMPLE_SECONDS, Cause, Phase, Sample
 from engine.config.capacity import CapacityConfig
-from engine.dataclass import dataclass
 
 GAP_SECONDS: Final = 10 * SAMPLE_SECONDS
 """Samples further apart say nothing of what was between."""

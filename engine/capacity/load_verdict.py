@@ -6,13 +6,13 @@ them than keep both sides at work, and a chunk waits for one more, that is what 
 `copiers`. With enough of them it is the side that they wait for most: `source` or `target`.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
 from engine.capacity.remedy import Finding
 from engine.capacity.sample import Cause
 from engine.capacity.verdict import CORE_SHARE
 from engine.config.capacity import COPIERS_PER_UNIT
-from engine.dataclass import dataclass
 
 AT_WORK: Final = 0.5
 """Copiers at a chunk, or tables being finished, on average, from which there is something to say.

@@ -5,10 +5,10 @@ downwards. `Prediction.arithmetic` shows how it came about.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from engine.config.capacity import QUEUE_SHARE, CapacityConfig
-from engine.dataclass import dataclass
 
 BASE_BYTES: Final = 80 << 20
 """Interpreter, drivers, plans and statistics, as they are measured in a worker that has begun."""

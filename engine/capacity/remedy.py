@@ -1,11 +1,11 @@
 """What to do about what limits the flow, in words (pure)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from engine.capacity.sample import Cause
 from engine.capacity.verdict import SERVED_SHARE, Measured
-from engine.dataclass import dataclass
 from engine.model.activity import Activity
 from engine.model.relation import TableName
 

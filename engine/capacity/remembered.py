@@ -8,13 +8,13 @@ says nothing, and then there is no bar. All that costs is one try.
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.capacity.history import Record, last_units
 from engine.capacity.law import BAR_DOUBLINGS_MAX, Bar
 from engine.capacity.sample import Cause
 from engine.config.capacity import UNITS, CapacityConfig
-from engine.dataclass import dataclass
 
 BACK_SECONDS_MAX: Final = 60.0
 """How far a wall clock may have gone back and still be believed: it is set right by seconds."""

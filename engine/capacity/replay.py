@@ -1,12 +1,12 @@
 """Decisions recomputed from a recorded trace. (pure)"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 
 from engine.capacity.decision import Decision
 from engine.capacity.law import begin, initial, step
 from engine.capacity.trace import Life
-from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,11 @@ that what was left for good reason is not taken again for the same one.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.capacity.sample import Sample
 from engine.config.capacity import CapacityConfig
-from engine.dataclass import dataclass
 
 NEVER: Final = float("-inf")
 

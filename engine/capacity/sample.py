@@ -5,10 +5,9 @@ on a guess. A recorded trace is a list of these.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-
-from engine.dataclass import dataclass
 
 SAMPLE_SECONDS: Final = 1.0
 """Time between two samples: a hundred batches lie between, and a step up is taken in seconds."""

@@ -1,12 +1,12 @@
 """How well the law did in a simulation, in figures. (pure)"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 from engine.capacity.clairvoyant import clairvoyant, unconstrained
 from engine.capacity.simulate import Run
-from engine.dataclass import dataclass
 
 PERIODS: Final = (10, 12, 16, 20, 30, 45, 60, 90, 120, 180, 240, 300, 420, 600, 620, 660, 700, 800)
 LONG_PERIODS: Final = (900, 1200, 1800, 2400, 3600, 5400, 7200)

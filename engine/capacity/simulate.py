@@ -7,13 +7,12 @@ grow with what waits: with small ones an applier is busy all the time at half of
 """
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from engine.capacity.decision import Decision, First
 from engine.capacity.law import Parameters, begin, initial, step
 from engine.capacity.loads import wobble
 from engine.capacity.sample import Cause, Phase, Sample
-from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ are read back as the same numbers.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -16,7 +16,6 @@ from engine.capacity.decision import Decision, First, Inputs, Rule
 from engine.capacity.law import Bar, Parameters
 from engine.capacity.sample import Cause, Phase, Sample
 from engine.config.capacity import CapacityConfig
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 RECORDING: Final = "a trace is what `penstock run --capacity-trace FILE` writes"

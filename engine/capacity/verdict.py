@@ -17,10 +17,10 @@ seconds, so that a batch that took long does not show as another cause.
 """
 
 from collections import deque
+from dataclasses import dataclass
 from typing import Final
 
 from engine.capacity.sample import Cause
-from engine.dataclass import dataclass
 
 WINDOW_SAMPLES: Final = 3
 """Samples that one judgement looks back on. With two of the same in a row, the right one is told

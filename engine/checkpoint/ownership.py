@@ -8,12 +8,12 @@ held at that moment is the only truth that the new owner starts from.
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
 from engine.config.fingerprint import changed_parts
 from engine.contracts import TargetSession, TargetTransaction, TransactionalTarget
-from engine.dataclass import dataclass
 from engine.errors import (
     ConfigError,
     FencedError,

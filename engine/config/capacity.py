@@ -1,12 +1,11 @@
 """`[capacity]`: memory and concurrency of one replication, and the budgets they give. (pure)"""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Final
 
 from engine.config.kind import Duration, Integer, OneOf, Ratio, Size
 from engine.config.quantity import format_size
 from engine.config.section import Section, declared_keys, key
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 UNIT_MEMORY_BYTES: Final = 2 << 30

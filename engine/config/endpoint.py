@@ -1,7 +1,7 @@
 """The two ends of a replication: `[source]` and `[target]`. (pure)"""
 
 import re
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -11,7 +11,6 @@ from engine.config.kind_text import Choice, Text
 from engine.config.mysql_settings import MysqlSourceSettings, MysqlTargetSettings
 from engine.config.section import Section, key
 from engine.config.url import ConnectionUrl, Url
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 WAL_RETAINED_WARN_BYTES: Final = 10 << 30

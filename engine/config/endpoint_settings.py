@@ -6,13 +6,13 @@ endpoint can be carried over, and reported as having no effect yet.
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from engine.config.kind import Flag, Integer, Kind
 from engine.config.kind_text import Password, Text, Word
 from engine.config.secret import Secret
 from engine.config.section import Section, key
-from engine.dataclass import dataclass
 
 EXECUTE_TIMEOUT_SECONDS: Final = 60
 """AWS's default: a catalog query that takes longer waits for a lock or a dying server."""

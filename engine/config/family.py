@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.config.endpoint_settings import (
@@ -23,7 +23,6 @@ from engine.config.mysql_settings import (
 from engine.config.mysql_url import MYSQL_FORM, SCHEMES, as_mysql
 from engine.config.section import Section
 from engine.config.url import FORM, ConnectionUrl, as_postgres
-from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -1,10 +1,10 @@
 """`[intervals]`: how often a replication looks at what no stream tells of. (pure)"""
 
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from engine.config.kind import Duration
 from engine.config.section import Section, key
-from engine.dataclass import dataclass
 
 REQUESTS_SECONDS: Final = 2.0
 """A person who asked should see it begin."""

@@ -4,6 +4,7 @@ A kind never repeats the value in a message: it may be a secret in the wrong pla
 """
 
 import math
+from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
 
 from engine.config.quantity import (
@@ -14,7 +15,6 @@ from engine.config.quantity import (
     parse_duration,
     parse_size,
 )
-from engine.dataclass import dataclass
 
 T = TypeVar("T")
 

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Generic, TypeVar
 
 from engine.config.kind import MistypedError
 from engine.config.problems import nearest
 from engine.config.secret import Secret
-from engine.dataclass import dataclass
 
 T = TypeVar("T")
 W = TypeVar("W", bound=StrEnum)

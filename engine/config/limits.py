@@ -1,10 +1,10 @@
 """What one client of the API may use up of the daemon. (pure)"""
 
+from dataclasses import dataclass
 from typing import ClassVar, Final
 
 from engine.config.kind import Duration, Integer, Size
 from engine.config.section import Section, key
-from engine.dataclass import dataclass
 
 BODY_BYTES_MAX: Final = 4 << 20
 """Longest request. Table mappings of 10,000 tables have 1.5 MB, settings a tenth of it."""

@@ -1,7 +1,7 @@
 """Reads `[source]` and `[target]` with their settings, and finds the password."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,6 @@ from engine.config.problems import Problems, shown
 from engine.config.secret import Secret
 from engine.config.section import Section, declared_keys, read_section, read_value, type_name
 from engine.config.url import FORM, PATH_OPTIONS, SYSTEM_AUTHORITIES, ConnectionUrl
-from engine.dataclass import dataclass
 
 URLLESS_ENGINES: Final = frozenset({"memory", "blackhole"})
 """Penstock's own engines that connect to nothing."""

@@ -1,13 +1,13 @@
 """Which tables a replication carries: selection rules, in AWS's form or the short one. (pure)"""
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from engine.config.kind_text import ListOf, Text
 from engine.config.pattern import NamePattern, literal
 from engine.config.section import Section, key
-from engine.dataclass import dataclass
 
 
 class RuleAction(StrEnum):

@@ -6,6 +6,7 @@ UTC whatever the server's zone, and every table goes to the database of its name
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from engine.config.endpoint_settings import EXECUTE_TIMEOUT_SECONDS, AddressSettings
@@ -13,7 +14,6 @@ from engine.config.kind import Flag, Integer, Kind
 from engine.config.kind_text import Text, Word
 from engine.config.mysql_url import MYSQL_PORT
 from engine.config.section import Section, key
-from engine.dataclass import dataclass
 
 _TEXT: Final = Text(empty=True)
 _NUMBER: Final = Integer(0, 2**31 - 1)

@@ -5,10 +5,8 @@
 one `%`, so no pattern is slow.
 """
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
-
-from engine.dataclass import dataclass
 
 PATTERN_CHARACTERS_MAX: Final = 255
 """Longest pattern; AWS's own limit is of that order, a PostgreSQL name has at most 63 bytes."""

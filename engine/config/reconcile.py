@@ -6,12 +6,12 @@ we cannot honour yet, is refused; other keys are accepted and listed as having n
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.config.problems import Problems
 from engine.config.replication import ApplyMode, OnRowError, OnSchemaChange, Prepare
 from engine.config.settings import ReplicationSettings
-from engine.dataclass import dataclass
 
 PREPARE: Final[Mapping[object, Prepare]] = {
     "DO_NOTHING": Prepare.DO_NOTHING,

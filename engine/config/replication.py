@@ -1,7 +1,7 @@
 """What one replication is told to do: the whole configuration, checked. (pure)"""
 
 import re
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -13,7 +13,6 @@ from engine.config.kind_text import Choice, Text
 from engine.config.mapping import EVERYTHING, TableMapping
 from engine.config.section import Section, key
 from engine.config.settings import ReplicationSettings
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 RESERVED_IDS: Final = frozenset({"all", "control", "default", "none", "penstock"})

@@ -1,6 +1,7 @@
 """What the rules of a table mapping have in common: their ids and the names they match. (pure)"""
 
 import re
+from dataclasses import dataclass
 from typing import Final
 
 from engine.config.document import Document
@@ -8,7 +9,6 @@ from engine.config.kind import MistypedError
 from engine.config.kind_text import LIST_ITEMS_MAX
 from engine.config.pattern import NamePattern, literal
 from engine.config.problems import Problems, shown
-from engine.dataclass import dataclass
 
 RULES_MAX: Final = LIST_ITEMS_MAX
 """Most rules of one mapping."""

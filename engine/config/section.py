@@ -5,13 +5,12 @@ The declaration (`key`) drives reading, validation and the reference page, so th
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import field, fields
+from dataclasses import dataclass, field, fields
 from enum import Enum
 from typing import Any, ClassVar, Final, TypeVar, cast
 
 from engine.config.kind import Kind, MistypedError
 from engine.config.problems import Problems, shown
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 T = TypeVar("T")

@@ -1,6 +1,7 @@
 """What `penstock serve` is told: the daemon's own file. (pure)"""
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
 
@@ -9,7 +10,6 @@ from engine.config.kind_text import Choice, Text
 from engine.config.limits import Limits
 from engine.config.secret import Secret
 from engine.config.section import Section, key
-from engine.dataclass import dataclass
 
 PORT: Final = 8628
 

@@ -7,7 +7,7 @@ was written has the value it was given.
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import ClassVar, Final
 
 from engine.config.document import Document, read_json
@@ -16,7 +16,6 @@ from engine.config.problems import Problems, shown
 from engine.config.section import Section, key, read_value, type_name
 from engine.config.settings_catalog import CATALOG, Entry, Group, Items, Setting, Shown
 from engine.config.settings_consistency import check_consistency
-from engine.dataclass import dataclass
 
 ITEMS_MAX: Final = 10_000
 """Most items of a list; character replacements are the longest."""

@@ -6,13 +6,12 @@ a serverless replication.
 
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
 from engine.config.kind import Flag, Integer, Kind
 from engine.config.kind_text import Text, Word
-from engine.dataclass import dataclass
 
 
 class Shown(Enum):

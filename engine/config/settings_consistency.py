@@ -4,10 +4,10 @@ Each rule is one of AWS's guide: a document against it would be refused there, o
 """
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import Final
 
 from engine.config.problems import Problems
-from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ place in exactly one of the three tables (`PAIRS`, `REFUSED`, `IDLE`).
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -12,7 +13,6 @@ from engine.config.endpoint_effect import IDLE_SETTINGS
 from engine.config.reconcile import PAIRS, REFUSED, without_effect
 from engine.config.settings import ReplicationSettings, defaults
 from engine.config.settings_catalog import CATALOG, Entry, Group, Items
-from engine.dataclass import dataclass
 
 
 class Effect(StrEnum):

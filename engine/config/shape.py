@@ -5,7 +5,7 @@ A shape only looks: what it found wrong is collected with its place, the documen
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from engine.config.document import Document
@@ -13,7 +13,6 @@ from engine.config.kind import Kind, MistypedError
 from engine.config.kind_text import LIST_ITEMS_MAX
 from engine.config.problems import Problems, shown
 from engine.config.section import read_value, type_name
-from engine.dataclass import dataclass
 
 _DECIMAL: Final = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 

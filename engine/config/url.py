@@ -8,14 +8,13 @@ plain, every other host is verified.
 import ipaddress
 import re
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from engine.config.kind import MistypedError
 from engine.config.problems import nearest
 from engine.config.secret import MASK, Secret
-from engine.dataclass import dataclass
 
 POSTGRES_SCHEMES: Final = ("postgresql", "postgres")
 POSTGRES_PORT: Final = 5432

@@ -7,12 +7,12 @@ what `KmsKeyId` NAME seals under.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from engine.control import key_file
 from engine.control.vault import Key, Vault, VaultError
-from engine.dataclass import dataclass
 
 FILE_NAME: Final = "penstock.key"
 

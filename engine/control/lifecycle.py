@@ -8,10 +8,10 @@ written for it must go on working (docs/differences-from-aws-dms.md).
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.errors import PenstockError
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from engine.apart import require_apart
@@ -12,7 +12,6 @@ from engine.config.quantity import format_size
 from engine.config.replication import ApplyMode, ReplicationConfig
 from engine.config.settings_effect import why_idle
 from engine.contracts import Checked, SchemaTarget, Source, Target
-from engine.dataclass import dataclass
 from engine.errors import ConfigError, PenstockError
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation, TableName

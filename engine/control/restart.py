@@ -10,9 +10,9 @@ A worker that moved rows before it ended shows that starting again helps: it is 
 the row of failures begins anew.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.errors import Retry
 from engine.machine import Clock, Random
 from engine.observe.report import Outcome

@@ -8,14 +8,13 @@ To rotate: a new key into the file (`key_file.add`), the vault loaded anew, `rot
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.control import sealing
 from engine.control.store.contract import Reading, Store, Writing
 from engine.control.store.records import Record
 from engine.control.vault import MissingKeyError, Vault
-from engine.dataclass import dataclass
 
 KIND: Final = "vault-key"
 

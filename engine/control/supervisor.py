@@ -12,12 +12,12 @@ import signal
 import sys
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from engine.control.memory_group import WorkerMemory
 from engine.control.restart import Life, Restarts
-from engine.dataclass import dataclass
 from engine.errors import Retry
 from engine.machine import Clock, Random
 from engine.observe.report import LINE_BYTES_MAX, Outcome, parse

@@ -4,10 +4,10 @@ Source: `PreferredMaintenanceWindow` of the API's model: at least 30 minutes, da
 """
 
 import re
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

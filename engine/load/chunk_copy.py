@@ -11,13 +11,12 @@ is recorded with the row, its other chunks are not copied, and the load of the o
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from engine.abilities import LoadForms, ReaderSnapshots
 from engine.config.replication import OnRowError
 from engine.contracts import SchemaTarget, SnapshotSource, TargetTransaction
-from engine.dataclass import dataclass
 from engine.errors import RowRejectedError, TargetBusyError
 from engine.failpoint import hit, register
 from engine.load.chunk_queue import ChunkQueue

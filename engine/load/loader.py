@@ -1,10 +1,10 @@
 """Who copies chunks: a session, and the checkpoint row that fences what is written over it."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from engine.contracts import TargetSession
-from engine.dataclass import dataclass
 from engine.model.state import Fence, LaneRow
 
 

@@ -6,11 +6,10 @@ and its table is not loaded.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.contracts import TargetTransaction
-from engine.dataclass import dataclass
 from engine.errors import RowRejectedError
 from engine.model.batch import Written
 from engine.model.load_rows import LoadRows

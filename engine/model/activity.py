@@ -1,6 +1,6 @@
 """What a target's server does for our sessions (pure)."""
 
-from engine.dataclass import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

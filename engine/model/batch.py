@@ -1,8 +1,7 @@
 """What a target is given: runs of changes to one relation version."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 
-from engine.dataclass import dataclass
 from engine.model.relation import Relation
 from engine.model.value import Row
 

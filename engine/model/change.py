@@ -5,10 +5,9 @@ blocks, a block many transactions. The order of everything is the log's commit o
 """
 
 from collections.abc import Collection
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final, NamedTuple, TypeAlias
 
-from engine.dataclass import dataclass
 from engine.model.position import Coordinate, Position, position_at
 from engine.model.relation import Relation, TableName
 from engine.model.table import TypeDefinition

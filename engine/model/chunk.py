@@ -1,6 +1,7 @@
 """A key range of a table, the unit of the full load."""
 
-from engine.dataclass import dataclass
+from dataclasses import dataclass
+
 from engine.model.relation import Relation, TableName
 
 

@@ -4,10 +4,9 @@ Values never leave a server here, only hashes of rows and the text of keys.
 """
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from engine.dataclass import dataclass
 from engine.model.canonical import TextForm
 from engine.model.relation import TableName
 

@@ -1,8 +1,7 @@
 """What a preflight found, as data."""
 
+from dataclasses import dataclass
 from enum import Enum
-
-from engine.dataclass import dataclass
 
 
 class Severity(Enum):

@@ -4,11 +4,10 @@ Versions are equal by content, so the same description sent again after a reconn
 version. Hot loops compare relations with `is`; a source hands out one object per version.
 """
 
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
 
-from engine.dataclass import dataclass
 from engine.model.value import Key, Row
 
 

@@ -1,6 +1,6 @@
 """What a source keeps for a reader of its log."""
 
-from engine.dataclass import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """What the router hands to a lane, and how its finishing is told."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from typing import TypeAlias
 
-from engine.dataclass import dataclass
 from engine.model.change import Event, SchemaChanged, Transaction
 from engine.model.position import Position
 

@@ -1,6 +1,7 @@
 """A consistent view of a source's tables."""
 
-from engine.dataclass import dataclass
+from dataclasses import dataclass
+
 from engine.model.position import Position
 
 

@@ -1,9 +1,8 @@
 """What is stored beside the data in the target: ownership, lanes, tables, rejected rows."""
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from enum import Enum
 
-from engine.dataclass import dataclass
 from engine.model.relation import TableName
 
 FRONTIER = "frontier"

@@ -4,9 +4,9 @@ Texts (`type`, `default`, `definition`) are in the language of `dialect`; a targ
 translates or refuses them.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from engine.dataclass import dataclass
 from engine.model.relation import Relation, TableName
 
 

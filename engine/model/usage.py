@@ -1,6 +1,6 @@
 """What a process takes of its machine (pure)."""
 
-from engine.dataclass import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

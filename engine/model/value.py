@@ -7,10 +7,9 @@ sees it.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
-
-from engine.dataclass import dataclass
 
 
 class Unchanged(Enum):

@@ -12,9 +12,9 @@ is false:
   stage `loop` counts as stuck.
 """
 
+from dataclasses import dataclass
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.machine import Clock
 from engine.observe.metrics import Metrics, Stage
 

@@ -7,9 +7,9 @@ serves needs no more, and a probe must not be able to hold memory.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 LOOPBACK: Final = "127.0.0.1"

@@ -12,9 +12,9 @@ grows. Before anything is known, as just after a start, there is no lag to tell,
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from engine.dataclass import dataclass
 from engine.machine import Clock
 from engine.model.position import Position
 

@@ -1,9 +1,8 @@
 """How often one cause may write a line: the rest is counted, never lost from sight (pure)."""
 
 from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
 from typing import Final
-
-from engine.dataclass import dataclass
 
 LINES_PER_SECOND_MAX: Final = 10
 """Lines one cause may write in one second.

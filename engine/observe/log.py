@@ -11,10 +11,10 @@ handed to a `write` function, which in a worker puts it into a bounded queue of 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
-from engine.dataclass import dataclass
 from engine.errors import PenstockError
 from engine.machine import Clock
 from engine.observe.limit import LineLimit

@@ -9,11 +9,10 @@ from 0 at the start of the process, so `rate()` sees their first increase.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.model.batch import TableCounts
 from engine.model.rejected import MISSING, REJECTED
 from engine.model.relation import TableName

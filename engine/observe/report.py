@@ -17,12 +17,11 @@ closes the pipe, which `ReportPipe.broken` tells.
 import os
 import select
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Final
 
 import orjson
 
-from engine.dataclass import dataclass
 from engine.errors import InvariantError, PenstockError, Retry
 from engine.observe.redact import describe_error, fact
 

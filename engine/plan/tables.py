@@ -1,12 +1,12 @@
 """Which of a source's tables a replication carries: mapping rules x catalog. (pure)"""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from engine.config.endpoint import WithoutIdentity
 from engine.config.mapping import RuleAction, SelectionRule, TableMapping
-from engine.dataclass import dataclass
 from engine.model.relation import Relation, ReplicaIdentity, TableName
 
 CONTROL_SCHEMA: Final = "penstock"

@@ -1,10 +1,9 @@
 """How two sides read one table so that their hashes can be compared (pure)."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.errors import ComparisonError
 from engine.model.canonical import CANONICAL, TextForm
 from engine.model.compared import Reading, TableShape

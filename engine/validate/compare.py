@@ -8,11 +8,10 @@ bounded by one range, one group of buckets and one pool of suspects, whatever th
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
 from engine.comparable import Comparable
-from engine.dataclass import dataclass
 from engine.errors import ComparisonError
 from engine.machine import Clock
 from engine.model.compared import Digest, Part, Reading, RowKey, Span

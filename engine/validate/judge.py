@@ -1,10 +1,9 @@
 """Verdicts on single keys from what was read of them on both sides (pure)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.model.compared import Digest, RowKey
 from engine.validate.report import KeyDifference, TableReport
 

@@ -4,12 +4,11 @@ Keys of differing rows are row values: they belong to the user's own report, nev
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, field
+from dataclasses import asdict, dataclass, field
 from typing import Final
 
 import orjson
 
-from engine.dataclass import dataclass
 from engine.model.compared import RowKey
 from engine.model.relation import TableName
 

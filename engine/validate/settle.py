@@ -12,10 +12,10 @@ through the same numbers later), so such keys are counted in the report.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from engine.comparable import Comparable
-from engine.dataclass import dataclass
 from engine.errors import ComparisonError
 from engine.machine import Clock
 from engine.model.compared import RowKey

@@ -11,7 +11,7 @@ import pytest
 ROOT: Final = Path(__file__).resolve().parents[2]
 
 LAYERS: Final = (
-    {"errors", "dataclass"},
+    {"errors"},
     {"model"},
     {
         "abilities",

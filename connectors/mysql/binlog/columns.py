@@ -7,6 +7,7 @@ See: MySQL source, `sql/field.cc`, `pack`, and `log_event.cc`, `log_event_print_
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
@@ -17,7 +18,6 @@ from connectors.mysql.binlog.steps import RAW, Operation, operation
 from connectors.mysql.decimals import packed_bytes, unpacker
 from connectors.mysql.temporal import ZeroDates
 from connectors.mysql.types import BINARIES, CHARACTERS, GEOMETRIES, MysqlType
-from engine.dataclass import dataclass
 from engine.model.value import Value
 
 

@@ -4,12 +4,12 @@ Names and fields are the servers' own; of what a reader has no use for nothing i
 statements may hold values of rows: they are never to be shown.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from connectors.mysql.binlog.table_map import TableMap
 from connectors.mysql.gtid import Gtid, GtidSet
 from connectors.mysql.maria_gtid import MariaGtid
-from engine.dataclass import dataclass
 
 
 class Header(NamedTuple):

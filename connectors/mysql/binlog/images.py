@@ -1,9 +1,9 @@
 """(pure) Which columns the rows of an event hold, and which of them are told."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
-from engine.dataclass import dataclass
 from engine.model.change import INSERT, UPDATE
 
 FULL_IMAGES: Final = "set binlog_row_image=FULL at the source"

@@ -4,12 +4,12 @@ See: MySQL source, `statement_events.h`, "Query_event"; MariaDB source, `log_eve
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.binlog.cursor import Cursor
 from connectors.mysql.binlog.events import Query
 from connectors.mysql.charsets import statement_codec
-from engine.dataclass import dataclass
 from engine.errors import DecodeError
 
 _DUMMY: Final = "# Dummy event replacing event type"

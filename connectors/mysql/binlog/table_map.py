@@ -8,12 +8,12 @@ See: MySQL source, `rows_event.h`, "Table_map_event"; MariaDB source, `log_event
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
 from connectors.mysql.binlog.cursor import Cursor
 from connectors.mysql.flavour import Flavour
-from engine.dataclass import dataclass
 from engine.errors import DecodeError
 
 DECIMAL: Final = 0

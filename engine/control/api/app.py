@@ -1,6 +1,7 @@
 """The daemon's HTTP face: `POST /` is AWS's API, beside it stand probes and our own routes."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from starlette.applications import Starlette
@@ -13,7 +14,6 @@ from engine.control.api import sigv4
 from engine.control.api.bodies import Bodies
 from engine.control.api.dispatch import JSON_TYPES, Answer, Dispatcher
 from engine.control.api.faults import Fault
-from engine.dataclass import dataclass
 
 REQUEST_ID: Final = "x-amzn-RequestId"
 

@@ -6,11 +6,11 @@
 
 import base64
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from engine.control.api.faults import InvalidParameterValueException, ResourceNotFoundFault
-from engine.dataclass import dataclass
 from engine.machine import Random
 
 SERVICE: Final = "dms"

@@ -5,11 +5,10 @@ none of a request's other values. They do not pass the log's rate limit.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeAlias
 
 from engine.control.api.wire import Structure, Text
-from engine.dataclass import dataclass
 from engine.observe.log import Level, Line, Write
 from engine.observe.redact import fact
 

@@ -12,6 +12,7 @@ stores what it says.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -19,7 +20,6 @@ from engine.control.api.arn import Home
 from engine.control.api.keys import Access, Identity
 from engine.control.api.paging import Pages
 from engine.control.store.contract import Store
-from engine.dataclass import dataclass
 from engine.errors import InvariantError
 from engine.machine import Clock, Random
 

@@ -8,7 +8,7 @@ fault is logged with the request's id, and the caller is told the id only.
 import asyncio
 import uuid
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
 
@@ -34,7 +34,6 @@ from engine.control.api.keys import Access, Identity
 from engine.control.api.reading import parse
 from engine.control.api.writing import answer
 from engine.control.store.errors import GoneError, StaleError, StoreFullError
-from engine.dataclass import dataclass
 from engine.errors import InvariantError, StateError
 from engine.observe.log import Log
 

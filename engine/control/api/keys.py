@@ -7,11 +7,11 @@ read-only key may call what changes nothing, an admin's everything.
 import hashlib
 import hmac
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from engine.config.serve import AccessKey, Role, Token
-from engine.dataclass import dataclass
 
 
 class Access(StrEnum):

@@ -10,12 +10,12 @@ import base64
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
 
 from engine.control.api.faults import InvalidParameterValueException
-from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

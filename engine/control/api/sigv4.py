@@ -13,6 +13,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Final
@@ -25,7 +26,6 @@ from engine.control.api.faults import (
     MissingAuthenticationTokenException,
     UnrecognizedClientException,
 )
-from engine.dataclass import dataclass
 
 ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SERVICE: Final = "dms"

@@ -6,14 +6,13 @@ No shape of the model holds itself, so shapes are plain trees.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final, TypeAlias
 
 from botocore.loaders import Loader
 from botocore.model import ListShape, ServiceModel, StructureShape
 from botocore.model import Shape as ModelShape
-
-from engine.dataclass import dataclass
 
 SERVICE: Final = "dms"
 """Directory of the model, and the name of the service in a signature."""

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 import typer
@@ -13,7 +14,6 @@ from engine.contracts import OriginTarget, ReadSource, Source, Target, TargetSes
 from engine.control.cli.arguments import File, load
 from engine.control.cli.control_rows import control_session, owner_locked
 from engine.control.cli.ending import end_with
-from engine.dataclass import dataclass
 from engine.errors import ConfigError, FencedError, ReaderUnknownError
 from engine.registry import connect
 from engine.seams import SystemClock, SystemRandom

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -32,7 +32,6 @@ from engine.control.demo.server import free_port, programs, running
 from engine.control.demo.view import Bars, Lines, View
 from engine.control.demo.watching import sentence, verify, watch_load
 from engine.control.demo.workload import Workload
-from engine.dataclass import dataclass
 from engine.errors import PenstockError
 
 STREAM_SECONDS: Final = 40.0

@@ -11,6 +11,7 @@ import shutil
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +26,6 @@ from engine.control.demo.server import (
     ends_with_us,
     free_port,
 )
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 PROGRAM: Final = "PENSTOCK_DEMO_MARIADB"

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,7 +13,6 @@ import orjson
 from prometheus_client.parser import text_string_to_metric_families
 
 from engine.control.demo.server import ends_with_us
-from engine.dataclass import dataclass
 from engine.errors import PenstockError
 
 PENSTOCK: Final = (sys.executable, "-c", "from engine.control.cli import main; main()")

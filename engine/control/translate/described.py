@@ -6,11 +6,10 @@ Answers of `describe-endpoints`, `describe-replication-configs`, `describe-repli
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.config.document import DEPTH_MAX, Document
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 TEXT_CHARACTERS_MAX: Final = 64 * 1024 * 1024

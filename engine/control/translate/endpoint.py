@@ -5,7 +5,7 @@ names. What has no place is listed with why.
 """
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
@@ -24,7 +24,6 @@ from engine.control.translate.attributes import (
 from engine.control.translate.listing import Note, Variable
 from engine.control.translate.names import Engine, engine_of
 from engine.control.translate.secrets import SECRET_MEMBERS
-from engine.dataclass import dataclass
 
 Role: TypeAlias = Literal["source", "target"]
 

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from engine.config.document import Document
@@ -13,7 +13,6 @@ from engine.config.secret import Secret
 from engine.config.url import ConnectionUrl, parse_url
 from engine.control.translate.endpoint import ADDRESS, SSL_MODES, Role
 from engine.control.translate.names import ENGINES, OURS
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 _OF_TABLE: Final = frozenset({"engine", "url", "password_file", "password_env", "settings"})

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -11,7 +11,6 @@ from engine.config.load import parse_replication
 from engine.control.translate.described import Described
 from engine.control.translate.listing import Note, Variable
 from engine.control.translate.replication import Files, Replication, files_of, of_config, of_task
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 PLACEHOLDER: Final = "1"

@@ -1,6 +1,6 @@
 """What of AWS's is not carried as it was, each with why. (pure)"""
 
-from engine.dataclass import dataclass
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)

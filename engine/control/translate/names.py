@@ -1,11 +1,11 @@
 """AWS's names of engines, and which of ours speaks with them. (pure)"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from engine.config.family import FAMILIES, Family
 from engine.config.problems import nearest, shown
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Final
 
 from engine.config.capacity import UNITS
@@ -16,7 +16,6 @@ from engine.control.translate.listing import Note, Variable
 from engine.control.translate.positions import start_position
 from engine.control.translate.replication_file import Plan, file_texts
 from engine.control.translate.settings_file import settings_file
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 ID_CHARACTERS_MAX: Final = 40

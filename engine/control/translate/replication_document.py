@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from engine.config.capacity import UNITS_MAX, UNITS_MIN
@@ -11,7 +12,6 @@ from engine.config.document import Document
 from engine.config.mapping import short_mapping
 from engine.config.replication import ReplicationConfig
 from engine.config.rule_document import rules_text
-from engine.dataclass import dataclass
 
 _OF_TABLES: Final[Mapping[str, frozenset[str]]] = {
     "replication": frozenset({"id", "type"}),

@@ -2,13 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from engine.config.document import Document
 from engine.config.environment import escaped, escaped_document
 from engine.control.translate.endpoint import Side
 from engine.control.translate.toml_text import toml_text
-from engine.dataclass import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)

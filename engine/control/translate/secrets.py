@@ -6,6 +6,7 @@ The secret is AWS's JSON: `{"username": ..., "password": ..., "host": ..., "port
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -13,7 +14,6 @@ from engine.config.document import Document, read_json
 from engine.config.problems import Problems
 from engine.config.secret import Secret
 from engine.config.shape import Number
-from engine.dataclass import dataclass
 from engine.errors import ConfigError
 
 SECRET_MEMBERS: Final = ("SecretsManagerSecretId", "SecretsManagerAccessRoleArn")
