@@ -107,15 +107,12 @@ class Relation:
         return tuple([row[i] for i in self.key])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class TableName:
     """A table's name, without a version."""
 
     schema: str
     name: str
-
-    def __lt__(self, other: "TableName") -> bool:
-        return (self.schema, self.name) < (other.schema, other.name)
 
     def __str__(self) -> str:
         return f"{self.schema}.{self.name}"
