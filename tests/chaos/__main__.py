@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.chaos.card import card
-from tests.chaos.results import FOLDER, ROOT, Record, stored
+from tests.chaos.results import FOLDER, ROOT, Record, others_at_work, stored
 from tests.chaos.run import run_suite, shown
 from tests.chaos.suite import Outcome, Suite, Tier, share
 from tests.chaos.suites import suites
@@ -37,13 +37,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = suites()
     chosen = [known[name] for name in options.suite or known]
     tier = Tier(options.tier)
+    others = others_at_work()
     outcomes: dict[str, Outcome] = {}
     with shown() as told:
         for suite in chosen:
             sizes = share(suite.sizes[tier], options.share)
             outcomes[suite.name] = run_suite(suite, sizes, options.seed, told)
     if options.keep or tier is not Tier.SMOKE:
-        Record.now(tier, options.share, options.seed, outcomes).store(FOLDER)
+        Record.now(tier, options.share, options.seed, outcomes, others).store(FOLDER)
         write_card()
     verdicts = [verdict(s, outcomes[s.name], whole=options.share >= 1) for s in chosen]
     return 0 if all(verdicts) else 1

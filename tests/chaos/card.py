@@ -1,6 +1,6 @@
 """The reliability card: what all stored runs come to, as one page."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
@@ -26,16 +26,16 @@ def card(records: Sequence[Record], suites: Mapping[str, Suite]) -> str:
     for name, suite in known.items():
         if suite.situations:
             lines += _situations(suite, totals[name])
-    lines += _measures(known, totals)
+    lines += _measures(known, _totals([record for record in records if not record.busy]))
     lines += [*_failures(records), *_runs(records)]
     return "\n".join(lines) + "\n"
 
 
 def _totals(records: Sequence[Record]) -> Mapping[str, Outcome]:
-    totals: dict[str, Outcome] = {}
+    totals: defaultdict[str, Outcome] = defaultdict(Outcome)
     for record in records:
         for name, outcome in record.suites.items():
-            totals.setdefault(name, Outcome()).add(outcome)
+            totals[name].add(outcome)
     return totals
 
 
@@ -48,14 +48,15 @@ def _figures(
         total = totals[name]
         runs = sum(name in record.suites for record in records)
         for unit, count in sorted(total.trials.items(), key=lambda item: item[0], reverse=True):
-            yield (
-                f"| {name} | {suite.proves} | {count:,} {unit} | {len(total.failures)} "
-                f"| {_bound(count, total)} | {total.seconds / 3600:.1f} | {runs} |"
-            )
+            if count:
+                yield (
+                    f"| {name} | {suite.proves} | {count:,} {unit} | {len(total.failures)} "
+                    f"| {_bound(count, total)} | {total.seconds / 3600:.1f} | {runs} |"
+                )
 
 
 def _bound(count: int, total: Outcome) -> str:
-    return "-" if total.failures or not count else f"{3 / count:.1g}"
+    return "-" if total.failures else f"{3 / count:.1g}"
 
 
 def _situations(suite: Suite, total: Outcome) -> Iterator[str]:
@@ -77,6 +78,7 @@ def _measures(suites: Mapping[str, Suite], totals: Mapping[str, Outcome]) -> Ite
     ]
     if rows:
         yield "\n## Measured\n"
+        yield "On machines without other work; what other runs measured stands in their files.\n"
         yield "| suite | what | meaning | times | p50 | p99 | highest | must be |"
         yield "| --- | --- | --- | ---: | ---: | ---: | ---: | --- |"
         yield from rows
@@ -99,6 +101,9 @@ def _failures(records: Sequence[Record]) -> Iterator[str]:
         for failure in outcome.failures
     ]
     yield from found or ["None."]
+    if found:
+        yield "\nWhat was found and how it was mended, each with the test or seed that holds it:"
+        yield "[CHANGELOG.md](../CHANGELOG.md)."
 
 
 def _runs(records: Sequence[Record]) -> Iterator[str]:
@@ -107,12 +112,13 @@ def _runs(records: Sequence[Record]) -> Iterator[str]:
     yield "| --- | --- | --- | ---: | --- | --- | --- |"
     for record in records:
         changed = ", with changes" if record.changed else ""
+        busy = f", beside {record.others:.0f} other threads" if record.busy else ""
         part = "" if record.part == 1 else f", a share of {record.part:g}"
         what = "; ".join(_said(name, o.trials) for name, o in record.suites.items())
         versions = ", ".join(f"{name} {number}" for name, number in record.versions.items())
         yield (
             f"| {record.date[:10]} | {record.commit[:8]}{changed} | {record.tier}{part} "
-            f"| {record.seed} | {what} | {record.machine} | {versions} |"
+            f"| {record.seed} | {what} | {record.machine}{busy} | {versions} |"
         )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -21,11 +22,21 @@ FOLDER: Final = ROOT / "docs" / "reliability"
 
 PACKAGES: Final = ("penstock", "asyncpg", "psycopg")
 
+KEPT: Final = (":!docs/reliability", ":!docs/reliability.md")
+"""What runs write themselves is no change of what they ran on."""
+
+BUSY: Final = 1.0
+"""Threads of others that want a core from which on times say more of them than of us."""
+
+LOOKS: Final = 20
+LOOK_SECONDS: Final = 0.05
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
     """One run of one or more suites. `part`: the share of the tier's size that was run; `changed`:
-    the working tree held what the commit does not."""
+    the working tree held what the commit does not; `others`: threads of other work that
+    wanted a core as it began, on average."""
 
     date: str
     commit: str
@@ -36,21 +47,30 @@ class Record:
     machine: str
     versions: Mapping[str, str]
     suites: Mapping[str, Outcome]
+    others: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Whether the machine had other work: what was measured is kept, and not shown."""
+        return self.others >= BUSY
 
     @classmethod
-    def now(cls, tier: str, part: float, seed: int, suites: Mapping[str, Outcome]) -> Self:
-        """A record of what has just been run here."""
+    def now(
+        cls, tier: str, part: float, seed: int, suites: Mapping[str, Outcome], others: float
+    ) -> Self:
+        """A record of what has just been run here. `others`: from `others_at_work`, before."""
         versions = {package: version(package) for package in PACKAGES}
         return cls(
             datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             _git("rev-parse", "HEAD"),
-            bool(_git("status", "--porcelain")),
+            bool(_git("status", "--porcelain", "--", ".", *KEPT)),
             tier,
             part,
             seed,
             _machine(),
             {"python": platform.python_version(), **versions},
             suites,
+            round(others, 1),
         )
 
     def store(self, folder: Path) -> Path:
@@ -96,6 +116,19 @@ def _outcome(plain: Mapping[str, Any]) -> Outcome:
         plain["seconds"],
         plain["measured"],
     )
+
+
+def others_at_work() -> float:
+    """Threads that want a core now beside our own, on average over a second; 0 where the system
+    does not tell. Source: proc_loadavg(5)."""
+    told = Path("/proc/loadavg")
+    if not told.exists():
+        return 0.0
+    wanting = 0
+    for _ in range(LOOKS):
+        time.sleep(LOOK_SECONDS)
+        wanting += int(told.read_text().split()[3].partition("/")[0]) - 1
+    return wanting / LOOKS
 
 
 def _machine() -> str:

@@ -1,6 +1,8 @@
 """The command that runs suites by tier: what it adds up, refuses and writes."""
 
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,7 +14,7 @@ import pytest
 
 from tests.chaos.__main__ import CARD, verdict
 from tests.chaos.card import card
-from tests.chaos.results import Record, stored
+from tests.chaos.results import Record, others_at_work, stored
 from tests.chaos.run import Lines, run_suite
 from tests.chaos.simulator import HOMES
 from tests.chaos.suite import Failure, Measure, Outcome, Sizes, Suite, Task, Tier, register, share
@@ -96,7 +98,7 @@ def test_a_percentile_is_a_value_that_was_measured(percentile: int, figure: floa
 def test_the_card_tells_what_was_measured(tmp_path: Path) -> None:
     for seconds in (1.0, 3.0):
         outcome = Outcome(Counter(tries=1), measured={"start": [seconds] * 2})
-        record = Record.now("nightly", 0.5, 1, {"toy": outcome})
+        record = Record.now("nightly", 0.5, 1, {"toy": outcome}, 0.4)
         assert Record.read(record.store(tmp_path / str(seconds))) == record
     records = [*stored(tmp_path / "1.0"), *stored(tmp_path / "3.0")]
     page = card(records, {"toy": _measuring()})
@@ -105,7 +107,7 @@ def test_the_card_tells_what_was_measured(tmp_path: Path) -> None:
 
 def test_curves_are_drawn_beside_a_record_that_measured_something(tmp_path: Path) -> None:
     outcome = Outcome(Counter(tries=1), measured={"start <s>": [1.0, 3.0, 2.0], "none": []})
-    path = Record.now("nightly", 1.0, 1, {"toy": outcome, "other": Outcome()}).store(tmp_path)
+    path = Record.now("nightly", 1.0, 1, {"toy": outcome, "other": Outcome()}, 0.0).store(tmp_path)
     (drawing,) = tmp_path.glob("*.svg")
     assert drawing.name == f"{path.stem}.toy.svg"
     root = ET.fromstring(drawing.read_text())
@@ -159,7 +161,7 @@ def test_runs_are_kept_and_the_card_adds_them_up(tmp_path: Path) -> None:
     first = Outcome(Counter(tries=1000), [], Counter(deep=2), 1800.0)
     second = Outcome(Counter(tries=2000), [], Counter(deep=1), 5400.0)
     for number, outcome in enumerate((first, second)):
-        record = Record.now("nightly", 0.5, number, {"toy": outcome})
+        record = Record.now("nightly", 0.5, number, {"toy": outcome}, 0.4)
         path = record.store(tmp_path / str(number))
         assert Record.read(path) == record
     records = [*stored(tmp_path / "0"), *stored(tmp_path / "1")]
@@ -170,9 +172,30 @@ def test_runs_are_kept_and_the_card_adds_them_up(tmp_path: Path) -> None:
     assert records[0].commit[:8] in page
 
 
+def test_times_beside_other_work_are_kept_and_not_shown() -> None:
+    quiet, busy = (Outcome(Counter(tries=1), [], Counter(), 1.0, {"wait": [w]}) for w in (1.0, 9.0))
+    records = [
+        Record.now("nightly", 1.0, 1, {"toy": outcome}, others)
+        for outcome, others in ((quiet, 0.0), (busy, 3.0))
+    ]
+    toy = replace(_toy(), measures={"wait": Measure("how long", "s", 99)})
+    page = card(records, {"toy": toy})
+    assert "| 2 tries | 0 |" in page
+    assert "beside 3 other threads" in page
+    assert "| toy | wait, s | how long | 1 | 1 | 1 | 1 |" in page
+
+
+def test_what_others_do_is_seen() -> None:
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as busy:
+        try:
+            assert others_at_work() > 0
+        finally:
+            busy.kill()
+
+
 def test_a_card_with_a_failure_claims_no_bound() -> None:
     failed = Outcome(Counter(tries=10), [Failure("lost a row\nand more", "again 7")])
-    page = card([Record.now("release", 1.0, 3, {"toy": failed})], {"toy": _toy()})
+    page = card([Record.now("release", 1.0, 3, {"toy": failed}, 0.0)], {"toy": _toy()})
     assert "| 10 tries | 1 | - |" in page
     assert "toy: lost a row (`again 7`)" in page
 
