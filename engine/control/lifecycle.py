@@ -4,7 +4,7 @@ Sources: the AWS DMS user guide, "AWS DMS Serverless components" (statuses, what
 which), the API's model (`StartReplicationMigrationTypeValue`, `StopReason`), and what Terraform's
 provider waits for: a start that has been answered is `initializing` already, and a replication that
 never ran is `created`. Where AWS's pages differ, the more permissive one holds, since scripts
-written for it must go on working (docs/differences-from-aws-dms.md).
+written for it must go on working.
 """
 
 from collections.abc import Mapping
