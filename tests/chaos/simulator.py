@@ -124,10 +124,12 @@ _AT_HOME: Final = {
         " fault-lost-reply fault-lost-commit fault-late-commit"
     ),
     "load": (
-        "crash-in-load stop-in-load load-resumed chunk-dropped-change chunk-admitted-change"
+        "crash-in-load load-resumed chunk-dropped-change chunk-admitted-change"
         " fault-source-down fault-full"
     ),
     "keys-load": "chunk-divided-move",
+    "keys-left": "stop-in-load",
+    "keys-refuse": "commit-cut-lost fault-disk-damaged",
     "load-cleared": "load-began-anew",
     "alter-load": "chunk-refused table-reshaped",
     "reload": "reloaded keys-put-off",
@@ -135,13 +137,12 @@ _AT_HOME: Final = {
     "zombie": "zombie-fenced",
     "rewind": "target-rewound",
     "refuse": (
-        "crash-with-overflow commit-cut-lost commit-cut-late table-stopped table-came-back"
-        " stopped-table-resumed waiting-lost fault-acknowledgement-lost fault-disk-full"
-        " fault-disk-damaged"
+        "crash-with-overflow table-stopped table-came-back stopped-table-resumed waiting-lost"
+        " fault-acknowledgement-lost fault-disk-full"
     ),
     "refuse-full-disk": "changes-dropped",
     "keys-hot": "share-helped buckets-apart",
-    "refuse-load": "load-set-aside",
+    "refuse-load": "load-set-aside commit-cut-late",
     "quarantine": "row-kept replay-divided",
     "stuck": "queue-full queue-over-full lane-spilled lane-unspilled drain-given-up fault-slow",
     "stuck-full-disk": "spill-refused stuck-stopped",
