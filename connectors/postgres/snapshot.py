@@ -17,6 +17,7 @@ from connectors.postgres.chunk_sql import rows_query
 from connectors.postgres.copy_out import CopyFormat, copy_out
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import Connect, Connection, close, prepare
+from engine.config.capacity import COPIERS_MAX
 from engine.errors import SnapshotLostError, SourceError
 from engine.model.chunk import Chunk
 from engine.model.position import LogPosition
@@ -25,8 +26,8 @@ from engine.model.snapshot import Snapshot
 FORMATS: Final[dict[str, CopyFormat]] = {"postgres-binary": "binary", "postgres-text": "text"}
 """Load forms to COPY formats."""
 
-READERS_IDLE_MAX: Final = 16
-"""Reader connections kept for the next chunk; more than that many tables at once are not loaded."""
+READERS_IDLE_MAX: Final = COPIERS_MAX
+"""Reader connections kept for the next chunk; more than that many at once are never read."""
 
 _BEGIN: Final = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 from engine.config.document import Document
-from engine.config.kind import Kind, MistypedError
+from engine.config.kind import Integer, Kind, MistypedError
 from engine.config.kind_text import LIST_ITEMS_MAX
 from engine.config.problems import Problems, shown
 from engine.config.section import read_value, type_name
@@ -91,30 +91,15 @@ class Object:
 
 
 @dataclass(frozen=True, slots=True)
-class Number:
+class Number(Integer):
     """A whole number, as a number or as decimal text: AWS's examples have both."""
 
-    minimum: int
     maximum: int = 2**31 - 1
-
-    @property
-    def expected(self) -> str:
-        return f"a whole number from {self.minimum:,} to {self.maximum:,}"
 
     def read(self, value: object) -> int:
         if isinstance(value, str) and _DECIMAL.fullmatch(value):
             value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int):
-            raise MistypedError(f"expected {self.expected}")
-        self.check(value)
-        return value
-
-    def check(self, value: int) -> None:
-        if not self.minimum <= value <= self.maximum:
-            raise ValueError(f"must be {self.expected}")
-
-    def show(self, value: int) -> str:
-        return str(value)
+        return Integer.read(self, value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from engine.config.rule_document import parse_rules, rules_text
 from engine.config.rule_parts import rule_of
 from engine.config.transformation_rule import ACTIONS, MASKS
 from engine.errors import ConfigError
+from tests.unit.config.damage import JSON, damaged
 
 TABLE: Final = {"schema-name": "public", "table-name": "orders"}
 COLUMN: Final = {**TABLE, "column-name": "note"}
@@ -305,22 +306,6 @@ def test_what_is_valid_and_cannot_be_carried_is_refused_by_name_at_a_start() -> 
 
 
 # --- any document ---------------------------------------------------------------------------------
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
-
-
-def damaged(value: Any, path: list[int], change: Any) -> Any:
-    """A copy with something else in one of its places."""
-    if not path or not value or not isinstance(value, dict | list):
-        return change
-    made: Any = copy.copy(value)
-    key = (list(value) if isinstance(value, dict) else range(len(value)))[path[0] % len(value)]
-    made[key] = damaged(made[key], path[1:], change)
-    return made
 
 
 @settings(max_examples=100, deadline=None)

@@ -1,6 +1,5 @@
 """`penstock import`: what the AWS CLI prints, as replication files."""
 
-import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +15,7 @@ from engine.control.cli.app import app
 from engine.control.translate.described import read_described
 from engine.control.translate.importing import imported
 from engine.errors import ConfigError
+from tests.unit.config.damage import JSON, damaged
 
 GOLDEN: Final = Path(__file__).parent / "golden" / "import"
 
@@ -161,23 +161,6 @@ def test_a_file_that_cannot_be_read_or_written_is_exit_code_2(
     result = penstock(*(str(GOLDEN / f"{name}.json") for name in INPUTS))
     assert result.exit_code == 2
     assert "cannot write into" in result.stderr
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.sampled_from(["${A}"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-    max_leaves=5,
-)
-
-
-def damaged(value: Any, path: list[int], change: Any) -> Any:
-    """A copy with something else in one of its places."""
-    if not path or not value or not isinstance(value, dict | list):
-        return change
-    made: Any = copy.copy(value)
-    key = (list(value) if isinstance(value, dict) else range(len(value)))[path[0] % len(value)]
-    made[key] = damaged(made[key], path[1:], change)
-    return made
 
 
 @settings(max_examples=60, deadline=None)
