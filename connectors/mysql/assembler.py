@@ -178,8 +178,9 @@ class Assembler:
             raise _in_statement_form(event.what)
 
     def _rest(self, event: Heartbeat) -> None:
-        """The server has nothing more, so everything up to there has come; but for the transaction
-        inside of which we began."""
+        """The server has nothing more, or has passed over what we have, before it sends the rest
+        (rpl_binlog_sender.cc, send_events): either way everything up to there has come; but for the
+        transaction inside of which we began."""
         place = LogPlace(event.file, event.offset)
         if self._inside:
             return

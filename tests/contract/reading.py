@@ -76,9 +76,12 @@ async def read(source: Source, after: Position, transactions: int) -> list[Read]
     return finished(blocks)[:transactions]
 
 
-async def read_idle(source: Source, after: Position) -> list[Block]:
-    """Everything up to the first idle position that comes when nothing is left."""
-    return await read_until(source, after, lambda b: b[-1].idle is not None)
+async def read_idle(source: Source, after: Position, transactions: int) -> list[Block]:
+    """Everything up to the first idle position behind so many transactions. One may come before
+    them: a server that has passed over what we have tells how far before it sends the rest."""
+    return await read_until(
+        source, after, lambda b: b[-1].idle is not None and len(finished(b)) >= transactions
+    )
 
 
 def finished(blocks: Sequence[Block]) -> list[Read]:

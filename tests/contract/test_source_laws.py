@@ -237,7 +237,7 @@ async def test_an_idle_position_never_covers_a_transaction_that_is_still_open(
     writer = await source_side.begin()
     await writer.insert("accounts", "open", "1")
     await insert(source_side, "closed")
-    blocks = await read_idle(source, start)
+    blocks = await read_idle(source, start, 1)
     assert [r.ids for r in finished(blocks)] == [["closed"]]
     idle = blocks[-1].idle
     assert idle is not None
@@ -253,10 +253,13 @@ async def test_an_idle_position_comes_after_everything_it_covers(source_side: So
     ids = [f"{i:03}" for i in range(20)]
     for number in ids:
         await insert(source_side, number)
-    blocks = await read_idle(source, start)
+    blocks = await read_idle(source, start, 20)
     idle = blocks[-1].idle
     assert idle is not None
     told = finished(blocks)
+    for number, block in enumerate(blocks, 1):
+        for behind in finished(blocks[number:]) if block.idle is not None else ():
+            assert not block.idle.covers(behind.transaction.coordinate, 1)
     everything = await read(source, start, 20)
     covered = [r.ids for r in everything if idle.covers(r.transaction.coordinate, 1)]
     assert [r.ids for r in told][: len(covered)] == covered
