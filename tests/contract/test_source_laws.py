@@ -257,9 +257,10 @@ async def test_an_idle_position_comes_after_everything_it_covers(source_side: So
     idle = blocks[-1].idle
     assert idle is not None
     told = finished(blocks)
-    for number, block in enumerate(blocks, 1):
-        for behind in finished(blocks[number:]) if block.idle is not None else ():
-            assert not block.idle.covers(behind.transaction.coordinate, 1)
+    for place, block in enumerate(blocks, 1):
+        if (passed := block.idle) is not None:
+            behind = finished(blocks[place:])
+            assert not any(passed.covers(r.transaction.coordinate, 1) for r in behind)
     everything = await read(source, start, 20)
     covered = [r.ids for r in everything if idle.covers(r.transaction.coordinate, 1)]
     assert [r.ids for r in told][: len(covered)] == covered
