@@ -16,10 +16,12 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from engine.control.acting import Fleet, Prober
 from engine.control.api.arn import Home
 from engine.control.api.keys import Access, Identity
 from engine.control.api.paging import Pages
 from engine.control.store.contract import Store
+from engine.control.vault import Vault
 from engine.errors import InvariantError
 from engine.machine import Clock, Random
 
@@ -33,6 +35,9 @@ class Services:
     pages: Pages
     clock: Clock
     random: Random
+    vault: Vault
+    fleet: Fleet
+    prober: Prober
 
 
 @dataclass(frozen=True, slots=True)

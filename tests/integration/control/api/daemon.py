@@ -4,8 +4,8 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from botocore.config import Config
 from engine.config.limits import Limits
 from engine.config.secret import Secret
 from engine.config.serve import AccessKey, Role, Token
+from engine.control.acting import Looked
 from engine.control.api.app import Probe, application
 from engine.control.api.arn import Home
 from engine.control.api.audit import Entry
@@ -27,6 +28,7 @@ from engine.control.api.operations import account
 from engine.control.api.paging import Pages
 from engine.control.api.serving import server
 from engine.control.store.sqlite import SqliteStore
+from engine.control.vault import Key, Vault
 from engine.observe.log import Line, Log
 from engine.observe.writer import as_json
 from engine.seams import SystemClock, SystemRandom
@@ -42,6 +44,27 @@ SESSION: Final = botocore.session.Session()
 
 
 @dataclass
+class Idle:
+    """A fleet and a prober that note what they are asked."""
+
+    asked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+
+    def wake(self, replication: str) -> None:
+        self.asked.append(("wake", replication))
+
+    async def reload_tables(self, replication: str, tables: Sequence[str]) -> None:
+        self.asked.append(("reload", replication, *tables))
+
+    async def connect(self, endpoint: str) -> Looked:
+        self.asked.append(("connect", endpoint))
+        return Looked()
+
+    async def schemas(self, endpoint: str) -> Looked:
+        self.asked.append(("schemas", endpoint))
+        return Looked(schemas=("shop",))
+
+
+@dataclass
 class Daemon:
     """What listens there, and what it wrote."""
 
@@ -50,6 +73,7 @@ class Daemon:
     dispatcher: Dispatcher
     lines: list[Line]
     audit: list[Entry]
+    idle: Idle
 
     @property
     def log(self) -> str:
@@ -106,7 +130,17 @@ async def serving(
     async with SqliteStore(directory / "store.db") as store:
         lines: list[Line] = []
         audit: list[Entry] = []
-        services = Services(store, Home(), Pages(b"key"), SystemClock(), SystemRandom())
+        idle = Idle()
+        services = Services(
+            store,
+            Home(),
+            Pages(b"key"),
+            SystemClock(),
+            SystemRandom(),
+            Vault([Key.make()]),
+            idle,
+            idle,
+        )
         log = Log(lines.append, services.clock)
         dispatcher = Dispatcher(
             {**collect(account), **{served.name: served for served in operations}},
@@ -119,7 +153,7 @@ async def serving(
         listening = server(application(dispatcher, Bodies(limits), probes=probes), limits, tls=tls)
         serve = asyncio.create_task(listening.serve(sockets=[listener]))
         try:
-            yield Daemon(listener.getsockname()[1], store, dispatcher, lines, audit)
+            yield Daemon(listener.getsockname()[1], store, dispatcher, lines, audit, idle)
         finally:
             listening.should_exit = True
             await serve

@@ -1,0 +1,45 @@
+"""What operations ask of those who act: who runs replications, who looks at databases. (contracts)
+
+An operation stores what is wanted and then says so; whoever acts reads the store, does it, and
+stores what came of it. A word that is lost with the process costs nothing: the next start of the
+daemon reads the same store.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What came of looking at a database. `failure` is empty when all is well, else the driver's
+    reason as one line for people, without a secret; `schemas` where they were asked for, sorted."""
+
+    failure: str = ""
+    schemas: Sequence[str] = ()
+
+
+class Fleet(Protocol):
+    """All replications of this daemon."""
+
+    def wake(self, replication: str) -> None:
+        """The record with this id was changed (`life.wanted`, `life.status`): act on it. Never
+        waits, never raises; the same word twice is one."""
+        ...
+
+    async def reload_tables(self, replication: str, tables: Sequence[str]) -> None:
+        """Ask for tables (`schema.table`, as the source names them) of a running replication to be
+        loaded again. Raises PenstockError when the request could not be noted."""
+        ...
+
+
+class Prober(Protocol):
+    """Looks at one database in a process of its own."""
+
+    async def connect(self, endpoint: str) -> Looked:
+        """Try the connection of the endpoint with this record id."""
+        ...
+
+    async def schemas(self, endpoint: str) -> Looked:
+        """The schemas of the (source) endpoint with this record id."""
+        ...
