@@ -5,8 +5,8 @@ stores what came of it. A word that is lost with the process costs nothing: the 
 daemon reads the same store.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -19,8 +19,23 @@ class Looked:
     schemas: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """How a replication does at the moment."""
+
+    told: Mapping[str, object] = field(default_factory=dict[str, object])
+    """Its worker's newest `metrics` event (`engine.observe.report`) without `tables`: what was not
+    measured is not there. Empty where no worker runs, or none has told anything yet."""
+    unit_hours: float | None = None
+    """Capacity units times hours of this calendar month (UTC), until now."""
+
+
 class Fleet(Protocol):
     """All replications of this daemon."""
+
+    def figures(self, replication: str) -> Figures:
+        """Of the replication with this record id, from memory. Never waits, never raises."""
+        ...
 
     def wake(self, replication: str) -> None:
         """The record with this id was changed (`life.wanted`, `life.status`): act on it. Never

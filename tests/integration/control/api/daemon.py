@@ -15,7 +15,7 @@ from botocore.config import Config
 from engine.config.limits import Limits
 from engine.config.secret import Secret
 from engine.config.serve import AccessKey, Role, Token
-from engine.control.acting import Looked
+from engine.control.acting import Figures, Looked
 from engine.control.api.app import Probe, application
 from engine.control.api.arn import Home
 from engine.control.api.audit import Entry
@@ -48,6 +48,11 @@ class Idle:
     """A fleet and a prober that note what they are asked."""
 
     asked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
+    told: dict[str, Figures] = field(default_factory=dict[str, Figures])
+    """What is known of replications, by record id; set by tests."""
+
+    def figures(self, replication: str) -> Figures:
+        return self.told.get(replication, Figures())
 
     def wake(self, replication: str) -> None:
         self.asked.append(("wake", replication))
