@@ -4,9 +4,12 @@ Its key is `table/<schema>.<table>` with the source's names (`key`), so that fac
 in which tables are listed.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from engine.control.resources.document import Stored
+from engine.control.resources.replication import Progress
+from engine.model.state import TableState
 
 PREFIX: Final = "table/"
 
@@ -32,6 +35,35 @@ class TableFacts(Stored, frozen=True, kw_only=True):
     error: str = ""
     changed: float = 0.0
     """When this was written last; seconds since 1970."""
+
+
+LOADED: Final = frozenset({TableState.LOADED.value, TableState.STREAMING.value})
+LOADING: Final = frozenset({TableState.LOADING.value})
+ERRORED: Final = frozenset({TableState.SUSPENDED.value, TableState.NEEDS_RELOAD.value})
+"""A fact's `state`, as AWS counts tables; every other one waits to be loaded."""
+
+
+def progress(tables: Iterable[TableFacts]) -> Progress:
+    """All tables of a replication together."""
+    counted = dict.fromkeys(("loaded", "loading", "queued", "errored"), 0)
+    rows = done = 0
+    for facts in tables:
+        counted[_counted(facts.state)] += 1
+        # A table without rows, or without an estimate, is some work too.
+        whole = max(facts.loaded, 1 if facts.state in LOADED else facts.estimated or 1)
+        rows += whole
+        done += whole if facts.state in LOADED else facts.loaded
+    open_ = counted["loading"] + counted["queued"] + counted["errored"]
+    percent = 100 * done // rows if rows else 0
+    return Progress(percent=min(percent, 99) if open_ else percent, **counted)
+
+
+def _counted(state: str) -> str:
+    if state in LOADED:
+        return "loaded"
+    if state in LOADING:
+        return "loading"
+    return "errored" if state in ERRORED else "queued"
 
 
 def key(schema: str, table: str) -> str:

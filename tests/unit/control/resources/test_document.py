@@ -12,6 +12,7 @@ from engine.control.resources.document import decode, encode
 from engine.control.resources.replication import (
     Compute,
     Config,
+    Face,
     Life,
     Provisioned,
     Replication,
@@ -118,3 +119,27 @@ def test_what_is_required_is_missed() -> None:
     del document["config"]["compute"]["units_max"]
     with pytest.raises(StateError, match="required field `units_max`"):
         decode(Replication, document)
+
+
+def test_a_task_is_a_replication_with_a_name_of_its_own() -> None:
+    compute = Compute(units_max=1)
+    config = Config(name="Orders", source="A", target="B", type="cdc", compute=compute, mappings="")
+    task = Config(
+        name="Orders",
+        source="A",
+        target="B",
+        type="cdc",
+        compute=compute,
+        mappings="",
+        instance="I",
+    )
+    assert (config.face, config.record_name) == (Face.CONFIG, "orders")
+    assert (task.face, task.record_name) == (Face.TASK, "task:orders")
+    assert config.fields == {"source": "A", "target": "B", "face": "config"}
+    assert task.fields == {
+        "source": "A",
+        "target": "B",
+        "face": "task",
+        "instance": "I",
+        "type": "cdc",
+    }
