@@ -18,7 +18,7 @@ SERVICE: Final = "dms"
 DRAWN_CHARACTERS: Final = 26
 """Length of a drawn name: 130 bits in base 32, as AWS draws them."""
 
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}")
+_NAME: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_. -]{0,253}[A-Za-z0-9_.-])?")
 _ACCOUNT: Final = re.compile(r"[0-9]{12}")
 _WORD: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 

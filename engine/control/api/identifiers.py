@@ -59,12 +59,14 @@ def instance_identifier(value: str) -> str:
 
 
 def subnet_group_identifier(value: str) -> str:
-    """A subnet group's identifier, which AWS keeps in lower case and lets hold more characters."""
+    """A subnet group's identifier, which AWS keeps in lower case and lets hold more characters. It
+    is the end of an ARN: so it begins with a letter or a digit, and ends with no space."""
     name, parameter = value.lower(), "ReplicationSubnetGroupIdentifier"
-    if not re.fullmatch(r"[a-z0-9 ._-]{1,255}", name) or name == "default":
+    if not re.fullmatch(r"[a-z0-9](?:[a-z0-9 ._-]{0,253}[a-z0-9._-])?", name) or name == "default":
         raise InvalidParameterValueException(
             f"The parameter {parameter} is not valid. It must have 1 to 255 letters, digits,"
-            ' periods, spaces, underscores, or hyphens, and must not be "default".'
+            " periods, spaces, underscores, or hyphens, begin with a letter or a digit, not end"
+            ' with a space, and must not be "default".'
         )
     return name
 

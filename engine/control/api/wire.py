@@ -19,6 +19,12 @@ SERVICE: Final = "dms"
 
 INTEGER_BITS: Final = {"integer": 32, "long": 64}
 
+UNTOLD: Final[Mapping[str, tuple[str, ...]]] = {
+    "SourceType": ("replication-task", "endpoint", "replication"),
+}
+"""Values of an enumeration, by its name, that its model does not have. Of events AWS's reference
+and its answers name tasks and endpoints too, and replications are ours to tell of."""
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -137,7 +143,7 @@ def _shape(shape: ModelShape) -> Shape:
         case "string":
             facts = shape.metadata
             return Text(
-                values=tuple(facts.get("enum", ())),
+                values=(*facts.get("enum", ()), *UNTOLD.get(shape.name, ())),
                 length=int(facts.get("max", 0)),
                 secret=bool(facts.get("sensitive", False)),
             )
