@@ -16,9 +16,13 @@ class Endpoint(Stored, frozen=True, kw_only=True):
     """What the user gave, in AWS's terms."""
 
     members: dict[str, Any]
-    """Those of `CreateEndpoint`, the settings' own included, without what is secret and without
-    `Tags` and `ResourceIdentifier`."""
-    sealed: dict[str, str] = field(default_factory=dict)
-    """What is secret, sealed: by its place, such as `Password` or `PostgreSQLSettings.Password`."""
+    """Those of `CreateEndpoint`, the settings' own included, without `Tags` and
+    `ResourceIdentifier`. What is secret is sealed where it stands (`engine.control.sealing`, for
+    the place `members_place`)."""
     ours: dict[str, Any] = field(default_factory=dict)
     """Keys of a file's table that AWS has no member for (`penstock apply`)."""
+
+
+def members_place(id: str) -> str:
+    """Where the members of the endpoint with this id are: what its secrets are sealed for."""
+    return f"{KIND}/{id}/members"

@@ -183,8 +183,8 @@ class _Translation:
             value = self.engine.family.address().port
         if absent or value in (None, ""):
             return f"${{{self._variable(part, holds)}}}"
-        text = str(value)
-        return f"[{text}]" if member == "ServerName" and ":" in text else quote(text, safe="")
+        text = quote(str(value), safe=":" if member == "ServerName" else "")
+        return f"[{text}]" if ":" in text else text
 
     def _options(self, extras: Mapping[str, object]) -> dict[str, str]:
         written = str(self.endpoint.get("SslMode") or "none")
@@ -199,7 +199,7 @@ class _Translation:
             self._note("SslMode", "verify-ca without a certificate: add sslrootcert to the url")
         more = extras.get("options")
         if isinstance(more, Mapping):
-            options |= {str(name): quote(str(value), safe="/") for name, value in more.items()}
+            options |= {quote(str(n)): quote(str(value), safe="/") for n, value in more.items()}
         return options
 
     # --- settings ---
