@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from engine.control.memory_group import WorkerMemory
+from engine.control.reports import next_line, outcome_of, reading
 from engine.control.restart import Life, Restarts
 from engine.errors import Retry
 from engine.machine import Clock, Random
@@ -209,7 +210,7 @@ class Supervisor:
         self._child = child
         if self._held is not None:
             self._held.take(child.pid)
-        async with asyncio.TaskGroup() as tasks, _reading(read_end) as reports:
+        async with asyncio.TaskGroup() as tasks, reading(read_end) as reports:
             if child.stderr is not None:
                 tasks.create_task(self._pass_log(child.stderr), name="log")
             watch = tasks.create_task(self._stop_child(child), name="stop child")
@@ -232,7 +233,7 @@ class Supervisor:
             if event is None:
                 continue
             if event["event"] == "outcome":
-                outcome = _outcome(event)
+                outcome = outcome_of(event)
             else:
                 self._moved = self._moved or _shows_motion(event)
                 self._take_memory(event)
@@ -266,7 +267,7 @@ class Supervisor:
 
     async def _heard(self, reports: asyncio.StreamReader) -> bytes:
         """The worker's next line. One that says nothing for too long is killed."""
-        reading = asyncio.create_task(_line(reports), name="report")
+        reading = asyncio.create_task(next_line(reports), name="report")
         try:
             for seconds in (SILENCE_SECONDS, LAST_SECONDS):
                 done, _ = await asyncio.wait((reading,), timeout=seconds)
@@ -280,7 +281,7 @@ class Supervisor:
             reading.cancel()
 
     async def _pass_log(self, stream: asyncio.StreamReader) -> None:
-        while line := await _line(stream):
+        while line := await next_line(stream):
             self._view.log_line(line.decode(errors="replace").rstrip("\n"))
 
     async def _stop_child(self, child: asyncio.subprocess.Process) -> None:
@@ -319,28 +320,6 @@ def stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
             loop.remove_signal_handler(number)
 
 
-@contextlib.asynccontextmanager
-async def _reading(descriptor: int) -> AsyncIterator[asyncio.StreamReader]:
-    loop = asyncio.get_running_loop()
-    reader = asyncio.StreamReader(limit=LINE_BYTES_MAX)
-    transport, _ = await loop.connect_read_pipe(
-        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(descriptor, "rb")
-    )
-    try:
-        yield reader
-    finally:
-        transport.close()
-
-
-async def _line(stream: asyncio.StreamReader) -> bytes:
-    """The next line, b'' at the end. One that is too long is dropped."""
-    while True:
-        try:
-            return await stream.readline()
-        except ValueError:
-            continue
-
-
 def _shows_motion(event: Mapping[str, object]) -> bool:
     """That it loads shows none: a worker may say so and fail before its first row. That it streams
     does: the source has answered. Metrics come once a second, later than a short life."""
@@ -348,12 +327,6 @@ def _shows_motion(event: Mapping[str, object]) -> bool:
         return any(event.get(name) for name in _MOVING)
     streams = event["event"] == "state" and event.get("state") == "streaming"
     return streams or event["event"] == "caught-up"
-
-
-def _outcome(event: Mapping[str, object]) -> Outcome:
-    exit_code = event.get("exit")
-    texts = {name: str(event.get(name, "")) for name in ("retry", "error", "reason", "remedy")}
-    return Outcome(exit_code if isinstance(exit_code, int) else 1, **texts)
 
 
 SILENT: Final = Outcome(

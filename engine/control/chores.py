@@ -1,0 +1,93 @@
+"""A process that changes what a replication left at its databases, for the daemon, while no worker
+of it runs: `python -m engine.control.chores CHORE FILE`.
+
+- `clean`: drop what it made (`penstock cleanup`)
+- `anew`: the same, and empty the target tables that it has loaded, so that a load into them begins
+  where the first one did; the file's own `[load] prepare` does that where it is not `do-nothing`
+- `reload TABLE...`: note that tables are to be loaded again; a worker may run
+
+It tells its outcome alone, as a worker does (`engine/observe/report.py`). Each may be done again
+after it was killed at any moment.
+"""
+
+import argparse
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.config.load import load_replication
+from engine.config.replication import Prepare, ReplicationConfig
+from engine.contracts import SchemaTarget, SnapshotSource, Source, Target
+from engine.control.cleaning import clean, refuse_running
+from engine.control.control_rows import control_session, owner_locked
+from engine.control.reload_request import request_reload
+from engine.leaving import leave
+from engine.model.relation import TableName
+from engine.observe.report import Outcome, ReportPipe
+from engine.parent import die_with
+from engine.registry import connect
+from engine.seams import SystemClock, SystemRandom
+
+CHORES = ("clean", "anew", "reload")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do it, tell the outcome, and end; the exit code is that of the outcome."""
+    given = _parser().parse_args(arguments)
+    die_with(given.parent)
+    reports = ReportPipe(given.report)
+    try:
+        asyncio.run(_do(given.chore, load_replication(given.file, os.environ), given.tables))
+        outcome = Outcome(0)
+    except Exception as error:  # noqa: BLE001 - the process ends here: everything is reported
+        outcome = Outcome.of(error)
+    reports.finish(outcome)
+    return outcome.exit
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m engine.control.chores")
+    parser.add_argument("chore", choices=CHORES)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("tables", nargs="*")
+    parser.add_argument("--report", type=int, required=True, help="descriptor of the pipe")
+    parser.add_argument("--parent", type=int, help="process id of who started this")
+    return parser
+
+
+async def _do(chore: str, config: ReplicationConfig, tables: Sequence[str]) -> None:
+    source, target = connect(config, SystemClock(), SystemRandom())
+    if chore == "reload":
+        await request_reload(target, *tables)
+        return
+    if chore == "anew" and config.load.prepare is Prepare.DO_NOTHING:
+        await _empty(source, target)
+    await clean(config, source, target, agree=lambda _: True)
+
+
+async def _empty(source: Source, target: Target) -> None:
+    """Empty the target tables that control rows name, as far as their source tables are there."""
+    if not isinstance(source, SnapshotSource) or not isinstance(target, SchemaTarget):
+        return
+    tables = await _known(target)
+    try:
+        await source.open()
+        await refuse_running(source)
+        definitions = await source.definitions(tables)
+    finally:
+        await source.close()
+    try:
+        await target.open()
+        await target.ensure(definitions, Prepare.TRUNCATE.value)
+    finally:
+        await target.close()
+
+
+async def _known(target: Target) -> list[TableName]:
+    async with control_session(target) as session, owner_locked(session) as transaction:
+        return [record.table for record in await transaction.tables()]
+
+
+if __name__ == "__main__":
+    leave(main())
