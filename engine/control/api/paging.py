@@ -9,9 +9,9 @@ up. Bounds: AWS DMS API reference, `MaxRecords` at each operation.
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import orjson
 
@@ -26,6 +26,8 @@ class Bounds:
     least: int = 20
     most: int = 100
 
+
+T = TypeVar("T")
 
 GENERAL: Final = Bounds()
 
@@ -78,6 +80,15 @@ class Pages:
         """The marker of what comes after `last`, the store's cursor of a page's last record."""
         text = last.encode()
         return base64.urlsafe_b64encode(self._seal(text, page.scope) + text).decode()
+
+    def cut(
+        self, page: Page, rows: Sequence[T], cursor: Callable[[T], str]
+    ) -> tuple[Sequence[T], str | None]:
+        """A page of `rows`, and the marker of the next one, if there is one. The rows are those
+        behind `page.after`, at least one more than the page takes where there are as many."""
+        shown = rows[: page.limit]
+        more = len(rows) > page.limit
+        return shown, self.marker(page, cursor(shown[-1])) if more else None
 
     def _open(self, marker: str, scope: bytes) -> str:
         try:

@@ -5,25 +5,35 @@ is the name that the user gave, in lower case.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
-from engine.control.resources import endpoint, replication
+from engine.control.resources import endpoint, instance, replication
+from engine.control.resources.replication import Face
 
 REPLICATION: Final = replication.KIND
 ENDPOINT: Final = endpoint.KIND
-INSTANCE: Final = "instance"
-TASK: Final = "task"
+INSTANCE: Final = instance.KIND
 SUBNET_GROUP: Final = "subnet_group"
 CERTIFICATE: Final = "certificate"
 SUBSCRIPTION: Final = "subscription"
 
-OF_ARN: Final[Mapping[str, str]] = {
-    "replication-config": REPLICATION,
-    "endpoint": ENDPOINT,
-    "rep": INSTANCE,
-    "task": TASK,
-    "subgrp": SUBNET_GROUP,
-    "cert": CERTIFICATE,
-    "es": SUBSCRIPTION,
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where a resource is stored: the kind of its record, and fields that tell it from others."""
+
+    kind: str
+    fields: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+OF_ARN: Final[Mapping[str, Kept]] = {
+    "replication-config": Kept(REPLICATION, {"face": Face.CONFIG}),
+    "task": Kept(REPLICATION, {"face": Face.TASK}),
+    "endpoint": Kept(ENDPOINT),
+    "rep": Kept(INSTANCE),
+    "subgrp": Kept(SUBNET_GROUP),
+    "cert": Kept(CERTIFICATE),
+    "es": Kept(SUBSCRIPTION),
 }
-"""The kind of the record by the type in an ARN (`api.arn.Kind`); there is none of other types."""
+"""By the type in an ARN (`api.arn.Kind`); what has another type is not stored."""

@@ -20,12 +20,12 @@ from engine.control.api.app import Probe, application
 from engine.control.api.arn import Home
 from engine.control.api.audit import Entry
 from engine.control.api.bodies import Bodies
-from engine.control.api.call import Served, Services, collect
+from engine.control.api.call import Served, Services
 from engine.control.api.callers import Callers
 from engine.control.api.dispatch import Dispatcher
 from engine.control.api.keys import Keyring
-from engine.control.api.operations import account
 from engine.control.api.paging import Pages
+from engine.control.api.served import served
 from engine.control.api.serving import server
 from engine.control.store.sqlite import SqliteStore
 from engine.control.vault import Key, Vault
@@ -148,7 +148,7 @@ async def serving(
         )
         log = Log(lines.append, services.clock)
         dispatcher = Dispatcher(
-            {**collect(account), **{served.name: served for served in operations}},
+            {**served(), **{operation.name: operation for operation in operations}},
             services,
             Callers(keys, services.clock, log, skew_seconds=limits.skew_seconds),
             audit=lambda _at, entry: audit.append(entry),
