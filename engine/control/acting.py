@@ -58,3 +58,11 @@ class Prober(Protocol):
     async def schemas(self, endpoint: str) -> Looked:
         """The schemas of the (source) endpoint with this record id."""
         ...
+
+
+class Looker(Protocol):
+    """Tests connections and reads schemas beside what the API answers."""
+
+    def wake(self) -> None:
+        """A record says that something is to be looked at: do it. Never waits, never raises."""
+        ...

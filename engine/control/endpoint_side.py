@@ -15,8 +15,15 @@ from engine.config.document import Document
 from engine.config.files import file_bytes, read_text
 from engine.config.problems import Problems
 from engine.config.secret import Secret
+from engine.control.resources.certificate import KIND as CERTIFICATE
+from engine.control.resources.certificate import Certificate
+from engine.control.resources.document import decode
+from engine.control.resources.endpoint import KIND as ENDPOINT
 from engine.control.resources.endpoint import Endpoint, members_place
 from engine.control.sealing import open_secrets
+from engine.control.store.contract import Reading, Store
+from engine.control.store.errors import GoneError
+from engine.control.store.records import Record
 from engine.control.translate.endpoint import Role, Side, side_of
 from engine.control.translate.names import engine_of
 from engine.control.translate.secrets import (
@@ -45,6 +52,7 @@ class Reached:
     """One side. `side` is its table; `variables` are those of the environment that the table names;
     `files` are texts by name, to stand beside the file that holds the table."""
 
+    role: Role
     side: Side
     variables: Mapping[str, Secret]
     files: Mapping[str, str]
@@ -94,7 +102,38 @@ def reached(
     if password is None:  # some servers ask for none
         del side.table["password_env"]
     variables = {} if password is None else {str(variable): password}
-    return Reached(replace(side, variables=()), variables, files)
+    return Reached(role, replace(side, variables=()), variables, files)
+
+
+async def reach(store: Store, id: str, vault: Vault, environment: Mapping[str, str]) -> Reached:
+    """The same of the endpoint with this record id, with the certificate it names.
+
+    Raises what `reached` does; GoneError where one of them was deleted.
+    """
+    async with store.read() as reading:
+        endpoint = decode(Endpoint, (await _record(reading, ENDPOINT, id)).document)
+        certificate = await _certificate(reading, endpoint)
+    return reached(endpoint, id, vault, environment, certificate=certificate)
+
+
+async def _certificate(reading: Reading, endpoint: Endpoint) -> str | None:
+    arn = endpoint.members.get("CertificateArn")
+    if not arn:
+        return None
+    record = await _record(reading, CERTIFICATE, str(arn).rpartition(":")[2])
+    return decode(Certificate, record.document).pem
+
+
+async def _record(reading: Reading, kind: str, id: str) -> Record:
+    record = await reading.get(kind, id)
+    if record is None:
+        raise GoneError(kind, id)
+    return record
+
+
+def revealed(variables: Mapping[str, Secret]) -> dict[str, str]:
+    """As a process is given them, and nobody else."""
+    return {name: secret.reveal() for name, secret in variables.items()}
 
 
 def _password(members: Document, settings: str) -> Secret | None:

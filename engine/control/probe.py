@@ -20,7 +20,6 @@ from typing import Final
 
 from engine.config.load import load_replication
 from engine.control.preflight import Preflight, Step, document
-from engine.errors import PenstockError
 from engine.leaving import leave
 from engine.model.finding import Finding, Severity
 from engine.observe.redact import clean
@@ -39,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = ReportPipe(given.report)
     try:
         outcome = asyncio.run(_look(given, reports))
-    except PenstockError as error:
+    except Exception as error:  # noqa: BLE001  # a driver's own text may quote what is secret
         outcome = Outcome.of(error)
     reports.finish(outcome)
     return outcome.exit

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, TypeAlias
 
-from engine.control.acting import Fleet, Prober
+from engine.control.acting import Fleet, Looker
 from engine.control.api.arn import Home
 from engine.control.api.keys import Access, Identity
 from engine.control.api.paging import Pages
@@ -37,7 +37,7 @@ class Services:
     random: Random
     vault: Vault
     fleet: Fleet
-    prober: Prober
+    looker: Looker
 
 
 @dataclass(frozen=True, slots=True)

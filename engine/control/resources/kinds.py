@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from engine.control.resources import endpoint, instance, replication
+from engine.control.resources import certificate, endpoint, instance, replication
 from engine.control.resources.replication import Face
 
 REPLICATION: Final = replication.KIND
 ENDPOINT: Final = endpoint.KIND
 INSTANCE: Final = instance.KIND
 SUBNET_GROUP: Final = "subnet_group"
-CERTIFICATE: Final = "certificate"
+CERTIFICATE: Final = certificate.KIND
 SUBSCRIPTION: Final = "subscription"
 
 

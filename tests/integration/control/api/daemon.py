@@ -54,7 +54,7 @@ class Idle:
     def figures(self, replication: str) -> Figures:
         return self.told.get(replication, Figures())
 
-    def wake(self, replication: str) -> None:
+    def wake(self, replication: str = "") -> None:
         self.asked.append(("wake", replication))
 
     async def reload_tables(self, replication: str, tables: Sequence[str]) -> None:

@@ -1,0 +1,102 @@
+"""Looks at the database of one endpoint in a process of its own (implements `acting.Prober`)."""
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from engine.control import errand
+from engine.control.acting import Looked
+from engine.control.endpoint_side import Reached, reach, revealed
+from engine.control.store.contract import Store
+from engine.control.translate.endpoint import Role, Side
+from engine.control.translate.replication_file import Plan, file_texts
+from engine.control.vault import Vault
+from engine.errors import PenstockError
+from engine.observe.redact import clean
+from engine.observe.report import Outcome
+
+CONNECT_SECONDS: Final = 60.0
+"""Time to connect: drivers give up after some ten seconds for each address of a name."""
+
+SCHEMAS_SECONDS: Final = 300.0
+"""Time to read names: AWS says that refreshing schemas may take minutes."""
+
+PROBE: Final = "engine.control.probe"
+
+NAME: Final = "probe"
+
+_NOBODY: Final[Mapping[Role, Side]] = {
+    "source": Side(table={"engine": "blackhole"}, variables=(), notes=()),
+    "target": Side(table={"engine": "memory"}, variables=(), notes=()),
+}
+"""What stands at the other end of a file about one endpoint: nothing is opened there."""
+
+
+class DatabaseProber:
+    """Each look is one process, whose file is private and gone afterwards."""
+
+    def __init__(
+        self, store: Store, vault: Vault, secrets: Mapping[str, str], environment: Mapping[str, str]
+    ) -> None:
+        """`secrets`: where `SecretsManagerSecretId` = `env:NAME` is looked for. `environment`: what
+        every process is given, without secrets of the daemon's own."""
+        self._store = store
+        self._vault = vault
+        self._secrets = secrets
+        self._environment = environment
+
+    async def connect(self, endpoint: str) -> Looked:
+        """Whether the endpoint with this record id can be reached and logged in to."""
+        return await self._look(endpoint, CONNECT_SECONDS)
+
+    async def schemas(self, endpoint: str) -> Looked:
+        """Names of schemas that hold tables."""
+        return await self._look(endpoint, SCHEMAS_SECONDS, "--schemas")
+
+    async def _look(self, endpoint: str, seconds: float, *words: str) -> Looked:
+        schemas: list[str] = []
+
+        def told(event: Mapping[str, object]) -> None:
+            found = event.get("schemas")
+            if isinstance(found, list):
+                schemas.extend(map(str, found))
+
+        try:
+            reached = await reach(self._store, endpoint, self._vault, self._secrets)
+            with tempfile.TemporaryDirectory(prefix="penstock-") as folder:  # of mode 0700
+                file = _written(reached, Path(folder))
+                words = words or (f"--connect={reached.role}",)
+                outcome = await errand.run(
+                    PROBE,
+                    [*words, str(file)],
+                    environment={**self._environment, **revealed(reached.variables)},
+                    told=told,
+                    seconds=seconds,
+                )
+        except PenstockError as error:
+            outcome = Outcome.of(error)
+        return Looked(_failure(outcome), tuple(sorted(schemas)))
+
+
+def _written(reached: Reached, folder: Path) -> Path:
+    """The file about one endpoint."""
+    ends = {**_NOBODY, reached.role: reached.side}
+    plan = Plan(
+        id=NAME,
+        type="full-load",
+        source=ends["source"],
+        target=ends["target"],
+        mappings={},
+    )
+    for name, text in {**file_texts(plan, name=NAME), **reached.files}.items():
+        (folder / name).write_text(text)
+    return folder / f"{NAME}.toml"
+
+
+def _failure(outcome: Outcome) -> str:
+    """Why it failed, and what to do, as one line; empty where all is well."""
+    if outcome.exit == 0:
+        return ""
+    remedy = f" ({outcome.remedy})" if outcome.remedy else ""
+    return clean(f"{outcome.reason or outcome.error}{remedy}")
