@@ -13,6 +13,7 @@ from engine.config.problems import Problems, shown, shown_file
 from engine.config.secret import Secret
 from engine.config.section import Section, read_section, type_name
 from engine.config.serve import (
+    TOPIC_NAME,
     AccessKey,
     CostConfig,
     DaemonConfig,
@@ -21,9 +22,11 @@ from engine.config.serve import (
     ServeConfig,
     Token,
     TokenSection,
+    Topic,
+    TopicSection,
 )
 
-TABLES: Final = ("serve", "cost", "limits", "access_key", "token")
+TABLES: Final = ("serve", "cost", "limits", "access_key", "token", "topic")
 
 KEY_ID: Final = "PENSTOCK_ACCESS_KEY_ID"
 SECRET_KEY: Final = "PENSTOCK_SECRET_ACCESS_KEY"
@@ -74,6 +77,7 @@ class _Reading:
         limits = read_section(Limits, self._tables["limits"], self._problems)
         keys = [self._key(n, table) for n, table in self._named("access_key")]
         tokens = [self._token(n, table) for n, table in self._named("token")]
+        topics = [self._topic(n, table) for n, table in self._named("topic")]
         self._problems.raise_found()
         made = DaemonConfig(
             serve=ServeConfig(**serve),
@@ -81,6 +85,7 @@ class _Reading:
             limits=Limits(**limits),
             access_keys=tuple(key for key in (*keys, self._environments_key()) if key),
             tokens=tuple(token for token in tokens if token),
+            topics=tuple(topic for topic in topics if topic),
             store_password=self._from_environment(
                 serve.get("store_password_env", ""), "serve.store_password_env"
             ),
@@ -116,6 +121,18 @@ class _Reading:
         secret = self._secret(read, where, "file", "env")
         return None if secret is None else Token(name, secret, read.get("role") or Role.READ_ONLY)
 
+    def _topic(self, name: str, table: Document) -> Topic | None:
+        where = f"topic.{shown(name)}"
+        read = self._read(TopicSection, table, where)
+        if TOPIC_NAME.fullmatch(name) is None:
+            self._problems.add(where, "its name must be 1 to 256 letters, digits, - and _")
+            return None
+        token = None
+        if read.get("token_file") or read.get("token_env"):
+            token = self._named_secret(read, where, "token_file", "token_env")
+        url = read.get("url")
+        return Topic(name, Secret(url), token) if url else None
+
     def _read(self, section: type[Section], table: Document, where: str) -> dict[str, Any]:
         return read_section(section, table, self._problems, where=where)
 
@@ -136,16 +153,19 @@ class _Reading:
         return AccessKey("environment", read["id"], secret, Role.ADMIN)
 
     def _secret(self, read: Mapping[str, Any], where: str, file: str, env: str) -> Secret | None:
+        secret = self._named_secret(read, where, file, env)
+        return None if secret is None else self._long_enough(secret, where)
+
+    def _named_secret(
+        self, read: Mapping[str, Any], where: str, file: str, env: str
+    ) -> Secret | None:
         given = [name for name in (file, env) if read.get(name)]
         if len(given) != 1:
             self._problems.add(where, f"needs one of {file} and {env}")
             return None
-        secret = (
-            self._from_file(read[file], f"{where}.{file}")
-            if given == [file]
-            else self._from_environment(read[env], f"{where}.{env}")
-        )
-        return None if secret is None else self._long_enough(secret, where)
+        if given == [file]:
+            return self._from_file(read[file], f"{where}.{file}")
+        return self._from_environment(read[env], f"{where}.{env}")
 
     def _long_enough(self, secret: Secret, where: str) -> Secret:
         if len(secret.reveal()) < SECRET_CHARACTERS_MIN:

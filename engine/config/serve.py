@@ -37,6 +37,9 @@ kill -9: this, and the time it takes to look and to start."""
 _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]*):[0-9]{1,5}|[0-9]{1,5}")
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+TOPIC_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
+"""As Amazon SNS has them."""
+
 
 class Role(StrEnum):
     """What a key may do."""
@@ -203,6 +206,39 @@ class TokenSection(Section):
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class TopicSection(Section):
+    """`[topic.NAME]`: where events go to that somebody subscribed for."""
+
+    TABLE: ClassVar[str] = "topic"
+
+    url: str = key(
+        Text("an http:// or https:// URL", re.compile(r"https?://[^\s/]+(/\S*)?")),
+        "Where events are posted to, as JSON in the form of Amazon SNS. Event subscriptions name it"
+        " by `arn:aws:sns:REGION:ACCOUNT:NAME`.",
+    )
+    token_file: str = key(
+        Text("a path", empty=True),
+        "File whose first line is sent as a bearer token. At most one of `token_file` and"
+        " `token_env`.",
+        default="",
+    )
+    token_env: str = key(
+        Text("the name of an environment variable", _NAME, empty=True),
+        "Environment variable that holds it.",
+        default="",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """Where events are posted to. The URL of a hook is often all that guards it."""
+
+    name: str
+    url: Secret
+    token: Secret | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class AccessKey:
     """A pair that signs requests. `name` is what the audit log shows."""
@@ -231,4 +267,5 @@ class DaemonConfig:
     limits: Limits = Limits()
     access_keys: tuple[AccessKey, ...] = ()
     tokens: tuple[Token, ...] = ()
+    topics: tuple[Topic, ...] = ()
     store_password: Secret | None = None

@@ -11,8 +11,8 @@ The request is what AWS's input shape makes of it (`reading`), the answer must f
 stores what it says.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -38,6 +38,8 @@ class Services:
     vault: Vault
     fleet: Fleet
     looker: Looker
+    topics: Collection[str] = field(default_factory=tuple[str, ...])
+    """Names of the daemon's `[topic.NAME]`."""
 
 
 @dataclass(frozen=True, slots=True)

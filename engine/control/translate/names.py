@@ -12,11 +12,12 @@ from engine.errors import ConfigError
 @dataclass(frozen=True, slots=True)
 class Engine:
     """One of AWS's engines that we run. `settings` is the member of an endpoint that holds its
-    settings."""
+    settings, `title` AWS's `EngineDisplayName`."""
 
     name: str
     ours: str
     settings: str
+    title: str
 
     @property
     def family(self) -> Family:
@@ -24,14 +25,19 @@ class Engine:
 
 
 _RUN: Final = (
-    Engine("postgres", "postgres", "PostgreSQLSettings"),
-    Engine("aurora-postgresql", "postgres", "PostgreSQLSettings"),
-    Engine("aurora-postgresql-serverless", "postgres", "PostgreSQLSettings"),
-    Engine("mysql", "mysql", "MySQLSettings"),
-    Engine("gcp-mysql", "mysql", "GcpMySQLSettings"),
-    Engine("mariadb", "mariadb", "MySQLSettings"),
-    Engine("aurora", "aurora", "MySQLSettings"),
-    Engine("aurora-serverless", "aurora", "MySQLSettings"),
+    Engine("postgres", "postgres", "PostgreSQLSettings", "PostgreSQL"),
+    Engine("aurora-postgresql", "postgres", "PostgreSQLSettings", "Amazon Aurora PostgreSQL"),
+    Engine(
+        "aurora-postgresql-serverless",
+        "postgres",
+        "PostgreSQLSettings",
+        "Amazon Aurora Serverless PostgreSQL",
+    ),
+    Engine("mysql", "mysql", "MySQLSettings", "MySQL"),
+    Engine("gcp-mysql", "mysql", "GcpMySQLSettings", "Google Cloud SQL for MySQL"),
+    Engine("mariadb", "mariadb", "MySQLSettings", "MariaDB"),
+    Engine("aurora", "aurora", "MySQLSettings", "Amazon Aurora MySQL"),
+    Engine("aurora-serverless", "aurora", "MySQLSettings", "Amazon Aurora Serverless MySQL"),
 )
 
 ENGINES: Final[Mapping[str, Engine]] = {engine.name: engine for engine in _RUN}

@@ -118,6 +118,10 @@ def test_a_pair_of_the_environment(tmp_path: Path) -> None:
         ("[token.a]\nenv = 'X'", "token.a.env: environment variable X is not set"),
         ("[token.a]\nenv = 'T'", "token.a: its secret must have at least 20 characters"),
         ("[token.a]\nenv = 'S'\nrole = 'root'", "token.a.role: must be one of"),
+        ("[topic.a]", "topic.a.url: is missing"),
+        ("[topic.a]\nurl = 'ftp://a'", "topic.a.url: must be an http:// or https:// URL"),
+        ("[topic.'a b']\nurl = 'http://a'", "1 to 256 letters, digits, - and _"),
+        ("[topic.a]\nurl = 'http://a'\ntoken_env = 'X'", "variable X is not set"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
@@ -158,3 +162,25 @@ def test_two_keys_of_one_id(tmp_path: Path) -> None:
 )
 def test_what_loopback_is(listen: str, near: bool) -> None:
     assert on_loopback(listen) is near
+
+
+def test_a_topic_has_a_url_and_perhaps_a_token_of_any_length(tmp_path: Path) -> None:
+    text = """
+    [topic.alarms]
+    url = "${HOOK}"
+    [topic.audit]
+    url = "http://127.0.0.1:8080"
+    token_env = "AUDIT"
+    """
+    environment = {"HOOK": "https://hooks.example/T0/B0", "AUDIT": "short"}
+    file = tmp_path / "penstock.toml"
+    file.write_text(text)
+    alarms, audit = load_daemon(file, environment).topics
+    assert (alarms.name, alarms.url.reveal(), alarms.token) == (
+        "alarms",
+        environment["HOOK"],
+        None,
+    )
+    assert audit.token is not None
+    assert audit.token.reveal() == "short"
+    assert "hooks" not in repr(alarms)

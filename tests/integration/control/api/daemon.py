@@ -128,6 +128,7 @@ async def serving(
     limits: Limits | None = None,
     probes: Mapping[str, Probe] | None = None,
     tls: ssl.SSLContext | None = None,
+    topics: Sequence[str] = (),
 ) -> AsyncIterator[Daemon]:
     """A daemon with the real operations, and those of a test."""
     limits = limits or Limits()
@@ -145,6 +146,7 @@ async def serving(
             Vault([Key.make()]),
             idle,
             idle,
+            topics=topics,
         )
         log = Log(lines.append, services.clock)
         dispatcher = Dispatcher(
