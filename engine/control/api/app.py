@@ -51,11 +51,11 @@ def _route(probe: Probe) -> Callable[[Request], Awaitable[Response]]:
     return show
 
 
-class _Aws:
-    """AWS JSON 1.1 as an ASGI application."""
+class Answering:
+    """An ASGI application that reads a request whole and answers it as the API does."""
 
     def __init__(self, dispatcher: Dispatcher, bodies: Bodies) -> None:
-        self._dispatcher = dispatcher
+        self.dispatcher = dispatcher
         self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,16 +71,28 @@ class _Aws:
                     headers=headers,
                     body=body,
                 )
-                response = _response(await self._dispatcher.answer(request, _peer(scope)), {})
+                response = _response(await self.answer(request, scope), {})
         except ConnectionError:
             return
         except Fault as fault:
             # What is left of the body is not read: the connection is of no further use.
-            response = _response(self._dispatcher.refusal(fault), {"Connection": "close"})
+            response = _response(self.dispatcher.refusal(fault), {"Connection": "close"})
         await response(scope, receive, send)
 
+    async def answer(self, request: sigv4.Request, scope: Scope) -> Answer:
+        """The answer; never raises."""
+        raise NotImplementedError
 
-def _peer(scope: Scope) -> str:
+
+class _Aws(Answering):
+    """AWS JSON 1.1."""
+
+    async def answer(self, request: sigv4.Request, scope: Scope) -> Answer:
+        return await self.dispatcher.answer(request, peer(scope))
+
+
+def peer(scope: Scope) -> str:
+    """The address a request came from."""
     client = scope.get("client")
     return client[0] if client else ""
 

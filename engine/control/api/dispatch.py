@@ -6,8 +6,9 @@ fault is logged with the request's id, and the caller is told the id only.
 """
 
 import asyncio
+import contextlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
@@ -52,6 +53,23 @@ class Answer:
     request_id: str
 
 
+@dataclass(slots=True)
+class _Note:
+    """What becomes a line in the audit."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Ours:
+    """A request to one of our own routes. `resource` is the identifier in its path."""
+
+    name: str
+    access: Access
+    resource: str
+    run: Callable[[Identity], Awaitable[Mapping[str, object]]]
+
+
 class Dispatcher:
     """Answers requests by the operations it is given."""
 
@@ -82,15 +100,37 @@ class Dispatcher:
 
     async def answer(self, request: sigv4.Request, peer: str) -> Answer:
         """The answer to a request from `peer`, the address it came from. Never raises."""
-        request_id = self.request_id()
         headers = dict(request.headers)
         target = headers.get("x-amz-target", "")
-        try:
+
+        async def work(request_id: str) -> bytes:
             _addressed(request, headers)
             identity = self._callers.signed(request, peer)
             served = self._served(target)
             entry = Entry(request_id, identity.name, identity.role, peer, served.name)
-            body = await self._audited(served, request.body, identity, entry)
+            return await self._audited(served, request.body, identity, entry)
+
+        return await self._answered(target, work)
+
+    async def ours(self, request: sigv4.Request, peer: str, route: Ours) -> Answer:
+        """The answer of a route of our own, to whoever has a signature or a token. Never raises."""
+
+        async def work(request_id: str) -> bytes:
+            identity = self._callers.known(request, peer)
+            entry = Entry(
+                request_id, identity.name, identity.role, peer, route.name, route.resource
+            )
+            with self._noted(route.access, entry):
+                self._allow(route.access, f"penstock:{route.name}", identity, route.resource)
+                async with asyncio.timeout(self._limits.call_seconds):
+                    return orjson.dumps(await route.run(identity))
+
+        return await self._answered(route.name, work)
+
+    async def _answered(self, target: str, work: Callable[[str], Awaitable[bytes]]) -> Answer:
+        request_id = self.request_id()
+        try:
+            body = await work(request_id)
         except Exception as error:  # noqa: BLE001  # the outermost: each has an answer, and a line
             fault = self._fault(error)
             if isinstance(fault, UNEXPECTED):
@@ -124,27 +164,32 @@ class Dispatcher:
     ) -> bytes:
         """The answer's body; with a line in the audit, whatever becomes of the call."""
         model = self._model.operations[served.name]
-        try:
+        with self._noted(served.access, entry) as note:
             request = parse(body, model.input, self._limits)
-            entry = replace(entry, resource=resource(request, model.input))
-            self._allow(served, identity, entry.resource)
+            note.entry = replace(entry, resource=resource(request, model.input))
+            self._allow(served.access, f"dms:{served.name}", identity, note.entry.resource)
             call = Call(served.name, request, self._services, identity, entry.request_id)
             async with asyncio.timeout(self._limits.call_seconds):
-                written = answer(await served.run(call), model.output)
-            entry = replace(entry, result=DONE)
+                return answer(await served.run(call), model.output)
+
+    @contextlib.contextmanager
+    def _noted(self, access: Access, entry: Entry) -> Iterator[_Note]:
+        note = _Note(entry)
+        try:
+            yield note
+            note.entry = replace(note.entry, result=DONE)
         except Exception as error:
-            entry = replace(entry, result=self._fault(error).code)
+            note.entry = replace(note.entry, result=self._fault(error).code)
             raise
         finally:
-            if served.access is not Access.READ:
-                self._audit(self._services.clock.wall(), entry)
-        return written
+            if access is not Access.READ:
+                self._audit(self._services.clock.wall(), note.entry)
 
-    def _allow(self, served: Served, identity: Identity, about: str) -> None:
-        if not identity.may(served.access):
+    def _allow(self, access: Access, action: str, identity: Identity, about: str) -> None:
+        if not identity.may(access):
             user = f"arn:{self._services.home.partition}:iam::{self._services.home.account}:user"
             raise AccessDeniedException(
-                f"User: {user}/{identity.name} is not authorized to perform: dms:{served.name}"
+                f"User: {user}/{identity.name} is not authorized to perform: {action}"
                 f" on resource: {about or '*'} because its key is {identity.role}"
             )
 
