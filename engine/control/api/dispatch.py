@@ -94,6 +94,11 @@ class Dispatcher:
         self._log = log
         self._limits = limits
 
+    @property
+    def call_seconds(self) -> float:
+        """How long one call may take."""
+        return self._limits.call_seconds
+
     def request_id(self) -> str:
         """The id of the next answer: `x-amzn-RequestId`."""
         return str(uuid.UUID(bytes=self._services.random.key(16), version=4))

@@ -15,7 +15,7 @@ from engine.control.translate.endpoint import ADDRESS, SSL_MODES, Role
 from engine.control.translate.names import ENGINES, OURS
 from engine.errors import ConfigError
 
-_OF_TABLE: Final = frozenset({"engine", "url", "password_file", "password_env", "settings"})
+OF_TABLE: Final = frozenset({"engine", "url", "password_file", "password_env", "settings"})
 """Keys of the table that have members of AWS's."""
 
 _OF_URL: Final = frozenset({"sslmode", "sslrootcert"})
@@ -75,7 +75,7 @@ def _extras(table: Mapping[str, object], url: ConnectionUrl) -> Document:
     options = {name: value for name, value in url.options if name not in _OF_URL}
     if url.sslmode not in SSL_MODES:
         options["sslmode"] = url.sslmode
-    extras = {name: value for name, value in table.items() if name not in _OF_TABLE}
+    extras = {name: value for name, value in table.items() if name not in OF_TABLE}
     return {**extras, "options": options} if options else extras
 
 

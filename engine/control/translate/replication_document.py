@@ -13,7 +13,7 @@ from engine.config.mapping import short_mapping
 from engine.config.replication import ReplicationConfig
 from engine.config.rule_document import rules_text
 
-_OF_TABLES: Final[Mapping[str, frozenset[str]]] = {
+OF_TABLES: Final[Mapping[str, frozenset[str]]] = {
     "replication": frozenset({"id", "type"}),
     "capacity": frozenset({"min", "max"}),
     "source": frozenset(),
@@ -70,7 +70,7 @@ def _ours(document: Mapping[str, object]) -> dict[str, Document]:
     for name in document:
         if name in ("source", "target"):
             continue
-        known = _OF_TABLES.get(name, frozenset())
+        known = OF_TABLES.get(name, frozenset())
         rest = {key: value for key, value in _table(document, name).items() if key not in known}
         if rest:
             made[name] = rest
