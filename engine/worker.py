@@ -27,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
+from engine import addresses
 from engine.contracts import SnapshotSource, Source, Target, TransactionalTarget
 from engine.errors import ConfigError, InvariantError, PenstockError, Retry
 from engine.failpoint import arm
@@ -150,6 +151,7 @@ class Worker:
         self, options: Options, parts: Parts, clock: Clock, log: Log, reports: ReportPipe
     ) -> None:
         arm(os.environ.get("PENSTOCK_FAILPOINT", ""), time.sleep)
+        addresses.arm(os.environ.get(addresses.VARIABLE, ""))
         self._options = options
         self._parts = parts
         self._clock = clock

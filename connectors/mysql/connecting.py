@@ -20,6 +20,7 @@ from pymysql.constants import CLIENT
 from pymysql.err import OperationalError, raise_mysql_exception
 
 from connectors.mysql.errors import NotUnderstoodError, TransportRefusedError
+from engine.addresses import permit
 from engine.config.url import SYSTEM_AUTHORITIES, ConnectionUrl
 
 CONNECT_SECONDS: Final = 10.0
@@ -194,8 +195,10 @@ async def connect(
     local file.
 
     Raises:
-        pymysql's errors, OSError, TransportRefusedError; see `errors`.
+        pymysql's errors, OSError, TransportRefusedError; see `errors`. ConfigError where the
+        address is refused (`engine.addresses`).
     """
+    await permit(url.host, url.port)
     return await Link(url, program, multi=multi, database=database, data=data).open()
 
 

@@ -11,9 +11,10 @@ from typing import Any, Final, Literal
 
 import psycopg
 from psycopg import AsyncConnection, AsyncRawCursor
+from psycopg.conninfo import conninfo_to_dict
 
 from connectors.postgres import canonical, compare_sql
-from connectors.postgres.address import conninfo
+from connectors.postgres.address import conninfo, permit_known
 from connectors.postgres.compare_sql import Columns, Statements
 from connectors.postgres.lsn import parse_lsn
 from engine.config.replication import ReplicationConfig
@@ -183,6 +184,7 @@ class PostgresComparable:
                 await self._give_back(session)
 
     async def _connect(self) -> _Session:
+        await permit_known(conninfo_to_dict(self._conninfo))
         session: _Session = await AsyncConnection.connect(self._conninfo, autocommit=True)
         calls = ", ".join(f"set_config('{k}', '{v}', false)" for k, v in _SETTINGS)
         await session.execute(f"SELECT {calls}")

@@ -17,6 +17,7 @@ import psycopg
 from psycopg import generators, pq
 from psycopg.conninfo import make_conninfo
 
+from connectors.postgres.address import permit_known
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
 from connectors.postgres.load_connection import PINNED
 from connectors.postgres.lsn import EPOCH_OFFSET_US
@@ -111,9 +112,10 @@ class ReplicationConnection:
         """Connect in replication mode, with every setting pinned that a value's text depends on.
 
         Raises:
-            SourceConnectionError, SourceError.
+            SourceConnectionError, SourceError, ConfigError where the address is refused.
         """
         known = parse(conninfo)
+        await permit_known(known)
         pinned = {k: v for k, v in PINNED.items() if k != "client_encoding"} | dict(settings)
         options = " ".join([known.pop("options", ""), *map(_option, pinned.items())]).strip()
         defaults = {"connect_timeout": CONNECT_SECONDS, "application_name": application}

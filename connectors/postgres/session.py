@@ -17,6 +17,7 @@ from psycopg.pq.abc import PGresult
 
 from connectors._sql.quoting import literal
 from connectors.postgres import target_table
+from connectors.postgres.address import permit_known
 from connectors.postgres.connecting import hint_of_no_link, hint_of_refusal
 from connectors.postgres.link import Link, LinkLostError, ServerError, cells
 from connectors.postgres.origins import Origins, Run
@@ -71,10 +72,12 @@ async def connect(
     transactions are marked with one of `origins`, when these are on.
 
     Raises:
+        ConfigError: the address is refused (`engine.addresses`).
         TargetConnectionError: nobody answers, or not yet.
         TargetError: the server refuses this user, database or password.
     """
     given = psycopg.conninfo.conninfo_to_dict(config.conninfo)
+    await permit_known(given)
     timeout = {} if "connect_timeout" in given else {"connect_timeout": round(CONNECT_SECONDS)}
     options = {**_KEEPALIVES, **timeout, **given, "application_name": config.application_name}
     try:

@@ -15,6 +15,7 @@ import psycopg
 from asyncpg.exceptions import ClientConfigurationError
 from psycopg.conninfo import conninfo_to_dict
 
+from connectors.postgres.address import permit_known
 from connectors.postgres.config import LOCK_TIMEOUT_SECONDS
 from connectors.postgres.connecting import NOBODY_ANSWERS
 from connectors.postgres.errors import DRIVER_ERRORS, source_error
@@ -57,10 +58,12 @@ async def connect(conninfo: str, application: str) -> Connection:
     What libpq knows and asyncpg does not is left out here and counts on the replication connection.
 
     Raises:
-        ConfigError: the string is malformed. Its text is not repeated: it may hold a password.
+        ConfigError: the string is malformed; its text is not repeated, it may hold a password. Or
+            the address is refused (`engine.addresses`).
         asyncpg's errors, OSError.
     """
     known = {key: str(value) for key, value in parse(conninfo).items() if value is not None}
+    await permit_known(known)
     settings = {"application_name": known.get("application_name") or application}
     if "options" in known:
         settings["options"] = known["options"]

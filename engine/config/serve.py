@@ -1,13 +1,18 @@
 """What `penstock serve` is told: the daemon's own file. (pure)"""
 
+import contextlib
+import ipaddress
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from engine.config.kind import Duration, Flag, Ratio, Size
-from engine.config.kind_text import Choice, Text
+from engine.addresses import LOOPBACK, USUAL, Addresses
+from engine.config.kind import Duration, Flag, MistypedError, Ratio, Size
+from engine.config.kind_text import Choice, ListOf, Text
 from engine.config.limits import Limits
+from engine.config.problems import shown
 from engine.config.secret import Secret
 from engine.config.section import Section, key
 
@@ -39,6 +44,19 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 TOPIC_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
 """As Amazon SNS has them."""
+
+
+def network(value: object) -> str:
+    """A network, for a list of them; an address is one of its own."""
+    if not isinstance(value, str):
+        raise MistypedError("expected a network such as 10.20.0.0/16")
+    try:
+        return str(ipaddress.ip_network(value))
+    except ValueError:
+        raise ValueError(
+            f"{shown(value)} is no network: an address with no bits behind its /length, such as"
+            " 10.20.0.0/16"
+        ) from None
 
 
 class Role(StrEnum):
@@ -122,6 +140,19 @@ class ServeConfig(Section):
         " nothing beyond loopback is listened to.",
         default=False,
     )
+    endpoints_deny: tuple[str, ...] = key(
+        ListOf(network, "networks such as 10.20.0.0/16"),
+        "Networks in which no endpoint may be, beside those that never hold a database: link-local"
+        " and metadata addresses of clouds, this machine's unspecified address, multicast, and the"
+        " daemon's own ports.",
+        default=(),
+    )
+    endpoints_allow: tuple[str, ...] = key(
+        ListOf(network, "networks such as 10.20.0.0/16"),
+        "Networks in which endpoints may be all the same. Of all networks that an address is in the"
+        " smallest counts.",
+        default=(),
+    )
     log_retention_seconds: float = key(
         Duration(3_600, 10 * 366 * 86_400),
         "How long log files are kept; older ones are deleted in the maintenance window.",
@@ -141,6 +172,20 @@ class ServeConfig(Section):
         default=LEASE_SECONDS,
         name="lease",
     )
+
+    def addresses(self) -> Addresses:
+        """Which addresses endpoints may have."""
+        rules = USUAL.refuse(self.endpoints_deny).allow(self.endpoints_allow)
+        for listen in filter(None, (self.listen, self.metrics_listen)):
+            host, _, port = listen.rpartition(":")
+            rules = rules.refuse((*LOOPBACK, *_literal(host)), int(port))
+        return rules
+
+
+def _literal(host: str) -> Iterator[str]:
+    """The address that a host is, in the place of a name's."""
+    with contextlib.suppress(ValueError):
+        yield str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")))
 
 
 @dataclass(frozen=True, kw_only=True)

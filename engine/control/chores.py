@@ -16,6 +16,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from engine import addresses
 from engine.config.load import load_replication
 from engine.config.replication import Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, Source, Target
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     die_with(given.parent)
     reports = ReportPipe(given.report)
     try:
+        addresses.arm(os.environ.get(addresses.VARIABLE, ""))
         asyncio.run(_do(given.chore, load_replication(given.file, os.environ), given.tables))
         outcome = Outcome(0)
     except Exception as error:  # noqa: BLE001 - the process ends here: everything is reported

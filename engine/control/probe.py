@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from engine import addresses
 from engine.config.load import load_replication
 from engine.control.preflight import Preflight, Step, document
 from engine.leaving import leave
@@ -37,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     die_with(given.parent)
     reports = ReportPipe(given.report)
     try:
+        addresses.arm(os.environ.get(addresses.VARIABLE, ""))
         outcome = asyncio.run(_look(given, reports))
     except Exception as error:  # noqa: BLE001  # a driver's own text may quote what is secret
         outcome = Outcome.of(error)

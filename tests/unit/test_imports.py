@@ -15,6 +15,7 @@ LAYERS: Final = (
     {"model"},
     {
         "abilities",
+        "addresses",
         "contracts",
         "machine",
         "comparable",

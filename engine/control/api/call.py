@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, TypeAlias
 
+from engine.addresses import USUAL, Addresses
 from engine.control.acting import Fleet, Looker
 from engine.control.api.arn import Home
 from engine.control.api.keys import Access, Identity
@@ -40,6 +41,8 @@ class Services:
     looker: Looker
     topics: Collection[str] = field(default_factory=tuple[str, ...])
     """Names of the daemon's `[topic.NAME]`."""
+    addresses: Addresses = USUAL
+    """Which endpoints may have."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ from typing import Any, Final
 
 import pytest
 
+from engine import addresses
+from engine.addresses import LOOPBACK, USUAL
 from engine.config.secret import Secret
 from engine.control import errand
 from engine.control.acting import Looked
@@ -120,6 +122,7 @@ async def test_an_endpoint_is_looked_at_with_its_secret_and_certificate(
 ) -> None:
     async with SqliteStore(tmp_path / "store.db") as store:
         prober = DatabaseProber(store, VAULT, {}, os.environ)
+        guarding = {**os.environ, addresses.VARIABLE: str(USUAL.refuse(LOOPBACK, guarded.port))}
         authority = Certificate(name="authority", pem=(tmp_path / "authority.crt").read_text())
         async with store.write() as writing:
             await writing.insert(Record("certificate", "authority", "authority", encode(authority)))
@@ -137,11 +140,15 @@ async def test_an_endpoint_is_looked_at_with_its_secret_and_certificate(
         }.items():
             await store_endpoint(store, wrong)
             failures[name] = (await prober.connect("AB")).failure
+        await store_endpoint(store, members(guarded, ServerName="localhost"))
+        held = DatabaseProber(store, VAULT, {}, guarding)
+        failures["address"] = (await held.connect("AB")).failure
         failures["endpoint"] = (await prober.connect("CD")).failure
     assert "password authentication failed" in failures["password"]
     assert "127.0.0.1" in failures["port"]
     assert "Oracle (oracle) is not run by Penstock" in failures["engine"]
     assert "certificate" in failures["authority"]
+    assert "which localhost leads to, is not for endpoints" in failures["address"]
     assert failures["endpoint"] == "there is no endpoint CD"
     assert CANARY not in f"{failures} {capfd.readouterr()}"
     assert CANARY.encode() not in (tmp_path / "store.db").read_bytes()

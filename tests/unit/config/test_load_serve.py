@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from engine.config.load_serve import load_daemon, on_loopback
-from engine.config.serve import DaemonConfig, Role
+from engine.config.serve import DaemonConfig, Role, ServeConfig
 from engine.errors import ConfigError
 
 SECRET = "0123456789abcdefghijKLMN"
@@ -46,6 +46,8 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         tls_certificate = "server.pem"
         tls_key = "server.key"
         log_retention = "7d"
+        endpoints_deny = ["10.0.0.0/8", "::/0"]
+        endpoints_allow = ["10.1.2.3"]
 
         [limits]
         body = "1MiB"
@@ -71,6 +73,8 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
     )
     assert made.serve.memory_bytes == 8 << 30
     assert made.serve.log_retention_seconds == 7 * 86_400
+    assert made.serve.endpoints_deny == ("10.0.0.0/8", "::/0")
+    assert made.serve.endpoints_allow == ("10.1.2.3/32",)
     assert made.cost.unit_hour == 0.087
     assert (made.limits.body_bytes, made.limits.call_seconds) == (1 << 20, 20)
     assert [(key.name, key.role) for key in made.access_keys] == [
@@ -110,6 +114,8 @@ def test_a_pair_of_the_environment(tmp_path: Path) -> None:
         ("[serve]\ntls_key = 'k'", "serve.tls_certificate: and serve.tls_key go together"),
         ("[serve]\nmemory_share = 1.0", "serve.memory_share: must be a number from 0.05 to 0.95"),
         ("[serve]\nstore_password_env = 'X'", "environment variable X is not set"),
+        ("[serve]\nendpoints_deny = [1]", "item 1: expected a network such as 10.20.0.0/16"),
+        ("[serve]\nendpoints_allow = ['10.0.0.1/8']", "item 1: 10.0.0.1/8 is no network"),
         ("[access_key]\na = 1", "access_key.a: expected a table"),
         ("[access_key.a]\nsecret_env = 'S'", "access_key.a.id: is missing"),
         ("[access_key.a]\nid = 'AKIAIOSFODNN7EXAMPLE'", "access_key.a: needs one of secret_file"),
@@ -127,6 +133,27 @@ def test_a_pair_of_the_environment(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
     found = problems(tmp_path, text, {"S": SECRET + "-", "T": "short"})
     assert any(told in problem for problem in found), found
+
+
+def test_an_endpoint_is_neither_the_daemon_nor_where_it_must_not_be() -> None:
+    serve = ServeConfig(
+        listen="192.0.2.7:8628",
+        metrics_listen="9628",
+        endpoints_deny=("10.0.0.0/8",),
+        endpoints_allow=("10.1.0.0/16", "169.254.7.0/24"),
+    )
+    addresses = serve.addresses()
+    for host, port in (
+        ("192.0.2.7", 8628),
+        ("127.0.0.1", 8628),
+        ("::1", 9628),
+        ("10.2.0.1", 5432),
+        ("169.254.169.254", 80),
+    ):
+        with pytest.raises(ConfigError, match="is not for endpoints"):
+            addresses.check(host, port)
+    for host, port in (("192.0.2.7", 5432), ("10.1.0.1", 5432), ("169.254.7.1", 5432)):
+        addresses.check(host, port)
 
 
 def test_beyond_loopback_it_wants_keys_and_tls(tmp_path: Path) -> None:
