@@ -14,8 +14,9 @@ from botocore.config import Config
 
 from engine.config.limits import Limits
 from engine.config.secret import Secret
-from engine.config.serve import AccessKey, Role, Token
+from engine.config.serve import AccessKey, CostConfig, Role, Token
 from engine.control.acting import Figures, Looked
+from engine.control.api import native
 from engine.control.api.app import Probe, application
 from engine.control.api.arn import Home
 from engine.control.api.audit import Entry
@@ -79,6 +80,9 @@ class Daemon:
     lines: list[Line]
     audit: list[Entry]
     idle: Idle
+    services: Services
+    logs: Path
+    """The folder of log streams."""
 
     @property
     def log(self) -> str:
@@ -129,6 +133,7 @@ async def serving(
     probes: Mapping[str, Probe] | None = None,
     tls: ssl.SSLContext | None = None,
     topics: Sequence[str] = (),
+    prices: CostConfig | None = None,
 ) -> AsyncIterator[Daemon]:
     """A daemon with the real operations, and those of a test."""
     limits = limits or Limits()
@@ -157,10 +162,14 @@ async def serving(
             log=log,
             limits=limits,
         )
-        listening = server(application(dispatcher, Bodies(limits), probes=probes), limits, tls=tls)
+        bodies, logs = Bodies(limits), directory / "logs"
+        routes = native.routes(services, dispatcher, bodies, logs=logs, prices=prices)
+        app = application(dispatcher, bodies, probes=probes, routes=routes)
+        listening = server(app, limits, tls=tls)
         serve = asyncio.create_task(listening.serve(sockets=[listener]))
         try:
-            yield Daemon(listener.getsockname()[1], store, dispatcher, lines, audit, idle)
+            port = listener.getsockname()[1]
+            yield Daemon(port, store, dispatcher, lines, audit, idle, services, logs)
         finally:
             listening.should_exit = True
             await serve
