@@ -1,0 +1,241 @@
+"""The contract with AWS's model, of every operation that is served, drawn from botocore's reading
+of it: an operation is held to it from the moment on in which it is declared.
+
+The wire's own tests (`tests/unit/control/api/test_wire.py`) read and write every shape of the
+model; here requests go the whole way to operations and to a store.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+import pytest
+from botocore.model import Shape
+
+from engine.control.api.call import Call, Served
+from engine.control.api.faults import Fault
+from engine.control.api.keys import Access
+from engine.control.api.served import served
+from engine.control.api.sigv4 import Request
+from engine.control.api.wire import service
+from tests.integration.control.api.asking import put, refused
+from tests.integration.control.api.daemon import OPEN, READER, Daemon, serving
+from tests.unit.control.api.samples import (
+    MODEL,
+    OPERATIONS,
+    changed,
+    members,
+    operation,
+    request_body,
+    sample,
+)
+from tests.unit.control.api.wrong import WRONG
+
+SERVED: Final = tuple(sorted(served()))
+
+UNMODELLED: Final = frozenset(
+    {
+        "InvalidParameterValueException",
+        "InvalidParameterCombinationException",
+        "SerializationException",
+    }
+)
+"""What AWS answers to any operation without modelling it."""
+
+HOSTILE: Final = (
+    "'; DROP TABLE record; --",
+    "arn:aws:dms:us-east-1:000000000000:endpoint:A",
+    "\u202e\n ",
+)
+"""Texts that are of the right type."""
+
+LONG: Final = "a" * 70_000
+
+LISTED: Final = ("Describe", "List")
+
+
+@pytest.fixture
+async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
+    async with serving(tmp_path, keys=OPEN) as running:
+        await put(running, "endpoint", "AAAA")
+        yield running
+
+
+async def ask(daemon: Daemon, name: str, document: Any) -> tuple[int, str]:
+    """The status of an answer, and the name of its fault."""
+    headers = [
+        ("host", "localhost"),
+        ("content-type", "application/x-amz-json-1.1"),
+        ("x-amz-target", f"AmazonDMSv20160101.{name}"),
+    ]
+    request = Request("POST", "/", "", headers, orjson.dumps(document))
+    answer = await daemon.dispatcher.answer(request, "127.0.0.1")
+    return answer.status, orjson.loads(answer.body).get("__type", "")
+
+
+async def kept(daemon: Daemon) -> list[Any]:
+    """Everything that the store holds."""
+    found: list[Any] = []
+    async with daemon.store.read() as reading:
+        for kind in await reading.kinds():
+            for record in await reading.find(kind):
+                found.append(record)
+                found.append(await reading.tags(kind, [record.id]))
+                found.append(await reading.facts(kind, record.id))
+        found.append(await reading.events())
+    return found
+
+
+def wire(name: str, toward: Any) -> Any:
+    """A request as JSON: of the required members, and those on the way to one."""
+    return orjson.loads(request_body(name, sample(operation(name).input_shape, toward)))
+
+
+def broken(name: str) -> Iterator[tuple[Any, str]]:
+    """Requests that are wrong in one place each, with the fault that they are to be answered."""
+    for path, shape, required in members(operation(name).input_shape):
+        document = wire(name, path)
+        if required:
+            for value in (..., None, *([""] if shape.type_name == "string" else [])):
+                yield changed(document, path, value), "InvalidParameterValueException"
+        if shape.metadata.get("enum"):
+            yield changed(document, path, "no-such-value"), "InvalidParameterValueException"
+        if shape.metadata.get("max") and shape.type_name == "string":
+            long = "a" * (int(shape.metadata["max"]) + 1)
+            yield changed(document, path, long), "InvalidParameterValueException"
+        for value in WRONG[shape.type_name]:
+            yield changed(document, path, value), "SerializationException"
+
+
+def strange(name: str) -> Iterator[Any]:
+    """Requests that the model has nothing against."""
+    yield {}
+    yield wire(name, ())
+    yield wire(name, None)
+    for path, shape, _ in members(operation(name).input_shape):
+        for value in _of_its_type(shape):
+            yield changed(wire(name, path), path, value)
+
+
+def _of_its_type(shape: Shape) -> tuple[Any, ...]:
+    match shape.type_name:
+        case "string" if not shape.metadata.get("enum"):
+            return *HOSTILE, LONG
+        case "integer":
+            return -(2**31), 0, 2**31 - 1
+        case "timestamp":
+            return -62_135_596_800, 0, 253_402_300_799
+        case "list":
+            return ([],)
+    return ()
+
+
+@pytest.mark.parametrize("name", SERVED)
+async def test_an_operation_keeps_to_its_model(daemon: Daemon, name: str) -> None:
+    await what_is_wrong_is_refused_by_the_fault_of_aws_and_changes_nothing(daemon, name)
+    await whatever_the_model_allows_is_done_or_refused_by_a_fault_of_the_operation(daemon, name)
+    await null_is_the_same_as_absent(daemon, name)
+    assert "api.failed" not in daemon.log
+
+
+async def what_is_wrong_is_refused_by_the_fault_of_aws_and_changes_nothing(
+    daemon: Daemon, name: str
+) -> None:
+    before = await kept(daemon)
+    for document, fault in broken(name):
+        assert await ask(daemon, name, document) == (400, fault), document
+    assert await kept(daemon) == before
+
+
+async def whatever_the_model_allows_is_done_or_refused_by_a_fault_of_the_operation(
+    daemon: Daemon, name: str
+) -> None:
+    known = {*service().operations[name].faults, *UNMODELLED}
+    for document in strange(name):
+        before = await kept(daemon)
+        status, fault = await ask(daemon, name, document)
+        assert (status, fault) == (200, "") or (status == 400 and fault in known), document
+        if fault or name.startswith(LISTED):
+            assert await kept(daemon) == before, document
+
+
+async def null_is_the_same_as_absent(daemon: Daemon, name: str) -> None:
+    shape = operation(name).input_shape
+    bare = wire(name, ())
+    nulls = dict.fromkeys([] if shape is None else shape.members, None)
+    first = await ask(daemon, name, bare)
+    assert await ask(daemon, name, {**nulls, **bare}) in (
+        first,
+        (400, "ResourceAlreadyExistsFault"),
+    )
+
+
+async def test_what_lists_may_be_read_and_what_changes_may_not(tmp_path: Path) -> None:
+    async with serving(tmp_path) as daemon:
+        client = daemon.client(READER)
+        for name, declared in served().items():
+            if name.startswith(LISTED):
+                assert declared.access is Access.READ, name
+            if declared.access is Access.ADMIN:
+                params = sample(operation(name).input_shape)
+                with refused("AccessDeniedException", f"dms:{name}"):
+                    await asyncio.to_thread(client._make_api_call, name, params)
+        assert await kept(daemon) == [[]]
+        client.close()
+
+
+async def test_what_is_not_served_is_unknown(daemon: Daemon) -> None:
+    unserved = sorted(set(OPERATIONS) - set(SERVED))
+    for name in unserved:
+        answered = await ask(daemon, name, wire(name, None))
+        assert answered == (400, "UnknownOperationException")
+    assert await ask(daemon, "DescribeNothing", {}) == (400, "UnknownOperationException")
+
+
+async def test_every_shape_goes_to_an_operation_and_comes_back_through_the_client_of_aws(
+    tmp_path: Path,
+) -> None:
+    """Operations of the whole model, each of which answers with everything that it may."""
+    asked: dict[str, Mapping[str, Any]] = {}
+
+    async def echo(call: Call) -> Mapping[str, object]:
+        asked[call.operation] = call.request
+        answer: Mapping[str, object] = sample(operation(call.operation).output_shape)
+        return answer
+
+    every = [Served(name, Access.ADMIN, echo) for name in OPERATIONS]
+    async with serving(tmp_path, *every) as daemon:
+        client = daemon.client(parameter_validation=False)
+        for name in OPERATIONS:
+            params = sample(operation(name).input_shape)
+            answer = await asyncio.to_thread(client._make_api_call, name, params)
+            answer.pop("ResponseMetadata")
+            assert asked[name] == params
+            assert answer == sample(operation(name).output_shape)
+        client.close()
+
+
+async def test_every_fault_comes_back_as_the_exception_of_the_client(tmp_path: Path) -> None:
+    answers: list[Fault] = []
+
+    async def fail(_call: Call) -> Mapping[str, object]:
+        raise answers.pop()
+
+    failing = Served("DescribeEndpoints", Access.READ, fail)
+    async with serving(tmp_path, failing) as daemon:
+        client = daemon.client()
+        for name in (shape.name for shape in MODEL.error_shapes):
+            (kind,) = [each for each in _faults(Fault) if each.code == name]
+            more = {"resource_arn": "arn"} if name == "ResourceAlreadyExistsFault" else {}
+            answers.append(kind("said", **more))
+            with pytest.raises(getattr(client.exceptions, name), match="said"):
+                await asyncio.to_thread(client.describe_endpoints)
+        client.close()
+
+
+def _faults(kind: type[Fault]) -> Iterator[type[Fault]]:
+    for inner in kind.__subclasses__():
+        yield inner
+        yield from _faults(inner)
