@@ -96,6 +96,14 @@ IDLE: Final = {
 }
 """Beginnings of names to why there is nothing to do; the longest one counts."""
 
+BY_DAEMON: Final = (
+    "FullLoadSettings.StopTaskCachedChanges",
+    "Logging.EnableLogging",
+    "Logging.LogComponents",
+)
+"""Beginnings of names of those among them that the daemon follows itself: how its logs are written,
+and when a replication ends. The worker, and `penstock run`, does nothing with them."""
+
 
 def key_effects() -> tuple[KeyEffect, ...]:
     """Every key, in the catalog's order."""

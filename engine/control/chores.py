@@ -1,10 +1,10 @@
 """A process that changes what a replication left at its databases, for the daemon, while no worker
-of it runs: `python -m engine.control.chores CHORE FILE`.
+of it runs: `python -m engine.control.chores --chore=CHORE FILE`.
 
 - `clean`: drop what it made (`penstock cleanup`)
 - `anew`: the same, and empty the target tables that it has loaded, so that a load into them begins
   where the first one did; the file's own `[load] prepare` does that where it is not `do-nothing`
-- `reload TABLE...`: note that tables are to be loaded again; a worker may run
+- `reload`, with `--table` for each: note that tables are to be loaded again; a worker may run
 
 It tells its outcome alone, as a worker does (`engine/observe/report.py`). Each may be done again
 after it was killed at any moment.
@@ -15,6 +15,7 @@ import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from engine import addresses
 from engine.config.load import load_replication
@@ -30,7 +31,10 @@ from engine.parent import die_with
 from engine.registry import connect
 from engine.seams import SystemClock, SystemRandom
 
-CHORES = ("clean", "anew", "reload")
+CHORES: Final = ("clean", "anew", "reload")
+
+MODULE: Final = "engine.control.chores"
+"""For `errand.run`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = ReportPipe(given.report)
     try:
         addresses.arm(os.environ.get(addresses.VARIABLE, ""))
-        asyncio.run(_do(given.chore, load_replication(given.file, os.environ), given.tables))
+        asyncio.run(_do(given.chore, load_replication(given.file, os.environ), given.table))
         outcome = Outcome(0)
     except Exception as error:  # noqa: BLE001 - the process ends here: everything is reported
         outcome = Outcome.of(error)
@@ -50,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m engine.control.chores")
-    parser.add_argument("chore", choices=CHORES)
     parser.add_argument("file", type=Path)
-    parser.add_argument("tables", nargs="*")
+    parser.add_argument("--chore", choices=CHORES, required=True)
+    parser.add_argument("--table", action="append", default=[], help="schema.table")
     parser.add_argument("--report", type=int, required=True, help="descriptor of the pipe")
     parser.add_argument("--parent", type=int, help="process id of who started this")
     return parser

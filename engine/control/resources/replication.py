@@ -119,12 +119,15 @@ class Times(Stored, frozen=True, kw_only=True):
 
 
 class Worker(Stored, frozen=True, kw_only=True):
-    """The process that carries it: a later process with the same number started at another time."""
+    """The process that carries it: a later process with the same number started at another time,
+    in seconds since its machine did."""
 
     pid: int
     started: float
     run: str
     """Name of this start (`logs.lines.run_id`)."""
+    host: str = ""
+    """The machine on which the number means anything."""
 
 
 class Progress(Stored, frozen=True, kw_only=True):

@@ -5,6 +5,8 @@ A position of AWS's is a date, a native position, or a checkpoint around one:
 """
 
 import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
 _CHECKPOINT: Final = re.compile(r"checkpoint:V1#[0-9]+#(?P<native>[^#]+)#.*", re.DOTALL)
@@ -35,3 +37,33 @@ def _lsn(text: str) -> str:
     if match is None:
         raise ValueError("is no log sequence number; a date cannot be carried")
     return f"{int(match['high'], 16):X}/{int(match['low'], 16):X}"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Where a replication is to stop by itself: a position of its source, or a moment (seconds
+    since 1970, by this machine's clock); neither: nowhere."""
+
+    position: str = ""
+    moment: float | None = None
+
+
+def stop_position(text: str, ours: str) -> Stop:
+    """AWS's CDC stop position for a source of our engine `ours`: `server_time:` with a moment in
+    UTC, or a position as `start_position` reads it.
+
+    Raises:
+        ValueError: why it cannot be carried.
+    """
+    if not text:
+        return Stop()
+    kind, _, moment = text.partition(":")
+    if kind == "commit_time":
+        raise ValueError("a time of commit is not looked for; give server_time:, or a position")
+    if kind != "server_time":
+        return Stop(position=start_position(text, ours))
+    try:
+        at = datetime.fromisoformat(moment.strip())
+    except ValueError:
+        raise ValueError("server_time is of the form server_time:2026-02-09T12:12:12") from None
+    return Stop(moment=(at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp())

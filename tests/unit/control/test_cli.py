@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from engine import registry
-from engine.control.cli import control_rows
+from engine.control import control_rows
 from engine.control.cli import run as run_command
 from engine.control.cli.app import COMMANDS, app
 from engine.control.cli.arguments import parse_table

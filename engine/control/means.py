@@ -1,0 +1,35 @@
+"""What everybody works with who runs replications: one value for a daemon."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.control.logs.files import LogFiles
+from engine.control.room import Room
+from engine.control.store.contract import Store
+from engine.control.vault import Vault
+from engine.control.worker_files import WorkerFiles
+from engine.machine import Clock, Random
+from engine.observe.log import Log
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """`store` writes under the lease's fence by itself."""
+
+    store: Store
+    vault: Vault
+    files: WorkerFiles
+    room: Room
+    logs: LogFiles
+    log: Log
+    clock: Clock
+    random: Random
+    environment: Mapping[str, str]
+    """The daemon's own: where references to secrets are looked for."""
+    overflow: Path
+    """Where workers keep what overflows, a folder for each."""
+    memory_bytes: int
+    """What the machine has."""
+    command: Callable[[], tuple[str, ...]]
+    """The command of a worker, before its arguments."""

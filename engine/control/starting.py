@@ -1,0 +1,190 @@
+"""A start up to the moment a worker can be forked: files, both databases looked at, memory held.
+
+Each of AWS's statuses on the way does what its name says. What stands in the way ends the start
+with a `StartError`, whose text is what AWS would put among `FailureMessages`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.config.capacity import CapacityConfig
+from engine.config.quantity import format_size
+from engine.config.settings_effect import BY_DAEMON, changed_without_effect
+from engine.control import errand
+from engine.control.endpoint_side import reach
+from engine.control.happenings import WITHOUT_EFFECT
+from engine.control.keeping import Keeper
+from engine.control.ledger import TooLargeError
+from engine.control.lifecycle import Status
+from engine.control.means import Means
+from engine.control.resources import endpoint
+from engine.control.resources.document import decode
+from engine.control.resources.endpoint import Endpoint
+from engine.control.resources.replication import Replication
+from engine.control.store.errors import GoneError
+from engine.control.worker_files import WorkerInput
+from engine.errors import ConfigError, StateError
+from engine.observe.report import Outcome
+
+PROBE: Final = "engine.control.probe"
+
+PROBE_SECONDS: Final = 600.0
+"""Time to look at both databases: a catalog of 100,000 tables is read in minutes."""
+
+STATUS_OF_STEP: Final[Mapping[str, Status]] = {
+    "connections": Status.TESTING_CONNECTION,
+    "metadata": Status.FETCHING_METADATA,
+    "capacity": Status.CALCULATING_CAPACITY,
+}
+"""Which status a step of the probe (`preflight.Step`) is."""
+
+BLOCKS: Final = "blocks"
+
+CONNECTION: Final = "-connection"
+"""End of the name of a finding about one side's connection."""
+
+NAMED_MAX: Final = 12
+"""Settings without effect that an event names."""
+
+Enter = Callable[..., Awaitable[None]]
+"""Enters a status, with a message for the orchestrator's log stream."""
+
+
+class StartError(Exception):
+    """The start came to nothing; each of `failures` is a sentence for `FailureMessages`. What may
+    pass by itself is `recoverable`."""
+
+    def __init__(self, *failures: str, recoverable: bool = False) -> None:
+        super().__init__(*failures)
+        self.failures = failures
+        self.recoverable = recoverable
+
+
+@dataclass(slots=True)
+class Found:
+    """What a probe has told so far."""
+
+    units: int = 0
+    blocked: bool = False
+
+
+class Starting:
+    """One start of one replication."""
+
+    def __init__(self, id: str, means: Means, keeper: Keeper, enter: Enter) -> None:
+        self._id = id
+        self._means = means
+        self._keeper = keeper
+        self._enter = enter
+
+    async def files(self, replication: Replication, units_max: int | None = None) -> WorkerInput:
+        """What the worker will read, written; `units_max` in the place of what was asked for.
+        Raises StartError."""
+        means, ends = self._means, (replication.config.source, replication.config.target)
+        try:
+            source, target = [
+                await reach(means.store, end, means.vault, means.environment) for end in ends
+            ]
+            return await asyncio.to_thread(
+                means.files.write, self._id, replication, source, target, units_max
+            )
+        except ConfigError as error:
+            raise StartError(*map(str, error.problems)) from None
+        except (GoneError, StateError) as error:
+            raise StartError(str(error)) from None
+
+    async def tell_of_effect(self, replication: Replication, given: WorkerInput) -> None:
+        """An event that names what was written and does nothing: never in silence."""
+        settings = [
+            name
+            for name in changed_without_effect(given.config.settings, replication.config.type)
+            if not name.startswith(BY_DAEMON)
+        ]
+        idle = [*settings, *(note.subject for note in given.notes)]
+        if idle:
+            more = f" and {len(idle) - NAMED_MAX} more" if len(idle) > NAMED_MAX else ""
+            await self._keeper.tell(WITHOUT_EFFECT, ", ".join(idle[:NAMED_MAX]) + more + ".")
+
+    async def look(self, replication: Replication, given: WorkerInput) -> int:
+        """Both databases looked at, by a process of its own; how many units it should begin with.
+        Raises StartError."""
+        await self._enter(Status.PREPARING_METADATA_RESOURCES)
+        found = Found()
+        told: asyncio.Queue[Mapping[str, object] | None] = asyncio.Queue()
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(
+                errand.run(
+                    PROBE,
+                    [str(given.file)],
+                    environment=given.environment,
+                    told=told.put_nowait,
+                    seconds=PROBE_SECONDS,
+                )
+            )
+            looking.add_done_callback(lambda _: told.put_nowait(None))
+            while (event := await told.get()) is not None:
+                await self._take(event, found)
+        outcome = looking.result()
+        if outcome.exit:
+            raise await self._blocked(replication, outcome)
+        return found.units
+
+    async def provision(self, capacity: CapacityConfig, units: int) -> int:
+        """Memory held for what the worker may grow to; how many units that is.
+
+        Raises StartError.
+        """
+        unit, room = capacity.unit_memory_bytes, self._means.room
+        fitting = [size for size in capacity.ladder if size * unit <= room.ledger.total]
+        first = next((size for size in capacity.ladder if size >= units), capacity.units_max)
+        first = min(first, max(fitting, default=capacity.units_min))
+        try:
+            await room.hold(self._id, first * unit, lambda: self._wait(first * unit))
+        except TooLargeError as error:
+            raise StartError(str(error)) from None
+        larger = [size for size in fitting if size > first]
+        return next((size for size in reversed(larger) if room.grow(self._id, size * unit)), first)
+
+    async def _take(self, event: Mapping[str, object], found: Found) -> None:
+        match event["event"]:
+            case "finding":
+                found.blocked = found.blocked or event.get("severity") == BLOCKS
+                if event.get("severity") in (BLOCKS, "warns"):
+                    self._means.log.warning(
+                        str(event.get("message", "")),
+                        action=f"check.{event.get('check', '')}",
+                        replication=self._id,
+                        subject=str(event.get("subject", "")),
+                        hint=str(event.get("remedy", "")),
+                    )
+            case "found":
+                units = event.get("units")
+                found.units = units if isinstance(units, int) else 0
+            case "step" if not found.blocked:
+                await self._enter(STATUS_OF_STEP[str(event["step"])])
+
+    async def _blocked(self, replication: Replication, outcome: Outcome) -> StartError:
+        reason = f"{outcome.reason} ({outcome.remedy})" if outcome.remedy else outcome.reason
+        side = outcome.error.removesuffix(CONNECTION)
+        if side in ("source", "target") and side != outcome.error:
+            name = await self._endpoint_name(getattr(replication.config, side))
+            return StartError(
+                f"Test connection failed for endpoint {name}.", reason, recoverable=True
+            )
+        return StartError(reason)
+
+    async def _endpoint_name(self, id: str) -> str:
+        async with self._means.store.read() as reading:
+            record = await reading.get(endpoint.KIND, id)
+        members: Mapping[str, Any] = decode(Endpoint, record.document).members if record else {}
+        return str(members.get("EndpointIdentifier", id))
+
+    async def _wait(self, size: int) -> None:
+        ledger = self._means.room.ledger
+        await self._enter(
+            Status.PROVISIONING_CAPACITY,
+            f"Waiting for capacity: {format_size(size)} are needed, {format_size(ledger.free)} of"
+            f" {format_size(ledger.total)} are free, {len(ledger.line) - 1} wait before.",
+        )

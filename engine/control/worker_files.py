@@ -1,0 +1,170 @@
+"""What a worker is given: the replication file with those that it names, and an environment.
+
+Files lie in a folder of the replication's own, which only the daemon's account may read, and are
+made anew for each start. Passwords go by the environment, which has nothing else that is secret:
+neither the daemon's keys nor the passwords of other endpoints.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from engine.config.document import Document, read_json
+from engine.config.load import load_replication
+from engine.config.problems import Problems
+from engine.config.replication import ReplicationConfig
+from engine.control.endpoint_side import Reached
+from engine.control.resources.replication import Replication
+from engine.control.translate.listing import Note
+from engine.control.translate.positions import start_position
+from engine.control.translate.replication_file import Plan, file_texts
+from engine.errors import ConfigError, StateError
+from engine.seams import FILE_MODE, FOLDER_MODE
+
+COMMENT: Final = "Made by penstock serve for this start; changes in it are lost"
+
+PASSED_ON: Final = frozenset(
+    {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER", "PENSTOCK_FAILPOINT"}
+)
+PASSED_ON_BEGINNINGS: Final = ("LC_", "LD_", "MALLOC_", "OPENSSL_", "PYTHON", "SSL_CERT_")
+"""Variables of the daemon's environment that a worker has too: what processes need to run. Secrets
+have names that their owners chose, so whatever is not known is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInput:
+    """What one start is given. `config` is what the worker will read there."""
+
+    file: Path
+    environment: Mapping[str, str]
+    config: ReplicationConfig
+    notes: Sequence[Note]
+    """What of the endpoints is not carried as it was."""
+
+
+class WorkerFiles:
+    """Writes them, a folder a replication below `folder`."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._environment = passed_on(environment)
+
+    def write(
+        self,
+        id: str,
+        replication: Replication,
+        source: Reached,
+        target: Reached,
+        units_max: int | None = None,
+    ) -> WorkerInput:
+        """Write everything for one start, in the place of what was there. `units_max`: what it may
+        grow to now, in the place of what was asked for.
+
+        Raises:
+            ConfigError: something of it cannot be run; every problem is in it.
+            StateError: the files cannot be written.
+        """
+        plan = plan_of(id, replication, source, target)
+        if units_max is not None:
+            plan = replace(plan, units_max=units_max)
+        try:
+            texts = file_texts(plan, name=id, comment=COMMENT)
+        except ValueError as error:
+            raise ConfigError("replication", f"cannot be written as a file: {error}") from None
+        folder = self.folder_of(id)
+        _replace(folder, {**texts, **source.files, **target.files})
+        secrets = {**source.variables, **target.variables}
+        environment = self._environment | {name: each.reveal() for name, each in secrets.items()}
+        file = folder / f"{id}.toml"
+        config = load_replication(file, environment)
+        return WorkerInput(file, environment, config, (*source.side.notes, *target.side.notes))
+
+    def folder_of(self, id: str) -> Path:
+        """Where they are, whether or not any were written."""
+        return self._folder / id
+
+    def remove(self, id: str) -> None:
+        """Remove them; no error where there are none. Raises StateError."""
+        try:
+            shutil.rmtree(self.folder_of(id))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _failed(error) from error
+
+
+def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
+    """The part of the daemon's environment that its workers have."""
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in PASSED_ON or name.startswith(PASSED_ON_BEGINNINGS)
+    }
+
+
+def plan_of(id: str, replication: Replication, source: Reached, target: Reached) -> Plan:
+    """What goes into the file. Raises ConfigError for a start that cannot be carried."""
+    config, wish = replication.config, replication.life.wish
+    position = ""
+    if wish is not None and wish.start_time is not None:
+        raise ConfigError(
+            "CdcStartTime",
+            "cannot be told as a position of the source's log",
+            hint="give CdcStartPosition: an LSN of PostgreSQL's, or file:offset of MySQL's log",
+        )
+    if wish is not None and wish.start_position:
+        try:
+            position = start_position(wish.start_position, str(source.side.table["engine"]))
+        except ValueError as error:
+            raise ConfigError("CdcStartPosition", str(error)) from None
+    return Plan(
+        id=id,
+        type=config.type,
+        source=source.side,
+        target=target.side,
+        mappings=_mappings(config.mappings),
+        settings=config.settings,
+        units_min=config.compute.units_min,
+        units_max=config.compute.units_max,
+        start_position=position,
+        ours=config.ours,
+    )
+
+
+def _mappings(text: str) -> Document:
+    problems = Problems("TableMappings")
+    document = read_json(text, problems)
+    problems.raise_found()
+    return document or {}
+
+
+def _replace(folder: Path, texts: Mapping[str, str]) -> None:
+    """The folder has these files and no others; each is whole at every moment."""
+    try:
+        folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        for name, text in texts.items():
+            _write(folder / name, text)
+        for path in folder.iterdir():
+            if path.name not in texts:
+                path.unlink()
+    except OSError as error:
+        raise _failed(error) from error
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_name(f".{path.name}.new")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    new.rename(path)
+
+
+def _failed(error: OSError) -> StateError:
+    return StateError(
+        f"cannot write {error.filename}: {error.strerror}",
+        hint="see that the state directory has room, and that the daemon's account may write there",
+    )
