@@ -258,7 +258,7 @@ class TopicSection(Section):
     TABLE: ClassVar[str] = "topic"
 
     url: str = key(
-        Text("an http:// or https:// URL", re.compile(r"https?://[^\s/]+(/\S*)?")),
+        Text("an http:// or https:// URL", re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(/[!-~]*)?")),
         "Where events are posted to, as JSON in the form of Amazon SNS. Event subscriptions name it"
         " by `arn:aws:sns:REGION:ACCOUNT:NAME`.",
     )
