@@ -16,11 +16,14 @@ _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 
 
 def expand_document(
-    document: Document, environment: Mapping[str, str], problems: Problems
+    document: Document, environment: Mapping[str, str], problems: Problems, where: str = ""
 ) -> Document:
-    """A copy with every reference replaced. What cannot be replaced is recorded as a problem."""
+    """A copy with every reference replaced. What cannot be replaced is recorded as a problem;
+    `where` is the table's name, when it is one."""
+    above = f"{where}." if where else ""
     return {
-        name: _expand(value, environment, shown(name), problems) for name, value in document.items()
+        name: _expand(value, environment, f"{above}{shown(name)}", problems)
+        for name, value in document.items()
     }
 
 

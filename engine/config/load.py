@@ -5,6 +5,7 @@ one ConfigError.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +30,7 @@ from engine.config.replication import (
 )
 from engine.config.section import read_section, type_name
 from engine.config.settings import ReplicationSettings, SettingsFile, read_settings
+from engine.config.shared_endpoint import SIDES, TABLE, SharedEndpoints, Side
 from engine.errors import ConfigError
 
 TABLES: Final = (
@@ -41,10 +43,26 @@ TABLES: Final = (
     "capacity",
     "intervals",
     "settings",
+    TABLE,
 )
 
 PLAIN: Final = (ReplicationConfig, LoadConfig, ApplyConfig, CapacityConfig, IntervalsConfig)
 """Sections that are read key by key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What a file says, beside what it means.
+
+    `document` has every `${NAME}` replaced, and endpoints in the place of their names; `shared` are
+    the names, by side. `mapping` and `settings` are what the files hold that it names.
+    """
+
+    config: ReplicationConfig
+    document: Document
+    shared: Mapping[str, str]
+    mapping: Document | None
+    settings: Document | None
 
 
 def load_replication(path: Path, environment: Mapping[str, str]) -> ReplicationConfig:
@@ -53,10 +71,15 @@ def load_replication(path: Path, environment: Mapping[str, str]) -> ReplicationC
     Raises:
         ConfigError: the first problem; `problems` on it holds all that were found.
     """
+    return load_written(path, environment).config
+
+
+def load_written(path: Path, environment: Mapping[str, str]) -> Written:
+    """As `load_replication`, with what was written."""
     problems = Problems("")
     text = read_text(file_bytes, path, "FILE", problems)
     problems.raise_found()
-    return parse_replication(text or "", environment, file=path)
+    return _parse(text or "", environment, path, file_bytes)
 
 
 def parse_replication(
@@ -72,19 +95,20 @@ def parse_replication(
     Raises:
         ConfigError: as `load_replication`.
     """
+    return _parse(text, environment, file, read_bytes or file_bytes).config
+
+
+def _parse(text: str, environment: Mapping[str, str], file: Path, reader: ReadBytes) -> Written:
     problems = Problems(shown_file(file))
     raw = read_toml(text, problems) or {}
     problems.raise_found()
-    document = expand_document(raw, environment, problems)
-    problems.raise_found()
-    reader = read_bytes or file_bytes
     reading = Reading(
         directory=file.parent,
         environment=environment,
         read_file=lambda path, where, found: read_text(reader, path, where, found),
         problems=problems,
     )
-    return _Loading(document, raw, reading).config()
+    return _Loading(raw, reading).written()
 
 
 def parse_table_mapping(text: str, file: str = "table-mappings") -> TableMapping:
@@ -106,17 +130,32 @@ def parse_settings(text: str, file: str = "replication-settings") -> Replication
     return settings
 
 
+def _plain(document: Document, name: str) -> Document:
+    """A table; an empty one in the place of anything else."""
+    table = document.get(name)
+    return table if isinstance(table, dict) else {}
+
+
 class _Loading:
     """One file while it is read."""
 
-    def __init__(self, document: Document, raw: Document, reading: Reading) -> None:
+    def __init__(self, raw: Document, reading: Reading) -> None:
         self._reading = reading
         self._problems = reading.problems
-        for name in document:
+        shared = SharedEndpoints(raw, reading.directory, reading.read_file, reading.problems)
+        self._sides = {
+            name: shared.side(name, _plain(raw, name), reading.environment) for name in SIDES
+        }
+        own = {name: raw[name] for name in raw if name not in (TABLE, *SIDES)}
+        document = expand_document(own, reading.environment, reading.problems)
+        reading.problems.raise_found()
+        for name in raw:
             if name not in TABLES:
                 self._problems.unknown(shown(name), name, TABLES, "table")
-        self._tables = {name: self._table(document, name) for name in TABLES}
-        self._raw = raw
+        self._tables = {name: self._table(document, name) for name in TABLES if name != TABLE}
+        self._documents: dict[str, Document | None] = {}
+        for name in SIDES:
+            self._table(raw, name)
 
     def _table(self, document: Document, name: str) -> Document:
         table = document.get(name, {})
@@ -125,18 +164,31 @@ class _Loading:
         self._problems.add(name, f"expected a table [{name}], found {type_name(table)}")
         return {}
 
-    def _raw_table(self, name: str) -> Document:
-        table = self._raw.get(name)
-        return table if isinstance(table, dict) else {}
+    def _side(self, name: str) -> Side:
+        side = self._sides[name]
+        assert side is not None  # else a problem was recorded, and raised
+        return side
 
-    def config(self) -> ReplicationConfig:
+    def written(self) -> Written:
+        sides = {name: self._side(name) for name in SIDES}
+        config = self._config()
+        tables = self._tables | {name: side.table for name, side in sides.items()}
+        return Written(
+            config=config,
+            document={name: table for name, table in tables.items() if table},
+            shared={name: side.shared for name, side in sides.items() if side.shared},
+            mapping=self._documents.get("mapping.file"),
+            settings=self._documents.get("settings.file"),
+        )
+
+    def _config(self) -> ReplicationConfig:
         reading, tables = self._reading, self._tables
         sections: dict[str, dict[str, Any]] = {
             section.TABLE: read_section(section, tables[section.TABLE], self._problems)
             for section in PLAIN
         }
-        source = read_source(tables["source"], self._raw_table("source"), reading)
-        target = read_target(tables["target"], self._raw_table("target"), reading)
+        source = read_source(self._side("source"), reading)
+        target = read_target(self._side("target"), reading)
         idle = foreign_intervals(source.get("engine", "")).intersection(tables["intervals"])
         reading.no_effect.extend(f"intervals.{name}" for name in idle)
         mapping = self._mapping()
@@ -174,7 +226,9 @@ class _Loading:
         path = self._reading.directory / name
         within = self._problems.within(shown_file(path))
         text = self._reading.read_file(path, where, self._problems)
-        return (None if text is None else read_json(text, within)), within
+        document = None if text is None else read_json(text, within)
+        self._documents[where] = document
+        return document, within
 
     def _mapping(self) -> TableMapping:
         written = read_section(MappingConfig, self._tables["mapping"], self._problems)

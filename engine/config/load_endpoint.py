@@ -12,6 +12,7 @@ from engine.config.family import FAMILIES, Family, foreign_keys, foreign_promise
 from engine.config.problems import Problems, shown
 from engine.config.secret import Secret
 from engine.config.section import Section, declared_keys, read_section, read_value, type_name
+from engine.config.shared_endpoint import Side
 from engine.config.url import FORM, PATH_OPTIONS, SYSTEM_AUTHORITIES, ConnectionUrl
 
 URLLESS_ENGINES: Final = frozenset({"memory", "blackhole"})
@@ -33,15 +34,16 @@ class Reading:
     no_effect: list[str] = field(default_factory=list[str])
 
 
-def read_source(table: Document, raw: Document, reading: Reading) -> dict[str, Any]:
-    """Constructor arguments of `SourceConfig`; `raw` is the table before `${}` was expanded."""
-    side = _Side(SourceConfig, table, raw, reading)
+def read_source(written: Side, reading: Reading) -> dict[str, Any]:
+    """Constructor arguments of `SourceConfig`."""
+    side = _Side(SourceConfig, written, reading)
     arguments = side.read()
     settings = side.settings
     for aws in ("heartbeat_enable", "heartbeat_frequency_minutes"):
         if aws in settings and "heartbeat_interval_seconds" in arguments:
-            reading.problems.add(
-                "source.heartbeat", "is also set in source.settings; keep one of the two"
+            written.problems.add(
+                f"{written.where}.heartbeat",
+                f"is also set in {written.where}.settings; keep one of the two",
             )
             break
     if settings.get("heartbeat_enable"):
@@ -60,9 +62,9 @@ def _lower_warning(arguments: dict[str, Any]) -> None:
         arguments["wal_retained_warn_bytes"] = min(limit, SourceConfig.wal_retained_warn_bytes)
 
 
-def read_target(table: Document, raw: Document, reading: Reading) -> dict[str, Any]:
+def read_target(written: Side, reading: Reading) -> dict[str, Any]:
     """Constructor arguments of `TargetConfig`."""
-    side = _Side(TargetConfig, table, raw, reading)
+    side = _Side(TargetConfig, written, reading)
     arguments = side.read()
     script = side.settings.get("after_connect_script")
     if not script or side.family is None:
@@ -70,9 +72,9 @@ def read_target(table: Document, raw: Document, reading: Reading) -> dict[str, A
     if side.family.keys_off_script.fullmatch(script) is None:
         reading.no_effect.append("target.settings.AfterConnectScript")
     elif "session_replication_role" in arguments:
-        reading.problems.add(
-            "target.session_replication_role",
-            "is also set in target.settings.AfterConnectScript; keep one of the two",
+        written.problems.add(
+            f"{written.where}.session_replication_role",
+            f"is also set in {written.where}.settings.AfterConnectScript; keep one of the two",
         )
     else:
         arguments["session_replication_role"] = SessionReplicationRole.REPLICA
@@ -85,19 +87,18 @@ class _Side:
     def __init__(
         self,
         section: type[SourceConfig] | type[TargetConfig],
-        table: Document,
-        raw: Document,
+        written: Side,
         reading: Reading,
     ) -> None:
         self.settings: dict[str, Any] = {}
         self._section = section
-        self._name = section.TABLE
-        self._table = table
-        self._raw = raw
+        self._name = written.where
+        self._table = written.table
+        self._raw = written.raw
         self._reading = reading
-        self._problems = reading.problems
+        self._problems = written.problems
         self._address: dict[str, Any] = {}
-        self._engine: object = table.get("engine")
+        self._engine: object = self._table.get("engine")
         engine = self._engine if isinstance(self._engine, str) else ""
         self._foreign = foreign_keys(engine)
         self._promises = foreign_promises(engine)
@@ -105,7 +106,9 @@ class _Side:
 
     def read(self) -> dict[str, Any]:
         before = self._problems.count
-        arguments = read_section(self._section, self._table, self._problems, beside=("settings",))
+        arguments = read_section(
+            self._section, self._table, self._problems, beside=("settings",), where=self._name
+        )
         for name in sorted(self._foreign & self._table.keys()):
             path = f"{self._name}.{name}"
             value = self._table[name]
@@ -206,7 +209,7 @@ class _Side:
             url = replace(url, options=self._resolved(url.options))
             if not url.verifies_host:
                 self._reading.warnings.append(
-                    f"{self._reading.problems.file}: {where}: sslmode={url.sslmode} does not check"
+                    f"{self._problems.file}: {where}: sslmode={url.sslmode} does not check"
                     " who answers; use verify-full"
                 )
         if "url" in self._table and url.password is not None:
@@ -226,7 +229,7 @@ class _Side:
         """Warn of a password that stands in the file itself, not behind a `${NAME}`."""
         if "${" not in written:
             self._reading.warnings.append(
-                f"{self._reading.problems.file}: {where}: holds a password; keep it out of the"
+                f"{self._problems.file}: {where}: holds a password; keep it out of the"
                 " file with password_file, password_env or ${NAME}"
             )
 

@@ -27,6 +27,11 @@ class Problems:
     def count(self) -> int:
         return len(self._found)
 
+    @property
+    def constraints(self) -> list[str]:
+        """What is wrong, without where."""
+        return [problem.constraint for problem in self._found]
+
     def add(self, field: str, constraint: str, *, hint: str = "") -> None:
         if len(self._found) < PROBLEMS_MAX:
             self._found.append(ConfigError(field, constraint, hint=hint, file=self.file))

@@ -20,9 +20,17 @@ from engine.config.replication import ApplyConfig, LoadConfig, ReplicationConfig
 from engine.config.section import Declared, Section, declared_keys
 from engine.config.settings import SettingsFile
 from engine.config.settings_effect import Effect, KeyEffect, key_effects
+from engine.config.shared_endpoint import FILE, TABLE
 
 BEGIN: Final = "<!-- generated from engine/config by engine/config/reference.py: begin -->"
 END: Final = "<!-- generated: end -->"
+
+SHARED: Final = (
+    f"Takes the keys of `[source]` or `[target]`, for several files: `[source]` with"
+    f' `{TABLE} = "NAME"` as its only key stands for them. It is looked for in the same'
+    f" file, then in `{FILE}` beside it. `penstock apply` makes one endpoint of it, under that"
+    " name."
+)
 
 SECTIONS: Final[tuple[type[Section], ...]] = (
     ReplicationConfig,
@@ -42,6 +50,8 @@ def reference() -> str:
     parts: list[str] = []
     for section in SECTIONS:
         parts += [f"### `[{section.TABLE}]`", "", *_table(declared_keys(section)), ""]
+        if section is TargetConfig:
+            parts += [f"### `[{TABLE}.NAME]`", "", SHARED, ""]
     for family in dict.fromkeys(FAMILIES.values()):
         for settings in (family.source_settings, family.target_settings):
             keys = {**declared_keys(settings), **declared_keys(family.address)}
