@@ -43,6 +43,13 @@ STOP_SECONDS: Final = 5.0
 CONNECTIONS_MAX: Final = 512
 """Half of a process's usual 1,024 files, which workers and the store need too."""
 
+CALLS_PER_SECOND: Final = 500
+"""Ten dashboards that look at 200 replications each second ask for less; a loop that never waits
+asks for more than a core can answer."""
+
+CALLS_BURST: Final = 1_000
+"""A `terraform apply` of a thousand resources begins at once."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits(Section):
@@ -108,4 +115,15 @@ class Limits(Section):
         Integer(8, 100_000),
         "Connections at once; the next is answered 503.",
         default=CONNECTIONS_MAX,
+    )
+    calls_per_second: int = key(
+        Integer(0, 1_000_000),
+        "Calls that one key may make, over time; the next is answered ThrottlingException. 0: any"
+        " number.",
+        default=CALLS_PER_SECOND,
+    )
+    calls_burst: int = key(
+        Integer(1, 1_000_000),
+        "Calls that one key may make at once, after a pause.",
+        default=CALLS_BURST,
     )

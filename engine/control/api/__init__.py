@@ -6,6 +6,7 @@
               callers   who it is from
               sigv4     whose signature it has (signs too, for our own client)
               keys      access keys and bearer tokens, and the role of each
+              throttle  how often each of them may call
               wire      AWS's model of the service, as our own small shapes
               reading   JSON of a request -> checked values, by an input shape
               call      what an operation is given, and how one is declared

@@ -33,6 +33,7 @@ from engine.control.api.faults import (
 )
 from engine.control.api.keys import Access, Identity
 from engine.control.api.reading import parse
+from engine.control.api.throttle import Throttle
 from engine.control.api.writing import answer
 from engine.control.store.errors import GoneError, StaleError, StoreFullError
 from engine.errors import InvariantError, StateError
@@ -93,6 +94,7 @@ class Dispatcher:
         self._audit = audit
         self._log = log
         self._limits = limits
+        self._throttle = Throttle(limits, services.clock)
 
     @property
     def call_seconds(self) -> float:
@@ -111,6 +113,7 @@ class Dispatcher:
         async def work(request_id: str) -> bytes:
             _addressed(request, headers)
             identity = self._callers.signed(request, peer)
+            self._throttle.take(identity.name)
             served = self._served(target)
             entry = Entry(request_id, identity.name, identity.role, peer, served.name)
             return await self._audited(served, request.body, identity, entry)
@@ -122,6 +125,7 @@ class Dispatcher:
 
         async def work(request_id: str) -> bytes:
             identity = self._callers.known(request, peer)
+            self._throttle.take(identity.name)
             entry = Entry(
                 request_id, identity.name, identity.role, peer, route.name, route.resource
             )

@@ -193,6 +193,19 @@ async def test_a_defect_of_ours_tells_the_caller_its_id_and_the_log_no_value(
     assert CANARY not in daemon.log
 
 
+async def test_a_key_that_calls_too_often_is_told_to_wait_and_no_other(tmp_path: Path) -> None:
+    keys = Keyring([AccessKey("ops", KEY_ID, Secret(SECRET), Role.ADMIN), READER])
+    often = signed(orjson.dumps(ENDPOINT), target="AmazonDMSv20160101.CreateEndpoint")
+    limits = Limits(calls_per_second=1, calls_burst=2)
+    async with serving(tmp_path, create, keys=keys, limits=limits) as daemon:
+        answers = [await daemon.dispatcher.answer(often, "10.0.0.1") for _ in range(200)]
+        await daemon.call("describe_account_attributes", READER)
+    bodies = {answer.body for answer in answers if answer.status == 400}
+    assert bodies == {b'{"__type":"ThrottlingException","message":"Rate exceeded"}'}
+    assert len(daemon.audit) == sum(answer.status == 200 for answer in answers) >= 2
+    assert "api.failed" not in daemon.log
+
+
 async def test_a_call_that_takes_too_long_and_a_full_store_are_told(tmp_path: Path) -> None:
     limits = Limits(call_seconds=0.05)
     async with serving(tmp_path, take_long, find_no_room, limits=limits) as daemon:

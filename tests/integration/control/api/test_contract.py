@@ -14,6 +14,7 @@ import orjson
 import pytest
 from botocore.model import Shape
 
+from engine.config.limits import Limits
 from engine.control.api.call import Call, Served
 from engine.control.api.faults import Fault
 from engine.control.api.keys import Access
@@ -58,7 +59,8 @@ LISTED: Final = ("Describe", "List")
 
 @pytest.fixture
 async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
-    async with serving(tmp_path, keys=OPEN) as running:
+    unbounded = Limits(calls_per_second=0)
+    async with serving(tmp_path, keys=OPEN, limits=unbounded) as running:
         await put(running, "endpoint", "AAAA")
         yield running
 
