@@ -130,6 +130,22 @@ def parse_given(
     return document, settings
 
 
+def parse_change(
+    text: str, *, replication_type: str = PLAIN_TYPE, file: str = "ReplicationSettings"
+) -> Document:
+    """Read settings JSON that is to be merged (`modified`): every key by itself is checked, those
+    that only make sense together are not, as the others may be in what it is merged into.
+
+    Raises:
+        ConfigError: the first problem; `problems` on it holds all that were found.
+    """
+    problems = Problems(file)
+    document = read_json(text, problems) or {}
+    _Reading(replication_type, problems).group(CATALOG, document, "")
+    problems.raise_found()
+    return document
+
+
 class _Reading:
     """One document while it is read."""
 
@@ -173,6 +189,9 @@ class _Reading:
         ]
         if not entry.identity:
             return items
+        for number, item in enumerate(value):
+            if isinstance(item, dict) and item.get(entry.identity) is None:
+                self._problems.add(f"{path}[{number}].{entry.identity}", "is missing")
         names = [item[entry.identity] for item in items]
         if len(set(map(str, names))) < len(names):
             self._problems.add(path, f"has two items of the same {entry.identity}")

@@ -111,6 +111,11 @@ WITHOUT_EFFECT: Final = Happening(
     Category.CONFIGURATION_CHANGE, "", "Settings of the replication have no effect."
 )
 
+OTHERWISE: Final = Happening(
+    Category.CONFIGURATION_CHANGE, "", "DMS replication starts otherwise than it would on AWS:"
+)
+"""Said at a start of what nobody set, and has another default here than the one that is shown."""
+
 STEPS: Final[Mapping[Status, Happening]] = {
     Status.INITIALIZING: _changing("DMS replication is initializing."),
     Status.PREPARING_METADATA_RESOURCES: _changing(

@@ -98,7 +98,15 @@ def _next() -> Mapping[Status, frozenset[Status]]:
 NEXT: Final = _next()
 """Which statuses may follow each."""
 
-ALWAYS: Final = frozenset({"ReplicationConfigIdentifier", "ReplicationSettings", "TableMappings"})
+ALWAYS: Final = frozenset(
+    {
+        "ReplicationConfigIdentifier",
+        "ReplicationSettings",
+        "ReplicationTaskIdentifier",
+        "ReplicationTaskSettings",
+        "TableMappings",
+    }
+)
 COMPUTE_ALWAYS: Final = frozenset(
     {
         "MinCapacityUnits",
@@ -219,8 +227,10 @@ def check_modify(
     members: frozenset[str],
     compute: frozenset[str] = frozenset(),
 ) -> None:
-    """`members`: those of ModifyReplicationConfig whose value changes; `compute`: those of its
-    ComputeConfig that do. Raises WrongStateError, naming what may not change now."""
+    """`members`: those of ModifyReplicationConfig (ModifyReplicationTask) whose value changes;
+    `compute`: those of its ComputeConfig that do. Raises WrongStateError, naming what may not
+    change now.
+    """
     if not members and not compute:
         return
     if status not in AT_REST:

@@ -22,7 +22,6 @@ from engine.control.translate.attributes import read_attributes
 from engine.control.translate.endpoint import Role, Side, side_of
 from engine.control.translate.endpoint_document import endpoint_of
 from engine.control.translate.names import ENGINES, NOT_RUN, engine_of
-from engine.control.translate.positions import start_position
 from engine.control.translate.replication import (
     Replication,
     files_of,
@@ -341,25 +340,6 @@ def test_toml_has_no_null() -> None:
 
 def test_attributes_are_pairs() -> None:
     assert read_attributes("a=1; b = x=y ;;c") == {"a": "1", "b": "x=y", "c": ""}
-
-
-@pytest.mark.parametrize(
-    ("text", "engine", "position"),
-    [
-        ("4AF/B00000D0", "postgres", "4AF/B00000D0"),
-        ("checkpoint:V1#1#000004AF/B00000D0#0#0#*#0#0", "postgres", "4AF/B00000D0"),
-        ("2018-03-08T12:12:12", "postgres", ""),
-        ("mysql-bin-changelog.000024:373", "mysql", "file=mysql-bin-changelog.000024:373"),
-        ("checkpoint:V1#27#mysql-bin.1:1975:-1#0#0#*#0#93", "aurora", ""),
-        ("2018-03-08T12:12:12", "mariadb", ""),
-    ],
-)
-def test_start_positions(text: str, engine: str, position: str) -> None:
-    if position:
-        assert start_position(text, engine) == position
-    else:
-        with pytest.raises(ValueError, match=r"file:offset|sequence number"):
-            start_position(text, engine)
 
 
 # --- replications ---------------------------------------------------------------------------------

@@ -1,0 +1,26 @@
+"""Tables of serverless replications: statistics and reload."""
+
+from collections.abc import Mapping
+
+from engine.control.api.call import Call, operation
+from engine.control.api.keys import Access
+from engine.control.api.table_acts import reload, statistics
+from engine.control.resources.replication import Face
+
+
+@operation("DescribeReplicationTableStatistics", access=Access.READ)
+async def describe_replication_table_statistics(call: Call) -> Mapping[str, object]:
+    """A page of a replication's tables; none before its first start."""
+    tables, marker = await statistics(call, Face.CONFIG)
+    return {
+        "ReplicationConfigArn": call.request["ReplicationConfigArn"],
+        "ReplicationTableStatistics": tables,
+        "Marker": marker,
+    }
+
+
+@operation("ReloadReplicationTables", access=Access.ADMIN)
+async def reload_replication_tables(call: Call) -> Mapping[str, object]:
+    """Answered as soon as the request is noted."""
+    await reload(call, Face.CONFIG)
+    return {"ReplicationConfigArn": call.request["ReplicationConfigArn"]}

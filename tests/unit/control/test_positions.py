@@ -1,0 +1,48 @@
+"""AWS's positions and ours."""
+
+import pytest
+
+from engine.control.translate.positions import recovery_checkpoint, start_position
+
+
+@pytest.mark.parametrize(
+    ("text", "engine", "position"),
+    [
+        ("4AF/B00000D0", "postgres", "4AF/B00000D0"),
+        ("checkpoint:V1#1#000004AF/B00000D0#0#0#*#0#0", "postgres", "4AF/B00000D0"),
+        ("2018-03-08T12:12:12", "postgres", ""),
+        ("mysql-bin-changelog.000024:373", "mysql", "file=mysql-bin-changelog.000024:373"),
+        ("checkpoint:V1#27#mysql-bin.1:1975:-1#0#0#*#0#93", "aurora", ""),
+        ("2018-03-08T12:12:12", "mariadb", ""),
+    ],
+)
+def test_start_positions(text: str, engine: str, position: str) -> None:
+    if position:
+        assert start_position(text, engine) == position
+    else:
+        with pytest.raises(ValueError, match=r"file:offset|sequence number"):
+            start_position(text, engine)
+
+
+@pytest.mark.parametrize(
+    ("position", "engine", "checkpoint"),
+    [
+        ("4AF/B0", "postgres", "checkpoint:V1#1#000004AF/000000B0#0#0#*#0#0"),
+        ("file=bin.000024:373", "mysql", "checkpoint:V1#1#file=bin.000024:373#0#0#*#0#0"),
+        (
+            "file=bin.7:4;at=bin.7:4+2",
+            "mariadb",
+            "checkpoint:V1#1#file=bin.7:4;at=bin.7:4+2#0#0#*#0#0",
+        ),
+        ("gtid=3e11:1-5:7,4f:1", "aurora", "checkpoint:V1#1#gtid=3e11:1-5:7,4f:1#0#0#*#0#0"),
+        ("maria=0-1-9", "mariadb", "checkpoint:V1#1#maria=0-1-9#0#0#*#0#0"),
+        ("", "postgres", ""),
+    ],
+)
+def test_a_checkpoint_leads_back_to_the_position_that_it_was_made_of(
+    position: str, engine: str, checkpoint: str
+) -> None:
+    assert recovery_checkpoint(position) == checkpoint
+    if checkpoint:
+        assert start_position(checkpoint, engine) == position
+        assert start_position(position, engine) == position
