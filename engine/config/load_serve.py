@@ -36,8 +36,13 @@ SECRET_CHARACTERS_MIN: Final = 20
 """A secret that signs requests may be tried by whoever has one signed request; AWS's have 40."""
 
 
-def load_daemon(path: Path | None, environment: Mapping[str, str]) -> DaemonConfig:
-    """Read the daemon's file and what it names; without one, defaults and the environment.
+def load_daemon(
+    path: Path | None,
+    environment: Mapping[str, str],
+    given: Mapping[str, str] | None = None,
+) -> DaemonConfig:
+    """Read the daemon's file and what it names; without one, defaults and the environment. `given`
+    are keys of `[serve]` from the command line, which count more.
 
     Raises:
         ConfigError: the first problem; `problems` on it holds all that were found.
@@ -49,6 +54,9 @@ def load_daemon(path: Path | None, environment: Mapping[str, str]) -> DaemonConf
     problems.raise_found()
     document = expand_document(document, environment, problems)
     problems.raise_found()
+    written = document.get("serve", {})
+    if given and isinstance(written, dict):
+        document = {**document, "serve": {**written, **given}}
     directory = Path() if path is None else path.parent
     return _Reading(document, directory, environment, problems).config()
 

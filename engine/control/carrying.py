@@ -110,7 +110,7 @@ class Carrying:
             self._listener,
             means.clock,
             means.random,
-            means.command(),
+            means.worker,
             environment=given.environment,
         )
 

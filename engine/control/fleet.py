@@ -99,6 +99,11 @@ class Replications:
             if orchestrator.carrying is not None:
                 yield name, orchestrator.carrying
 
+    def looked_after(self) -> Iterator[Orchestrator]:
+        """All that something is or was wanted of since this daemon acts, by id in order."""
+        for _, orchestrator in sorted(self._of.items()):
+            yield orchestrator
+
     async def _emptied(self) -> None:
         if self._tasks:
             await asyncio.wait(list(self._tasks.values()))

@@ -1,6 +1,6 @@
 """What everybody works with who runs replications: one value for a daemon."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,5 +31,5 @@ class Means:
     """Where workers keep what overflows, a folder for each."""
     memory_bytes: int
     """What the machine has."""
-    command: Callable[[], tuple[str, ...]]
+    worker: tuple[str, ...]
     """The command of a worker, before its arguments."""

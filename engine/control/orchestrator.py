@@ -67,6 +67,10 @@ class Orchestrator:
         self._carrying: Carrying | None = None
         self._face = Face.CONFIG
         self._leaving = False
+        self.name = id
+        """As its user calls it, once it was read."""
+        self.status = ""
+        """The newest that was read or stored."""
 
     def wake(self) -> None:
         """The record was changed."""
@@ -102,6 +106,7 @@ class Orchestrator:
     async def _act(self, replication: Replication) -> bool:
         """Do what is to be done; whether to look again at once."""
         life, self._face = replication.life, replication.config.face
+        self.name, self.status = replication.config.name, life.status.value
         if life.status is Status.DELETING:
             await self._delete(replication)
         elif life.wanted:
@@ -291,6 +296,7 @@ class Orchestrator:
 
         happening = self._happening(status)
         await self._keeper.change(change, Note(happening, detail) if happening else Note())
+        self.status = status.value
         self._streams.entered(status, message, failure)
         self._streams.running = status is Status.RUNNING
 

@@ -97,6 +97,10 @@ class Key:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a key cannot be serialised")
 
+    def derived(self, use: bytes) -> bytes:
+        """A key for another use, which tells nothing of this one."""
+        return _derived(self._material, use, KEY_BYTES)
+
     def encrypt(self, plain: bytes, context: str) -> bytes:
         nonce = os.urandom(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, plain, self._bound(context))
@@ -139,6 +143,10 @@ class Vault:
     def names(self) -> tuple[str, ...]:
         """What `key` may name beside the default."""
         return tuple(sorted(name for name in self._newest if name))
+
+    def derived(self, use: bytes) -> bytes:
+        """A key for another use, the same as long as the newest default key is."""
+        return self._newest[DEFAULT].derived(use)
 
     def seal(self, plain: str | bytes, context: str, *, key: str = DEFAULT) -> str:
         """A text that `open` accepts with the same context only. Raises VaultError when there is no

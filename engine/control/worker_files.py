@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from engine.addresses import VARIABLE
 from engine.config.document import Document, read_json
 from engine.config.load import load_replication
 from engine.config.problems import Problems
@@ -27,7 +28,8 @@ from engine.seams import FILE_MODE, FOLDER_MODE
 COMMENT: Final = "Made by penstock serve for this start; changes in it are lost"
 
 PASSED_ON: Final = frozenset(
-    {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER", "PENSTOCK_FAILPOINT"}
+    {"HOME", "LANG", "LANGUAGE", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER"}
+    | {"PENSTOCK_FAILPOINT", VARIABLE}
 )
 PASSED_ON_BEGINNINGS: Final = ("LC_", "LD_", "MALLOC_", "OPENSSL_", "PYTHON", "SSL_CERT_")
 """Variables of the daemon's environment that a worker has too: what processes need to run. Secrets

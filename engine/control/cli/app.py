@@ -18,6 +18,8 @@ COMMANDS: Final[Mapping[str, str]] = {
     "check": "Look at both databases and tell what stands in the way, with the statement that mends"
     " it.",
     "run": "Copy what is there, then carry every change, until stopped.",
+    "serve": "Run the daemon: AWS DMS's API on a port, and every replication in a process of its"
+    " own.",
     "compare": "Compare every carried table: row counts and content hashes; differing keys are"
     " listed.",
     "reload": "Copy one table again, while the others go on.",

@@ -1,0 +1,388 @@
+"""The daemon: everything it is made of, put together, and its life from start to end.
+
+It listens at once; what a daemon does beside answering (running replications, housekeeping) it does
+while it holds the store's lease, and else it stands by. A first SIGTERM or SIGINT lets workers
+drain for at most 10 s and ends it; a second one ends it at once, which loses nothing durable.
+"""
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from engine import addresses
+from engine.config.load_serve import on_loopback
+from engine.config.secret import Secret
+from engine.config.serve import DaemonConfig, ServeConfig
+from engine.control.api import native
+from engine.control.api.app import application
+from engine.control.api.arn import Home
+from engine.control.api.audit import to_log
+from engine.control.api.bodies import Bodies
+from engine.control.api.call import Services
+from engine.control.api.callers import Callers
+from engine.control.api.dispatch import Dispatcher
+from engine.control.api.keys import Keyring
+from engine.control.api.paging import Pages
+from engine.control.api.probing import probing
+from engine.control.api.served import served
+from engine.control.api.serving import Server, server
+from engine.control.fenced import FencedStore
+from engine.control.fleet import Replications
+from engine.control.key_source import KeySource
+from engine.control.leading import Election, Leadership
+from engine.control.ledger import Ledger
+from engine.control.logs.files import LogFiles
+from engine.control.means import Means
+from engine.control.probes import Probes
+from engine.control.room import Room
+from engine.control.rotation import is_sealed, record_keys, require_keys
+from engine.control.service_manager import ALIVE, READY, STOPPING, ServiceManager
+from engine.control.store.choice import choose
+from engine.control.store.contract import Store
+from engine.control.supervisor import WORKER
+from engine.control.tending import Tending
+from engine.control.vault import Vault
+from engine.control.worker_files import WorkerFiles
+from engine.errors import ConfigError, StateError
+from engine.machine import Clock, Random
+from engine.observe.http import Address
+from engine.observe.log import Log
+from engine.seams import FOLDER_MODE, SystemClock, SystemRandom, machine_memory_bytes
+from engine.version import VERSION
+
+LOCK: Final = "penstock.lock"
+REPLICATIONS: Final = "replications"
+LOGS: Final = "logs"
+OVERFLOW: Final = "overflow"
+"""Files and folders in the state directory."""
+
+MARKERS: Final = b"markers of pages"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """The process around a daemon."""
+
+    config: DaemonConfig
+    state: Path
+    environment: Mapping[str, str]
+    log: Log
+    clock: Clock
+    random: Random
+    worker: tuple[str, ...] = WORKER
+    """The command of a worker."""
+
+
+async def run(config: DaemonConfig, environment: Mapping[str, str], log: Log) -> None:
+    """Serve until a signal. Raises PenstockError for what is wrong before it listens."""
+    state = state_directory(config.serve, environment)
+    around = Surroundings(config, state, environment, log, SystemClock(), SystemRandom())
+    stop = asyncio.Event()
+    with _locked(state), _stopped_by_signals(stop):
+        await Daemon(around).run(stop)
+
+
+class Daemon:
+    """One daemon."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._around = around
+        self._config = around.config
+        self._manager = ServiceManager(around.environment)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop` is set and everything is at its end."""
+        serve = self._config.serve
+        url = _store_url(serve.store, self._config.store_password)
+        with _listening(serve) as (api, metrics):
+            async with choose(self._around.state, url) as store:
+                vault = await self._vault(store)
+                with contextlib.closing(LogFiles(self._around.state / LOGS)) as logs:
+                    await self._serve(store, vault, logs, api, metrics, stop)
+
+    async def _vault(self, store: Store) -> Vault:
+        serve, around = self._config.serve, self._around
+        file = Path(serve.encryption_key_file) if serve.encryption_key_file else None
+        source = KeySource(around.state, file)
+        vault = source.load(around.environment, may_make=not await is_sealed(store))
+        await require_keys(store, vault)
+        return vault
+
+    async def _serve(
+        self,
+        store: Store,
+        vault: Vault,
+        logs: LogFiles,
+        api: socket.socket,
+        metrics: socket.socket | None,
+        stop: asyncio.Event,
+    ) -> None:
+        around, config = self._around, self._config
+        fenced = FencedStore(store)
+        means = self._means(fenced, vault, logs)
+        fleet = Replications(means)
+        tending = Tending(fenced, logs, config.serve, around.clock, around.random, around.log)
+        keys = Keys(store, fenced, vault)
+        election = Election(store, self._holder(), config.serve.lease_seconds)
+        leadership = Leadership(
+            election, fenced, [keys, fleet, tending], fleet.lost, around.clock, around.log
+        )
+        probes = Probes(means, fleet, leadership, config.cost).paths()
+        callers = self._callers()
+        services = self._services(fenced, vault, fleet)
+        dispatcher = self._dispatcher(services, callers)
+        bodies = Bodies(config.limits)
+        routes = native.routes(
+            services, dispatcher, bodies, logs=around.state / LOGS, prices=config.cost
+        )
+        shown = probes if on_loopback(config.serve.listen) else {}
+        app = application(dispatcher, bodies, probes=shown, routes=routes)
+        servers = [(server(app, config.limits, tls=_tls(config.serve)), api)]
+        if metrics is not None:
+            beside = probing(probes, callers if config.tokens else None)
+            servers.append((server(beside, config.limits), metrics))
+        async with self._answering(servers):
+            await self._act(leadership, stop)
+
+    async def _act(self, leadership: Leadership, stop: asyncio.Event) -> None:
+        """Until `stop`; the service manager hears of it."""
+        self._manager.tell(READY)
+        async with asyncio.TaskGroup() as tasks:
+            alive = tasks.create_task(self._tell_alive(), name="watchdog")
+            await leadership.run(stop)
+            alive.cancel()
+
+    async def _tell_alive(self) -> None:
+        while (seconds := self._manager.alive_seconds) is not None:
+            self._manager.tell(ALIVE)
+            await asyncio.sleep(seconds)
+
+    @contextlib.asynccontextmanager
+    async def _answering(self, servers: list[tuple[Server, socket.socket]]) -> AsyncIterator[None]:
+        tasks = [
+            asyncio.create_task(each.serve(sockets=[listener]), name="server")
+            for each, listener in servers
+        ]
+        for _, listener in servers:
+            self._around.log.info(
+                "listening", action="api.listen", address=_shown(listener), version=VERSION
+            )
+        try:
+            yield
+        finally:
+            self._manager.tell(STOPPING)
+            for each, _ in servers:
+                each.should_exit = True
+            await asyncio.gather(*tasks)
+
+    # --- parts ---------------------------------------------------------------------------------
+
+    def _means(self, store: Store, vault: Vault, logs: LogFiles) -> Means:
+        around, serve = self._around, self._config.serve
+        memory = machine_memory_bytes()
+        total = serve.memory_bytes or int(memory * serve.memory_share)
+        files = WorkerFiles(around.state / REPLICATIONS, self._worker_environment())
+        return Means(
+            store=store,
+            vault=vault,
+            files=files,
+            room=Room(Ledger(total)),
+            logs=logs,
+            log=around.log,
+            clock=around.clock,
+            random=around.random,
+            environment=around.environment,
+            overflow=around.state / OVERFLOW,
+            memory_bytes=memory,
+            worker=around.worker,
+        )
+
+    def _worker_environment(self) -> Mapping[str, str]:
+        rules = str(self._config.serve.addresses())
+        return {**self._around.environment, addresses.VARIABLE: rules}
+
+    def _callers(self) -> Callers:
+        config, around = self._config, self._around
+        keyring = Keyring(config.access_keys, config.tokens)
+        skew = config.limits.skew_seconds
+        return Callers(keyring, around.clock, around.log, skew_seconds=skew)
+
+    def _services(self, store: Store, vault: Vault, fleet: Replications) -> Services:
+        serve, around = self._config.serve, self._around
+        return Services(
+            store=store,
+            home=Home(region=serve.region, account=serve.account),
+            pages=Pages(vault.derived(MARKERS)),
+            clock=around.clock,
+            random=around.random,
+            vault=vault,
+            fleet=fleet,
+            looker=Unlooked(),
+            topics=[topic.name for topic in self._config.topics],
+            addresses=serve.addresses(),
+        )
+
+    def _dispatcher(self, services: Services, callers: Callers) -> Dispatcher:
+        return Dispatcher(
+            served(),
+            services,
+            callers,
+            audit=to_log(self._around.log.write),
+            log=self._around.log,
+            limits=self._config.limits,
+        )
+
+    def _holder(self) -> str:
+        """This daemon and no other that lives: the directory is locked."""
+        return f"{socket.gethostname()}:{self._around.state}"
+
+
+class Keys:
+    """Notes which keys are in use (implements `leading.Acting`)."""
+
+    def __init__(self, store: Store, fenced: FencedStore, vault: Vault) -> None:
+        self._store = store
+        self._fenced = fenced
+        self._vault = vault
+
+    async def begin(self) -> None:
+        """Before anything is sealed."""
+        lease = self._fenced.lease
+        await record_keys(self._store, self._vault, fence=lease.number if lease else None)
+
+    async def leave(self) -> None:
+        """Nothing is left to do."""
+
+    async def drop(self) -> None:
+        """Nothing is left to do."""
+
+
+class Unlooked:
+    """Until there is somebody who looks at endpoints for the API."""
+
+    def wake(self) -> None:
+        """Nothing looks."""
+
+
+def state_directory(serve: ServeConfig, environment: Mapping[str, str]) -> Path:
+    """Where the daemon keeps its state, made if need be. Raises StateError."""
+    chosen = serve.state_dir or environment.get("STATE_DIRECTORY", "").partition(":")[0]
+    if not chosen:
+        home = environment.get("XDG_STATE_HOME") or f"{Path.home()}/.local/state"
+        chosen = f"{home}/penstock"
+    path = Path(chosen).absolute()
+    try:
+        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(
+            f"the state directory {path} cannot be made: {error.strerror}",
+            hint="name another one with --state-dir or [serve] state_dir",
+        ) from error
+    return path
+
+
+@contextlib.contextmanager
+def _locked(state: Path) -> Iterator[None]:
+    """Keep other daemons out of the state directory."""
+    descriptor = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                "serve.state_dir",
+                f"{state} is another daemon's, which runs",
+                hint="stop that one, or name another directory; two daemons may share a store in"
+                " PostgreSQL, each with a directory of its own",
+            ) from None
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(1)  # workers end with their parent
+        stop.set()
+
+    for number in numbers:
+        loop.add_signal_handler(number, on_signal)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _listening(serve: ServeConfig) -> Iterator[tuple[socket.socket, socket.socket | None]]:
+    """Sockets of the API and, where they have one of their own, of the probes."""
+    with contextlib.ExitStack() as stack:
+        api = stack.enter_context(_bound("serve.listen", serve.listen))
+        metrics = None
+        if serve.metrics_listen:
+            metrics = stack.enter_context(_bound("serve.metrics_listen", serve.metrics_listen))
+        yield api, metrics
+
+
+def _bound(key: str, text: str) -> socket.socket:
+    try:
+        address = Address.parse(text)
+    except ConfigError as error:
+        raise ConfigError(key, error.constraint) from None
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        return socket.create_server((address.host, address.port), family=family, backlog=512)
+    except OSError as error:
+        raise ConfigError(
+            key,
+            f"cannot listen on {address}: {error.strerror or error}",
+            hint="choose a free port, or stop what listens there",
+        ) from error
+
+
+def _shown(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return str(Address(host, port))
+
+
+def _tls(serve: ServeConfig) -> ssl.SSLContext | None:
+    if not serve.tls_certificate:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(serve.tls_certificate, serve.tls_key)
+    except OSError as error:  # ssl.SSLError is one
+        raise ConfigError(
+            "serve.tls_certificate",
+            f"and serve.tls_key cannot be used together: {error.strerror or error}",
+            hint="the certificate chain and its own private key, both PEM, readable by the daemon",
+        ) from None
+    return context
+
+
+def _store_url(url: str, password: Secret | None) -> Secret | None:
+    """The store's url with its password; None where the store is a file."""
+    if not url:
+        return None
+    if password is None:
+        return Secret(url)
+    parts = urlsplit(url)
+    user, at, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0] if at else ""
+    own = f"{name}:{quote(password.reveal(), safe='')}@{host}"
+    return Secret(urlunsplit(parts._replace(netloc=own)))

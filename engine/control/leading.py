@@ -1,0 +1,167 @@
+"""Which of several daemons on one store acts: this one, as long as it holds the lease."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from engine.control.fenced import FencedStore
+from engine.control.lease import acquire, release, renew
+from engine.control.store.contract import Store
+from engine.control.store.errors import LeaseLostError
+from engine.control.store.records import LeaseRow
+from engine.errors import StateError
+from engine.machine import Clock
+from engine.observe.log import Log
+
+LOOK_SECONDS: Final = 1.0
+"""How often a standby looks whether the lease is free: with the lease's 10 s, and what the first
+workers take to start, that is within 15 s of a kill -9."""
+
+RENEWALS: Final = 3.0
+"""Renewals within the time of a lease."""
+
+
+class Acting(Protocol):
+    """Something that only the daemon that acts does."""
+
+    async def begin(self) -> None:
+        """Do it from now on, beginning with what the store says."""
+        ...
+
+    async def leave(self) -> None:
+        """Bring it to an end in good order."""
+        ...
+
+    async def drop(self) -> None:
+        """End it at once: another daemon acts."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Election:
+    """`holder` names this daemon and no other one that lives."""
+
+    store: Store
+    holder: str
+    seconds: float
+
+
+class Leadership:
+    """Acts while it holds the lease, and stands by while another daemon does."""
+
+    def __init__(
+        self,
+        election: Election,
+        fenced: FencedStore,
+        parts: Sequence[Acting],
+        lost: asyncio.Event,
+        clock: Clock,
+        log: Log,
+    ) -> None:
+        """`lost`: set by whoever finds that another daemon acts by now."""
+        self._election = election
+        self._fenced = fenced
+        self._parts = parts
+        self._lost = lost
+        self._clock = clock
+        self._log = log
+        self._told = ""
+
+    @property
+    def acts(self) -> bool:
+        """Whether this daemon acts."""
+        return self._fenced.lease is not None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Until `stop`; then what is done is brought to its end, and the lease given back."""
+        while not stop.is_set():
+            lease = await self._acquired()
+            if lease is not None:
+                await self._act(lease, stop)
+            else:
+                await _within(LOOK_SECONDS, stop)
+
+    async def _acquired(self) -> LeaseRow | None:
+        election = self._election
+        try:
+            lease = await acquire(election.store, election.holder, seconds=election.seconds)
+        except StateError as error:
+            self._say("the store cannot be used: nothing is done until it can", error)
+            return None
+        if lease is None:
+            self._say("another daemon acts on this store; this one stands by")
+        return lease
+
+    async def _act(self, lease: LeaseRow, stop: asyncio.Event) -> None:
+        self._lost.clear()
+        self._fenced.lease = lease
+        self._say(f"this daemon acts, under lease {lease.number}")
+        waiting = {
+            asyncio.create_task(self._hold(lease), name="lease"),
+            asyncio.create_task(stop.wait(), name="stop"),
+            asyncio.create_task(self._lost.wait(), name="lease lost"),
+        }
+        try:
+            try:
+                for part in self._parts:
+                    await part.begin()
+            except StateError as error:
+                self._say("what is to be done cannot be read from the store", error)
+                self._lost.set()
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await self._end(in_order=stop.is_set() and not self._lost.is_set())
+        finally:
+            self._fenced.lease = None
+            for task in waiting:
+                task.cancel()
+            await asyncio.wait(waiting)
+        with contextlib.suppress(StateError):  # it runs out by itself
+            await release(self._election.store, lease)
+
+    async def _end(self, *, in_order: bool) -> None:
+        if in_order:
+            await asyncio.gather(*(part.leave() for part in self._parts))
+            return
+        self._fenced.lease = None
+        self._say("another daemon may act by now: everything is ended here")
+        await asyncio.gather(*(part.drop() for part in self._parts))
+
+    async def _hold(self, lease: LeaseRow) -> None:
+        """Renew it until that is not possible any more."""
+        pause = self._election.seconds / RENEWALS
+        until = self._clock.monotonic() + lease.seconds
+        while True:
+            await asyncio.sleep(pause)
+            asked = self._clock.monotonic()
+            try:
+                async with asyncio.timeout(max(0.1, until - asked)):
+                    await renew(self._election.store, lease)
+            except LeaseLostError:
+                break
+            except (StateError, TimeoutError) as error:
+                self._log.warning(
+                    "the lease could not be renewed", action="lease.renew", error=error
+                )
+            else:
+                until = asked + lease.seconds
+            if self._clock.monotonic() >= until:
+                break
+        self._lost.set()
+
+    def _say(self, text: str, error: StateError | None = None) -> None:
+        """Once, until there is something else to say."""
+        if text == self._told:
+            return
+        self._told = text
+        if error is None:
+            self._log.info(text, action="lease")
+        else:
+            self._log.error(text, action="lease", error=error)
+
+
+async def _within(seconds: float, stop: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stop.wait()
