@@ -113,19 +113,23 @@ class Starting:
         await self._enter(Status.PREPARING_METADATA_RESOURCES)
         found = Found()
         told: asyncio.Queue[Mapping[str, object] | None] = asyncio.Queue()
-        async with asyncio.TaskGroup() as tasks:
-            looking = tasks.create_task(
-                errand.run(
-                    PROBE,
-                    [str(given.file)],
-                    environment=given.environment,
-                    told=told.put_nowait,
-                    seconds=PROBE_SECONDS,
-                )
-            )
-            looking.add_done_callback(lambda _: told.put_nowait(None))
+        looking = asyncio.create_task(
+            errand.run(
+                PROBE,
+                [str(given.file)],
+                environment=given.environment,
+                told=told.put_nowait,
+                seconds=PROBE_SECONDS,
+            ),
+            name=f"probe {self._id}",
+        )
+        looking.add_done_callback(lambda _: told.put_nowait(None))
+        try:
             while (event := await told.get()) is not None:
                 await self._take(event, found)
+        finally:
+            looking.cancel()
+            await asyncio.wait((looking,))
         outcome = looking.result()
         if outcome.exit:
             raise await self._blocked(replication, outcome)

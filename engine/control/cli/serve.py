@@ -52,15 +52,13 @@ def serve(
 
 
 def _serve(config: DaemonConfig) -> int:
-    import uvloop
-
     from engine.control import daemon  # much of it is imported for this command only
 
+    os.umask(0o077)  # whatever it writes is for its own account
     lines = start_writing("text" if sys.stdout.isatty() else "json", sys.stdout)
     log = Log(lines.write, SystemClock())
     try:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(daemon.run(config, os.environ, log))
+        asyncio.run(daemon.run(config, os.environ, log))
     finally:
         log.flush()
         lines.close()
