@@ -8,6 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from engine.control.api.arn import Home, Kind
+from engine.control.resources.document import encode
+from engine.control.resources.endpoint import KIND as ENDPOINT
+from engine.control.resources.endpoint import Endpoint
 from engine.control.store.records import Record
 from tests.integration.control.api.daemon import Daemon
 
@@ -43,6 +46,22 @@ async def put(daemon: Daemon, kind: str, id: str, **fields: str) -> None:
     """A record, as far as other operations look at it."""
     async with daemon.store.write() as writing:
         await writing.insert(Record(kind, id, id.lower(), {}, fields=fields))
+
+
+async def put_endpoint(daemon: Daemon, id: str, **members: Any) -> None:
+    """An endpoint as it is stored."""
+    endpoint = Endpoint(
+        members={
+            "EndpointIdentifier": id.lower(),
+            "EndpointType": "source",
+            "EngineName": "postgres",
+            **members,
+        }
+    )
+    fields = {"type": endpoint.members["EndpointType"], "engine": endpoint.members["EngineName"]}
+    record = Record(ENDPOINT, id, endpoint.members["EndpointIdentifier"], encode(endpoint), fields)
+    async with daemon.store.write() as writing:
+        await writing.insert(record)
 
 
 def arn(kind: Kind, name: str) -> str:

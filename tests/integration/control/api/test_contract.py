@@ -21,7 +21,7 @@ from engine.control.api.keys import Access
 from engine.control.api.served import served
 from engine.control.api.sigv4 import Request
 from engine.control.api.wire import service
-from tests.integration.control.api.asking import put, refused
+from tests.integration.control.api.asking import put_endpoint, refused
 from tests.integration.control.api.daemon import OPEN, READER, Daemon, serving
 from tests.unit.control.api.samples import (
     MODEL,
@@ -61,7 +61,7 @@ LISTED: Final = ("Describe", "List")
 async def daemon(tmp_path: Path) -> AsyncIterator[Daemon]:
     unbounded = Limits(calls_per_second=0)
     async with serving(tmp_path, keys=OPEN, limits=unbounded) as running:
-        await put(running, "endpoint", "AAAA")
+        await put_endpoint(running, "AAAA")
         yield running
 
 
