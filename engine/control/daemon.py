@@ -38,10 +38,11 @@ from engine.control.api.serving import Server, server
 from engine.control.fenced import FencedStore
 from engine.control.fleet import Replications
 from engine.control.key_source import KeySource
-from engine.control.leading import Election, Leadership
+from engine.control.leading import Acting, Election, Leadership, Work
 from engine.control.ledger import Ledger
 from engine.control.logs.files import LogFiles
 from engine.control.means import Means
+from engine.control.notices import Notices
 from engine.control.probes import Probes
 from engine.control.room import Room
 from engine.control.rotation import is_sealed, record_keys, require_keys
@@ -133,9 +134,14 @@ class Daemon:
         tending = Tending(fenced, logs, config.serve, around.clock, around.random, around.log)
         keys = Keys(store, fenced, vault)
         election = Election(store, self._holder(), config.serve.lease_seconds)
-        leadership = Leadership(
-            election, fenced, [keys, fleet, tending], fleet.lost, around.clock, around.log
-        )
+        notices = Notices(store, config.topics, around.clock, around.log)
+        parts: list[Acting] = [
+            keys,
+            fleet,
+            Work("housekeeping", tending.run, around.log),
+            Work("notices", lambda: notices.run(fenced.number), around.log),
+        ]
+        leadership = Leadership(election, fenced, parts, fleet.lost, around.clock, around.log)
         probes = Probes(means, fleet, leadership, config.cost).paths()
         callers = self._callers()
         services = self._services(fenced, vault, fleet)
@@ -256,8 +262,7 @@ class Keys:
 
     async def begin(self) -> None:
         """Before anything is sealed."""
-        lease = self._fenced.lease
-        await record_keys(self._store, self._vault, fence=lease.number if lease else None)
+        await record_keys(self._store, self._vault, fence=self._fenced.number())
 
     async def leave(self) -> None:
         """Nothing is left to do."""

@@ -16,6 +16,10 @@ class FencedStore:
         self.lease: LeaseRow | None = None
         """Set by whoever holds the lease, and to None when it is given up."""
 
+    def number(self) -> int | None:
+        """The lease's number, where this daemon holds it."""
+        return self.lease.number if self.lease else None
+
     async def __aenter__(self) -> Self:
         return self
 
@@ -36,7 +40,7 @@ class FencedStore:
                 "this daemon stands by: another one acts on this store, and changes it",
                 hint="send what changes something to the one that acts; /readyz tells which",
             )
-        return self._store.write(fence=self.lease.number if self.lease else fence)
+        return self._store.write(fence=self.number() if fence is None else fence)
 
     async def tend(self) -> None:
         """See `Store.tend`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -18,6 +18,9 @@ from engine.observe.log import Log
 LOOK_SECONDS: Final = 1.0
 """How often a standby looks whether the lease is free: with the lease's 10 s, and what the first
 workers take to start, that is within 15 s of a kill -9."""
+
+PAUSE_SECONDS: Final = 5.0
+"""Before work that failed is begun again."""
 
 RENEWALS: Final = 3.0
 """Renewals within the time of a lease."""
@@ -37,6 +40,52 @@ class Acting(Protocol):
     async def drop(self) -> None:
         """End it at once: another daemon acts."""
         ...
+
+
+class Work:
+    """A task that runs as long as this daemon acts (implements `Acting`)."""
+
+    def __init__(self, name: str, run: Callable[[], Awaitable[None]], log: Log) -> None:
+        """`run`: goes on until cancelled, or has nothing to do; begun again after a StateError."""
+        self._name = name
+        self._run = run
+        self._log = log
+        self._task: asyncio.Task[None] | None = None
+
+    async def begin(self) -> None:
+        """See `Acting.begin`."""
+        self._task = asyncio.create_task(self._keep_on(), name=self._name)
+
+    async def leave(self) -> None:
+        """See `Acting.leave`."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait((task,))
+
+    async def drop(self) -> None:
+        """See `Acting.drop`."""
+        await self.leave()
+
+    async def _keep_on(self) -> None:
+        while not await self._ran():  # noqa: ASYNC110  # a pause, no poll
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _ran(self) -> bool:
+        """Run it; False where it failed."""
+        try:
+            await self._run()
+        except LeaseLostError:
+            return True  # whoever holds the lease finds out by itself
+        except Exception as error:  # noqa: BLE001  # logged, and no other work is touched
+            self._log.exception(
+                f"{self._name} failed; trying again",
+                action="work.failed",
+                error=error,
+                delay_seconds=PAUSE_SECONDS,
+            )
+            return False
+        return True
 
 
 @dataclass(frozen=True, slots=True)

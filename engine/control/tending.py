@@ -12,7 +12,6 @@ from engine.control.logs.files import LogFiles
 from engine.control.store.contract import Store
 from engine.control.store.records import Record
 from engine.control.window import Window
-from engine.errors import StateError
 from engine.machine import Clock, Random
 from engine.observe.log import Log
 
@@ -27,7 +26,7 @@ PAUSE_SECONDS: Final = 12 * 3_600.0
 
 
 class Tending:
-    """Looks whether it is time, while this daemon acts (implements `leading.Acting`)."""
+    """Does it once in each window, for the daemon that acts."""
 
     def __init__(
         self,
@@ -45,22 +44,17 @@ class Tending:
         self._random = random
         self._log = log
         self._done: float | None = None
-        self._task: asyncio.Task[None] | None = None
 
-    async def begin(self) -> None:
-        """See `Acting.begin`."""
-        self._task = asyncio.create_task(self._run(await self._window()), name="tending")
-
-    async def leave(self) -> None:
-        """See `Acting.leave`."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.wait((task,))
-
-    async def drop(self) -> None:
-        """See `Acting.drop`."""
-        await self.leave()
+    async def run(self) -> None:
+        """Look again and again whether it is time. Raises StateError."""
+        window = await self._window()
+        while True:
+            now = self._clock.monotonic()
+            rested = self._done is None or now - self._done > PAUSE_SECONDS
+            if rested and window.holds(datetime.fromtimestamp(self._clock.wall(), UTC)):
+                await self.tend()
+                self._done = self._clock.monotonic()
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def tend(self) -> None:
         """Do all of it now. Raises StateError."""
@@ -82,19 +76,3 @@ class Tending:
             window = Window.drawn(self._random.uniform(0.0, 1.0))
             await writing.insert(Record(KIND, ID, ID, {WINDOW: str(window)}))
         return window
-
-    async def _run(self, window: Window) -> None:
-        while True:
-            now = self._clock.monotonic()
-            rested = self._done is None or now - self._done > PAUSE_SECONDS
-            if rested and window.holds(datetime.fromtimestamp(self._clock.wall(), UTC)):
-                await self._tended()
-            await asyncio.sleep(LOOK_SECONDS)
-
-    async def _tended(self) -> None:
-        try:
-            await self.tend()
-        except StateError as error:
-            self._log.error("housekeeping failed", action="maintenance.failed", error=error)
-        else:
-            self._done = self._clock.monotonic()
