@@ -62,7 +62,8 @@ def _default(entry: Entry, replication_type: str) -> object:
     if isinstance(entry, Setting):
         return entry.by_type.get(replication_type, entry.default)
     if isinstance(entry, Items):
-        return copy.deepcopy(entry.default)
+        # Items hold nothing that can change: a copy of each is as deep as one can be.
+        return [dict(item) for item in entry.default] if entry.default else entry.default
     return None if replication_type in entry.null_for else _defaults(entry, replication_type)
 
 

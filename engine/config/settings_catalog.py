@@ -5,7 +5,7 @@ a serverless replication.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final, TypeAlias
@@ -40,7 +40,7 @@ class Items:
     have the same value of that key; without, it replaces the list."""
 
     item: "Group"
-    default: object = None
+    default: Sequence[Mapping[str, object]] | None = None
     identity: str = ""
     shown: Shown = Shown.DEFAULT
 

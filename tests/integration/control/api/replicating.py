@@ -82,6 +82,8 @@ class ExampleFleet:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self.now = 1_700_000_000.0
+        self.fails_after: int | None = None
+        """Steps of a start until it fails, once."""
 
     async def life(self, id: str, **changes: Any) -> Life:
         """Change the life of one as the fleet would; it as it is then."""
@@ -125,7 +127,7 @@ class ExampleFleet:
         life = decode(Replication, record.document).life
         self.now += 1
         if life.status in STARTING:
-            return await self._start(id, life)
+            return await (self._fail(id) if self._is_to_fail() else self._start(id, life))
         if life.status is Status.STOPPING:
             return await self._stop(id, life)
         if life.status is Status.DELETING:
@@ -154,6 +156,22 @@ class ExampleFleet:
                 "stop_reason": None,
             }
         return (await self.life(id, **changes)).status
+
+    def _is_to_fail(self) -> bool:
+        if self.fails_after is None:
+            return False
+        self.fails_after -= 1
+        if self.fails_after:
+            return False
+        self.fails_after = None
+        return True
+
+    async def _fail(self, id: str) -> Status:
+        reason, failures = StopReason.FATAL_ERROR, ("Test connection failed for endpoint shop.",)
+        life = await self.life(
+            id, status=Status.FAILED, stop_reason=reason, failures=failures, wanted=False
+        )
+        return life.status
 
     async def _stop(self, id: str, life: Life) -> Status:
         times = msgspec.structs.replace(life.times, stop=self.now)
