@@ -1,6 +1,7 @@
 """Serverless replications as they are configured: created, modified, deleted, described."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from engine.control.api import compute, documents
 from engine.control.api.call import Call, operation
@@ -10,6 +11,22 @@ from engine.control.api.replication_acts import Change, check_subnet_group, crea
 from engine.control.api.replication_answers import config_described, config_shown
 from engine.control.api.replication_records import Kept, page_of, sides
 from engine.control.resources.replication import Config, Face, Life
+
+_NETWORK: Final = "there is no network of a cloud here: kept and shown"
+
+NO_EFFECT: Final[Mapping[str, str]] = {
+    "ComputeConfig.AvailabilityZone": _NETWORK,
+    "ComputeConfig.DnsNameServers": _NETWORK,
+    "ComputeConfig.KmsKeyId": "what overflows to disk is sealed under keys of its own: kept and"
+    " shown",
+    "ComputeConfig.MultiAZ": "a standby daemon takes over all replications, whatever they say: kept"
+    " and shown",
+    "ComputeConfig.PreferredMaintenanceWindow": "upkeep keeps to the daemon's own window: held to"
+    " its rules, drawn where none is given, kept and shown",
+    "ComputeConfig.ReplicationSubnetGroupId": f"it must be there; {_NETWORK}",
+    "ComputeConfig.VpcSecurityGroupIds": _NETWORK,
+    "SupplementalSettings": "for Neptune targets: kept and shown",
+}
 
 
 @operation("CreateReplicationConfig", access=Access.ADMIN)

@@ -1,6 +1,7 @@
 """Serverless replications as they run: started, stopped, described."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from engine.control.api.call import Call, operation
 from engine.control.api.faults import InvalidParameterValueException
@@ -9,6 +10,11 @@ from engine.control.api.replication_acts import start, stop
 from engine.control.api.replication_answers import replication_shown
 from engine.control.api.replication_records import Kept, page_of
 from engine.control.resources.replication import Face
+
+REFUSED: Final[Mapping[str, str]] = {
+    "CdcStartTime": "a log is entered at a position here, not at a time",
+    "PremigrationAssessmentSettings": "every start looks at both databases before it carries a row",
+}
 
 
 @operation("StartReplication", access=Access.ADMIN)
