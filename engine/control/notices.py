@@ -78,7 +78,10 @@ class Notices:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self, fence: int | None) -> None:
-        """Deliver what there is, once. Returns when each topic has it or did not take it."""
+        """Deliver what there is, once. Returns when each topic has it or did not take it.
+
+        Raises LeaseLostError, and StateError where the store cannot be used.
+        """
         async with self._store.read() as reading:
             records = await reading.find(KIND)
         self._troubles = {
@@ -86,6 +89,12 @@ class Notices:
             for record in records
             if record.id in self._troubles
         }
+        try:
+            await self._deliver_all(records, fence)
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _deliver_all(self, records: Iterable[Record], fence: int | None) -> None:
         turns = asyncio.Semaphore(AT_ONCE_MAX)
         async with asyncio.TaskGroup() as tasks:
             for record in records:

@@ -5,6 +5,7 @@ stale. What has no effect, or is refused, stands beside the operations that take
 
     NO_EFFECT: Final[Mapping[str, str]] = {"SubnetIds": "kept and shown", "Create...Tags.Key": ...}
     REFUSED: Final[Mapping[str, str]] = {"KafkaSettings": "Kafka is not run", "CreateThis": ...}
+    PARTLY: Final[Mapping[str, str]] = {"ReloadOption": "`validate-only` is refused"}
 
 by the path of a member in the requests of all the module's operations, or behind the operation's
 name in its own (`CreateThis.Member`). Every other member is honoured.
@@ -19,7 +20,7 @@ from types import ModuleType
 from typing import Final
 
 from engine.config.family import FAMILIES
-from engine.config.settings_effect import Effect, key_effects
+from engine.config.settings_effect import BY_DAEMON, Effect, key_effects
 from engine.control.api.call import collect
 from engine.control.api.served import modules, served
 from engine.control.api.unserved import why_unserved
@@ -33,8 +34,10 @@ HEAD: Final = """\
 
 What becomes of every operation of AWS DMS, and of every member of the requests that are served. A
 member that has no effect is kept, and shown where AWS shows it; one that is refused is answered
-with a fault that says why. Nothing is accepted and forgotten. What is done otherwise than on AWS is
-told in [Differences from AWS DMS](differences-from-aws-dms.md).
+with a fault that says why. Nothing is accepted and forgotten. Of settings within a request there is
+more below: [replication settings](#replication-settings), [endpoint settings](#endpoint-settings).
+What is done otherwise than on AWS is told in
+[Differences from AWS DMS](differences-from-aws-dms.md).
 """
 
 NOT_YET: Final = "not yet"
@@ -44,8 +47,16 @@ class Fate(StrEnum):
     """What becomes of a member."""
 
     HONOURED = "honoured"
+    PARTLY = "in part"
     NO_EFFECT = "no effect"
     REFUSED = "refused"
+
+
+TABLES: Final[Mapping[str, Fate]] = {
+    "REFUSED": Fate.REFUSED,
+    "NO_EFFECT": Fate.NO_EFFECT,
+    "PARTLY": Fate.PARTLY,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +98,14 @@ def _structure(shape: Shape) -> Structure | None:
 def _told(path: str, operation: str, module: ModuleType) -> Member | None:
     """What the module says of a member; what it says of this operation counts before the rest."""
     for key in (f"{operation}.{path}", path):
-        for fate, table in (
-            (Fate.REFUSED, told(module, "REFUSED")),
-            (Fate.NO_EFFECT, told(module, "NO_EFFECT")),
-        ):
-            if key in table:
-                return Member(path, fate, table[key])
+        for table, fate in TABLES.items():
+            if key in told(module, table):
+                return Member(path, fate, told(module, table)[key])
     return None
 
 
 def told(module: ModuleType, table: str) -> Mapping[str, str]:
-    """`NO_EFFECT` or `REFUSED` of a module of operations; empty where it has none."""
+    """One of `TABLES` of a module of operations; empty where it has none."""
     found: Mapping[str, str] = getattr(module, table, {})
     return found
 
@@ -148,6 +156,8 @@ def _operation(name: str, module: ModuleType) -> list[str]:
 
 def _settings() -> list[str]:
     keys = key_effects()
+    idle = [key for key in keys if key.effect is Effect.NONE]
+    followed = [key for key in idle if key.path.startswith(BY_DAEMON)]
     decide, fixed = (
         sum(key.effect is effect for key in keys) for effect in (Effect.DECIDES, Effect.FIXED)
     )
@@ -156,11 +166,13 @@ def _settings() -> list[str]:
         " with AWS's defaults; the"
         " [configuration reference](guide/configuration.md#aws-replication-settings) has each of"
         f" them. {decide} decide a key of ours; {fixed} may have one value only, and any other is"
-        " refused; those below are kept and shown, and do nothing."
+        f" refused; {len(followed)} are followed by the daemon itself"
+        f" ({', '.join(f'`{key.path}`' for key in followed)}). Those below are kept and shown, and"
+        " do nothing; a start with another value than AWS's default names them in an event."
     )
     lines = ["## Replication settings", "", about, ""]
     lines += ["| key | why it has no effect |", "| --- | --- |"]
-    lines += [f"| `{key.path}` | {key.about} |" for key in keys if key.effect is Effect.NONE]
+    lines += [f"| `{key.path}` | {key.about} |" for key in idle if key not in followed]
     return [*lines, ""]
 
 

@@ -16,6 +16,7 @@ from engine.control.api.endpoint_members import (
     modified,
     of_request,
     shown,
+    structures,
 )
 from engine.control.api.endpoint_rules import check
 from engine.control.api.endpoint_users import check_at_rest, named, users
@@ -44,9 +45,13 @@ from engine.control.sealing import seal_secrets
 from engine.control.store.contract import Reading, Writing
 from engine.control.store.records import Record
 from engine.control.translate.listing import Note
+from engine.control.translate.names import ENGINES
 from engine.observe.redact import clean
 
+_OTHERS: Final = structures().keys() - {engine.settings for engine in ENGINES.values()}
+
 NO_EFFECT: Final[Mapping[str, str]] = {
+    **dict.fromkeys(sorted(_OTHERS), "for engines that are not run: kept and shown"),
     "ServiceAccessRoleArn": "there are no roles of AWS here: kept and shown",
     "ExternalTableDefinition": "for endpoints that hold no tables, which are not run: kept and"
     " shown",

@@ -7,7 +7,7 @@ from types import ModuleType
 import pytest
 
 from engine.control.api.call import collect
-from engine.control.api.coverage import Fate, members, page, told
+from engine.control.api.coverage import TABLES, Fate, members, page, told
 from engine.control.api.served import modules, served
 from engine.control.api.unserved import REASONS, why_unserved
 from engine.control.api.wire import Several, Shape, Structure, service
@@ -40,7 +40,7 @@ def test_what_a_module_says_of_members_is_said_of_members_of_its_operations(
     for name in names:
         every = set(paths(service().operations[name].input))
         known |= every | {f"{name}.{path}" for path in every}
-    for table in ("NO_EFFECT", "REFUSED"):
+    for table in TABLES:
         assert told(module, table).keys() <= known
         assert not any(why.endswith(".") for why in told(module, table).values())
 
