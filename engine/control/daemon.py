@@ -41,8 +41,10 @@ from engine.control.key_source import KeySource
 from engine.control.leading import Acting, Election, Leadership, Work
 from engine.control.ledger import Ledger
 from engine.control.logs.files import LogFiles
+from engine.control.looker import EndpointLooker
 from engine.control.means import Means
 from engine.control.notices import Notices
+from engine.control.prober import DatabaseProber
 from engine.control.probes import Probes
 from engine.control.room import Room
 from engine.control.rotation import is_sealed, record_keys, require_keys
@@ -52,7 +54,7 @@ from engine.control.store.contract import Store
 from engine.control.supervisor import WORKER
 from engine.control.tending import Tending
 from engine.control.vault import Vault
-from engine.control.worker_files import WorkerFiles
+from engine.control.worker_files import WorkerFiles, passed_on
 from engine.errors import ConfigError, StateError
 from engine.machine import Clock, Random
 from engine.observe.http import Address
@@ -134,17 +136,19 @@ class Daemon:
         tending = Tending(fenced, logs, config.serve, around.clock, around.random, around.log)
         keys = Keys(store, fenced, vault)
         election = Election(store, self._holder(), config.serve.lease_seconds)
+        looker = self._looker(fenced, vault)
         notices = Notices(store, config.topics, around.clock, around.log)
         parts: list[Acting] = [
             keys,
             fleet,
             Work("housekeeping", tending.run, around.log),
+            Work("looks at endpoints", looker.run, around.log),
             Work("notices", lambda: notices.run(fenced.number), around.log),
         ]
         leadership = Leadership(election, fenced, parts, fleet.lost, around.clock, around.log)
         probes = Probes(means, fleet, leadership, config.cost).paths()
         callers = self._callers()
-        services = self._services(fenced, vault, fleet)
+        services = self._services(fenced, vault, fleet, looker)
         dispatcher = self._dispatcher(services, callers)
         bodies = Bodies(config.limits)
         routes = native.routes(
@@ -222,7 +226,14 @@ class Daemon:
         skew = config.limits.skew_seconds
         return Callers(keyring, around.clock, around.log, skew_seconds=skew)
 
-    def _services(self, store: Store, vault: Vault, fleet: Replications) -> Services:
+    def _looker(self, store: Store, vault: Vault) -> EndpointLooker:
+        own = self._around.environment
+        prober = DatabaseProber(store, vault, own, passed_on(self._worker_environment()))
+        return EndpointLooker(store, prober, self._around.log)
+
+    def _services(
+        self, store: Store, vault: Vault, fleet: Replications, looker: EndpointLooker
+    ) -> Services:
         serve, around = self._config.serve, self._around
         return Services(
             store=store,
@@ -232,7 +243,7 @@ class Daemon:
             random=around.random,
             vault=vault,
             fleet=fleet,
-            looker=Unlooked(),
+            looker=looker,
             topics=[topic.name for topic in self._config.topics],
             addresses=serve.addresses(),
         )
@@ -269,13 +280,6 @@ class Keys:
 
     async def drop(self) -> None:
         """Nothing is left to do."""
-
-
-class Unlooked:
-    """Until there is somebody who looks at endpoints for the API."""
-
-    def wake(self) -> None:
-        """Nothing looks."""
 
 
 def state_directory(serve: ServeConfig, environment: Mapping[str, str]) -> Path:

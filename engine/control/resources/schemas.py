@@ -30,3 +30,8 @@ class Schemas(Stored, frozen=True, kw_only=True):
     failure: str = ""
     names: tuple[str, ...] = ()
     """Sorted."""
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """What its record is found by."""
+        return {"status": self.status}

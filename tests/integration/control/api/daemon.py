@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -15,7 +15,7 @@ from botocore.config import Config
 from engine.config.limits import Limits
 from engine.config.secret import Secret
 from engine.config.serve import AccessKey, CostConfig, Role, Token
-from engine.control.acting import Figures, Looked
+from engine.control.acting import Figures, Looked, Prober
 from engine.control.api import native
 from engine.control.api.app import Probe, application
 from engine.control.api.arn import Home
@@ -28,6 +28,8 @@ from engine.control.api.keys import Keyring
 from engine.control.api.paging import Pages
 from engine.control.api.served import served
 from engine.control.api.serving import server
+from engine.control.looker import EndpointLooker
+from engine.control.store.contract import Store
 from engine.control.store.sqlite import SqliteStore
 from engine.control.vault import Key, Vault
 from engine.observe.log import Line, Log
@@ -133,6 +135,7 @@ async def serving(
     probes: Mapping[str, Probe] | None = None,
     tls: ssl.SSLContext | None = None,
     topics: Sequence[str] = (),
+    prober: Callable[[Store, Vault], Prober] | None = None,
     prices: CostConfig | None = None,
 ) -> AsyncIterator[Daemon]:
     """A daemon with the real operations, and those of a test."""
@@ -142,18 +145,20 @@ async def serving(
         lines: list[Line] = []
         audit: list[Entry] = []
         idle = Idle()
+        log = Log(lines.append, SystemClock())
+        vault = Vault([Key.make()])
+        looker = EndpointLooker(store, prober(store, vault) if prober else idle, log)
         services = Services(
             store,
             Home(),
             Pages(b"key"),
             SystemClock(),
             SystemRandom(),
-            Vault([Key.make()]),
+            vault,
             idle,
-            idle,
+            looker,
             topics=topics,
         )
-        log = Log(lines.append, services.clock)
         dispatcher = Dispatcher(
             {**served(), **{operation.name: operation for operation in operations}},
             services,
@@ -167,9 +172,13 @@ async def serving(
         app = application(dispatcher, bodies, probes=probes, routes=routes)
         listening = server(app, limits, tls=tls)
         serve = asyncio.create_task(listening.serve(sockets=[listener]))
+        looks = asyncio.create_task(looker.run())
         try:
             port = listener.getsockname()[1]
             yield Daemon(port, store, dispatcher, lines, audit, idle, services, logs)
         finally:
+            looks.cancel()
             listening.should_exit = True
             await serve
+            with contextlib.suppress(asyncio.CancelledError):
+                await looks
