@@ -1,11 +1,12 @@
 """The reference of every key, made from the declarations. (pure)
 
 `python -m engine.config.reference docs/guide/configuration.md` renews the generated part of that
-page; a test fails while it is stale.
+page, and so of `docs/guide/daemon-file.md`; a test fails while one is stale.
 """
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -14,10 +15,12 @@ from engine.config.endpoint import SourceConfig, TargetConfig
 from engine.config.endpoint_effect import IDLE_SETTINGS
 from engine.config.family import FAMILIES
 from engine.config.intervals import IntervalsConfig
+from engine.config.limits import Limits
 from engine.config.mapping import MappingConfig
 from engine.config.reconcile import REFUSED
 from engine.config.replication import ApplyConfig, LoadConfig, ReplicationConfig
 from engine.config.section import Declared, Section, declared_keys
+from engine.config.serve import CostConfig, KeySection, ServeConfig, TokenSection, TopicSection
 from engine.config.settings import SettingsFile
 from engine.config.settings_effect import Effect, KeyEffect, key_effects
 from engine.config.shared_endpoint import FILE, TABLE
@@ -44,9 +47,27 @@ SECTIONS: Final[tuple[type[Section], ...]] = (
     SettingsFile,
 )
 
+DAEMON_SECTIONS: Final[Mapping[str, type[Section]]] = {
+    "serve": ServeConfig,
+    "access_key.NAME": KeySection,
+    "token.NAME": TokenSection,
+    "topic.NAME": TopicSection,
+    "limits": Limits,
+    "cost": CostConfig,
+}
+"""Tables of the daemon's file."""
+
+
+def daemon_reference() -> str:
+    """The generated part of the page on the daemon's file, in Markdown."""
+    parts: list[str] = []
+    for table, section in DAEMON_SECTIONS.items():
+        parts += [f"### `[{table}]`", "", *_table(declared_keys(section)), ""]
+    return "\n".join(parts)
+
 
 def reference() -> str:
-    """The generated part, in Markdown."""
+    """The generated part of the page on replication files, in Markdown."""
     parts: list[str] = []
     for section in SECTIONS:
         parts += [f"### `[{section.TABLE}]`", "", *_table(declared_keys(section)), ""]
@@ -92,15 +113,22 @@ def _json(value: object) -> str:
     return json.dumps(value)
 
 
-def renewed(page: str) -> str:
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "configuration.md": reference,
+    "daemon-file.md": daemon_reference,
+}
+"""What is generated on each page, by the name of its file."""
+
+
+def renewed(page: str, name: str = "configuration.md") -> str:
     """The page with its generated part made anew. Raises ValueError when a marker is missing."""
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError("the page has no markers for the generated part")
-    return f"{before}{BEGIN}\n\n{reference()}\n{END}{after}"
+    return f"{before}{BEGIN}\n\n{PAGES[name]()}\n{END}{after}"
 
 
 if __name__ == "__main__":
     page = Path(sys.argv[1])
-    page.write_text(renewed(page.read_text()))
+    page.write_text(renewed(page.read_text(), page.name))
