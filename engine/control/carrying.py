@@ -217,6 +217,7 @@ class Carrying:
                 await self._keeper.change(having(worker=worker))
             case "state":
                 await self._state(str(event["state"]), enter)
+                await self._keep()
             case "restarting":
                 self._moving = False
                 reason = str(event.get("reason") or "it does not say why")

@@ -1,7 +1,7 @@
 """The daemon: everything it is made of, put together, and its life from start to end.
 
-It listens at once; what a daemon does beside answering (running replications, housekeeping) it does
-while it holds the store's lease, and else it stands by. A first SIGTERM or SIGINT lets workers
+What a daemon does beside answering (running replications, housekeeping) it does while it
+holds the store's lease, and else it stands by. A first SIGTERM or SIGINT lets workers
 drain for at most 10 s and ends it; a second one ends it at once, which loses nothing durable.
 """
 
@@ -160,15 +160,22 @@ class Daemon:
         if metrics is not None:
             beside = probing(probes, callers if config.tokens else None)
             servers.append((server(beside, config.limits), metrics))
-        async with self._answering(servers):
-            await self._act(leadership, stop)
+        await self._live(leadership, servers, stop)
 
-    async def _act(self, leadership: Leadership, stop: asyncio.Event) -> None:
-        """Until `stop`; the service manager hears of it."""
-        self._manager.tell(READY)
+    async def _live(
+        self,
+        leadership: Leadership,
+        servers: list[tuple[Server, socket.socket]],
+        stop: asyncio.Event,
+    ) -> None:
+        """Until `stop`. Whoever calls early waits until it is known whether this daemon acts."""
         async with asyncio.TaskGroup() as tasks:
+            leading = tasks.create_task(leadership.run(stop), name="leading")
             alive = tasks.create_task(self._tell_alive(), name="watchdog")
-            await leadership.run(stop)
+            await leadership.decided.wait()
+            async with self._answering(servers):
+                self._manager.tell(READY)
+                await leading
             alive.cancel()
 
     async def _tell_alive(self) -> None:

@@ -117,6 +117,8 @@ class Leadership:
         self._clock = clock
         self._log = log
         self._told = ""
+        self.decided = asyncio.Event()
+        """Set once it is known whether this daemon acts or stands by."""
 
     @property
     def acts(self) -> bool:
@@ -130,6 +132,7 @@ class Leadership:
             if lease is not None:
                 await self._act(lease, stop)
             else:
+                self.decided.set()
                 await _within(LOOK_SECONDS, stop)
 
     async def _acquired(self) -> LeaseRow | None:
@@ -159,6 +162,7 @@ class Leadership:
             except StateError as error:
                 self._say("what is to be done cannot be read from the store", error)
                 self._lost.set()
+            self.decided.set()
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             await self._end(in_order=stop.is_set() and not self._lost.is_set())
         finally:

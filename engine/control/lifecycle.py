@@ -83,7 +83,9 @@ AT_REST: Final = frozenset({Status.CREATED, Status.STOPPED, Status.FAILED})
 def _next() -> Mapping[Status, frozenset[Status]]:
     after: dict[Status, frozenset[Status]] = {}
     for status, following in zip(STARTING, (*STARTING[1:], Status.RUNNING), strict=True):
-        after[status] = frozenset({following, Status.FAILED, Status.STOPPING})
+        # A daemon that takes over begins a start anew, wherever its predecessor was.
+        ways = {following, Status.INITIALIZING, Status.FAILED, Status.STOPPING}
+        after[status] = frozenset(ways - {status})
     for status in AT_REST:
         after[status] = frozenset({Status.INITIALIZING, Status.DELETING})
     # A worker that died is started again, beginning with the connections: its capacity is its own.

@@ -24,6 +24,8 @@ class Listener:
         self._tallies = tallies
         self._streams = streams
         self._pid = 0
+        self.position = ""
+        """The source's position that is durable in the target; empty while none was told."""
 
     def event(self, event: Told) -> None:
         """Take an event of the worker's or of its supervisor's."""
@@ -31,6 +33,7 @@ class Listener:
             case "metrics":
                 self._tallies.counted(event.get("tables"))
                 self.figures = {k: v for k, v in event.items() if k not in ("event", "tables")}
+                self.position = str(event.get("position", self.position))
                 return
             case "table":
                 self._tallies.table(event)
@@ -53,11 +56,6 @@ class Listener:
         """No worker will tell anything any more."""
         self.figures, self.address = {}, ""
         self.events.put_nowait(None)
-
-    @property
-    def position(self) -> str:
-        """The source's position that is durable in the target; empty while none was told."""
-        return str(self.figures.get("position", ""))
 
     @property
     def units(self) -> int:

@@ -35,7 +35,7 @@ from engine.control.starting import StartError, Starting
 from engine.control.store.errors import GoneError, LeaseLostError
 from engine.control.streams import Streams
 from engine.control.worker_files import WorkerInput
-from engine.errors import PenstockError, Retry, StateError
+from engine.errors import InvariantError, PenstockError, Retry, StateError
 from engine.observe.report import Outcome
 
 CHORE_SECONDS: Final = 120.0
@@ -153,7 +153,8 @@ class Orchestrator:
         except StartError as error:
             await self._failed(error)
         except SupersededError:
-            return  # what is wanted instead is read next
+            if (await self._keeper.read()).life.wanted:
+                raise InvariantError(f"{self.id} is at {self.status} and cannot go on") from None
         finally:
             self._means.room.release(self.id)
             self._carrying = None

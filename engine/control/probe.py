@@ -76,20 +76,34 @@ async def _look(given: argparse.Namespace, reports: ReportPipe) -> Outcome:
             await reader.close()
         reports.send("found", {"schemas": sorted({r.table.schema for r in relations})})
         return Outcome(0)
-    preflight = Preflight(
-        config,
-        machine_memory_bytes(),
-        entered=lambda step: _step(reports, step),
-    )
+    telling = Telling(reports)
+    preflight = Preflight(config, machine_memory_bytes(), entered=telling.entered)
+    telling.found = preflight.findings
     findings = await preflight.run(*connect(config, clock, random))
-    for finding in findings:
-        reports.send("finding", document(finding))
+    telling.tell(findings)
     reports.send("found", _found(preflight))
     return _judged(findings)
 
 
-def _step(reports: ReportPipe, step: Step) -> None:
-    reports.send("step", {"step": step.value})
+class Telling:
+    """Tells each finding once, before the step that follows it."""
+
+    def __init__(self, reports: ReportPipe) -> None:
+        self._reports = reports
+        self._told = set[Finding]()
+        self.found: Sequence[Finding] = ()
+
+    def entered(self, step: Step) -> None:
+        """A step begins."""
+        self.tell(self.found)
+        self._reports.send("step", {"step": step.value})
+
+    def tell(self, findings: Sequence[Finding]) -> None:
+        """Tell those that are new."""
+        for finding in findings:
+            if finding not in self._told:
+                self._told.add(finding)
+                self._reports.send("finding", document(finding))
 
 
 def _found(preflight: Preflight) -> dict[str, object]:

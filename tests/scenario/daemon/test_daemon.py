@@ -1,0 +1,308 @@
+"""The daemon from end to end: between real databases, by AWS's own client."""
+
+import os
+import signal
+import time
+from ast import literal_eval
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.scenario.daemon.replicated import replicated, start
+from tests.scenario.daemon.serving import Serving
+from tests.servers.postgres import Database
+
+STREAM = "dms-serverless-replication-orchestrator-{0}.log"
+
+WAY = [
+    "initializing",
+    "preparing_metadata_resources",
+    "testing_connection",
+    "fetching_metadata",
+    "calculating_capacity",
+    "provisioning_capacity",
+    "replication_starting",
+    "running",
+]
+
+
+def filled(database: Database) -> Database:
+    database.execute(
+        "CREATE TABLE t (id int PRIMARY KEY, v text);"
+        " INSERT INTO t SELECT g, 'row ' || g FROM generate_series(1, 500) g"
+    )
+    return database
+
+
+def said(daemon: Serving, id: str) -> list[str]:
+    """The orchestrator's stream."""
+    stream = daemon.state / "logs" / f"dms-serverless-replication-{id}" / STREAM.format(id)
+    return stream.read_text().splitlines()
+
+
+def counted(daemon: Serving, arn: str, **wanted: object) -> Callable[[], bool]:
+    """Whether the statistics of its only table are these."""
+
+    def same() -> bool:
+        answer = daemon.client().describe_replication_table_statistics(ReplicationConfigArn=arn)
+        tables = answer["ReplicationTableStatistics"]
+        return [{name: table[name] for name in wanted} for table in tables] == [wanted]
+
+    return same
+
+
+def messages(daemon: Serving) -> list[str]:
+    """What events say."""
+    return [event["Message"] for event in daemon.client().describe_events()["Events"]]
+
+
+def test_from_creation_to_deletion(tmp_path: Path, source: Database, target: Database) -> None:
+    with Serving(tmp_path) as daemon:
+        dms = daemon.client()
+        it = replicated(daemon, "orders", filled(source), target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the load")
+        source.execute("INSERT INTO t VALUES (1001, 'new'); DELETE FROM t WHERE id < 10")
+        daemon.until(it.rows("t"), "the changes")
+        lines = [literal_eval(line)["replication_state"] for line in said(daemon, it.id)]
+        assert lines == WAY
+
+        wanted = {"FullLoadRows": 500, "AppliedInserts": 1, "AppliedDeletes": 9}
+        daemon.until(counted(daemon, it.arn, **wanted), "the statistics")
+        status, text = daemon.get("/metrics")
+        assert status == 200
+        assert f'penstock_state{{replication="{it.id}",state="streaming"}} 1.0' in text
+        assert text.count("# TYPE process_resident_memory_bytes ") == 1
+
+        dms.stop_replication(ReplicationConfigArn=it.arn)
+        found = daemon.await_status(it.arn, "stopped")
+        assert found["StopReason"] == "Stop Reason NORMAL"
+        assert found["RecoveryCheckpoint"]
+        source.execute("INSERT INTO t VALUES (1002, 'while it was stopped')")
+        start(daemon, it.arn, "resume-processing")
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "what was written meanwhile")
+        dms.stop_replication(ReplicationConfigArn=it.arn)
+        daemon.await_status(it.arn, "stopped")
+        assert it.slots()
+        dms.delete_replication_config(ReplicationConfigArn=it.arn)
+        daemon.until(lambda: not dms.describe_replications()["Replications"], "its end")
+        assert not it.slots()
+        assert target.execute("SELECT count(*) FROM t")[0][0] == 493, "the rows stay"
+        assert "DMS replication has been deleted." in messages(daemon)
+        assert daemon.stop() == 0
+
+
+def test_a_reload_begins_with_empty_tables(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    with Serving(tmp_path) as daemon:
+        dms = daemon.client()
+        it = replicated(daemon, "again", filled(source), target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the load")
+        dms.stop_replication(ReplicationConfigArn=it.arn)
+        daemon.await_status(it.arn, "stopped")
+        target.execute("DELETE FROM t WHERE id % 2 = 0; INSERT INTO t VALUES (7000, 'astray')")
+        source.execute("DELETE FROM t WHERE id > 400")
+        start(daemon, it.arn, "reload-target")
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the second load")
+        source.execute("INSERT INTO t VALUES (1001, 'new')")
+        daemon.until(it.rows("t"), "changes after it")
+        daemon.until(counted(daemon, it.arn, FullLoadRows=400), "the statistics")
+
+
+def test_one_table_is_loaded_again(tmp_path: Path, source: Database, target: Database) -> None:
+    with Serving(tmp_path) as daemon:
+        dms = daemon.client()
+        it = replicated(daemon, "table", filled(source), target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        daemon.until(counted(daemon, it.arn, FullLoadRows=500), "the load")
+        target.execute("DELETE FROM t WHERE id % 2 = 0")
+        dms.reload_replication_tables(
+            ReplicationConfigArn=it.arn,
+            TablesToReload=[{"SchemaName": "public", "TableName": "t"}],
+        )
+        daemon.until(it.rows("t"), "the second load")
+
+        wanted = {"FullLoadReloaded": True, "FullLoadRows": 500}
+        daemon.until(counted(daemon, it.arn, **wanted), "the statistics")
+
+
+def test_a_full_load_ends_by_itself(tmp_path: Path, source: Database, target: Database) -> None:
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "once", filled(source), target, kind="full-load")
+        start(daemon, it.arn)
+        found = daemon.await_status(it.arn, "stopped")
+        assert found["StopReason"] == "Stop Reason FULL_LOAD_ONLY_FINISHED"
+        assert found["ReplicationStats"]["TablesLoaded"] == 1
+        assert found["ReplicationStats"]["FullLoadProgressPercent"] == 100
+        assert it.rows("t")()
+
+
+def test_the_cached_changes_end_it_where_that_was_asked_for(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    settings = {"FullLoadSettings": {"StopTaskCachedChangesApplied": True}}
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "cached", filled(source), target, settings=settings)
+        start(daemon, it.arn)
+        found = daemon.await_status(it.arn, "stopped")
+        assert found["StopReason"] == "Stop Reason STOPPED_AFTER_CACHED_EVENTS"
+        assert it.rows("t")()
+        start(daemon, it.arn, "resume-processing")
+        daemon.await_status(it.arn, "running")
+        source.execute("INSERT INTO t VALUES (1001, 'new')")
+        daemon.until(it.rows("t"), "changes after it")
+
+
+def test_an_endpoint_that_is_not_there_fails_the_start_with_awss_line(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "nowhere", filled(source), target, Port=1)
+        start(daemon, it.arn)
+        found = daemon.await_status(it.arn, "failed")
+        first, reason = found["FailureMessages"]
+        assert first == "Test connection failed for endpoint nowhere-source."
+        assert "127.0.0.1:1" in reason
+        assert found["StopReason"] == "Stop Reason RECOVERABLE_ERROR"
+        last = literal_eval(said(daemon, it.id)[-1])
+        assert last["replication_state"] == "failed"
+        assert last["failure_message"].startswith(first)
+        states = [literal_eval(line)["replication_state"] for line in said(daemon, it.id)]
+        assert states == [*WAY[:3], "failed"]
+
+
+def test_nothing_fits_that_is_larger_than_the_machine(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    config = '[serve]\nmemory = "1GiB"\n'
+    with Serving(tmp_path, config=config) as daemon:
+        it = replicated(daemon, "large", filled(source), target)
+        start(daemon, it.arn)
+        found = daemon.await_status(it.arn, "failed")
+        assert "all replications together have" in found["FailureMessages"][0]
+        assert found["ProvisionData"]["ProvisionState"] == "failed_provision"
+
+
+def test_who_finds_no_room_waits_for_it(tmp_path: Path, source: Database, target: Database) -> None:
+    config = '[serve]\nmemory = "3GiB"\n'
+    filled(source)
+    with Serving(tmp_path, config=config) as daemon:
+        dms = daemon.client()
+        first = replicated(daemon, "first", source, target, kind="cdc")
+        start(daemon, first.arn)
+        daemon.await_status(first.arn, "running")
+        second = replicated(daemon, "second", source, target, kind="cdc")
+        start(daemon, second.arn)
+        daemon.until(
+            lambda: "Waiting for capacity" in said(daemon, second.id)[-1], "the other to wait"
+        )
+        assert daemon.replication(second.arn)["Status"] == "provisioning_capacity"
+        dms.stop_replication(ReplicationConfigArn=first.arn)
+        daemon.await_status(first.arn, "stopped")
+        daemon.await_status(second.arn, "running")
+
+
+def test_a_start_is_stopped_on_its_way(tmp_path: Path, source: Database, target: Database) -> None:
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "early", filled(source), target)
+        start(daemon, it.arn)
+        daemon.client().stop_replication(ReplicationConfigArn=it.arn)
+        daemon.await_status(it.arn, "stopped")
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+
+
+def test_a_worker_that_dies_is_started_again(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "deadly", filled(source), target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the load")
+        os.kill(daemon.worker(), signal.SIGKILL)
+        source.execute("INSERT INTO t VALUES (1001, 'new')")
+        daemon.until(it.rows("t"), "the next worker")
+        daemon.await_status(it.arn, "running")
+        assert any("SIGKILL" in message for message in messages(daemon))
+
+
+def test_a_killed_daemon_is_followed_by_the_next(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "orphan", filled(source), target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the load")
+        daemon.kill()
+    source.execute("INSERT INTO t VALUES (1001, 'while nobody was there')")
+    with Serving(tmp_path) as daemon:
+        daemon.until(it.rows("t"), "the next daemon")
+        daemon.await_status(it.arn, "running")
+        assert daemon.stop() == 0
+    with Serving(tmp_path) as daemon:
+        source.execute("INSERT INTO t VALUES (1002, 'after a drain')")
+        daemon.until(it.rows("t"), "the third daemon")
+
+
+def test_a_daemon_killed_on_the_way_of_a_start_begins_it_anew(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "halfway", filled(source), target)
+        start(daemon, it.arn)
+        daemon.until(
+            lambda: daemon.replication(it.arn)["Status"] != "initializing", "the start to begin"
+        )
+        daemon.kill()
+    with Serving(tmp_path) as daemon:
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the load")
+
+
+def test_two_daemons_do_not_share_a_directory(tmp_path: Path) -> None:
+    with Serving(tmp_path) as daemon:
+        assert daemon.address
+        with Serving(tmp_path) as other:
+            assert other.wait() == 2
+            assert any("another daemon's" in str(line) for line in other.lines)
+        assert daemon.get("/healthz")[0] == 200
+
+
+def test_a_standby_takes_over(tmp_path: Path, source: Database, target: Database) -> None:
+    """Two daemons on one store, which is the target's server."""
+    config = f'[serve]\nstore = "{target.dsn}"\n'
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with Serving(first, config=config) as daemon:
+        it = replicated(daemon, "shared", filled(source), target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the load")
+        key = (first / "state" / "penstock.key").read_text().splitlines()[-1]
+        with Serving(second, config=config, PENSTOCK_KEY=key) as standby:
+            status, text = standby.get("/readyz")
+            assert status == 503
+            assert "standing by" in text
+            assert standby.replication(it.arn)["Status"] == "running", "it may be asked"
+            with pytest.raises(ClientError, match="stands by"):
+                standby.client().stop_replication(ReplicationConfigArn=it.arn)
+            daemon.kill()
+            killed = time.monotonic()
+            source.execute("INSERT INTO t VALUES (1001, 'new')")
+            standby.until(lambda: standby.get("/readyz")[0] == 200, "the standby to act")
+            assert time.monotonic() - killed < 15.0
+            standby.until(it.rows("t"), "its worker")
+            standby.await_status(it.arn, "running")
+            assert len(it.slots()) == 1
