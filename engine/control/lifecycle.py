@@ -102,6 +102,7 @@ NEXT: Final = _next()
 
 ALWAYS: Final = frozenset(
     {
+        "CdcStopPosition",
         "ReplicationConfigIdentifier",
         "ReplicationSettings",
         "ReplicationTaskIdentifier",
@@ -111,6 +112,7 @@ ALWAYS: Final = frozenset(
 )
 COMPUTE_ALWAYS: Final = frozenset(
     {
+        "CdcStopPosition",
         "MinCapacityUnits",
         "MaxCapacityUnits",
         "MultiAZ",

@@ -43,8 +43,7 @@ def created(given: Mapping[str, Any], draw: float) -> Compute:
             "The parameter ComputeConfig.MaxCapacityUnits must be provided."
         )
     compute = _with(Compute(units_max=given["MaxCapacityUnits"]), given)
-    window = compute.window or str(Window.drawn(draw))
-    return msgspec.structs.replace(compute, window=window)
+    return msgspec.structs.replace(compute, window=compute.window or drawn_window(draw))
 
 
 def modified(before: Compute, given: Mapping[str, Any]) -> Compute:
@@ -67,6 +66,11 @@ def shown(compute: Compute) -> dict[str, object]:
     """As AWS answers it; what nobody gave is not there."""
     values = {member: getattr(compute, field) for member, field in FIELDS.items()}
     return {member: value for member, value in values.items() if value not in ("", ())}
+
+
+def drawn_window(draw: float) -> str:
+    """The maintenance window of who chose none, for good. `draw`: from 0 to below 1."""
+    return str(Window.drawn(draw))
 
 
 def window(text: str, parameter: str) -> str:

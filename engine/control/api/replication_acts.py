@@ -17,6 +17,7 @@ from engine.control.api.arn import Kind, draw
 from engine.control.api.call import Call
 from engine.control.api.faults import (
     InvalidParameterValueException,
+    InvalidResourceStateFault,
     ResourceAlreadyExistsFault,
     ResourceNotFoundFault,
 )
@@ -43,6 +44,7 @@ from engine.control.resources.replication import (
     Life,
     Replication,
 )
+from engine.control.resources.subnet_group import KIND as SUBNET_GROUP
 from engine.control.store.contract import Reading, Writing
 from engine.control.store.records import Record
 
@@ -70,9 +72,6 @@ MEMBERS: Final[Mapping[Face, Mapping[str, str]]] = {
     },
 }
 """What a modification may change beside sizes: AWS's members with ours."""
-
-SUBNET_GROUP: Final = "subnet_group"
-"""The kind of its records."""
 
 DEFAULT_SUBNET_GROUP: Final = "default"
 """AWS has this one in every account; it needs no record."""
@@ -117,8 +116,8 @@ class Change:
     settings: str = ""
     supplemental: str | None = None
     compute: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    wish: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    """Members on where a first start begins and ends, of a task."""
+    positions: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """Members that say where the next start begins and ends, of a task."""
 
 
 async def modify(call: Call, face: Face, change: Change) -> Kept:
@@ -173,9 +172,8 @@ async def _amended(reading: Reading, call: Call, kept: Kept, change: Change) -> 
         settings=settings,
         supplemental=before.supplemental if change.supplemental is None else change.supplemental,
     )
-    wished = positions(change.wish, ends.source.engine.name, kind) if change.wish else None
-    life = msgspec.structs.replace(kept.life, wish=wished) if wished else kept.life
-    return config, life
+    wished = positions(change.positions, ends.source.engine.name, kind, kept.life)
+    return config, msgspec.structs.replace(kept.life, wish=wished)
 
 
 def _changed(face: Face, kept: Kept, config: Config, life: Life) -> frozenset[str]:
@@ -184,7 +182,7 @@ def _changed(face: Face, kept: Kept, config: Config, life: Life) -> frozenset[st
         member
         for member, name in MEMBERS[face].items()
         if getattr(kept.config, name) != getattr(config, name)
-    ) | ({"CdcStartPosition"} if life != kept.life else frozenset())
+    ) | ({"CdcStopPosition"} if life != kept.life else frozenset())
 
 
 async def check_subnet_group(reading: Reading, name: str) -> None:
@@ -246,6 +244,15 @@ async def delete(call: Call, face: Face) -> Kept:
         await _say_step(writing, kept)
     call.services.fleet.wake(kept.id)
     return kept
+
+
+def check_at_rest(kept: Kept, doing: str) -> None:
+    """Raises InvalidResourceStateFault while it runs, or is about to."""
+    if kept.life.status not in lifecycle.AT_REST:
+        raise InvalidResourceStateFault(
+            f"The {WORDS[kept.config.face].what.lower()} {kept.config.name} is"
+            f" {kept.life.status}: stop it before it is {doing}."
+        )
 
 
 async def say(writing: Writing, happening: Happening, config: Config, detail: str = "") -> None:

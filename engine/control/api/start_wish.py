@@ -5,7 +5,9 @@ was told would be worse than none.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from engine.control import lifecycle
 from engine.control.api.faults import (
@@ -13,9 +15,12 @@ from engine.control.api.faults import (
     InvalidParameterValueException,
 )
 from engine.control.lifecycle import StartType
-from engine.control.resources.replication import Replication, Wish
+from engine.control.resources.replication import Face, Life, Replication, Wish
 from engine.control.translate.names import ENGINES
 from engine.control.translate.positions import start_position, stop_position
+
+POSITIONS: Final = ("CdcStartTime", "CdcStartPosition", "CdcStopPosition")
+"""Members that say where a start begins and ends."""
 
 
 def wish(
@@ -29,7 +34,7 @@ def wish(
     """The start that a request asks for.
 
     Args:
-        request: its members; `CdcStartTime`, `CdcStartPosition` and `CdcStopPosition` are read.
+        request: its members, of which `POSITIONS` are read.
         start_type: its `StartReplicationType`, or the task's.
         replication: as it is now.
         source: AWS's name of the source's engine.
@@ -50,32 +55,39 @@ def wish(
         ),
         ran=life.ran,
     )
-    return Wish(
-        type=kind,
-        begin=begin,
-        start_position=_start_position(request, source),
-        stop_position=_stop_position(request, source, replication.config.type),
-        at=at,
-    )
+    start, stop = _positions(request, source, replication.config.type)
+    kept = life.wish if replication.config.face is Face.TASK else None
+    if kept is not None:
+        # A task has positions of its own: those of its creation, or of its newest start.
+        changes_only = replication.config.type == "cdc"
+        start = start or (kept.start_position if changes_only and not life.ran else "")
+        stop = stop or (kept.stop_position if replication.config.type != "full-load" else "")
+    return Wish(type=kind, begin=begin, start_position=start, stop_position=stop, at=at)
 
 
-def positions(request: Mapping[str, Any], source: str, replication_type: str) -> Wish | None:
-    """What `CreateReplicationTask` and `ModifyReplicationTask` say of positions, to be kept for the
-    first start; None where they say nothing. Raises faults."""
-    given = {"CdcStartTime", "CdcStartPosition", "CdcStopPosition"} & request.keys()
-    if not any(request[name] for name in given):
-        return None
-    started = request.get("CdcStartTime") or request.get("CdcStartPosition")
-    if started and replication_type != "cdc":
+def positions(
+    request: Mapping[str, Any], source: str, replication_type: str, life: Life
+) -> Wish | None:
+    """What the creation or a modification of a task says of positions, to be kept for its next
+    start; what it does not say stays. Raises faults."""
+    start, stop = _positions(request, source, replication_type)
+    if start and replication_type != "cdc":
         raise InvalidParameterCombinationException(
-            "CdcStartTime and CdcStartPosition need MigrationType cdc: with a full load the changes"
-            " begin at its snapshot"
+            "CdcStartPosition needs MigrationType cdc: with a full load the changes begin at its"
+            " snapshot."
         )
-    return Wish(
-        type=StartType.START,
-        begin=lifecycle.Begin.FRESH,
-        start_position=_start_position(request, source),
-        stop_position=_stop_position(request, source, replication_type),
+    if start and life.ran:
+        raise InvalidParameterCombinationException(
+            "CdcStartPosition is for the first start: the stored position would be lost; delete the"
+            " task and create it again to begin elsewhere."
+        )
+    if not any(member in request for member in POSITIONS):
+        return life.wish
+    before = life.wish or Wish(type=StartType.START, begin=lifecycle.Begin.FRESH)
+    return msgspec.structs.replace(
+        before,
+        start_position=start if "CdcStartPosition" in request else before.start_position,
+        stop_position=stop if "CdcStopPosition" in request else before.stop_position,
     )
 
 
@@ -88,17 +100,17 @@ def _start_type(text: str) -> StartType:
     )
 
 
-def _start_position(request: Mapping[str, Any], source: str) -> str:
-    """The text as it was given: it is shown again."""
+def _positions(request: Mapping[str, Any], source: str, replication_type: str) -> tuple[str, str]:
+    """The texts of start and stop as they were given: they are shown again."""
     if "CdcStartTime" in request:
         raise InvalidParameterValueException(
             "CdcStartTime is not supported: a log is entered at a position here, not at a time."
             " Give CdcStartPosition, or start without either to begin now."
         )
-    text: str = request.get("CdcStartPosition", "")
-    if text:
-        _check(start_position, text, source, "CdcStartPosition")
-    return text
+    start: str = request.get("CdcStartPosition", "")
+    if start:
+        _check(start_position, start, source, "CdcStartPosition")
+    return start, _stop_position(request, source, replication_type)
 
 
 def _stop_position(request: Mapping[str, Any], source: str, replication_type: str) -> str:
@@ -107,7 +119,7 @@ def _stop_position(request: Mapping[str, Any], source: str, replication_type: st
         return ""
     if replication_type == "full-load":
         raise InvalidParameterCombinationException(
-            "CdcStopPosition is for changes, and a full-load replication has none"
+            "CdcStopPosition is for changes, and a full-load replication has none."
         )
     _check(stop_position, text, source, "CdcStopPosition")
     return text
