@@ -16,11 +16,10 @@ class Certificate(Stored, frozen=True, kw_only=True):
     name: str
     """As the user wrote it."""
     pem: str
-    """Text of one or several; what is told of them is told of the first."""
+    """Text of one or several, as it was given; what is told of them is told of the first."""
     kms_key: str = ""
-    owner: str = ""
     valid_from: float = 0.0
+    """Seconds since 1970; so is `valid_to`."""
     valid_to: float = 0.0
     signing_algorithm: str = ""
     key_bits: int = 0
-    created: float = 0.0
