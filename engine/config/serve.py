@@ -128,6 +128,12 @@ class ServeConfig(Section):
         " `penstock.key`, or a file made in `state_dir` at the first start.",
         default="",
     )
+    encryption_keys_dir: str = key(
+        Text("a path", empty=True),
+        "Folder of further keys: what is created with `KmsKeyId` NAME is encrypted with NAME.key in"
+        " it.",
+        default="",
+    )
     tls_certificate: str = key(
         Text("a path", empty=True),
         "Certificate chain (PEM) of the API; with `tls_key` it is served over TLS.",

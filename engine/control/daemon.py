@@ -115,7 +115,8 @@ class Daemon:
     async def _vault(self, store: Store) -> Vault:
         serve, around = self._config.serve, self._around
         file = Path(serve.encryption_key_file) if serve.encryption_key_file else None
-        source = KeySource(around.state, file)
+        folder = Path(serve.encryption_keys_dir) if serve.encryption_keys_dir else None
+        source = KeySource(around.state, file, folder)
         vault = source.load(around.environment, may_make=not await is_sealed(store))
         await require_keys(store, vault)
         return vault

@@ -1,5 +1,5 @@
 """`KmsKeyId`: which of the daemon's keys something is sealed under. There is no AWS KMS here; a key
-is a file NAME.key beside the daemon's own (`engine.control.key_source`)."""
+is a file NAME.key in the folder that `[serve] encryption_keys_dir` names."""
 
 import re
 from typing import Final
@@ -24,7 +24,8 @@ def key_name(text: str, vault: Vault) -> str:
     if name not in vault.names:
         known = ", ".join(vault.names) or "none is there"
         raise KMSKeyNotAccessibleFault(
-            "The key that KmsKeyId names is not one of the daemon's. Put it into the daemon's"
-            f" folder of keys as NAME.key, and name it so; keys there: {known}."
+            "The key that KmsKeyId names is not one of the daemon's. Put it into the folder that"
+            " [serve] encryption_keys_dir of the daemon's file names, as NAME.key, and name it so;"
+            f" keys there: {known}."
         )
     return name

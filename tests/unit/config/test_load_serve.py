@@ -46,6 +46,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         tls_certificate = "server.pem"
         tls_key = "server.key"
         log_retention = "7d"
+        encryption_keys_dir = "/etc/penstock/keys"
         endpoints_deny = ["10.0.0.0/8", "::/0"]
         endpoints_allow = ["10.1.2.3"]
 
@@ -72,6 +73,7 @@ def test_everything_that_can_be_said(tmp_path: Path) -> None:
         {"STORE": "s3cret", "WATCH": SECRET, "TOKEN": SECRET},
     )
     assert made.serve.memory_bytes == 8 << 30
+    assert made.serve.encryption_keys_dir == "/etc/penstock/keys"
     assert made.serve.log_retention_seconds == 7 * 86_400
     assert made.serve.endpoints_deny == ("10.0.0.0/8", "::/0")
     assert made.serve.endpoints_allow == ("10.1.2.3/32",)

@@ -57,6 +57,18 @@ NO_EFFECT: Final[Mapping[str, str]] = {
     " shown",
 }
 
+_SECRET: Final = (
+    "a file (`file:/path`) or a variable of the daemon's environment (`env:NAME`) with AWS's JSON"
+    " in it; a name of AWS's is kept, and fails the connection"
+)
+
+PARTLY: Final[Mapping[str, str]] = {
+    "EngineName": "every engine is kept; a replication of one that is not run is refused",
+    "KmsKeyId": "names one of the daemon's own keys, a file NAME.key",
+    "SslMode": "`none` uses TLS where the server has it, and does not check who answers",
+    **{f"{engine.settings}.SecretsManagerSecretId": _SECRET for engine in ENGINES.values()},
+}
+
 ACTIVE: Final = "active"
 DELETING: Final = "deleting"
 

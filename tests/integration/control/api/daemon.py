@@ -146,7 +146,7 @@ async def serving(
         audit: list[Entry] = []
         idle = Idle()
         log = Log(lines.append, SystemClock())
-        vault = Vault([Key.make()])
+        vault = Vault([Key.make(), Key.make("theirs")])
         looker = EndpointLooker(store, prober(store, vault) if prober else idle, log)
         services = Services(
             store,

@@ -18,6 +18,7 @@ from engine.control.resources.replication import (
     Life,
     Replication,
 )
+from engine.control.sealing import sealed_places
 from engine.control.store.records import Record
 from tests.integration.control.api.asking import arn, pages, put, refused
 from tests.integration.control.api.daemon import READER, Daemon, serving
@@ -308,7 +309,7 @@ async def test_what_a_replication_uses_stays_and_is_modified_while_it_rests(
         ),
         ({"CertificateArn": arn(Kind.CERTIFICATE, "c")}, "ResourceNotFoundFault", "Certificate"),
         ({"CertificateArn": "c"}, "InvalidParameterValueException", "CertificateArn"),
-        ({"KmsKeyId": "alias/mine"}, "KMSKeyNotAccessibleFault", "keys there: none"),
+        ({"KmsKeyId": "alias/mine"}, "KMSKeyNotAccessibleFault", "keys there: theirs"),
         ({"Tags": [{"Key": "aws:a", "Value": ""}]}, "InvalidParameterValueException", "reserved"),
         ({"ResourceIdentifier": "a" * 32}, "InvalidParameterValueException", "ResourceIdentifier"),
     ],
@@ -382,6 +383,21 @@ async def test_a_secret_that_is_kept_elsewhere_takes_the_place_of_an_address(
         back = {name: POSTGRES[name] for name in ("ServerName", "Port", "Username", "Password")}
         assert await modify(daemon, made, **back) == made
         assert await password(daemon, made) == CANARY
+
+
+async def test_a_secret_is_sealed_under_the_key_that_the_endpoint_names(tmp_path: Path) -> None:
+    key = "arn:aws:kms:us-east-1:000000000000:key/theirs"
+    async with serving(tmp_path) as daemon:
+        made = await create(daemon, KmsKeyId=key)
+        assert made["KmsKeyId"] == key
+        await modify(daemon, made, Password="another")
+        other = await create(daemon, EndpointIdentifier="other", KmsKeyId="alias/aws/dms")
+        assert await password(daemon, made) == "another"
+        async with daemon.store.read() as reading:
+            of = {record.name: record.document for record in await reading.find("endpoint")}
+        used = {name: next(sealed_places("", document))[1] for name, document in sorted(of.items())}
+        assert used["shop"] != used["other"]
+        assert await password(daemon, other) == CANARY
 
 
 async def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
