@@ -43,7 +43,8 @@ class Endpoints:
         async with self._services.store.read() as reading:
             record = await _found(reading, asked.name)
             users = await _users(reading, record)
-        return telling.endpoint(record.id, decode(Endpoint, record.document), users)
+        kept = decode(Endpoint, record.document)
+        return telling.endpoint(record.id, kept, self._services.home, users)
 
     async def put_ours(self, asked: Asked) -> Document:
         """Keys of its table that AWS does not know, in the place of what was there."""

@@ -11,18 +11,21 @@ from typing import Final
 from engine.control.api.faults import InvalidParameterValueException, ThrottlingException
 from engine.control.api.native_replications import found
 from engine.control.api.native_request import Asked, Document
-from engine.control.logs.following import Cursor, Place, Read, last_lines, lines_since, streams
+from engine.control.logs.following import (
+    LINES_MAX,
+    WAIT_SECONDS_MAX,
+    Cursor,
+    Place,
+    Read,
+    last_lines,
+    lines_since,
+    streams,
+)
 from engine.control.logs.lines import GROUP, ORCHESTRATOR_STREAM
 from engine.control.store.contract import Store
 
 LINES: Final = 100
 """Last lines of each stream without being asked."""
-
-LINES_MAX: Final = 10_000
-"""Last lines of each stream that may be asked for."""
-
-WAIT_SECONDS: Final = 20
-"""Longest wait for what comes next, in seconds: less than what proxies and SDKs put up with."""
 
 LOOK_SECONDS: Final = 0.5
 """Between two looks at the files of who waits."""
@@ -50,7 +53,7 @@ class Logs:
                 f"The parameter stream must be one of {', '.join(KINDS)}."
             )
         lines = asked.number("lines", LINES, LINES_MAX)
-        wait = asked.number("wait", 0, WAIT_SECONDS)
+        wait = asked.number("wait", 0, WAIT_SECONDS_MAX)
         cursor = _cursor(asked.query["after"]) if asked.query.get("after") else None
         async with self._store.read() as reading:
             record = await found(reading, asked.name)

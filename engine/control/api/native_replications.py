@@ -40,9 +40,10 @@ class Replications:
             page = records[:PAGE]
             kept = {record.id: decode(Replication, record.document) for record in page}
             endpoints = await _identifiers(reading, kept.values())
-        figures = self._services.fleet.figures
+        home, figures = self._services.home, self._services.fleet.figures
         shown = [
-            telling.replication(key, each, endpoints, figures(key)) for key, each in kept.items()
+            telling.replication(key, each, home, endpoints, figures(key))
+            for key, each in kept.items()
         ]
         more = {"after": page[-1].name} if len(records) > PAGE else {}
         return {"replications": shown, **more}
@@ -56,7 +57,7 @@ class Replications:
         figures = self._services.fleet.figures(record.id)
         now = self._services.clock.wall()
         return {
-            **telling.replication(record.id, kept, endpoints, figures),
+            **telling.replication(record.id, kept, self._services.home, endpoints, figures),
             **telling.cost(kept.config, figures, self._prices, now),
             "given": telling.given(kept.config),
         }

@@ -7,9 +7,10 @@ from typing import Final
 
 from engine.config.serve import CostConfig
 from engine.control.acting import Figures
+from engine.control.api.arn import Home, Kind
 from engine.control.lifecycle import Status
 from engine.control.resources.endpoint import Endpoint
-from engine.control.resources.replication import Config, Replication
+from engine.control.resources.replication import Config, Face, Replication
 from engine.control.sealing import is_sealed
 
 TOLD: Final[Mapping[str, str]] = {
@@ -29,7 +30,7 @@ TOLD: Final[Mapping[str, str]] = {
 
 
 def replication(
-    id: str, kept: Replication, endpoints: Mapping[str, str], figures: Figures
+    id: str, kept: Replication, home: Home, endpoints: Mapping[str, str], figures: Figures
 ) -> dict[str, object]:
     """How a replication is and does. `endpoints`: identifiers by record id. What is not known is
     not there."""
@@ -39,8 +40,7 @@ def replication(
     return _known(
         {
             "identifier": config.name,
-            "resource": id,
-            "face": str(config.face),
+            "arn": home.arn(OF_FACE[config.face], id),
             "type": config.type,
             "source": endpoints.get(config.source, config.source),
             "target": endpoints.get(config.target, config.target),
@@ -61,6 +61,11 @@ def replication(
         }
     )
 
+
+OF_FACE: Final[Mapping[Face, Kind]] = {
+    Face.CONFIG: Kind.REPLICATION,
+    Face.TASK: Kind.TASK,
+}
 
 _RESTING: Final = frozenset({Status.CREATED, Status.STOPPED, Status.FAILED})
 
@@ -103,10 +108,12 @@ def given(config: Config) -> dict[str, object]:
     }
 
 
-def endpoint(id: str, kept: Endpoint, users: Sequence[Replication]) -> dict[str, object]:
+def endpoint(
+    id: str, kept: Endpoint, home: Home, users: Sequence[Replication]
+) -> dict[str, object]:
     """An endpoint as it was given, and who uses it. Of secrets it says that they are there."""
     return {
-        "resource": id,
+        "arn": home.arn(Kind.ENDPOINT, id),
         "members": _masked(kept.members),
         "ours": kept.ours,
         "used_by": [

@@ -22,10 +22,20 @@ COMMANDS: Final[Mapping[str, str]] = {
     " own.",
     "compare": "Compare every carried table: row counts and content hashes; differing keys are"
     " listed.",
-    "reload": "Copy one table again, while the others go on.",
+    "reload": "Copy tables again, while the others go on.",
     "cleanup": "Drop what the replication made: slot and publications on the source, control rows"
     " in the target.",
     "autoscale": "The law of capacity: recompute what it decided, or see what it would do.",
+    "apply": "Make the daemon's replications what replication files say.",
+    "status": "How replications are: status, lag, size, rows of the newest start, since when.",
+    "logs": "Show the log of a replication: of the orchestrator, and of the engine's newest start.",
+    "start": "Start a replication: from the beginning the first time, later where it was.",
+    "stop": "Stop a replication, which can be started again where it was.",
+    "tables": "List the tables of a replication with their state and what was carried of each.",
+    "events": "List what happened, oldest first: created, started, stopped, failed, changed,"
+    " deleted.",
+    "delete": "Delete a replication that is not running: also its slot, publications and control"
+    " rows.",
     "import": "Write a replication file for each replication that AWS DMS describes.",
 }
 """Each is a function of that name, or a group of commands, in the module of that name beside this

@@ -18,6 +18,12 @@ from engine.control.logs.files import SUFFIX, Stream
 BYTES_MAX: Final = 1 << 20
 """Read of all streams together at once: some 5,000 lines."""
 
+LINES_MAX: Final = 10_000
+"""Last lines of each stream that may be asked for."""
+
+WAIT_SECONDS_MAX: Final = 20
+"""Longest wait for what comes next, in seconds: less than what proxies and SDKs put up with."""
+
 MARK_BYTES: Final = 256
 """As much as stands before a place is kept of it, as a checksum."""
 

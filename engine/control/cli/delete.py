@@ -1,0 +1,82 @@
+"""`penstock delete`: a replication with what it made at the databases."""
+
+import time
+from typing import Annotated, Any, TypeAlias
+
+import typer
+
+from engine.control.cli.ending import end_with
+from engine.control.cli.reach import (
+    USUAL,
+    As,
+    Id,
+    NoWait,
+    Output,
+    Url,
+    Yes,
+    agreed,
+    daemon,
+    document,
+    say,
+)
+from engine.control.client.daemon import Daemon
+from engine.control.client.replications import LOOK_SECONDS, known, one, serverless
+
+WithEndpoints: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--with-endpoints", metavar="", help="Its endpoints too, where nobody else uses them."
+    ),
+]
+
+
+def delete(
+    id: Id,
+    yes: Yes = False,
+    with_endpoints: WithEndpoints = False,
+    no_wait: NoWait = False,
+    output: As = Output.TEXT,
+    url: Url = USUAL,
+) -> None:
+    """Delete a replication that is not running: also its slot, publications and control rows.
+
+    Tables stay as they are, on both sides. It cannot be taken back: another one begins anew.
+    """
+    end_with(
+        lambda: _delete(id, url, output, yes=yes, with_endpoints=with_endpoints, no_wait=no_wait)
+    )
+
+
+def _delete(
+    id: str, url: str, output: Output, *, yes: bool, with_endpoints: bool, no_wait: bool
+) -> int:
+    asked = daemon(url)
+    found = one(asked, id)
+    name, arn = str(found["identifier"]), serverless(found)
+    if not agreed(f"Delete {name} ({found['status']}) with its slot and its position?", yes=yes):
+        say("nothing was deleted", output)
+        return 1
+    asked.call("DeleteReplicationConfig", ReplicationConfigArn=arn)
+    deleted = [name]
+    if with_endpoints or not no_wait:
+        while known(asked, name) is not None:
+            time.sleep(LOOK_SECONDS)
+    if with_endpoints:
+        deleted += _endpoints(asked, found)
+    for each in deleted:
+        say(f"deleted  {each}", output)
+    if output is Output.JSON:
+        document({"deleted": deleted})
+    return 0
+
+
+def _endpoints(asked: Daemon, found: dict[str, Any]) -> list[str]:
+    """Delete those of a replication that nobody uses; their identifiers."""
+    deleted = []
+    for side in ("source", "target"):
+        name = str(found[side])
+        endpoint = asked.get("endpoints", name)
+        if not endpoint["used_by"]:
+            asked.call("DeleteEndpoint", EndpointArn=endpoint["arn"])
+            deleted.append(name)
+    return deleted

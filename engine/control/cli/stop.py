@@ -1,0 +1,30 @@
+"""`penstock stop`: a replication ends, and keeps what it needs to go on."""
+
+from engine.control.cli.ending import end_with
+from engine.control.cli.reach import USUAL, As, Id, NoWait, Output, Url, daemon, document, say
+from engine.control.client.replications import REST, one, serverless, wait
+from engine.control.lifecycle import Status
+
+
+def stop(id: Id, no_wait: NoWait = False, output: As = Output.TEXT, url: Url = USUAL) -> None:
+    """Stop a replication, which can be started again where it was.
+
+    Waits until it has stopped; what is under way is finished first, for at most 10 s. Its slot
+    keeps the source's log meanwhile: delete a replication that is not to go on.
+    """
+    end_with(lambda: _stop(id, url, output, no_wait=no_wait))
+
+
+def _stop(id: str, url: str, output: Output, *, no_wait: bool) -> int:
+    asked = daemon(url)
+    found = one(asked, id)
+    name, arn = str(found["identifier"]), serverless(found)
+    if found["status"] in REST:
+        say(f"{name} does not run: it is {found['status']}", output)
+    elif found["status"] != Status.STOPPING:
+        asked.call("StopReplication", ReplicationConfigArn=arn)
+    if not no_wait:
+        wait(asked, name, REST.__contains__, lambda status: say(f"{name}  {status}", output))
+    if output is Output.JSON:
+        document(one(asked, name))
+    return 0
