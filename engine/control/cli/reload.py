@@ -78,7 +78,5 @@ def _of_daemon(name: str, tables: Sequence[TableName], url: str) -> None:
     asked.call(
         "ReloadReplicationTables",
         ReplicationConfigArn=serverless(one(asked, name)),
-        TablesToReload=[
-            {"SchemaName": table.schema, "TableName": table.name} for table in tables
-        ],
+        TablesToReload=[{"SchemaName": table.schema, "TableName": table.name} for table in tables],
     )
