@@ -1,7 +1,7 @@
 """Our own routes about endpoints. What they answer: `native`."""
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -10,18 +10,15 @@ import msgspec
 from engine.config.secret import Secret
 from engine.control.api import telling
 from engine.control.api.call import Services
+from engine.control.api.endpoint_users import check_at_rest, users
 from engine.control.api.faults import (
     InvalidParameterValueException,
-    InvalidResourceStateFault,
     ResourceNotFoundFault,
 )
 from engine.control.api.native_request import Asked, Document, refused
 from engine.control.endpoint_side import role_of
-from engine.control.lifecycle import AT_REST
 from engine.control.resources.document import decode, encode
 from engine.control.resources.endpoint import KIND, Endpoint, members_place
-from engine.control.resources.replication import KIND as REPLICATION
-from engine.control.resources.replication import Replication
 from engine.control.sealing import open_secrets
 from engine.control.store.contract import Reading
 from engine.control.store.records import Record
@@ -42,9 +39,9 @@ class Endpoints:
         """What was given for one, and who uses it."""
         async with self._services.store.read() as reading:
             record = await _found(reading, asked.name)
-            users = await _users(reading, record)
+            using = await users(reading, record.id)
         kept = decode(Endpoint, record.document)
-        return telling.endpoint(record.id, kept, self._services.home, users)
+        return telling.endpoint(record.id, kept, self._services.home, using)
 
     async def put_ours(self, asked: Asked) -> Document:
         """Keys of its table that AWS does not know, in the place of what was there."""
@@ -56,7 +53,7 @@ class Endpoints:
                 engine = engine_of(kept.members.get("EngineName"))
                 check_endpoint(ours, role_of(kept), engine.ours)
             if kept.ours != ours:
-                _check_unused(asked.name, await _users(writing, record))
+                check_at_rest(asked.name, await users(writing, record.id))
                 changed = msgspec.structs.replace(kept, ours=ours)
                 await writing.update(replace(record, document=encode(changed)))
         return {"ours": ours}
@@ -90,22 +87,3 @@ async def _found(reading: Reading, name: str) -> Record:
     if record is None:
         raise ResourceNotFoundFault(f"Endpoint {name} not found.")
     return record
-
-
-async def _users(reading: Reading, endpoint: Record) -> Sequence[Replication]:
-    """Replications that read from it or write to it, by name."""
-    found = {
-        record.name: decode(Replication, record.document)
-        for side in ("source", "target")
-        for record in await reading.find(REPLICATION, {side: [endpoint.id]})
-    }
-    return [found[name] for name in sorted(found)]
-
-
-def _check_unused(name: str, users: Sequence[Replication]) -> None:
-    running = [each.config.name for each in users if each.life.status not in AT_REST]
-    if running:
-        raise InvalidResourceStateFault(
-            f"Endpoint {name} is in use by {', '.join(running[:5])}: stop what runs before it is"
-            " modified."
-        )

@@ -62,11 +62,16 @@ def agreed(question: str, *, yes: bool) -> bool:
     """Whether a person says so. Raises ConfigError where there is none to ask."""
     if yes:
         return True
-    if not sys.stdin.isatty():
+    if not on_terminal():
         raise ConfigError(
             "--yes", "is missing: there is no terminal to ask on", hint="nothing was changed"
         )
     return typer.confirm(question)
+
+
+def on_terminal() -> bool:
+    """Whether there is a person to ask."""
+    return sys.stdin.isatty()
 
 
 def say(text: str, output: Output = Output.TEXT) -> None:

@@ -1,0 +1,368 @@
+"""The commands that ask the daemon, in front of the real operations."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from engine.control.acting import Figures
+from engine.control.cli.app import app
+from engine.control.lifecycle import Status
+from engine.control.logs.files import Stream
+from engine.control.logs.lines import ENGINE_STREAM, GROUP, ORCHESTRATOR_STREAM
+from engine.control.resources.table import TableFacts
+from engine.model.state import TableState
+from tests.integration.control.api.daemon import ADMIN, READER, Daemon, serving
+from tests.integration.control.api.replicating import CONFIG, ExampleFleet, add_pair
+
+
+class Town:
+    """A daemon whose fleet does what it is woken for, and somebody at a shell."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self.daemon = daemon
+        self.fleet = ExampleFleet(daemon)
+        self.environment = {
+            "PENSTOCK_ENDPOINT": f"http://127.0.0.1:{daemon.port}",
+            "PENSTOCK_ACCESS_KEY_ID": ADMIN.id,
+            "PENSTOCK_SECRET_ACCESS_KEY": ADMIN.secret.reveal(),
+        }
+
+    async def penstock(self, *words: str, input: str | None = None, **environment: str) -> Result:
+        """A command, to its end, beside the daemon's loop."""
+        env = {**self.environment, **environment}
+        invoke: Callable[..., Result] = CliRunner().invoke
+        result = await asyncio.to_thread(invoke, app, list(words), env=env, input=input)
+        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
+        assert "Traceback" not in result.output
+        return result
+
+    async def done(self, *words: str) -> str:
+        """What a command that is right says."""
+        result = await self.penstock(*words)
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    async def told(self, *words: str) -> Any:
+        """Its JSON document."""
+        return json.loads(await self.done(*words, "--output", "json"))
+
+    async def refused(self, code: int, *words: str, **environment: str) -> str:
+        """The last line of a command that fails."""
+        result = await self.penstock(*words, **environment)
+        assert result.exit_code == code, result.output
+        return result.stderr.splitlines()[-1]
+
+    async def orders(self) -> str:
+        """A replication called Orders; the end of its ARN."""
+        await add_pair(self.daemon)
+        made = await self.daemon.call("create_replication_config", **CONFIG)
+        arn: str = made["ReplicationConfig"]["ReplicationConfigArn"]
+        return arn.rpartition(":")[2]
+
+
+@pytest.fixture
+async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
+    async with serving(tmp_path) as daemon:
+        town = Town(daemon)
+        acting = asyncio.TaskGroup()
+
+        async with acting:
+            wake = daemon.idle.wake
+
+            def act(replication: str) -> None:
+                wake(replication)
+                acting.create_task(town.fleet.settle(replication))
+
+            monkeypatch.setattr(daemon.idle, "wake", act)
+            yield town
+
+
+# --- status ---
+
+
+async def test_nothing_yet(town: Town) -> None:
+    assert "no replications; `penstock apply FILE` makes one" in await town.done("status")
+    assert await town.told("status") == []
+
+
+async def test_status_of_all_and_of_one(town: Town) -> None:
+    key = await town.orders()
+    first, row = (await town.done("status")).splitlines()
+    assert first.split() == ["ID", "STATUS", "PHASE", "LAG", "UNITS", "ROWS", "SINCE"]
+    assert row.split()[:6] == ["Orders", "created", "-", "-", "-", "-"]
+    await town.done("start", "orders")
+    told = {"state": "streaming", "latency_target_seconds": 0.012, "units": 2, "load_rows": 1_000}
+    town.daemon.idle.told[key] = Figures({**told, "target_rows": 234}, unit_hours=1.5)
+    row = (await town.done("status")).splitlines()[1]
+    assert row.split()[:7] == ["Orders", "running", "streaming", "12", "ms", "2", "1,234"]
+    details = await town.done("status", "ORDERS")
+    for line in ("from        shop", "lag         12 ms", "unit-hours  1.50 this month"):
+        assert line in details, details
+    found = await town.told("status", key)
+    assert (found["identifier"], found["rows_applied"]) == ("Orders", 234)
+    town.daemon.idle.told[key] = Figures({"state": "loading", "load_rows": 10})
+    await town.fleet.tables(
+        key, TableFacts(schema="a", table="b", state="loading", loaded=1, estimated=4)
+    )
+    assert "loading 25%" in await town.done("status")
+
+
+async def test_a_replication_that_failed_says_why(town: Town) -> None:
+    key = await town.orders()
+    await town.fleet.life(key, status=Status.INITIALIZING)
+    await town.fleet.life(key, status=Status.FAILED, failures=("Test connection failed for x",))
+    assert "failure  " in await town.done("status", "orders")
+    assert "Test connection failed for x" in await town.done("status", "orders")
+
+
+async def test_watching_needs_a_terminal_or_json(town: Town) -> None:
+    said = await town.refused(2, "status", "--watch")
+    assert said == (
+        "error: --watch: redraws a terminal, and there is none - use it with --output json"
+    )
+
+
+# --- wrong input, the same for all ---
+
+
+EVERY: Final = (
+    ("status",),
+    ("status", "orders"),
+    ("logs", "orders"),
+    ("start", "orders"),
+    ("stop", "orders"),
+    ("reload", "orders", "public.a"),
+    ("tables", "orders"),
+    ("events",),
+    ("events", "orders"),
+    ("delete", "orders", "--yes"),
+)
+
+
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+async def test_a_wrong_url_a_wrong_key_and_nobody_there(town: Town, words: tuple[str, ...]) -> None:
+    said = await town.refused(2, *words, "--endpoint-url", "localhost:8628")
+    assert "--endpoint-url: must be a URL such as https://penstock.example:8628" in said
+    said = await town.refused(2, *words, PENSTOCK_SECRET_ACCESS_KEY="wrong")
+    assert "InvalidSignatureException" in said
+    assert "check PENSTOCK_ACCESS_KEY_ID and PENSTOCK_SECRET_ACCESS_KEY" in said
+    said = await town.refused(2, *words, PENSTOCK_ACCESS_KEY_ID="")
+    assert "PENSTOCK_ACCESS_KEY_ID: is not set, but PENSTOCK_SECRET_ACCESS_KEY is" in said
+    said = await town.refused(1, *words, "--endpoint-url", "http://127.0.0.1:1")
+    assert "nobody listens at http://127.0.0.1:1 - is `penstock serve` running there?" in said
+
+
+@pytest.mark.parametrize(
+    "words", [words for words in EVERY if "orders" in words], ids=lambda words: words[0]
+)
+async def test_an_unknown_id(town: Town, words: tuple[str, ...]) -> None:
+    said = await town.refused(2, *words)
+    assert "has no replication orders - it has none yet: `penstock apply FILE`" in said
+    await town.orders()
+    wrong = ["ordres" if word == "orders" else word for word in words]
+    said = await town.refused(2, *wrong)
+    assert f"ID: http://127.0.0.1:{town.daemon.port} has no replication ordres" in said
+    assert said.endswith("did you mean Orders?")
+    wrong = ["zzz" if word == "orders" else word for word in words]
+    assert (await town.refused(2, *wrong)).endswith("`penstock status` lists them")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("start", "orders"), ("reload", "orders", "public.a"), ("delete", "orders", "--yes")],
+    ids=lambda words: words[0],
+)
+async def test_a_key_that_may_only_read(town: Town, words: tuple[str, ...]) -> None:
+    await town.orders()
+    reader = {
+        "PENSTOCK_ACCESS_KEY_ID": READER.id,
+        "PENSTOCK_SECRET_ACCESS_KEY": READER.secret.reveal(),
+    }
+    said = await town.refused(2, *words, **reader)
+    assert "is not authorized to perform: dms:" in said
+    assert said.endswith("use a key with the role admin")
+
+
+# --- start, stop ---
+
+
+async def test_from_the_first_start_to_the_next(town: Town) -> None:
+    key = await town.orders()
+    first = (await town.done("start", "orders")).splitlines()
+    assert first[-1] == "Orders  running"
+    assert await town.done("start", "orders") == "Orders is running already\nOrders  running\n"
+    assert (await town.done("stop", "orders")).splitlines()[-1] == "Orders  stopped"
+    assert "Orders does not run: it is stopped" in await town.done("stop", "orders")
+    found = await town.told("start", "orders", "--resume")
+    assert found["status"] == "running"
+    await town.done("stop", "orders")
+    await town.done("start", "orders", "--reload")
+    async with town.daemon.store.read() as reading:
+        record = await reading.get("replication", key)
+    assert record is not None
+    assert record.document["life"]["wish"]["begin"] == "reload"
+
+
+async def test_not_waiting(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = await town.orders()
+    monkeypatch.setattr(town.daemon.idle, "wake", lambda _id: None)
+    assert (await town.told("start", "orders", "--no-wait"))["status"] == "initializing"
+    assert (await town.told("stop", "orders", "--no-wait"))["status"] == "stopping"
+    assert await town.fleet.settle(key) == [Status.STOPPED]
+
+
+async def test_a_start_that_fails_says_why(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = await town.orders()
+    monkeypatch.setattr(town.daemon.idle, "wake", lambda _id: None)
+    starting = asyncio.create_task(town.penstock("start", "orders"))
+    while not town.daemon.audit or town.daemon.audit[-1].operation != "StartReplication":
+        await asyncio.sleep(0.01)
+    await town.fleet.life(key, status=Status.FAILED, failures=("no pg_hba.conf entry for host",))
+    result = await starting
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "error: Orders has failed: no pg_hba.conf entry for host"
+        " - `penstock logs Orders` has more\n"
+    )
+
+
+async def test_two_ways_to_start_at_once(town: Town) -> None:
+    said = await town.refused(2, "start", "orders", "--reload", "--resume")
+    assert said == "error: --reload: and --resume exclude each other"
+
+
+# --- logs ---
+
+
+def write(town: Town, key: str, stream: str, *lines: str) -> None:
+    path = Stream(GROUP.format(id=key), stream).path(town.daemon.logs)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        file.write("".join(f"{line}\n" for line in lines))
+
+
+async def test_logs_of_both_streams(town: Town) -> None:
+    key = await town.orders()
+    assert "nothing yet: Orders has not been started" in await town.done("logs", "orders")
+    orchestrator = ORCHESTRATOR_STREAM.format(id=key)
+    engine = ENGINE_STREAM.format(run="serv-res-id-1700000000000-abc")
+    write(town, key, orchestrator, "{'replication_state': 'initializing'}")
+    write(town, key, engine, "1", "2", "3\x1b[31m")
+    assert await town.done("logs", "orders", "-n", "2") == (
+        f"==> {orchestrator} <==\n"
+        "{'replication_state': 'initializing'}\n\n"
+        f"==> {engine} <==\n2\n3\\x1b[31m\n"
+    )
+    only = await town.done("logs", "orders", "-n", "1", "--stream", "engine", "--output", "json")
+    assert json.loads(only) == {"stream": engine, "line": "3\x1b[31m"}
+
+
+async def test_following_a_log(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = await town.orders()
+    orchestrator = ORCHESTRATOR_STREAM.format(id=key)
+    write(town, key, orchestrator, "a")
+    shown: list[str] = []
+    came = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def echo(text: object = "", **_: object) -> None:
+        shown.append(str(text))
+        loop.call_soon_threadsafe(came.set)
+        if shown[-1] == "c":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.control.cli.logs.typer.echo", echo)
+    following = asyncio.create_task(town.penstock("logs", "orders", "-f"))
+    for line in ("b", "c"):
+        while shown[-1:] not in (["a"], ["b"]):
+            await came.wait()
+            came.clear()
+        write(town, key, orchestrator, line)
+        if line == "b":
+            while shown[-1:] != ["b"]:
+                await came.wait()
+                came.clear()
+    await following
+    assert shown[:4] == [f"==> {orchestrator} <==", "a", "b", "c"]
+
+
+# --- tables, reload ---
+
+
+async def test_tables_and_reloading_some(town: Town) -> None:
+    key = await town.orders()
+    said = await town.done("tables", "orders")
+    assert said == "none yet: Orders has not read its source's catalog\n"
+    await town.done("start", "orders")
+    await town.fleet.tables(
+        key,
+        TableFacts(
+            schema="public", table="a", state=TableState.STREAMING.value, loaded=1_500, inserts=3
+        ),
+        TableFacts(schema="public", table="B c", state=TableState.SUSPENDED.value),
+    )
+    heading, *rows = (await town.done("tables", "orders")).splitlines()
+    assert heading.split()[0] == "TABLE"
+    assert [row.split("  ")[0] for row in rows] == ["public.B c", "public.a"]
+    assert "1,500" in rows[1]
+    assert len(await town.told("tables", "orders")) == 2
+    said = await town.done("reload", "orders", "public.a", 'public."B c"')
+    assert said == "public.a, public.B c will be copied again: the daemon begins within seconds\n"
+    assert town.daemon.idle.asked[-1] == ("reload", key, "public.a", "public.B c")
+    await town.done("stop", "orders")
+    said = await town.refused(1, "reload", "orders", "public.a")
+    assert "InvalidResourceStateFault" in said
+    assert "is stopped" in said
+
+
+async def test_a_file_that_is_not_there_is_no_id(town: Town) -> None:
+    for name in ("orders.toml", "./orders"):
+        said = await town.refused(2, "reload", name, "public.a")
+        assert "cannot be read: No such file or directory" in said
+
+
+# --- events, delete ---
+
+
+async def test_events_of_one_and_of_all(town: Town) -> None:
+    assert await town.done("events", "--since", "90min") == "nothing happened in the last 90min\n"
+    await town.orders()
+    await town.done("start", "orders")
+    heading, *rows = (await town.done("events", "orders")).splitlines()
+    assert heading.split() == ["TIME", "OF", "ID", "CATEGORY", "MESSAGE"]
+    assert "replication  Orders  creation" in rows[0]
+    assert len(await town.told("events")) == len(rows)
+    said = await town.refused(2, "events", "--since", "soon")
+    assert said.startswith("error: --since: ")
+
+
+async def test_delete_asks_and_waits(town: Town) -> None:
+    await town.orders()
+    said = await town.refused(2, "delete", "orders")
+    assert said == (
+        "error: --yes: is missing: there is no terminal to ask on - nothing was changed"
+    )
+    await town.done("start", "orders")
+    said = await town.refused(1, "delete", "orders", "--yes")
+    assert "InvalidResourceStateFault" in said
+    await town.done("stop", "orders")
+    said = await town.done("delete", "orders", "--yes", "--with-endpoints")
+    assert said == "deleted  Orders\ndeleted  shop\ndeleted  store\n"
+    assert await town.told("status") == []
+    found = await town.daemon.call("describe_endpoints")
+    assert found["Endpoints"] == []
+
+
+async def test_a_person_says_no(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    await town.orders()
+    monkeypatch.setattr("engine.control.cli.reach.on_terminal", lambda: True)
+    result = await town.penstock("delete", "orders", input="n\n")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("Delete Orders (created) with its slot and its position? [y/N]")
+    assert result.stdout.endswith("nothing was deleted\n")
+    assert [each["identifier"] for each in await town.told("status")] == ["Orders"]
