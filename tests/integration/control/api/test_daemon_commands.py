@@ -2,84 +2,26 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
-from typer.testing import CliRunner, Result
 
 from engine.control.acting import Figures
-from engine.control.cli.app import app
 from engine.control.lifecycle import Status
 from engine.control.logs.files import Stream
 from engine.control.logs.lines import ENGINE_STREAM, GROUP, ORCHESTRATOR_STREAM
 from engine.control.resources.table import TableFacts
 from engine.model.state import TableState
-from tests.integration.control.api.daemon import ADMIN, READER, Daemon, serving
-from tests.integration.control.api.replicating import CONFIG, ExampleFleet, add_pair
-
-
-class Town:
-    """A daemon whose fleet does what it is woken for, and somebody at a shell."""
-
-    def __init__(self, daemon: Daemon) -> None:
-        self.daemon = daemon
-        self.fleet = ExampleFleet(daemon)
-        self.environment = {
-            "PENSTOCK_ENDPOINT": f"http://127.0.0.1:{daemon.port}",
-            "PENSTOCK_ACCESS_KEY_ID": ADMIN.id,
-            "PENSTOCK_SECRET_ACCESS_KEY": ADMIN.secret.reveal(),
-        }
-
-    async def penstock(self, *words: str, input: str | None = None, **environment: str) -> Result:
-        """A command, to its end, beside the daemon's loop."""
-        env = {**self.environment, **environment}
-        invoke: Callable[..., Result] = CliRunner().invoke
-        result = await asyncio.to_thread(invoke, app, list(words), env=env, input=input)
-        assert result.exception is None or isinstance(result.exception, SystemExit), result.output
-        assert "Traceback" not in result.output
-        return result
-
-    async def done(self, *words: str) -> str:
-        """What a command that is right says."""
-        result = await self.penstock(*words)
-        assert result.exit_code == 0, result.output
-        return result.stdout
-
-    async def told(self, *words: str) -> Any:
-        """Its JSON document."""
-        return json.loads(await self.done(*words, "--output", "json"))
-
-    async def refused(self, code: int, *words: str, **environment: str) -> str:
-        """The last line of a command that fails."""
-        result = await self.penstock(*words, **environment)
-        assert result.exit_code == code, result.output
-        return result.stderr.splitlines()[-1]
-
-    async def orders(self) -> str:
-        """A replication called Orders; the end of its ARN."""
-        await add_pair(self.daemon)
-        made = await self.daemon.call("create_replication_config", **CONFIG)
-        arn: str = made["ReplicationConfig"]["ReplicationConfigArn"]
-        return arn.rpartition(":")[2]
+from tests.integration.control.api.daemon import READER
+from tests.integration.control.api.shell import Town, in_town
 
 
 @pytest.fixture
 async def town(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Town]:
-    async with serving(tmp_path) as daemon:
-        town = Town(daemon)
-        acting = asyncio.TaskGroup()
-
-        async with acting:
-            wake = daemon.idle.wake
-
-            def act(replication: str) -> None:
-                wake(replication)
-                acting.create_task(town.fleet.settle(replication))
-
-            monkeypatch.setattr(daemon.idle, "wake", act)
-            yield town
+    async with in_town(tmp_path, monkeypatch) as town:
+        yield town
 
 
 # --- status ---
