@@ -1,6 +1,5 @@
 """From the daemon's file to a checked configuration."""
 
-import ipaddress
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -10,6 +9,7 @@ from engine.config.environment import expand_document
 from engine.config.files import file_bytes, read_text
 from engine.config.limits import Limits
 from engine.config.problems import Problems, shown, shown_file
+from engine.config.reach import KEY_ID, SECRET_KEY, on_loopback
 from engine.config.secret import Secret
 from engine.config.section import Section, read_section, type_name
 from engine.config.serve import (
@@ -27,10 +27,6 @@ from engine.config.serve import (
 )
 
 TABLES: Final = ("serve", "cost", "limits", "access_key", "token", "topic")
-
-KEY_ID: Final = "PENSTOCK_ACCESS_KEY_ID"
-SECRET_KEY: Final = "PENSTOCK_SECRET_ACCESS_KEY"
-"""A pair of the environment's own is an administrator's."""
 
 SECRET_CHARACTERS_MIN: Final = 20
 """A secret that signs requests may be tried by whoever has one signed request; AWS's have 40."""
@@ -225,14 +221,3 @@ class _Reading:
                 hint="set tls_certificate and tls_key, or behind_proxy = true if something in"
                 " front of it speaks TLS",
             )
-
-
-def on_loopback(listen: str) -> bool:
-    """Whether HOST:PORT is reached from this machine alone; a name other than localhost is not."""
-    host = listen.rpartition(":")[0].removeprefix("[").removesuffix("]")
-    if host in ("", "localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

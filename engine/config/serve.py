@@ -13,14 +13,9 @@ from engine.config.kind import Duration, Flag, MistypedError, Ratio, Size
 from engine.config.kind_text import Choice, ListOf, Text
 from engine.config.limits import Limits
 from engine.config.problems import shown
+from engine.config.reach import PORT, REGION
 from engine.config.secret import Secret
 from engine.config.section import Section, key
-
-PORT: Final = 8628
-
-REGION: Final = "us-east-1"
-"""Where the SDKs' own examples are; requests signed for another region are accepted all the same,
-since what a user's profile says has no meaning here."""
 
 ACCOUNT: Final = "000000000000"
 """The account that LocalStack and moto use: tests written against them go on."""

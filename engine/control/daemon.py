@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from engine import addresses
-from engine.config.load_serve import on_loopback
+from engine.config.reach import on_loopback
 from engine.config.secret import Secret
 from engine.config.serve import DaemonConfig, ServeConfig
 from engine.control.api import native

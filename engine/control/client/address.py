@@ -5,9 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from engine.config.load_serve import KEY_ID, SECRET_KEY, on_loopback
+from engine.config.reach import KEY_ID, PORT, SECRET_KEY, on_loopback
 from engine.config.secret import Secret
-from engine.config.serve import PORT
 from engine.errors import ConfigError
 
 ENDPOINT: Final = "PENSTOCK_ENDPOINT"

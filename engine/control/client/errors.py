@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from engine.config.load_serve import KEY_ID, SECRET_KEY
+from engine.config.reach import KEY_ID, SECRET_KEY
 from engine.errors import PenstockError
 
 _KEYS: Final = f"check {KEY_ID} and {SECRET_KEY}: they must be a key that the daemon was given"

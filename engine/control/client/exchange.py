@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from engine.config.serve import REGION
+from engine.config.reach import REGION
 from engine.control.api.sigv4 import Request, sign
 from engine.control.client.address import Address, Credentials
 from engine.control.client.errors import UnreachableError

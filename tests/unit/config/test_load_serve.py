@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from engine.config.load_serve import load_daemon, on_loopback
+from engine.config.load_serve import load_daemon
+from engine.config.reach import on_loopback
 from engine.config.serve import DaemonConfig, Role, ServeConfig
 from engine.errors import ConfigError
 
