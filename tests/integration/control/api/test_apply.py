@@ -12,6 +12,7 @@ from engine.control.resources.document import decode
 from engine.control.resources.endpoint import Endpoint
 from engine.control.resources.replication import Replication
 from tests.integration.control.api.shell import Town, in_town
+from tests.servers.certificates import Authority
 
 CANARY: Final = "s3cr3t-c4n4ry"
 
@@ -310,6 +311,22 @@ async def test_only_when_asked_to_is_what_no_file_has_deleted(file: Path, town: 
         "deleted   endpoint shop",
     ]
     assert [each["identifier"] for each in await town.told("status")] == ["orders"]
+
+
+async def test_the_authoritys_certificate_goes_to_the_daemon(file: Path, town: Town) -> None:
+    folder = file.parent
+    authority = Authority.create(folder)
+    change(file, "/shop", f"/shop?sslrootcert={authority.file.name}")
+    await town.done("apply", str(file), "--yes")
+    assert (await town.told("apply", str(file)))["changes"] == []
+    other = Authority.create(folder, "other")
+    authority.file.write_bytes(other.file.read_bytes())
+    (changed,) = (await town.told("apply", str(file), "--yes"))["changes"]
+    assert [each["member"] for each in changed["members"]] == ["CertificateArn"]
+    found = await town.daemon.call("describe_certificates")
+    (certificate,) = found["Certificates"]
+    assert certificate["CertificatePem"].strip() == other.file.read_text().strip()
+    assert (await town.told("apply", str(file)))["changes"] == []
 
 
 async def test_the_authorities_of_the_machine_stay_a_word(file: Path, town: Town) -> None:

@@ -190,7 +190,7 @@ async def test_nothing_is_changed_while_it_runs(tmp_path: Path) -> None:
             (("replications", "orders", "ours"), {"apply": {"mode": "transactional"}}),
             (("endpoints", "shop", "ours"), {"publication": "mine"}),
         ):
-            with pytest.raises(FaultError, match="[Ss]top") as caught:
+            with pytest.raises(FaultError, match=r"[Ss]top") as caught:
                 await asked(client(daemon).put, *path, document={"ours": ours})
             assert caught.value.code == "InvalidResourceStateFault"
             assert caught.value.exit_code == 1
