@@ -33,6 +33,7 @@ from engine.control.api.replication_records import (
     source_engine,
 )
 from engine.control.api.start_wish import positions, wish
+from engine.control.continuing import check_continues
 from engine.control.happenings import Happening
 from engine.control.lifecycle import Status
 from engine.control.otherwise import otherwise
@@ -132,6 +133,8 @@ async def modify(call: Call, face: Face, change: Change) -> Kept:
             lifecycle.check_modify(
                 kept.life.status, provisioned.state if provisioned else None, members, units
             )
+            if kept.life.ran:
+                check_continues(kept.config, config)
         if not members and not units:
             return kept
         if config.name != kept.config.name:

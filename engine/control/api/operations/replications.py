@@ -16,6 +16,10 @@ REFUSED: Final[Mapping[str, str]] = {
     "PremigrationAssessmentSettings": "every start looks at both databases before it carries a row",
 }
 
+PARTLY: Final[Mapping[str, str]] = {
+    "CdcStopPosition": "`commit_time:` is refused: no commit is looked at for its time",
+}
+
 
 @operation("StartReplication", access=Access.ADMIN)
 async def start_replication(call: Call) -> Mapping[str, object]:

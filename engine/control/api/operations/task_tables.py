@@ -1,11 +1,16 @@
 """Tables of classic tasks: statistics and reload."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from engine.control.api.call import Call, operation
 from engine.control.api.keys import Access
 from engine.control.api.table_acts import reload, statistics
 from engine.control.resources.replication import Face
+
+PARTLY: Final[Mapping[str, str]] = {
+    "ReloadOption": "`validate-only` is refused, rows are compared by `penstock compare`",
+}
 
 
 @operation("DescribeTableStatistics", access=Access.READ)

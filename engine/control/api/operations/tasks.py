@@ -36,6 +36,10 @@ REFUSED: Final[Mapping[str, str]] = {
     "CdcStartTime": "a log is entered at a position here, not at a time"
 }
 
+PARTLY: Final[Mapping[str, str]] = {
+    "CdcStopPosition": "`commit_time:` is refused: no commit is looked at for its time",
+}
+
 
 @operation("CreateReplicationTask", access=Access.ADMIN)
 async def create_replication_task(call: Call) -> Mapping[str, object]:

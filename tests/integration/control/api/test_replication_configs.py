@@ -305,6 +305,14 @@ async def test_what_may_be_modified_depends_on_the_status(daemon: Daemon) -> Non
         daemon,
         "modify_replication_config",
         ReplicationConfigArn=arn,
+        ReplicationSettings='{"TargetMetadata": {"BatchApplyEnabled": false}}',
+    )
+    assert code == "InvalidResourceStateFault"
+    assert "TargetMetadata.BatchApplyEnabled cannot change once the replication ran" in message
+    code, message = await refused(
+        daemon,
+        "modify_replication_config",
+        ReplicationConfigArn=arn,
         ReplicationType="cdc",
         ComputeConfig={"KmsKeyId": "other"},
     )

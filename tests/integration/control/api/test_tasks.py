@@ -196,12 +196,12 @@ async def test_terraform_updates_a_running_task(daemon: Daemon) -> None:
     changed = await task.call(
         "modify_replication_task",
         TableMappings=MAPPINGS.replace("public", "shop"),
-        ReplicationTaskSettings='{"TargetMetadata": {"BatchApplyEnabled": true}}',
+        ReplicationTaskSettings='{"FullLoadSettings": {"MaxFullLoadSubTasks": 3}}',
     )
     assert changed["Status"] == "stopped"
     assert '"shop"' in changed["TableMappings"]
     settings = json.loads(changed["ReplicationTaskSettings"])
-    assert settings["TargetMetadata"]["BatchApplyEnabled"] is True
+    assert settings["FullLoadSettings"]["MaxFullLoadSubTasks"] == 3
     await task.start("resume-processing")
     await task.fleet.settle(task.id)
     await task.wait("running")
