@@ -21,6 +21,7 @@ class Receiver:
         default_factory=list[tuple[str, dict[str, str], Any]]
     )
     stands: asyncio.Event = field(default_factory=asyncio.Event)
+    """A request is here that is never answered."""
 
     @property
     def messages(self) -> list[str]:
