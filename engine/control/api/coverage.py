@@ -40,8 +40,6 @@ What is done otherwise than on AWS is told in
 [Differences from AWS DMS](differences-from-aws-dms.md).
 """
 
-NOT_YET: Final = "not yet"
-
 
 class Fate(StrEnum):
     """What becomes of a member."""
@@ -134,7 +132,7 @@ def _unserved() -> list[str]:
     lines += ["| why | operations |", "| --- | --- |"]
     by_reason: dict[str, list[str]] = {}
     for name in sorted(service().operations.keys() - served().keys()):
-        by_reason.setdefault(why_unserved(name) or NOT_YET, []).append(name)
+        by_reason.setdefault(why_unserved(name), []).append(name)
     lines += [f"| {why} | {', '.join(names)} |" for why, names in by_reason.items()]
     return [*lines, ""]
 
