@@ -7,9 +7,10 @@ measured some seconds later, and kept beside it.
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final, TypeAlias
 
+from engine.allowance import Allowance, Unlimited, covers
 from engine.capacity import law
 from engine.capacity.decision import Decision, First, Rule, inputs
 from engine.capacity.history import History, Record
@@ -105,7 +106,10 @@ class Autoscaling:
         step: Step | None = None,
         trace: Trace | None = None,
         bar: law.Bar | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
+        """`allowance`: what may be had now of what the configuration allows."""
+        self._allowance = allowance or Unlimited()
         self._config = config.capacity
         self._around = around
         self._provision = around.provision
@@ -143,13 +147,14 @@ class Autoscaling:
         if self._fixed:
             return
         first = First(at=self._around.clock.monotonic(), units=units, reason=reason)
-        self._state, decision = law.begin(self._parameters, self._state, first)
+        self._state, decision = law.begin(self._within(), self._state, first)
         self._record(first_line(first))
         self._record(decision_line(decision))
         self._say(decision)
         if decision.changes:
             self._provision.resize(decision.units_to)
             self._show(0.0)
+        self._allowance.keep(decision.units_to)
 
     async def run(self) -> None:
         """Look every second, until cancelled."""
@@ -167,13 +172,30 @@ class Autoscaling:
         self._measure_effect(sample)
         if self._fixed:
             return
-        self._state, decision = self._step(self._state, sample)
+        self._state, decision = self._decided(sample)
         self._record(sample_line(sample))
         if decision is not None:
             self._record(decision_line(decision))
             self._provision.helped = HELPED.get(decision.rule, self._provision.helped)
             self._say(decision)
             self._carry_out(decision)
+
+    def _decided(self, sample: Sample) -> tuple[law.State, Decision | None]:
+        """What the law says. A size that is not granted is asked for, and the law asked again as if
+        what is granted were the maximum: with the answer the next sample decides."""
+        state, decision = self._step(self._state, sample)
+        if decision is None or covers(self._allowance, decision.units_to):
+            return state, decision
+        self._allowance.ask(decision.units_to)
+        return law.step(self._within(), self._state, sample)
+
+    def _within(self) -> law.Parameters:
+        """The law's parameters with what is granted as the maximum."""
+        config, granted = self._config, self._allowance.units
+        if granted is None or granted >= config.units_max:
+            return self._parameters
+        most = max(granted, config.units_min)
+        return replace(self._parameters, config=replace(config, units_max=most))
 
     def _show(self, seconds: float) -> None:
         config = self._config
@@ -186,6 +208,7 @@ class Autoscaling:
             return
         self._effect = _Effect(decision, [])
         self._provision.resize(decision.units_to)
+        self._allowance.keep(decision.units_to)
         self._show(0.0)
 
     def _measure_effect(self, sample: Sample) -> None:

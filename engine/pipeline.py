@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
+from engine.allowance import Allowance, Unlimited
 from engine.apply.suspension import Suspensions
 from engine.autoscaling import Autoscaling, Trace, of_before, size_after_death, size_to_begin
 from engine.capacity.history import History
@@ -85,6 +86,7 @@ async def run_replication(
     meter: Meter | None = None,
     out_of_memory: bool = False,
     trace: Trace | None = None,
+    allowance: Allowance | None = None,
 ) -> Outcome:
     """Carry rows until `stop` is set (then drain) or `stop_at` is reached.
 
@@ -92,7 +94,8 @@ async def run_replication(
     load progress. `process` says who we are, for the refusal that another process may read.
     `meter` measures what this process takes of its machine; without one that is not known.
     `out_of_memory`: the system ended the process before for want of memory. `trace` takes lines of
-    what the law of capacity was given and what it decided.
+    what the law of capacity was given and what it decided. `allowance`: how much of its capacity
+    it may have now.
 
     Raises:
         PenstockError: what cannot be mended by trying again; `exit_code` says for whom it is.
@@ -104,6 +107,11 @@ async def run_replication(
     known = size_to_begin(config.capacity, before)
     units = size_after_death(config.capacity, known) if out_of_memory else known
     first = before.units is None and not out_of_memory and len(config.capacity.ladder) > 1
+    allowance = allowance or Unlimited()
+    if allowance.units is not None:
+        units = max(min(units, allowance.units), config.capacity.units_min)
+        if not first:
+            allowance.keep(units)
     provision = Provision(config.budget, units)
 
     def begin(reckoned: int, reason: str) -> None:
@@ -131,7 +139,7 @@ async def run_replication(
         Stalls(clock, metrics, log),
         FirstStart(config, clock, begin if first else None),
     )
-    scaling = Autoscaling(config, around, history, trace=trace, bar=before.bar)
+    scaling = Autoscaling(config, around, history, trace=trace, bar=before.bar, allowance=allowance)
     if out_of_memory:
         scaling.died(known)
     with provision.told(lambda budget: room.resize(budget.spool_bytes_max)):

@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
 
 from engine import addresses
+from engine.allowance import Allowance, Granted
 from engine.contracts import SnapshotSource, Source, Target, TransactionalTarget
 from engine.errors import ConfigError, InvariantError, PenstockError, Retry
 from engine.failpoint import arm
@@ -66,6 +67,9 @@ CLOSE_SECONDS: Final = 3.0
 PULSE_SECONDS: Final = 0.5
 """Time between two looks at the loop's lag and the parent; every second one reports metrics."""
 
+GRANTS_BYTES_MAX: Final = 4_096
+"""Read of the pipe of grants at once: hundreds of them, of which the last counts."""
+
 COLLECTOR_THRESHOLDS: Final = (500_000, 20, 100)
 """Objects that outlive their making before the collector looks (700, 10, 10 by default). Rows are
 made by the hundred thousand and never in cycles: looking through them took a third of our time."""
@@ -83,6 +87,8 @@ class Options:
     capacity_trace: Path | None = None
     metrics: Address | None = None
     log_format: str = "text"
+    granted: int | None = None
+    grants: int | None = None
     report: int | None = None
     parent: int | None = None
 
@@ -109,6 +115,7 @@ class Pipeline(Protocol):
         meter: Meter,
         out_of_memory: bool,
         trace: Callable[[bytes], None] | None,
+        allowance: Allowance | None,
     ) -> Awaitable[object]: ...
 
 
@@ -215,12 +222,24 @@ class Worker:
                 meter=_system_meter(),
                 out_of_memory=self._options.out_of_memory,
                 trace=_trace(self._options.capacity_trace),
+                allowance=self._allowance(),
             )
         finally:
             for side in (source, target):
                 with contextlib.suppress(TimeoutError, PenstockError):  # it ends in any case
                     async with asyncio.timeout(CLOSE_SECONDS):
                         await side.close()
+
+    def _allowance(self) -> Allowance | None:
+        """What whoever started us grants, if it does."""
+        granted, grants = self._options.granted, self._options.grants
+        if granted is None or grants is None:
+            return None
+        allowance = Granted(granted, lambda event, n: self._reports.send(event, {"units": n}))
+        os.set_blocking(grants, False)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(grants, lambda: _take_grants(grants, allowance))
+        return allowance
 
     def _ends(self, random: Random) -> tuple[SnapshotSource, TransactionalTarget]:
         source, target = self._parts.connect(self._config, self._clock, random)
@@ -393,6 +412,8 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--capacity-trace", type=Path)
     parser.add_argument("--metrics", type=_address)
     parser.add_argument("--log-format", choices=sorted(FORMATS), default="text")
+    parser.add_argument("--granted", type=int, help="units that it may have for now")
+    parser.add_argument("--grants", type=int, help="descriptor on which others are granted")
     parser.add_argument("--report", type=int, help="descriptor to report on")
     parser.add_argument("--parent", type=int, help="process to die with")
     return Options(**vars(parser.parse_args(arguments)))
@@ -414,6 +435,18 @@ def system_parts() -> Parts:
     from engine.seams import LocalDisk
 
     return Parts(load=load_replication, connect=connect, disk=LocalDisk, pipeline=run_replication)
+
+
+def _take_grants(descriptor: int, allowance: Granted) -> None:
+    """The newest of the grants that have come: a number of units a line."""
+    try:
+        lines = os.read(descriptor, GRANTS_BYTES_MAX).split()
+    except BlockingIOError:
+        return
+    if lines:
+        allowance.grant(int(lines[-1]))
+    else:  # who grants is gone, and this process with it
+        asyncio.get_running_loop().remove_reader(descriptor)
 
 
 def _system_clock() -> Clock:

@@ -21,6 +21,7 @@ from engine.control.resources.document import Stored, decode
 from engine.control.resources.replication import Provisioned, Replication
 from engine.control.resources.table import PREFIX as TABLES
 from engine.control.resources.table import TableFacts
+from engine.control.size import Size
 from engine.control.streams import Streams
 from engine.control.supervisor import Supervisor, WorkerArguments
 from engine.control.tallies import Tallies
@@ -73,21 +74,20 @@ class Carrying:
         streams: Streams,
         replication: Replication,
         given: WorkerInput,
-        units: int,
+        size: Size,
         tables: Tallies,
         hours: UnitHours,
     ) -> None:
-        """`units`: what is held for it."""
         life = replication.life
         self.given = given
         self._config: ReplicationConfig = given.config
         self._means = means
         self._keeper = keeper
         self._streams = streams
-        self._granted = units
+        self._size = size
         self._tables = tables
         self._hours = hours
-        self._listener = Listener(tables, streams)
+        self._listener = Listener(tables, streams, size)
         self._life = life
         self._times = life.times
         self._anew = not life.ran
@@ -112,7 +112,9 @@ class Carrying:
             means.random,
             means.worker,
             environment=given.environment,
+            granted=lambda: size.units,
         )
+        size.grant = self._supervisor.grant
 
     @classmethod
     async def begin(
@@ -122,14 +124,14 @@ class Carrying:
         streams: Streams,
         replication: Replication,
         given: WorkerInput,
-        units: int,
+        size: Size,
     ) -> Self:
         """With what is known of its tables and its cost. No worker runs yet."""
         known = _decoded(TableFacts, await keeper.facts(TABLES))
         spent = _decoded(UnitSeconds, await keeper.facts(unit_hours.PREFIX))
         counted = Tallies(tallies.by_name(known), means.clock.wall)
         hours = UnitHours(spent)
-        return cls(means, keeper, streams, replication, given, units, counted, hours)
+        return cls(means, keeper, streams, replication, given, size, counted, hours)
 
     def stop(self) -> None:
         """Let the worker drain; it is not started again."""
@@ -281,7 +283,7 @@ class Carrying:
             await self._keeper.change(having(**members), Note(facts=facts))
 
     def _spend(self, now: float) -> None:
-        units = self._listener.units or self._granted
+        units = self._listener.units or self._size.units
         self._hours.add(units, now - self._added_at, self._means.clock.wall())
         self._added_at = now
 

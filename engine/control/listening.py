@@ -4,7 +4,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import TypeAlias
 
+from engine import allowance
+from engine.control.size import Size
 from engine.control.streams import Streams
+from engine.control.supervisor import OUT_OF_MEMORY
 from engine.control.tallies import Tallies
 
 Told: TypeAlias = Mapping[str, object]
@@ -15,13 +18,15 @@ class Listener:
 
     takes_log = True
 
-    def __init__(self, tallies: Tallies, streams: Streams) -> None:
+    def __init__(self, tallies: Tallies, streams: Streams, size: Size) -> None:
+        """`size` is told at once of what concerns it: a worker waits for its answer."""
         self.events: asyncio.Queue[Told | None] = asyncio.Queue()
         self.figures: dict[str, object] = {}
         """The newest `metrics` without `tables`; empty while no worker tells any."""
         self.address = ""
         """Where the worker's own metrics are served."""
         self._tallies = tallies
+        self._size = size
         self._streams = streams
         self._pid = 0
         self.position = ""
@@ -38,6 +43,12 @@ class Listener:
             case "table":
                 self._tallies.table(event)
                 return
+            case allowance.WANTED:
+                self._size.wanted(_whole(event.get("units")))
+                return
+            case allowance.KEPT:
+                self._size.kept(_whole(event.get("units")))
+                return
             case "listening":
                 self.address = str(event.get("address", ""))
                 return
@@ -45,6 +56,8 @@ class Listener:
                 self._tallies.began()
                 self._pid = _whole(event.get("pid"))
             case "restarting":
+                if event.get("reason") == OUT_OF_MEMORY.reason:
+                    self._size.died()
                 self.figures, self.address = {}, ""
         self.events.put_nowait(event)
 

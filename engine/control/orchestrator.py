@@ -31,6 +31,7 @@ from engine.control.lifecycle import STARTING, Begin, Provision, Status, StopRea
 from engine.control.means import Means
 from engine.control.resources.replication import Face, Life, Provisioned, Replication
 from engine.control.resources.table import PREFIX as TABLES
+from engine.control.size import Size
 from engine.control.starting import StartError, Starting
 from engine.control.store.errors import GoneError, LeaseLostError
 from engine.control.streams import Streams
@@ -181,13 +182,13 @@ class Orchestrator:
             units = life.provisioned.units if life.provisioned else 0
         else:
             given, units = await self._prepare(replication)
-        given, units = await self._provision(replication, given, units)
+        size = await self._provision(replication, given, units)
         await self._enter(Status.REPLICATION_STARTING)
         if life.wish is not None and life.wish.begin is Begin.RELOAD:
             await self._begin_anew(given)
         replication = await self._keeper.read()
         self._carrying = await Carrying.begin(
-            self._means, self._keeper, self._streams, replication, given, units
+            self._means, self._keeper, self._streams, replication, given, size
         )
         return await self._carrying.run(self._enter)
 
@@ -201,19 +202,16 @@ class Orchestrator:
         units = await self._starting.look(replication, given)
         return given, units
 
-    async def _provision(
-        self, replication: Replication, given: WorkerInput, units: int
-    ) -> tuple[WorkerInput, int]:
-        capacity = given.config.capacity
+    async def _provision(self, replication: Replication, given: WorkerInput, units: int) -> Size:
         if replication.life.status is not Status.RUNNING:
             await self._enter(
                 Status.PROVISIONING_CAPACITY,
                 provisioned=self._provisioned(Provision.PROVISIONING, units),
             )
-        units = await self._starting.provision(capacity, units)
-        provisioned = self._provisioned(Provision.PROVISIONED, units)
+        size = await self._starting.provision(given.config.capacity, units)
+        provisioned = self._provisioned(Provision.PROVISIONED, size.units)
         await self._keeper.change(having(provisioned=provisioned))
-        return await self._starting.files(replication, units), units
+        return size
 
     def _provisioned(self, state: Provision, units: int) -> Provisioned:
         return Provisioned(state=state, units=units, at=self._means.clock.wall())

@@ -23,6 +23,7 @@ from engine.control.resources import endpoint
 from engine.control.resources.document import decode
 from engine.control.resources.endpoint import Endpoint
 from engine.control.resources.replication import Replication
+from engine.control.size import Size
 from engine.control.store.errors import GoneError
 from engine.control.worker_files import WorkerInput
 from engine.errors import ConfigError, StateError
@@ -79,17 +80,14 @@ class Starting:
         self._keeper = keeper
         self._enter = enter
 
-    async def files(self, replication: Replication, units_max: int | None = None) -> WorkerInput:
-        """What the worker will read, written; `units_max` in the place of what was asked for.
-        Raises StartError."""
+    async def files(self, replication: Replication) -> WorkerInput:
+        """What the worker will read, written. Raises StartError."""
         means, ends = self._means, (replication.config.source, replication.config.target)
         try:
             source, target = [
                 await reach(means.store, end, means.vault, means.environment) for end in ends
             ]
-            return await asyncio.to_thread(
-                means.files.write, self._id, replication, source, target, units_max
-            )
+            return await asyncio.to_thread(means.files.write, self._id, replication, source, target)
         except ConfigError as error:
             raise StartError(*map(str, error.problems)) from None
         except (GoneError, StateError) as error:
@@ -135,10 +133,10 @@ class Starting:
             raise await self._blocked(replication, outcome)
         return found.units
 
-    async def provision(self, capacity: CapacityConfig, units: int) -> int:
-        """Memory held for what the worker may grow to; how many units that is.
+    async def provision(self, capacity: CapacityConfig, units: int) -> Size:
+        """Memory held for so many units, or as many as the machine has at all. Raises StartError.
 
-        Raises StartError.
+        What it grows to later it asks for then.
         """
         unit, room = capacity.unit_memory_bytes, self._means.room
         fitting = [size for size in capacity.ladder if size * unit <= room.ledger.total]
@@ -148,8 +146,7 @@ class Starting:
             await room.hold(self._id, first * unit, lambda: self._wait(first * unit))
         except TooLargeError as error:
             raise StartError(str(error)) from None
-        larger = [size for size in fitting if size > first]
-        return next((size for size in reversed(larger) if room.grow(self._id, size * unit)), first)
+        return Size(self._id, room, capacity, first)
 
     async def _take(self, event: Mapping[str, object], found: Found) -> None:
         match event["event"]:

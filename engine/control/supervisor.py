@@ -112,9 +112,11 @@ class Supervisor:
         memory_kills: Callable[[], int | None] = memory_kills,
         environment: Mapping[str, str] | None = None,
         held: WorkerMemory | None = None,
+        granted: Callable[[], int] | None = None,
     ) -> None:
         """`environment`: the child's; None: this process's. `held`: holds the child's memory to its
-        budget, where the kernel does."""
+        budget, where the kernel does. `granted`: how many units a child may begin with; it asks for
+        others by events (`engine/allowance.py`), which `grant` answers."""
         self._arguments = arguments
         self._view = view
         self._clock = clock
@@ -126,6 +128,8 @@ class Supervisor:
         self._moved = False
         self._memory_kills = memory_kills
         self._held = held
+        self._granted = granted
+        self._grants: int | None = None
         self._kills: deque[int | None] = deque(maxlen=KILLS_KEPT)
         self._memory: float | None = None
         """Memory the worker held when it last said so, by what is provisioned."""
@@ -158,14 +162,20 @@ class Supervisor:
         self._stop.set()
         self._view.event({"event": "stopping"})
 
+    def grant(self, units: int) -> None:
+        """Tell the worker that it may have so many units now."""
+        if self._grants is not None:
+            with contextlib.suppress(OSError):  # it has ended
+                os.write(self._grants, b"%d\n" % units)
+
     async def _live(self) -> Life:
         """Start one worker and follow it to its end."""
         self._moved = self._silent = False
         self._kills.clear()
         self._kills.append(self._memory_kills())
         began = self._clock.monotonic()
-        with self._holding():
-            async with self._started() as reports:
+        with self._holding(), self._granting() as (words, descriptors):
+            async with self._started(words, descriptors) as reports:
                 outcome = await self._follow(reports)
             code = self._child.returncode if self._child is not None else None
             killed = code == -signal.SIGKILL and not self._silent
@@ -189,7 +199,9 @@ class Supervisor:
         return after > before
 
     @contextlib.asynccontextmanager
-    async def _started(self) -> AsyncIterator[asyncio.StreamReader]:
+    async def _started(
+        self, words: Sequence[str], descriptors: Sequence[int]
+    ) -> AsyncIterator[asyncio.StreamReader]:
         read_end, write_end = os.pipe()
         try:
             child = await asyncio.create_subprocess_exec(
@@ -197,10 +209,11 @@ class Supervisor:
                 f"--report={write_end}",
                 f"--parent={os.getpid()}",
                 *(["--out-of-memory"] if self._out_of_memory else []),
+                *words,
                 *self._arguments.words(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE if self._view.takes_log else None,
-                pass_fds=(write_end,),
+                pass_fds=(write_end, *descriptors),
                 process_group=0,
                 limit=LINE_BYTES_MAX,
                 env=self._environment,
@@ -246,6 +259,21 @@ class Supervisor:
         units = event.get(told) if told is not None else None
         if self._held is not None and isinstance(units, int):
             self._held.resize(units)
+
+    @contextlib.contextmanager
+    def _granting(self) -> Iterator[tuple[list[str], tuple[int, ...]]]:
+        """A pipe for grants, and what a worker is told of it."""
+        if self._granted is None:
+            yield [], ()
+            return
+        read_end, self._grants = os.pipe()
+        os.set_blocking(self._grants, False)
+        try:
+            yield [f"--granted={self._granted()}", f"--grants={read_end}"], (read_end,)
+        finally:
+            for descriptor in (read_end, self._grants):
+                os.close(descriptor)
+            self._grants = None
 
     @contextlib.contextmanager
     def _holding(self) -> Iterator[None]:

@@ -8,7 +8,7 @@ neither the daemon's keys nor the passwords of other endpoints.
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -55,23 +55,15 @@ class WorkerFiles:
         self._environment = passed_on(environment)
 
     def write(
-        self,
-        id: str,
-        replication: Replication,
-        source: Reached,
-        target: Reached,
-        units_max: int | None = None,
+        self, id: str, replication: Replication, source: Reached, target: Reached
     ) -> WorkerInput:
-        """Write everything for one start, in the place of what was there. `units_max`: what it may
-        grow to now, in the place of what was asked for.
+        """Write everything for one start, in the place of what was there.
 
         Raises:
             ConfigError: something of it cannot be run; every problem is in it.
             StateError: the files cannot be written.
         """
         plan = plan_of(id, replication, source, target)
-        if units_max is not None:
-            plan = replace(plan, units_max=units_max)
         try:
             texts = file_texts(plan, name=id, comment=COMMENT)
         except ValueError as error:

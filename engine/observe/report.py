@@ -5,6 +5,7 @@ Every line is an object with `event` and the event's own facts:
 - `started` {pid, version}; `listening` {address} of `/metrics`
 - `state` {state}; `table` {table, state, rows, rows_estimated}; `caught-up` {}
 - `capacity` {rule, units_from, units_to, reason}: a decision on the size
+- `capacity-wanted` {units}, `capacity-kept` {units}: to whoever grants it (`engine/allowance.py`)
 - `metrics` {snapshot of `Metrics`, and `tables`: {table: [rows loaded, inserted, updated, deleted,
   truncations]} since the process began, of tables whose counts changed}
 - `outcome` {exit, retry, error, reason, remedy}: the last one, at most once

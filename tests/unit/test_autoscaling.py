@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from engine.allowance import Granted
 from engine.autoscaling import Autoscaling, Step, Trace, of_before, size_after_death, size_to_begin
 from engine.capacity import law
 from engine.capacity.decision import Decision, Inputs, Rule
@@ -210,6 +211,57 @@ def test_a_first_size_takes_nothing_back_and_is_within_what_is_allowed() -> None
     assert process.provision.units == 2
     process.scaling.begin(300, "why")
     assert process.provision.units == 8
+
+
+def granting(process: Process, units: int, script: Mapping[int, Decision] | None = None) -> Granted:
+    """The same process with that many units granted; what it tells is among its events."""
+    granted = Granted(units, lambda event, n: process.events.append((event, {"units": n})))
+    step = None if script is None else scripted(script)
+    process.scaling = Autoscaling(
+        process.config, process.around, process.history, step, allowance=granted
+    )
+    return granted
+
+
+def test_a_size_that_is_not_granted_is_asked_for_until_it_is() -> None:
+    process = Process(SimulatedDisk(), units_max=8)
+    up = decision(Rule.UP, 1, 4)
+    granted = granting(process, 1, {2: up, 3: up, 4: up})
+    process.pass_seconds(3)
+    assert process.provision.units == 1
+    wanted = ("capacity-wanted", {"units": 4})
+    assert [event for event in process.events if event[0] != "capacity"] == [wanted, wanted]
+    granted.grant(4)
+    process.pass_seconds(1)
+    assert process.provision.units == 4
+    assert granted.units == 4
+
+
+def test_what_is_given_back_is_not_kept_in_store() -> None:
+    process = Process(SimulatedDisk(), units_max=8)
+    granted = granting(process, 8, {1: decision(Rule.UP, 1, 4), 2: decision(Rule.DOWN, 4, 2)})
+    process.pass_seconds(2)
+    kept = [facts for event, facts in process.events if event == "capacity-kept"]
+    assert kept == [{"units": 4}, {"units": 2}]
+    assert granted.units == 2
+
+
+def test_a_first_size_is_within_what_is_granted() -> None:
+    process = Process(SimulatedDisk(), units_max=8)
+    granted = granting(process, 2)
+    process.scaling.begin(8, "why")
+    assert process.provision.units == 2
+    assert granted.units == 2
+
+
+def test_the_law_itself_takes_what_is_granted_for_the_maximum() -> None:
+    process = Process(SimulatedDisk(), units_max=8)
+    granting(process, 1)
+    process.flow = {"memory": 0.99, "queue": 0.1, "appliers": 0.1, "rows_in": 100.0}
+    process.pass_seconds(20)
+    assert process.provision.units == 1
+    assert "capacity-wanted" in {event for event, _ in process.events}
+    assert any("maximum" in line.message for line in process.lines)
 
 
 def test_a_fixed_size_is_not_reckoned() -> None:

@@ -51,6 +51,15 @@ async def pipeline(config: ReplicationConfig, source: Any, target: Any, **given:
     await BEHAVIOURS[behaviour](detail, given)
 
 
+async def growing(detail: str, given: Mapping[str, Any]) -> None:
+    """Ask for capacity until it is granted, then end."""
+    allowance = given["allowance"]
+    allowance.keep(1)
+    while allowance.units < int(detail):
+        allowance.ask(int(detail))
+        await asyncio.sleep(0.01)
+
+
 async def until_stopped(detail: str, given: Mapping[str, Any]) -> None:
     _flow(given)
     await given["stop"].wait()
@@ -164,6 +173,7 @@ async def attempts(detail: str, given: Mapping[str, Any]) -> None:
 
 BEHAVIOURS = {
     "until-stopped": until_stopped,
+    "growing": growing,
     "hang": hang,
     "done": done,
     "fail": fail,

@@ -344,3 +344,41 @@ async def test_a_wrong_file_is_not_started_again(make: Make, orders: Path) -> No
     outcome = await _run(supervisor)
     assert outcome.exit == 2
     assert not view.named("restarting")
+
+
+async def test_a_worker_asks_for_capacity_and_is_granted_it(
+    orders: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+    monkeypatch.setenv("FAKE_PIPELINE", "growing:4")
+    view = Granting()
+    supervisor = Supervisor(
+        WorkerArguments(file=orders),
+        view,
+        SystemClock(),
+        SystemRandom(),
+        (sys.executable, FAKE),
+        granted=lambda: 2,
+    )
+    view.grant = supervisor.grant
+    outcome = await _run(supervisor)
+    assert outcome.exit == 0
+    assert view.named("capacity-kept")[0]["units"] == 1
+    assert view.asked >= 3
+
+
+class Granting(Recorder):
+    """A view that grants what is asked for, at the third time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+        self.grant: Callable[[int], None] = lambda _: None
+
+    def event(self, event: Mapping[str, object]) -> None:
+        super().event(event)
+        if event["event"] == "capacity-wanted":
+            self.asked += 1
+            if self.asked == 3:
+                self.grant(3)
+                self.grant(4)
