@@ -58,6 +58,17 @@ class Copying:
         copiers = Copiers(
             self._sessions, lanes, self._around.provision, self._around.log, self._stages.staff
         )
+        with self._around.stalls.loading(self._stages):
+            return await self._watched(relations, stored, copiers, again=again)
+
+    async def _watched(
+        self,
+        relations: Sequence[Relation],
+        stored: Mapping[TableName, Sequence[ChunkDone]],
+        copiers: Copiers,
+        *,
+        again: bool,
+    ) -> Mapping[TableName, RowRejectedError]:
         async with asyncio.TaskGroup() as tasks:
             life = watch_source(self._stages, self._around.log)
             watching = tasks.create_task(life, name="load-source")

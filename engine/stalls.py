@@ -5,7 +5,9 @@ read. Applying is stuck when changes wait, other than for a load, and nothing be
 are said within half a minute: in the log with what to do, in `penstock_stuck` and in `/readyz`.
 
 It is watched from the first attempt to the last: an attempt that a silent server holds up before
-its stream begins counts as that stage standing still, from the moment at which it last moved.
+its stream begins counts as that stage standing still, from the moment at which it last moved. So
+does a load: reading is stuck when copiers wait for rows and none come, applying when they bring
+rows and none are taken.
 
 A link to the source on which nothing comes is given up and opened again, which its connector does
 by itself when it misses the server's heartbeats. Here it is the last resort, tried at growing
@@ -21,11 +23,12 @@ from typing import Final, Protocol
 from engine.apply.backlog import backlog
 from engine.apply.lane import Lane
 from engine.checkpoint.ownership import SeqSum
-from engine.errors import PenstockError, SourceError, TargetError
+from engine.errors import PenstockError, SourceError, TargetBusyError, TargetError
 from engine.frozen import Frozen
 from engine.machine import Clock
 from engine.model.position import Position
 from engine.observe.lag import SourceLag
+from engine.observe.load_stages import LoadStages
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics, Stage
 
@@ -34,6 +37,10 @@ STUCK_SECONDS: Final = 25.0
 than the half a minute within which it has to be said."""
 
 LOOK_SECONDS: Final = 1.0
+
+BUSY_SECONDS: Final = 60.0
+"""How long an attempt that follows one which waited for a lock in vain must go on before the lock
+is taken for gone: longer than it would wait for it again."""
 
 REOPEN_SECONDS: Final = 60.0
 """How long nothing may be read before the link to the source is given up; each time in a row that
@@ -166,6 +173,34 @@ class Watched:
         )
 
 
+class WatchedLoad:
+    """The copiers of one load, before the stream."""
+
+    def __init__(self, stages: LoadStages, metrics: Metrics) -> None:
+        self._stages = stages
+        self._metrics = metrics
+        self._moved = self._now()
+
+    def look(self, source: Progress, target: Progress) -> None:
+        moved, self._moved = self._moved, self._now()
+        waits_for_source = self._stages.source.count
+        if moved != self._moved:
+            source.moved()
+            target.moved()
+        elif waits_for_source:
+            source.still("copiers wait for its rows, and none came")
+        else:
+            source.since += LOOK_SECONDS  # nobody asked it for rows
+        if self._stages.copying.count <= waits_for_source:
+            target.moved()
+        else:
+            target.still("rows were read, and it takes no more of them")
+
+    def _now(self) -> tuple[int, int]:
+        """Changes with every buffer of rows that comes, and with every chunk that is durable."""
+        return self._stages.came, self._metrics.load_rows
+
+
 class Stalls:
     """Watches one replication through all its attempts."""
 
@@ -179,18 +214,21 @@ class Stalls:
             Stage.TARGET: Progress(Stage.TARGET, clock, metrics, log, TARGET_HINT),
         }
         self._stream: Watched | None = None
-        self._streamed = False
-        """Whether the present attempt got as far as a stream."""
+        self._load: WatchedLoad | None = None
+        self._began = False
+        """Whether the present attempt got as far as a stream, or rows of a load."""
         self._broke = False
-        """Whether a stream has ended with an error of which `failed` has not been told yet."""
+        """Whether a stream or load has ended with an error that `failed` was not told of yet."""
         self._down: tuple[Stage, str] | None = None
+        self._busy = False
+        """The last attempt reached both servers, and waited in vain for a lock."""
         self._reached_at: float | None = None
         """When the present attempt had reached both servers; it streams later, if at all."""
 
     @contextmanager
     def watching(self, stream: Watched) -> Iterator[None]:
         """A stream runs."""
-        self._stream, self._down, self._streamed = stream, None, True
+        self._stream, self._down, self._began = stream, None, True
         self._reached_at = None
         try:
             yield
@@ -200,6 +238,18 @@ class Stalls:
         finally:
             self._stream = None
 
+    @contextmanager
+    def loading(self, stages: LoadStages) -> Iterator[None]:
+        """Copiers are at work. While a stream runs it alone says what stands still."""
+        self._load, self._began = WatchedLoad(stages, self._metrics), True
+        try:
+            yield
+        except BaseException:
+            self._broke = True
+            raise
+        finally:
+            self._load = None
+
     def reached(self) -> None:
         """Both servers answer the present attempt. What it does until it streams (tables, rows,
         indexes) is no stage that stands still, if it does not fail soon."""
@@ -207,14 +257,17 @@ class Stalls:
 
     def failed(self, error: PenstockError) -> None:
         """An attempt has ended with this, and another one will be made."""
-        streamed, self._streamed, self._broke = self._streamed, False, False
-        self._reached_at = None
+        began, self._began, self._broke = self._began, False, False
+        reached_at, self._reached_at = self._reached_at, None
+        self._busy = isinstance(error, TargetBusyError) and reached_at is not None
         if not isinstance(error, TargetError | SourceError):
             self._down = None
             return
         stage = Stage.TARGET if isinstance(error, TargetError) else Stage.SOURCE
-        if self._down is None and not streamed:
-            self._progress[stage].since = self._clock.monotonic()  # nothing had begun to move
+        if self._down is None and not began:  # nothing had begun to move
+            now = self._clock.monotonic()
+            waited = min(now - reached_at, STUCK_SECONDS) if self._busy and reached_at else 0.0
+            self._progress[stage].since = now - waited
         self._down = stage, error.message
 
     async def run(self) -> None:
@@ -232,16 +285,26 @@ class Stalls:
         if self._stream is not None:
             self._stream.look_at_source(self._progress[Stage.SOURCE])
             self._stream.look_at_target(self._progress[Stage.TARGET])
-        elif self._down is not None and self._reached_at is not None:
-            self._leave_out(LOOK_SECONDS)
-            if self._clock.monotonic() - self._reached_at >= STUCK_SECONDS:
-                self._down = None
+        elif self._load is not None:
+            self._load.look(self._progress[Stage.SOURCE], self._progress[Stage.TARGET])
         elif self._down is not None:
-            stage, why = self._down
-            self._progress[stage].still(f"it is not reached: {why}")
+            self._look_at_attempt(*self._down)
         elif not self._broke:  # closing the sessions of a silent server takes its time
             for progress in self._progress.values():
                 progress.moved()  # what an attempt does before its stream is no stage of it
+
+    def _look_at_attempt(self, stage: Stage, why: str) -> None:
+        """One that follows another which failed, and has not begun to move anything."""
+        if self._reached_at is None:
+            self._progress[stage].still(f"it is not reached: {why}")
+            return
+        if self._busy:
+            self._progress[stage].still(f"it is held up: {why}")
+        else:
+            self._leave_out(LOOK_SECONDS)
+        patience = BUSY_SECONDS if self._busy else STUCK_SECONDS
+        if self._clock.monotonic() - self._reached_at >= patience:
+            self._down = None
 
     def _leave_out(self, seconds: float) -> None:
         """Time that says nothing of either stage."""

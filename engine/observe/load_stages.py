@@ -37,6 +37,8 @@ class LoadStages:
         self.patience = SILENT_SECONDS
         """How long the source may be silent. Grows where beginning anew did not help: a server may
         take that long to find the first row."""
+        self.came = 0
+        """Buffers of rows that the source has given, and ends of chunks."""
         self._waiting: dict[int, tuple[float, str]] = {}
         self._waits = 0
 
@@ -87,6 +89,7 @@ class LoadStages:
             while True:
                 with self.waiting(what):
                     buffer = await anext(buffers, None)
+                self.came += 1
                 if buffer is None:
                     return
                 yield buffer

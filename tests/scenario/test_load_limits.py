@@ -6,12 +6,14 @@ import time
 from contextlib import ExitStack
 from typing import Final
 
+import psycopg
 import pytest
 
 from tests.scenario.conftest import Replicate, one_pair
 from tests.scenario.faults.proxied import proxied
 from tests.scenario.load_limits import FILLED, LOAD_LIMITS, SCHEMA
 from tests.scenario.running import Run, until
+from tests.scenario.scraped import METRICS, Gauges
 from tests.servers.postgres import Database
 from tests.servers.proxy import FaultProxy
 
@@ -71,7 +73,8 @@ def test_a_source_that_says_nothing_during_a_load_is_left_within_half_a_minute(
         proxy.do(lambda p: p.throttle(1_000_000.0))
         way = source.cluster.dsn(source.name, port=proxy.port)
         replication = replicate(source_dsn=way, load={"parallel_tables": 1})
-        with replication.run() as run:
+        with replication.run(METRICS) as run:
+            gauges = Gauges.of(run, "public")
             run.state("loading")
             reader = _reader(source, run)
             began = time.monotonic()
@@ -83,9 +86,32 @@ def test_a_source_that_says_nothing_during_a_load_is_left_within_half_a_minute(
                 proxy.do(FaultProxy.black_hole)
             run.says("the source has sent nothing for")
             assert time.monotonic() - began < NOTICED_SECONDS
+            gauges.until(lambda g: g.stuck("source"), "the source to be stuck")
+            assert time.monotonic() - began < NOTICED_SECONDS + 5.0
             proxy.do(FaultProxy.resume)
             run.state("streaming", after=run.mark, patience=90.0)
+            gauges.until(lambda g: not g.stuck("source"), "the source to move")
             assert run.stop() == 0
+    assert replication.differences() == []
+
+
+@one_pair
+@pytest.mark.nightly
+def test_a_target_that_takes_no_rows_of_a_load_is_told_within_half_a_minute(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    source.execute(SCHEMA + FILLED)
+    target.execute(SCHEMA)
+    replication = replicate(kind="full-load")
+    with psycopg.connect(target.dsn) as other, replication.run(METRICS) as run:
+        other.execute("LOCK TABLE t0 IN ACCESS EXCLUSIVE MODE")
+        gauges = Gauges.of(run, "public")
+        run.state("loading")
+        began = time.monotonic()
+        gauges.until(lambda g: g.stuck("target"), "the target to be stuck")
+        assert time.monotonic() - began < NOTICED_SECONDS + 5.0
+        other.rollback()
+        assert run.wait() == 0
     assert replication.differences() == []
 
 

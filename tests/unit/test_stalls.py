@@ -1,7 +1,9 @@
 """A stage that has work and does not move is told from one that has none."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from unittest.mock import ANY
 
 import pytest
 
@@ -9,16 +11,22 @@ from engine.apply.checkpoint import Checkpoint
 from engine.apply.lane import Lane
 from engine.apply.suspension import Suspension
 from engine.checkpoint.ownership import SeqSum
-from engine.errors import SourceConnectionError, TargetConnectionError, TargetRewoundError
+from engine.errors import (
+    SourceConnectionError,
+    TargetBusyError,
+    TargetConnectionError,
+    TargetRewoundError,
+)
 from engine.model.change import INSERT, Change, Transaction
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation
 from engine.model.segment import Mark, Segment
 from engine.observe.lag import SourceLag
+from engine.observe.load_stages import LoadStages
 from engine.observe.log import Line, Log
 from engine.observe.metrics import Metrics, Stage
 from engine.spool import Spool, SpoolBudget
-from engine.stalls import REOPEN_SECONDS, STUCK_SECONDS, Stalls, Watched
+from engine.stalls import BUSY_SECONDS, REOPEN_SECONDS, STUCK_SECONDS, Stalls, Watched
 from tests.simulation.seams import SimulatedDisk
 
 SIGN_SECONDS = 5
@@ -203,6 +211,29 @@ def test_attempts_that_reach_both_servers_and_fail_at_once_get_nowhere() -> None
     assert "no index" in stuck[Stage.TARGET]
 
 
+def test_attempts_that_wait_for_a_lock_in_vain_stand_still_until_one_gets_past_it() -> None:
+    bench = Bench()
+    bench.stalls.reached()
+    assert bench.after(30, streams=False) == {}
+    bench.stalls.failed(TargetBusyError("looking for rows in t"))
+    assert bench.after(1, streams=False) == {Stage.TARGET: ANY}
+    bench.stalls.reached()
+    found = bench.after(30, streams=False)
+    assert "it is held up: looking for rows in t" in found[Stage.TARGET]
+    bench.stalls.failed(TargetBusyError("looking for rows in t"))
+    bench.stalls.reached()
+    assert bench.after(BUSY_SECONDS + 2, streams=False) == {}
+    assert bench.after(1000, streams=False) == {}
+
+
+def test_an_attempt_that_fails_after_a_long_preparation_was_not_stuck_in_it() -> None:
+    bench = Bench()
+    bench.stalls.reached()
+    assert bench.after(1000, streams=False) == {}
+    bench.stalls.failed(TargetConnectionError("gone"))
+    assert bench.after(STUCK_SECONDS - 1, streams=False) == {}
+
+
 def test_changes_that_move_slowly_are_not_stuck() -> None:
     bench = Bench()
     bench.waits()
@@ -264,6 +295,58 @@ def test_a_load_that_goes_on_after_a_cut_is_not_stuck() -> None:
     for _ in range(40):
         bench.metrics.loaded(TABLE.table, 1, 1)
         assert bench.after(5, streams=False) == {}
+
+
+def test_copiers_that_wait_for_rows_are_the_source_standing_still() -> None:
+    bench, stages = Bench(), LoadStages()
+    with bench.stalls.loading(stages), stages.copying, stages.waiting("shop.orders"):
+        assert bench.after(STUCK_SECONDS - 1, streams=False) == {}
+        assert _stages(list(bench.after(2, streams=False))) == {"source"}
+        stages.came += 1
+        assert bench.after(1, streams=False) == {}
+    assert bench.said == ["a stage is stuck", "a stage moves again"]
+
+
+def test_rows_that_are_not_taken_are_the_target_standing_still() -> None:
+    bench, stages = Bench(), LoadStages()
+    with bench.stalls.loading(stages), stages.copying:
+        assert bench.after(STUCK_SECONDS - 1, streams=False) == {}
+        assert _stages(list(bench.after(2, streams=False))) == {"target"}
+        bench.metrics.loaded(TABLE.table, 1, 1)
+        assert bench.after(1, streams=False) == {}
+
+
+def test_a_load_that_moves_slowly_or_makes_indexes_is_not_stuck() -> None:
+    bench, stages = Bench(), LoadStages()
+    with bench.stalls.loading(stages):
+        with stages.copying, stages.waiting("shop.orders"):
+            for _ in range(3):
+                assert bench.after(STUCK_SECONDS - 1, streams=False) == {}
+                stages.came += 1
+        with stages.finish:
+            assert bench.after(1000, streams=False) == {}
+    assert bench.said == []
+
+
+def test_a_silent_load_that_is_begun_anew_goes_on_counting_until_a_row_comes() -> None:
+    bench, stages = Bench(), LoadStages()
+    stuck: list[set[str]] = []
+    for _ in range(2):
+        bench.stalls.reached()
+        with contextlib.suppress(SourceConnectionError):
+            _load_silently(bench, stages, stuck)
+        bench.stalls.failed(SourceConnectionError("silent"))
+    assert stuck == [set(), {"source"}]
+    bench.stalls.reached()
+    with bench.stalls.loading(stages), stages.copying, stages.waiting("shop.orders"):
+        stages.came += 1
+        assert bench.after(1, streams=False) == {}
+
+
+def _load_silently(bench: Bench, stages: LoadStages, stuck: list[set[str]]) -> None:
+    with bench.stalls.loading(stages), stages.copying, stages.waiting("shop.orders"):
+        stuck.append(_stages(list(bench.after(STUCK_SECONDS - 10, streams=False))))
+        raise SourceConnectionError("silent")
 
 
 def test_a_stream_that_begins_after_a_long_load_has_its_time() -> None:
