@@ -11,6 +11,7 @@ from typing import Final
 from benchmarks.binlog import binlog_decode
 from benchmarks.case import Case, Options
 from benchmarks.decode import decode
+from benchmarks.describe import describe
 from benchmarks.drain import drain_hot, drain_insert, drain_pgbench
 from benchmarks.latency import latency
 from benchmarks.load import load_1, load_2
@@ -49,6 +50,7 @@ CASES: Final[Mapping[str, Case]] = {
     "scale-dip": scale_dip,
     "target-bound": target_bound,
     "spike": spike,
+    "describe": describe,
 }
 
 PAIRS: Final = 5

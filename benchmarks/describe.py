@@ -1,0 +1,199 @@
+"""How long the daemon takes to describe resources when 10,000 of each kind are stored, and how much
+memory it has then: `penstock serve` as a process, asked over HTTP."""
+
+import asyncio
+import http.client
+import json
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from benchmarks.calibration import calibrate
+from benchmarks.case import Options
+from benchmarks.result import Figure, Pair, Result, from_pairs
+from benchmarks.servers import Servers
+from engine.control.lifecycle import Begin, Provision, StartType, Status, StopReason
+from engine.control.resources import endpoint, replication
+from engine.control.resources.document import encode
+from engine.control.resources.endpoint import Endpoint
+from engine.control.resources.replication import (
+    Compute,
+    Config,
+    Life,
+    Progress,
+    Provisioned,
+    Replication,
+    Times,
+    Wish,
+)
+from engine.control.store.choice import choose
+from engine.control.store.records import Record
+from tests.scenario.daemon.serving import Serving
+
+LIMIT_MS: Final = 50.0
+
+OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
+    "DescribeEndpoints": ("endpoint-id", "endpoint-{0:05}"),
+    "DescribeReplicationConfigs": ("replication-config-id", "replication-{0:05}"),
+    "DescribeReplications": ("replication-config-id", "replication-{0:05}"),
+}
+"""With the filter that finds one of them, and its value."""
+
+CONFIG_FILE: Final = "[limits]\ncalls_per_second = 100000\ncalls_burst = 100000\n"
+
+MAPPINGS: Final = json.dumps(
+    {
+        "rules": [
+            {
+                "rule-type": "selection",
+                "rule-id": str(number),
+                "rule-name": str(number),
+                "rule-action": "include",
+                "object-locator": {"schema-name": "public", "table-name": f"orders_{number}"},
+            }
+            for number in range(10)
+        ]
+    }
+)
+
+
+def describe(servers: Servers, options: Options) -> Iterator[Result]:
+    """p99 in milliseconds of each operation: pages of 100 through all of them, and one by name."""
+    count = options.sized(10_000, 400)
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "state"
+        state.mkdir()
+        asyncio.run(_fill(state, count))
+        with Serving(Path(folder), config=CONFIG_FILE) as daemon:
+            asking = _Asking(daemon.address)
+            for operation in OPERATIONS:
+                for how, times in (
+                    ("pages of 100", asking.pages(operation, count)),
+                    ("one by its identifier", asking.single(operation, count)),
+                ):
+                    yield _result(servers, operation, how, count, times)
+            asking.close()
+            daemon.stop()
+
+
+class _Asking:
+    """One client, which asks for one thing after another over one connection."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.rpartition(":")
+        self._connection = http.client.HTTPConnection(host, int(port), timeout=60)
+        self._headers = {"Content-Type": "application/x-amz-json-1.1"}
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def pages(self, operation: str, count: int) -> Sequence[float]:
+        """Milliseconds of each page, three times through all of them."""
+        times: list[float] = []
+        for _ in range(3):
+            marker, seen = "", 0
+            while True:
+                answer, took = self._ask(operation, {"Marker": marker} if marker else {})
+                times.append(took)
+                seen += len(next(value for value in answer.values() if isinstance(value, list)))
+                marker = answer.get("Marker", "")
+                if not marker:
+                    break
+            assert seen == count, f"{operation} showed {seen} of {count}"
+        return times
+
+    def single(self, operation: str, count: int) -> Sequence[float]:
+        """Milliseconds of each of 300 that are looked up."""
+        name, form = OPERATIONS[operation]
+        times: list[float] = []
+        for number in range(300):
+            value = form.format(number * 7_919 % count)
+            filters = [{"Name": name, "Values": [value]}]
+            times.append(self._ask(operation, {"Filters": filters})[1])
+        return times
+
+    def _ask(self, operation: str, document: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        headers = {**self._headers, "X-Amz-Target": f"AmazonDMSv20160101.{operation}"}
+        body = json.dumps(document)
+        begun = time.perf_counter()
+        self._connection.request("POST", "/", body, headers)
+        response = self._connection.getresponse()
+        text = response.read()
+        took = (time.perf_counter() - begun) * 1e3
+        assert response.status == 200, text[:500]
+        return json.loads(text), took
+
+
+def _result(
+    servers: Servers, operation: str, how: str, count: int, times: Sequence[float]
+) -> Result:
+    ordered = sorted(times)
+    p99 = Figure(ordered[int(0.99 * (len(ordered) - 1))], facts={"p50": ordered[len(ordered) // 2]})
+    speed = calibrate()
+    return from_pairs(
+        "describe",
+        [Pair(p99, Figure(LIMIT_MS), (speed, speed))],
+        unit="ms p99",
+        better="lower",
+        reach=1.0,
+        versions=servers.versions,
+        facts={"mode": f"{operation}, {how}", "stored": count, "against": "the limit"},
+    )
+
+
+async def _fill(state: Path, count: int) -> None:
+    """A store with so many endpoints and replications, each with settings of its own."""
+    async with choose(state) as store:
+        for begin in range(0, count, 500):
+            async with store.write() as writing:
+                for number in range(begin, min(begin + 500, count)):
+                    for record in _records(number):
+                        await writing.insert(record)
+
+
+def _records(number: int) -> tuple[Record, ...]:
+    name = f"endpoint-{number:05}"
+    side = "source" if number % 2 else "target"
+    members = {
+        "EndpointIdentifier": name,
+        "EndpointType": side,
+        "EngineName": "postgres",
+        "ServerName": f"db-{number}.example",
+        "Port": 5432,
+        "DatabaseName": "shop",
+        "Username": "penstock",
+        "PostgreSQLSettings": {"HeartbeatEnable": True, "CaptureDdls": True},
+    }
+    fields = {"type": side, "engine": "postgres"}
+    end = Record(endpoint.KIND, f"E{number:05}", name, encode(Endpoint(members=members)), fields)
+    return end, _replication(number)
+
+
+def _replication(number: int) -> Record:
+    config = Config(
+        name=f"replication-{number:05}",
+        source="E00001",
+        target="E00000",
+        type="full-load-and-cdc",
+        compute=Compute(units_max=8, window="mon:22:00-mon:22:30"),
+        mappings=MAPPINGS,
+        settings={"FullLoadSettings": {"CommitRate": number + 1}},
+        created=1.7e9,
+        updated=1.7e9,
+    )
+    life = Life(
+        status=Status.STOPPED,
+        ran=True,
+        wish=Wish(type=StartType.START, begin=Begin.FRESH, at=1.7e9),
+        provisioned=Provisioned(state=Provision.DEPROVISIONED, units=2, at=1.7e9),
+        stop_reason=StopReason.NORMAL,
+        checkpoint="4AF/B00000D0",
+        times=Times(fresh_start=1.7e9, start=1.7e9, stop=1.7e9 + 60, load_start=1.7e9),
+        progress=Progress(percent=100, loaded=12),
+    )
+    kept = Replication(config=config, life=life)
+    return Record(
+        replication.KIND, f"R{number:05}", config.record_name, encode(kept), config.fields
+    )
