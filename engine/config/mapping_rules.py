@@ -40,8 +40,7 @@ def read_table_mapping(document: Document, problems: Problems) -> TableMapping |
     if rules is None:
         return None
     read = [_read_rule(f"rules[{number}]", rule, problems) for number, rule in enumerate(rules)]
-    for name in ("rule-id", "rule-name"):
-        check_unique(rules, name, problems)
+    check_unique(rules, problems)
     found = tuple(rule for rule in read if rule is not None)
     if problems.count == before and all(rule.action is RuleAction.EXCLUDE for rule in found):
         problems.add("rules", "must hold a selection rule that includes a table")

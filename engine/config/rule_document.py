@@ -54,8 +54,7 @@ def check_rules(document: Document, problems: Problems, target: str = "") -> Non
     before = problems.count
     for number, rule in enumerate(rules):
         _check_rule(f"rules[{number}]", rule, target, problems)
-    for name in ("rule-id", "rule-name"):
-        check_unique(rules, name, problems)
+    check_unique(rules, problems)
     if problems.count == before and not any(map(_includes, rules)):
         problems.add("rules", "must hold a selection rule that includes a table")
 

@@ -60,14 +60,15 @@ def rule_of(field: str) -> str:
     return match["id"] if match else ""
 
 
-def check_unique(rules: list[object], name: str, problems: Problems) -> None:
-    """Record every rule whose id or name an earlier one has."""
+def check_unique(rules: list[object], problems: Problems) -> None:
+    """Record every rule whose id an earlier one has. AWS's guide asks for names that are unique
+    too; DMS itself takes a name twice."""
     seen: set[str] = set()
     for number, rule in enumerate(rules):
-        value = rule.get(name) if isinstance(rule, dict) else None
+        value = rule.get("rule-id") if isinstance(rule, dict) else None
         if isinstance(value, str | int) and value != "":
             if str(value) in seen:
-                problems.add(f"rules[{number}].{name}", "must be unique, an earlier rule has it")
+                problems.add(f"rules[{number}].rule-id", "must be unique, an earlier rule has it")
             seen.add(str(value))
 
 

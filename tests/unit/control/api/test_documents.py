@@ -35,6 +35,10 @@ def test_mappings_are_shown_without_blanks_and_as_they_were_written() -> None:
     assert mappings(text) == text.replace(": ", ":").replace(", ", ",")
 
 
+def test_a_name_may_be_that_of_two_rules() -> None:
+    assert mappings(rules({}, {"rule-id": "2"})).count("shop") == 4
+
+
 def test_every_type_of_rule_is_taken_whether_or_not_it_is_carried() -> None:
     rename = {
         "rule-type": "transformation",
