@@ -49,6 +49,8 @@ NEVER: Final = (
 
 LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
 
+EVERYWHERE: Final = ("0.0.0.0/0", "::/0")
+
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
 """IPv4 addresses behind a translator (RFC 6052)."""
 

@@ -1,14 +1,13 @@
 """What `penstock serve` is told: the daemon's own file. (pure)"""
 
-import contextlib
 import ipaddress
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar, Final
 
-from engine.addresses import LOOPBACK, USUAL, Addresses
+from engine.addresses import EVERYWHERE, LOOPBACK, USUAL, Addresses
 from engine.config.kind import Duration, Flag, MistypedError, Ratio, Size
 from engine.config.kind_text import Choice, ListOf, Text
 from engine.config.limits import Limits
@@ -174,19 +173,14 @@ class ServeConfig(Section):
         name="lease",
     )
 
-    def addresses(self) -> Addresses:
-        """Which addresses endpoints may have."""
+    def addresses(self, own: Iterable[tuple[str, int]]) -> Addresses:
+        """Which addresses endpoints may have. `own`: the addresses and ports that the daemon
+        listens on; where that is every address it is everybody's port."""
         rules = USUAL.refuse(self.endpoints_deny).allow(self.endpoints_allow)
-        for listen in filter(None, (self.listen, self.metrics_listen)):
-            host, _, port = listen.rpartition(":")
-            rules = rules.refuse((*LOOPBACK, *_literal(host)), int(port))
+        for address, port in own:
+            everywhere = ipaddress.ip_address(address).is_unspecified
+            rules = rules.refuse(EVERYWHERE if everywhere else (*LOOPBACK, address), port)
         return rules
-
-
-def _literal(host: str) -> Iterator[str]:
-    """The address that a host is, in the place of a name's."""
-    with contextlib.suppress(ValueError):
-        yield str(ipaddress.ip_address(host.removeprefix("[").removesuffix("]")))
 
 
 @dataclass(frozen=True, kw_only=True)

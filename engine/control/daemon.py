@@ -101,12 +101,15 @@ class Daemon:
         self._around = around
         self._config = around.config
         self._manager = ServiceManager(around.environment)
+        self._addresses = addresses.USUAL
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set and everything is at its end."""
         serve = self._config.serve
         url = _store_url(serve.store, self._config.store_password)
         with _listening(serve) as (api, metrics):
+            own = [each.getsockname()[:2] for each in (api, metrics) if each is not None]
+            self._addresses = serve.addresses(own)
             async with choose(self._around.state, url) as store:
                 vault = await self._vault(store)
                 with contextlib.closing(LogFiles(self._around.state / LOGS)) as logs:
@@ -225,8 +228,8 @@ class Daemon:
         )
 
     def _worker_environment(self) -> Mapping[str, str]:
-        rules = str(self._config.serve.addresses())
-        return {**self._around.environment, addresses.VARIABLE: rules}
+        rules = {addresses.VARIABLE: str(self._addresses)}
+        return {**self._around.environment, **rules}
 
     def _callers(self) -> Callers:
         config, around = self._config, self._around
@@ -253,7 +256,7 @@ class Daemon:
             fleet=fleet,
             looker=looker,
             topics=[topic.name for topic in self._config.topics],
-            addresses=serve.addresses(),
+            addresses=self._addresses,
         )
 
     def _dispatcher(self, services: Services, callers: Callers) -> Dispatcher:

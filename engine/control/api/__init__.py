@@ -11,6 +11,11 @@
               reading   JSON of a request -> checked values, by an input shape
               call      what an operation is given, and how one is declared
               writing   an operation's answer -> JSON, by an output shape
+    endpoints endpoint_members  what requests say of one, put together, shown
+              endpoint_rules    what one may be
+              endpoint_users    who reads from it or writes to it
+              encryption_keys   what it is sealed under
+              pem       certificates that it trusts
     words     faults    every error an answer can carry, by AWS's name
               arn       resource names, made and taken apart
               identifiers, filters, paging      the rules that operations share

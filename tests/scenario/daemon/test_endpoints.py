@@ -66,18 +66,17 @@ def test_no_connection_is_tested_for_ever(
 
 
 def test_an_endpoint_is_neither_the_daemon_nor_a_network_that_is_denied(
-    tmp_path: Path, source: Database, silent: socket.socket
+    tmp_path: Path, source: Database
 ) -> None:
-    port = silent.getsockname()[1]
-    silent.close()
-    config = f'[serve]\nmetrics_listen = "127.0.0.1:{port}"\nendpoints_deny = ["::1"]\n'
-    with Serving(tmp_path, config=config) as daemon:
+    with Serving(tmp_path, config='[serve]\nendpoints_deny = ["::1"]\n') as daemon:
         dms = daemon.client()
-        for name, members in {
+        port = int(daemon.address.rpartition(":")[2])
+        places: dict[str, dict[str, Any]] = {
             "itself": {"ServerName": "127.0.0.1", "Port": port},
             "denied": {"ServerName": "::1"},
             "cloud": {"ServerName": "169.254.169.254"},
-        }.items():
+        }
+        for name, members in places.items():
             with pytest.raises(ClientError, match=r"InvalidParameterValueException.*is refused"):
                 endpoint(dms, name, "source", source, **members)
         arn = endpoint(dms, "by-name", "source", source, ServerName="localhost", Port=port)

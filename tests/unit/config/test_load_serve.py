@@ -140,16 +140,14 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, told: str) -> None:
 
 def test_an_endpoint_is_neither_the_daemon_nor_where_it_must_not_be() -> None:
     serve = ServeConfig(
-        listen="192.0.2.7:8628",
-        metrics_listen="9628",
         endpoints_deny=("10.0.0.0/8",),
         endpoints_allow=("10.1.0.0/16", "169.254.7.0/24"),
     )
-    addresses = serve.addresses()
+    addresses = serve.addresses([("192.0.2.7", 8628), ("::", 9628)])
     for host, port in (
         ("192.0.2.7", 8628),
         ("127.0.0.1", 8628),
-        ("::1", 9628),
+        ("203.0.113.4", 9628),
         ("10.2.0.1", 5432),
         ("169.254.169.254", 80),
     ):
