@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from engine.control.api.faults import InvalidParameterValueException, ResourceQuotaExceededFault
+from engine.control.api.faults import InvalidParameterValueException
 
 IDENTIFIER_CHARACTERS_MAX: Final = 255
 """Longest identifier of anything, in characters."""
@@ -86,7 +86,7 @@ def tags(given: Sequence[Mapping[str, str]]) -> dict[str, str]:
             raise InvalidParameterValueException(f"The tag key {key} was given more than once.")
         found[key] = value
     if len(found) > TAGS_MAX:
-        raise ResourceQuotaExceededFault(f"A resource can have at most {TAGS_MAX} tags.")
+        raise InvalidParameterValueException(f"A resource can have at most {TAGS_MAX} tags.")
     return found
 
 

@@ -10,7 +10,6 @@ from engine.control.api.faults import (
     InvalidParameterValueException,
     InvalidResourceStateFault,
     ResourceNotFoundFault,
-    ResourceQuotaExceededFault,
 )
 from engine.control.api.identifiers import TAGS_MAX, tags
 from engine.control.api.keys import Access
@@ -39,7 +38,7 @@ async def add_tags_to_resource(call: Call) -> Mapping[str, object]:
             )
         there = (await writing.tags(kept.kind, [arn.name]))[arn.name]
         if len({**there, **given}) > TAGS_MAX:
-            raise ResourceQuotaExceededFault(
+            raise InvalidParameterValueException(
                 f"A resource can have at most {TAGS_MAX} tags; {arn} has {len(there)} already."
             )
         await writing.tag(kept.kind, arn.name, given)

@@ -14,6 +14,19 @@ from tests.unit.control.api.samples import Path, operation, sample
 
 _HOME: Final = Home()
 
+PEM: Final = """\
+-----BEGIN CERTIFICATE-----
+MIIBPzCB5aADAgECAhRqUzU7Qae5x2bqa9x9MkxYPPMtgjAKBggqhkjOPQQDAjAU
+MRIwEAYDVQQDDAlhdXRob3JpdHkwIBcNMjAwMTAxMDAwMDAwWhgPMjEwMDAxMDEw
+MDAwMDBaMBQxEjAQBgNVBAMMCWF1dGhvcml0eTBZMBMGByqGSM49AgEGCCqGSM49
+AwEHA0IABCjKPLgOwvkxFAezwLc092zsj1ehqFuAHGHLFIdbsRbTBLmyQxk+1pD3
+VnV/6av30npr4vDfj7w84a3p087L84KjEzARMA8GA1UdEwEB/wQFMAMBAf8wCgYI
+KoZIzj0EAwIDSQAwRgIhANZRkokRw44hlb89nnAPQlWY4R/U9MPBnZ93SN34VAAX
+AiEAjVOYUm8D1KmnANMp2t4ZBCwsy6niUWuDu5LajBYPOvs=
+-----END CERTIFICATE-----
+"""
+"""An authority that nobody trusts."""
+
 SOURCE: Final = _HOME.arn(Kind.ENDPOINT, "SOURCE")
 TARGET: Final = _HOME.arn(Kind.ENDPOINT, "TARGET")
 TOPIC: Final = "arn:aws:sns:us-east-1:000000000000:alarms"
@@ -27,6 +40,7 @@ KNOWN: Final[dict[str, Any]] = {
     "ApplyAction": "os-patch",
     "CertificateArn": _HOME.arn(Kind.CERTIFICATE, "ca"),
     "CertificateIdentifier": "other",
+    "CertificatePem": PEM,
     "DatabaseName": "shop",
     "EndpointArn": SOURCE,
     "EndpointIdentifier": "other",
@@ -46,7 +60,7 @@ KNOWN: Final[dict[str, Any]] = {
     "ReloadOption": "data-reload",
     "ReplicationConfigArn": _HOME.arn(Kind.REPLICATION, "CONFIG"),
     "ReplicationConfigIdentifier": "other",
-    "ReplicationInstanceArn": _HOME.arn(Kind.INSTANCE, "penstock"),
+    "ReplicationInstanceArn": _HOME.arn(Kind.INSTANCE, "INSTANCE"),
     "ReplicationInstanceClass": "dms.t3.medium",
     "ReplicationInstanceIdentifier": "other",
     "ReplicationSettings": '{"Logging": {"EnableLogging": true}}',
@@ -73,6 +87,7 @@ KNOWN: Final[dict[str, Any]] = {
     "TagKeys": ["a"],
     "Tags": [{"Key": "a", "Value": "b"}],
     "TargetEndpointArn": TARGET,
+    "TargetReplicationInstanceArn": _HOME.arn(Kind.INSTANCE, "penstock"),
     "Username": "me",
 }
 """Values of members, wherever in a request they are."""
@@ -115,6 +130,15 @@ SEED: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
             "SubnetIds": ["a", "b"],
         },
     ),
+    ("ImportCertificate", {"CertificateIdentifier": "ca", "CertificatePem": PEM}),
+    (
+        "CreateReplicationInstance",
+        {
+            "ReplicationInstanceIdentifier": "instance",
+            "ReplicationInstanceClass": "dms.t3.large",
+            "ResourceIdentifier": "INSTANCE",
+        },
+    ),
     ("CreateEventSubscription", {"SubscriptionName": "alarms", "SnsTopicArn": TOPIC}),
     (
         "CreateReplicationTask",
@@ -129,7 +153,7 @@ SEED: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
         },
     ),
 )
-"""Requests that make what `KNOWN` names, as far as their operations are served."""
+"""Requests that make what `KNOWN` names."""
 
 
 def plausible(name: str, toward: Path) -> Any:

@@ -69,7 +69,7 @@ async def test_a_resource_has_fifty_tags_at_most_and_keeps_those_it_had(tmp_path
     async with serving(tmp_path) as daemon:
         await put(daemon, ENDPOINT, "AAAA")
         await daemon.call("add_tags_to_resource", ResourceArn=name, Tags=fifty)
-        with refused("ResourceQuotaExceededFault", "50"):
+        with refused("InvalidParameterValueException", "50"):
             await daemon.call("add_tags_to_resource", ResourceArn=name, Tags=[TAG])
         await daemon.call("add_tags_to_resource", ResourceArn=name, Tags=fifty[:1])
         answer = await daemon.call("list_tags_for_resource", ResourceArn=name)
