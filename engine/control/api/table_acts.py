@@ -41,26 +41,28 @@ async def statistics(call: Call, face: Face) -> tuple[Sequence[Mapping[str, obje
 
 
 async def reload(call: Call, face: Face) -> Kept:
-    """Ask for tables to be loaded again while the replication runs. Raises faults."""
+    """Ask for tables to be loaded again while the replication runs. Raises faults; of what was
+    refused there is no event."""
     _check_option(call.request)
     tables = _tables_to_reload(call.request["TablesToReload"])
-    async with call.services.store.write() as writing:
-        kept = await by_arn(writing, call, face)
+    names = [f"{schema}.{table}" for schema, table in tables]
+    async with call.services.store.read() as reading:
+        kept = await by_arn(reading, call, face)
         with refusals():
             lifecycle.check_reload(kept.life.status, kept.config.type)
         for schema, table in tables:
-            if not await _carried(writing, kept.id, schema, table):
+            if not await _carried(reading, kept.id, schema, table):
                 raise ResourceNotFoundFault(
                     f"The table {schema}.{table} is none of the replication {kept.config.name}."
                 )
-        names = [f"{schema}.{table}" for schema, table in tables]
-        await say(writing, happenings.RELOADED, kept.config, f"({', '.join(names)})")
     try:
         await call.services.fleet.reload_tables(kept.id, names)
     except PenstockError as error:
         raise InvalidResourceStateFault(
             f"The tables could not be asked for: {error}. Try again."
         ) from None
+    async with call.services.store.write() as writing:
+        await say(writing, happenings.RELOADED, kept.config, f"({', '.join(names)})")
     return kept
 
 
