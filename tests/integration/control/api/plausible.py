@@ -92,6 +92,9 @@ KNOWN: Final[dict[str, Any]] = {
 }
 """Values of members, wherever in a request they are."""
 
+NAMED: Final = ("ReplicationSubnetGroupIdentifier", "SubscriptionName")
+"""Members that name what is there, and in a request that creates what is not."""
+
 SEED: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     *(
         (
@@ -159,6 +162,10 @@ SEED: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
 def plausible(name: str, toward: Path) -> Any:
     """A request of an operation: of the required members, and of those on the way to one."""
     request = _known(sample(operation(name).input_shape, toward))
+    if name.startswith("Create"):
+        request.update({member: "other" for member in NAMED if member in request})
+    if "ComputeConfig" in request:
+        request["ComputeConfig"] = {"MaxCapacityUnits": 4, **request["ComputeConfig"]}
     if "Filters" in request and NAMES[name]:
         request["Filters"] = [{"Name": each, "Values": ["other"]} for each in sorted(NAMES[name])]
     return request
