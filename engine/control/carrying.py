@@ -103,6 +103,8 @@ class Carrying:
             WorkerArguments(
                 file=given.file,
                 stop_at=self._stop_at(self._stop),
+                # Whoever holds the lease may end what another daemon has left running.
+                take_over=life.worker is not None,
                 state_dir=means.overflow,
                 metrics=METRICS,
                 log_format="json",

@@ -211,7 +211,8 @@ class Daemon:
         around, serve = self._around, self._config.serve
         memory = machine_memory_bytes()
         total = serve.memory_bytes or int(memory * serve.memory_share)
-        files = WorkerFiles(around.state / REPLICATIONS, self._worker_environment())
+        overflow = around.state / OVERFLOW
+        files = WorkerFiles(around.state / REPLICATIONS, overflow, self._worker_environment())
         return Means(
             store=store,
             vault=vault,
@@ -222,7 +223,7 @@ class Daemon:
             clock=around.clock,
             random=around.random,
             environment=around.environment,
-            overflow=around.state / OVERFLOW,
+            overflow=overflow,
             memory_bytes=memory,
             worker=around.worker,
         )

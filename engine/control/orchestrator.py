@@ -319,7 +319,8 @@ class Orchestrator:
 
     async def _delete(self, replication: Replication) -> None:
         """Remove what it made, as far as its databases can be reached, and the record for good."""
-        failure = await self._clean(replication) if replication.life.ran else ""
+        begun = replication.life.provisioned is not None
+        failure = await self._clean(replication) if begun else ""
         with contextlib.suppress(StateError):
             await asyncio.to_thread(self._means.files.remove, self.id)
         deleted = TASK_DELETED if self._face is Face.TASK else DELETED

@@ -1,8 +1,13 @@
-"""The process that carried a replication before: two must not. See: proc(5), `stat`."""
+"""The process that carried a replication before: two must not. See: proc(5), `stat`.
+
+It ends with its daemon. Where that is frozen, and the lease another's by now, it is ended here; on
+another machine it cannot be seen, and who comes after it takes its place in the databases.
+"""
 
 import asyncio
 import contextlib
 import os
+import signal
 import socket
 from pathlib import Path
 from typing import Final
@@ -10,6 +15,9 @@ from typing import Final
 from engine.control.resources.replication import Worker
 
 LOOK_SECONDS: Final = 0.05
+
+LOOKS: Final = 40
+"""For two seconds: a process whose parent has died ends within milliseconds."""
 
 START_FIELD: Final = 19
 """`starttime` behind the command's name, counted from 0."""
@@ -27,8 +35,19 @@ def lives(worker: Worker) -> bool:
 
 
 async def gone(worker: Worker | None) -> None:
-    """Wait until it has ended, as its parent's death makes it do."""
-    while worker is not None and lives(worker):  # noqa: ASYNC110  # it is no child of ours
+    """Wait until it has ended, as its parent's death makes it do; it is killed where it does not.
+    Nothing durable is lost by that."""
+    if worker is None:
+        return
+    for _ in range(LOOKS):
+        if not lives(worker):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
+    with contextlib.suppress(OSError):  # it has ended just now, or is another account's
+        os.kill(worker.pid, signal.SIGKILL)
+    for _ in range(LOOKS):
+        if not lives(worker):
+            return
         await asyncio.sleep(LOOK_SECONDS)
 
 

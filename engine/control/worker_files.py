@@ -50,8 +50,10 @@ class WorkerInput:
 class WorkerFiles:
     """Writes them, a folder a replication below `folder`."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, overflow: Path, environment: Mapping[str, str]) -> None:
+        """`overflow`: where workers keep what overflows, a folder a replication too."""
         self._folder = folder
+        self._overflow = overflow
         self._environment = passed_on(environment)
 
     def write(
@@ -81,13 +83,14 @@ class WorkerFiles:
         return self._folder / id
 
     def remove(self, id: str) -> None:
-        """Remove them; no error where there are none. Raises StateError."""
-        try:
-            shutil.rmtree(self.folder_of(id))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise _failed(error) from error
+        """Remove them, and what overflowed; no error where there are none. Raises StateError."""
+        for folder in (self.folder_of(id), self._overflow / id):
+            try:
+                shutil.rmtree(folder)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise _failed(error) from error
 
 
 def passed_on(environment: Mapping[str, str]) -> dict[str, str]:

@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.scenario.daemon.replicated import replicated, start
-from tests.scenario.daemon.serving import Serving
+from tests.scenario.daemon.serving import Serving, workers_of
 from tests.servers.postgres import Database
 
 STREAM = "dms-serverless-replication-orchestrator-{0}.log"
@@ -309,3 +309,73 @@ def test_a_standby_takes_over(tmp_path: Path, source: Database, target: Database
             standby.until(it.rows("t"), "its worker")
             standby.await_status(it.arn, "running")
             assert len(it.slots()) == 1
+
+
+def test_a_daemon_that_was_frozen_gives_way_to_the_next(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    """Its worker, which went on, is ended by the other's; what it tries to store is refused."""
+    config = f'[serve]\nstore = "{target.dsn}"\nlease = "3s"\n'
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    with Serving(first, config=config) as daemon:
+        it = replicated(daemon, "frozen", filled(source), target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the load")
+        worker = daemon.worker()
+        key = (first / "state" / "penstock.key").read_text().splitlines()[-1]
+        with Serving(second, config=config, PENSTOCK_KEY=key) as other:
+            assert other.get("/readyz")[0] == 503
+            os.kill(daemon.process.pid, signal.SIGSTOP)
+            other.until(lambda: other.get("/readyz")[0] == 200, "the other to act")
+            frozen = daemon.process.pid
+            other.until(lambda: worker not in workers_of(frozen), "the first one's worker to end")
+            source.execute("INSERT INTO t VALUES (1001, 'new')")
+            other.until(it.rows("t"), "the other's worker")
+            other.await_status(it.arn, "running")
+            os.kill(daemon.process.pid, signal.SIGCONT)
+            daemon.until(lambda: daemon.get("/readyz")[0] == 503, "the first to stand by")
+            daemon.until(lambda: not workers_of(daemon.process.pid), "its workers to end")
+            source.execute("INSERT INTO t VALUES (1002, 'newer')")
+            other.until(it.rows("t"), "the other to go on")
+            assert other.replication(it.arn)["Status"] == "running"
+
+
+def test_what_a_failed_start_made_goes_with_it(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    """A slot is there before anything moves."""
+    filled(source)
+    target.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'there')")
+    with Serving(tmp_path) as daemon:
+        dms = daemon.client()
+        it = replicated(daemon, "refused", source, target)
+        start(daemon, it.arn)
+        found = daemon.await_status(it.arn, "failed")
+        assert "the target has rows in public.t" in str(found["FailureMessages"])
+        dms.delete_replication_config(ReplicationConfigArn=it.arn)
+        daemon.until(lambda: not dms.describe_replications()["Replications"], "its end")
+        assert not it.slots()
+        assert not (daemon.state / "replications" / it.id).exists()
+        assert not (daemon.state / "overflow" / it.id).exists()
+
+
+def test_what_cannot_be_cleaned_up_is_left_and_told_of(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    with Serving(tmp_path) as daemon:
+        dms = daemon.client()
+        it = replicated(daemon, "left", filled(source), target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        dms.stop_replication(ReplicationConfigArn=it.arn)
+        daemon.await_status(it.arn, "stopped")
+        for end in dms.describe_endpoints()["Endpoints"]:
+            dms.modify_endpoint(EndpointArn=end["EndpointArn"], Port=1)
+        dms.delete_replication_config(ReplicationConfigArn=it.arn)
+        daemon.until(lambda: not dms.describe_replications()["Replications"], "its end")
+        assert it.slots()
+        (left,) = [text for text in messages(daemon) if text.startswith("A call to clean up")]
+        assert "127.0.0.1:1" in left
