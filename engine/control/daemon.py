@@ -48,7 +48,7 @@ from engine.control.prober import DatabaseProber
 from engine.control.probes import Probes
 from engine.control.room import Room
 from engine.control.rotation import is_sealed, record_keys, require_keys
-from engine.control.service_manager import ALIVE, READY, STOPPING, ServiceManager
+from engine.control.service_manager import READY, STOPPING, ServiceManager
 from engine.control.store.choice import choose
 from engine.control.store.contract import Store
 from engine.control.supervisor import WORKER
@@ -175,17 +175,12 @@ class Daemon:
         """Until `stop`. Whoever calls early waits until it is known whether this daemon acts."""
         async with asyncio.TaskGroup() as tasks:
             leading = tasks.create_task(leadership.run(stop), name="leading")
-            alive = tasks.create_task(self._tell_alive(), name="watchdog")
+            alive = tasks.create_task(self._manager.tell_alive(), name="watchdog")
             await leadership.decided.wait()
             async with self._answering(servers):
                 self._manager.tell(READY)
                 await leading
             alive.cancel()
-
-    async def _tell_alive(self) -> None:
-        while (seconds := self._manager.alive_seconds) is not None:
-            self._manager.tell(ALIVE)
-            await asyncio.sleep(seconds)
 
     @contextlib.asynccontextmanager
     async def _answering(self, servers: list[tuple[Server, socket.socket]]) -> AsyncIterator[None]:

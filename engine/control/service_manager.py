@@ -1,8 +1,9 @@
-"""What a service manager is told of the daemon. See: sd_notify(3), systemd.service(5).
+"""What a service manager is told of the process it started. See: sd_notify(3), systemd.service(5).
 
 Told by datagrams to the socket that NOTIFY_SOCKET names; where none is named, nobody is told.
 """
 
+import asyncio
 import contextlib
 import os
 import socket
@@ -42,6 +43,12 @@ class ServiceManager:
     def status(self, text: str) -> None:
         """One line for people, as `systemctl status` shows it."""
         self.tell(f"STATUS={text}")
+
+    async def tell_alive(self) -> None:
+        """Tell in time that the loop turns; returns at once where nobody waits for it."""
+        while self.alive_seconds is not None:
+            self.tell(ALIVE)
+            await asyncio.sleep(self.alive_seconds)
 
 
 def _watchdog(environment: Mapping[str, str]) -> float | None:

@@ -1,6 +1,7 @@
 """`penstock run`: starts the worker as a child and watches it."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,7 +15,9 @@ from engine.config.capacity import CapacityConfig
 from engine.config.replication import ReplicationConfig
 from engine.control.cli.arguments import File, load
 from engine.control.cli.ending import end_with, say_error, say_warning
+from engine.control.managed import Managed
 from engine.control.memory_group import NotDelegatedError, WorkerMemory
+from engine.control.service_manager import ServiceManager
 from engine.control.supervisor import Supervisor, WorkerArguments, stopped_by_signals
 from engine.machine import Clock
 from engine.observe.http import Address
@@ -135,17 +138,23 @@ def _held(capacity: CapacityConfig) -> Iterator[WorkerMemory | None]:
 
 def _watch(arguments: WorkerArguments, replication: str, held: WorkerMemory | None) -> Outcome:
     clock = SystemClock()
+    manager = ServiceManager(os.environ)
     with closing(_view(replication, clock)) as view:
-        supervisor = Supervisor(arguments, view, clock, SystemRandom(), held=held)
-        outcome = asyncio.run(_supervise(supervisor))
+        told = Managed(view, manager)
+        supervisor = Supervisor(arguments, told, clock, SystemRandom(), held=held)
+        outcome = asyncio.run(_supervise(supervisor, manager))
         ended = {"exit": outcome.exit, "reason": outcome.reason, "remedy": outcome.remedy}
         view.event({"event": "ended", **ended})
     return outcome
 
 
-async def _supervise(supervisor: Supervisor) -> Outcome:
+async def _supervise(supervisor: Supervisor, manager: ServiceManager) -> Outcome:
+    alive = asyncio.create_task(manager.tell_alive(), name="watchdog")
     with stopped_by_signals(supervisor):
-        return await supervisor.run()
+        try:
+            return await supervisor.run()
+        finally:
+            alive.cancel()
 
 
 def _view(replication: str, clock: Clock) -> "Bars | JsonLines":
