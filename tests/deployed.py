@@ -14,6 +14,9 @@ CONFIG: Final = PROMETHEUS / "prometheus.yml"
 RULES: Final = PROMETHEUS / "rules.yml"
 ALERTS: Final = PROMETHEUS / "alerts.yml"
 
+UNITS: Final = tuple(sorted((ROOT / "deploy" / "systemd").glob("*.service")))
+"""Unit files, one of them a template."""
+
 GUIDE: Final = ROOT / "docs" / "guide" / "monitoring.md"
 
 DASHBOARD: Final[Mapping[str, Any]] = json.loads(

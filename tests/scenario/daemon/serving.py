@@ -16,7 +16,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn, Self
@@ -36,7 +36,14 @@ Line = dict[str, Any]
 class Serving:
     """One daemon; `lines` is its log."""
 
-    def __init__(self, folder: Path, *words: str, config: str = "", **environment: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        config: str = "",
+        command: Sequence[str] = PENSTOCK,
+        **environment: str,
+    ) -> None:
         self.state = folder / "state"
         self.lines: list[Line] = []
         self._changed = threading.Condition()
@@ -44,7 +51,7 @@ class Serving:
             (folder / "penstock.toml").write_text(config)
             words = (f"--config={folder / 'penstock.toml'}", *words)
         self.process = subprocess.Popen(
-            [*PENSTOCK, "serve", "--listen=127.0.0.1:0", f"--state-dir={self.state}", *words],
+            [*command, "serve", "--listen=127.0.0.1:0", f"--state-dir={self.state}", *words],
             cwd=ROOT,
             env={**os.environ, **environment},
             stdin=subprocess.DEVNULL,
