@@ -10,9 +10,10 @@ whoever receives it knows the daemon by a token, or by an address that nobody el
 """
 
 import asyncio
+import contextlib
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -24,7 +25,7 @@ from engine.control.resources.document import decode, encode
 from engine.control.resources.subscription import DELIVERED, KIND, Delivered, Subscription
 from engine.control.store.contract import Store
 from engine.control.store.errors import GoneError
-from engine.control.store.records import Event, EventFilter, Record
+from engine.control.store.records import EVERY_EVENT, Event, EventFilter
 from engine.control.webhook import WebhookError, post
 from engine.machine import Clock
 from engine.observe.log import Log
@@ -33,7 +34,11 @@ LOOK_SECONDS: Final = 2.0
 """Time between two looks for events: as late as a notice is, at most, where all is well."""
 
 EVENTS_MAX: Final = 100
-"""Events of one look at a subscription; the next look goes on."""
+"""Events that are read at once, and posted before it is stored how far that was."""
+
+UNSTORED_MAX: Final = 1_000
+"""Events that a subscription is not for and whose number is not stored: to store each would be a
+write for every event and subscription."""
 
 AT_ONCE_MAX: Final = 16
 """Posts under way at once."""
@@ -49,12 +54,28 @@ EVENT_PAGE: Final = "http://docs.aws.amazon.com/dms/latest/userguide/CHAP_Events
 
 
 @dataclass(slots=True)
-class _Trouble:
-    """A subscription whose topic did not take what was for it."""
+class _Follower:
+    """How far one subscription is. What is not stored of it is looked at once more by whoever acts
+    next, and not posted once more."""
 
-    tries: int
-    again: float
+    reached: int
+    """Number of the newest event that was looked at; 0: none."""
+    stored: int
+    under_way: bool = False
+    tries: int = 0
+    """In vain, of the event that is next."""
+    again: float = 0.0
     """When it is tried again, by the monotonic clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One subscription's turn."""
+
+    id: str
+    subscription: Subscription
+    topic: Topic
+    fence: int | None
 
 
 class Notices:
@@ -65,7 +86,8 @@ class Notices:
         self._topics = {topic.name: topic for topic in topics}
         self._clock = clock
         self._log = log
-        self._troubles: dict[str, _Trouble] = {}
+        self._followers: dict[str, _Follower] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def run(self, fence: Callable[[], int | None]) -> None:
         """Look again and again; without a topic, return at once. `fence`: the number of the lease
@@ -73,103 +95,111 @@ class Notices:
 
         Raises LeaseLostError, and StateError where the store cannot be used.
         """
-        while self._topics:
-            await self.look(fence())
-            await asyncio.sleep(LOOK_SECONDS)
+        self._followers.clear()
+        async with _one_error(), asyncio.TaskGroup() as tasks:
+            while self._topics:
+                await self._begin(tasks, fence())
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self, fence: int | None) -> None:
         """Deliver what there is, once. Returns when each topic has it or did not take it.
 
         Raises LeaseLostError, and StateError where the store cannot be used.
         """
+        async with _one_error(), asyncio.TaskGroup() as tasks:
+            await self._begin(tasks, fence)
+
+    async def _begin(self, tasks: asyncio.TaskGroup, fence: int | None) -> None:
+        """Begin with every subscription that nobody is at."""
         async with self._store.read() as reading:
             records = await reading.find(KIND)
-        self._troubles = {
-            record.id: self._troubles[record.id]
-            for record in records
-            if record.id in self._troubles
-        }
-        try:
-            await self._deliver_all(records, fence)
-        except ExceptionGroup as group:
-            raise group.exceptions[0] from None
-
-    async def _deliver_all(self, records: Iterable[Record], fence: int | None) -> None:
-        turns = asyncio.Semaphore(AT_ONCE_MAX)
-        async with asyncio.TaskGroup() as tasks:
             for record in records:
-                subscription = decode(Subscription, record.document)
-                topic = self._topics.get(subscription.topic_name)
-                if topic is not None and subscription.enabled and self._may_try(record.id):
-                    work = self._deliver(record, subscription, topic, fence, turns)
-                    tasks.create_task(work, name=f"notices of {record.id}")
+                if record.id not in self._followers:
+                    facts = await reading.facts(KIND, record.id, prefix=DELIVERED)
+                    number = decode(Delivered, facts[0].document).number if facts else 0
+                    self._followers[record.id] = _Follower(number, number)
+        for gone in self._followers.keys() - {record.id for record in records}:
+            del self._followers[gone]
+        for record in records:
+            subscription = decode(Subscription, record.document)
+            topic = self._topics.get(subscription.topic_name)
+            follower = self._followers[record.id]
+            rests = follower.under_way or self._clock.monotonic() < follower.again
+            if topic is not None and subscription.enabled and not rests:
+                follower.under_way = True
+                work = _Work(record.id, subscription, topic, fence)
+                tasks.create_task(self._follow(work, follower), name=f"notices of {record.id}")
 
-    def _may_try(self, id: str) -> bool:
-        trouble = self._troubles.get(id)
-        return trouble is None or self._clock.monotonic() >= trouble.again
+    async def _follow(self, work: _Work, follower: _Follower) -> None:
+        """Until there is nothing left, or the topic does not take it."""
+        try:
+            async with self._turns:
+                while await self._deliver(work, follower):
+                    pass
+        finally:
+            follower.under_way = False
 
-    async def _deliver(
-        self,
-        record: Record,
-        subscription: Subscription,
-        topic: Topic,
-        fence: int | None,
-        turns: asyncio.Semaphore,
-    ) -> None:
-        async with turns:
-            before = await self._delivered(record.id)
-            only = EventFilter(source_type=subscription.source_type, since=subscription.since)
-            async with self._store.read() as reading:
-                events = await reading.events(only, after=before, limit=EVENTS_MAX)
-            reached = before
-            try:
-                for event in events:
-                    if subscription.takes(event):
-                        await _post(topic, subscription, event)
-                        self._is_well(record.id, topic)
-                    reached = event.number
-            except WebhookError as error:
-                self._failed(record.id, topic, error)
-            if reached != before:
-                await self._store_reached(record.id, reached, fence)
-
-    async def _delivered(self, id: str) -> int:
+    async def _deliver(self, work: _Work, follower: _Follower) -> bool:
+        """Some events in their order; whether there may be more to deliver now."""
+        # Of all kinds of sources: what is not for it moves it on too, and is not read again.
+        only = EVERY_EVENT if follower.reached else EventFilter(since=work.subscription.since)
         async with self._store.read() as reading:
-            facts = await reading.facts(KIND, id, prefix=DELIVERED)
-        return decode(Delivered, facts[0].document).number if facts else 0
+            events = await reading.events(only, after=follower.reached, limit=EVENTS_MAX)
+        posted = False
+        try:
+            for event in events:
+                if work.subscription.takes(event):
+                    await _post(work.topic, work.subscription, event)
+                    self._is_well(work, follower)
+                    posted = True
+                follower.reached = event.number
+        except WebhookError as error:
+            self._failed(work, follower, error)
+        if posted or follower.reached - follower.stored >= UNSTORED_MAX:
+            await self._store_reached(work, follower)
+        return len(events) == EVENTS_MAX and not follower.tries
 
-    async def _store_reached(self, id: str, number: int, fence: int | None) -> None:
-        document = encode(Delivered(number=number))
-        async with self._store.write(fence=fence) as writing:
-            try:
-                await writing.put_facts(KIND, id, {DELIVERED: document})
-            except GoneError:
-                self._troubles.pop(id, None)
+    async def _store_reached(self, work: _Work, follower: _Follower) -> None:
+        document = encode(Delivered(number=follower.reached))
+        async with self._store.write(fence=work.fence) as writing:
+            # Deleted in the meantime, there is nothing to go on with.
+            with contextlib.suppress(GoneError):
+                await writing.put_facts(KIND, work.id, {DELIVERED: document})
+        follower.stored = follower.reached
 
-    def _is_well(self, id: str, topic: Topic) -> None:
-        trouble = self._troubles.pop(id, None)
-        if trouble is not None:
+    def _is_well(self, work: _Work, follower: _Follower) -> None:
+        if follower.tries:
             self._log.info(
                 "a topic takes events again",
                 action="notices.delivered",
-                subscription=id,
-                topic=topic.name,
-                attempt=trouble.tries + 1,
+                subscription=work.id,
+                topic=work.topic.name,
+                attempt=follower.tries + 1,
             )
+        follower.tries, follower.again = 0, 0.0
 
-    def _failed(self, id: str, topic: Topic, error: WebhookError) -> None:
-        tries = self._troubles[id].tries + 1 if id in self._troubles else 1
-        pause = min(PAUSE_SECONDS * 2.0 ** min(tries - 1, 16), PAUSE_SECONDS_MAX)
-        self._troubles[id] = _Trouble(tries, self._clock.monotonic() + pause)
+    def _failed(self, work: _Work, follower: _Follower, error: WebhookError) -> None:
+        follower.tries += 1
+        pause = min(PAUSE_SECONDS * 2.0 ** min(follower.tries - 1, 16), PAUSE_SECONDS_MAX)
+        follower.again = self._clock.monotonic() + pause
         self._log.warning(
             "a topic did not take an event",
             action="notices.failed",
-            subscription=id,
-            topic=topic.name,
-            attempt=tries,
+            subscription=work.id,
+            topic=work.topic.name,
+            attempt=follower.tries,
             result=error.message,
-            hint=f"see to the url of [topic.{topic.name}]; it is tried again in {pause:g} s",
+            hint=f"see to the url of [topic.{work.topic.name}]; tried again in {pause:g} s",
         )
+
+
+@contextlib.asynccontextmanager
+async def _one_error() -> AsyncIterator[None]:
+    """The first error of a group in its place: they are all of one store."""
+    try:
+        yield
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None
 
 
 async def _post(topic: Topic, subscription: Subscription, event: Event) -> None:

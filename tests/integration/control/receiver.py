@@ -28,6 +28,11 @@ class Receiver:
         """The messages of the events in what was posted."""
         return [orjson.loads(body["Message"])["Event Message"] for _, _, body in self.posted]
 
+    async def until(self, count: int) -> None:
+        """That many requests have come."""
+        while len(self.posted) < count:
+            await asyncio.sleep(0.01)
+
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +63,15 @@ class Post:
             made = Subscription(**{"name": name, "topic": ALARMS, "since": since, **more})
             await writing.insert(Record(KIND, name, name.lower(), encode(made)))
 
-    async def happen(self, happening: Happening, id: str = "Shop") -> None:
+    async def stored(self, name: str) -> int | None:
+        async with self.store.read() as reading:
+            facts = await reading.facts(KIND, name)
+        return facts[0].document["number"] if facts else None
+
+    async def happen(self, happening: Happening, *ids: str) -> None:
         async with self.store.write() as writing:
-            await writing.add_event(happening.event(SourceType.REPLICATION, id))
+            for name in ids or ("Shop",):
+                await writing.add_event(happening.event(SourceType.REPLICATION, name))
 
 
 @pytest.fixture
@@ -156,32 +162,65 @@ async def test_another_start_goes_on_where_the_last_one_was(office: Post) -> Non
     assert office.receiver.messages == [happenings.CREATED.text, happenings.STARTED.text]
 
 
-async def test_many_events_are_posted_by_and_by(office: Post) -> None:
+async def test_many_events_are_posted_in_one_look(office: Post) -> None:
     await office.subscribe()
-    for number in range(130):
-        await office.happen(happenings.MODIFIED, f"r{number}")
+    await office.happen(happenings.MODIFIED, *(f"r{number}" for number in range(230)))
+    await office.notices().look(None)
+    sources = [orjson.loads(body["Message"])["SourceId"] for _, _, body in office.receiver.posted]
+    assert sources == [f"r{number}" for number in range(230)]
+
+
+async def test_what_is_for_nobody_is_not_written_down_for_each_event(office: Post) -> None:
+    await office.subscribe("failures", categories=("failure",))
+    await office.happen(happenings.MODIFIED, *map(str, range(900)))
+    await office.notices().look(None)
+    assert await office.stored("failures") is None
+    await office.happen(happenings.MODIFIED, *map(str, range(200)))
     notices = office.notices()
     await notices.look(None)
-    assert len(office.receiver.posted) == 100
+    assert await office.stored("failures") == 1_000
+    await office.happen(happenings.FAILED)
     await notices.look(None)
-    sources = [orjson.loads(body["Message"])["SourceId"] for _, _, body in office.receiver.posted]
-    assert sources == [f"r{number}" for number in range(130)]
+    assert await office.stored("failures") == 1_101
+    assert len(office.receiver.posted) == 1
 
 
-async def test_a_topic_that_stands_holds_up_nobody_else(office: Post) -> None:
+async def test_one_that_is_enabled_again_is_for_what_happens_from_then_on(office: Post) -> None:
+    await office.subscribe()
+    await office.happen(happenings.CREATED)
+    notices = office.notices()
+    await notices.look(None)
+    await office.happen(happenings.STARTED)
+    async with office.store.write() as writing:
+        record = await writing.get(KIND, "all")
+        assert record is not None
+        document = {**record.document, "since": await writing.now()}
+        await writing.update(replace(record, document=document))
+    await office.happen(happenings.STOPPED)
+    await notices.look(None)
+    assert office.receiver.messages == [happenings.CREATED.text, happenings.STOPPED.text]
+
+
+async def test_a_topic_that_stands_holds_up_nobody_else(
+    office: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.control.notices.LOOK_SECONDS", 0.01)
     async with receiving() as other:
         office.receiver.answers = [b""]
         await office.subscribe()
         await office.subscribe("other", topic=ALARMS.replace("alarms", "other"))
         await office.happen(happenings.FAILED)
         topic = Topic("other", Secret(f"http://127.0.0.1:{other.port}"))
-        look = asyncio.create_task(office.notices(other=topic).look(None))
+        run = asyncio.create_task(office.notices(other=topic).run(lambda: None))
         await office.receiver.stands.wait()
-        while not other.posted:
-            await asyncio.sleep(0.01)
-        look.cancel()
+        await other.until(1)
+        await office.happen(happenings.STARTED)
+        await other.until(2)
+        assert len(office.receiver.posted) == 1
+        run.cancel()
         with pytest.raises(asyncio.CancelledError):
-            await look
+            await run
+    assert other.messages == [happenings.FAILED.text, happenings.STARTED.text]
 
 
 async def test_a_daemon_that_lost_its_lease_notes_nothing(office: Post) -> None:
