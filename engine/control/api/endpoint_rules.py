@@ -26,6 +26,7 @@ from engine.control.translate.attributes import read_attributes
 from engine.control.translate.endpoint import ADDRESS, Role, side_of
 from engine.control.translate.listing import Note
 from engine.control.translate.names import ENGINES, NOT_RUN, Engine
+from engine.control.translate.ours import check_endpoint
 from engine.control.translate.secrets import SECRET_MEMBERS, parse_reference
 from engine.errors import ConfigError
 
@@ -57,6 +58,21 @@ def check(members: Members, addresses: Addresses) -> tuple[Note, ...]:
     for place in (members, *(members[each] for each in structures() if each in members)):
         _check_place(place, addresses)
     return _check_engine(members, ENGINES[name]) if name in ENGINES else ()
+
+
+def check_ours(ours: Members, members: Members) -> None:
+    """That what AWS has no member for (`penstock apply`) still goes with the rest. Raises a fault
+    where it does not."""
+    name = str(members["EngineName"])
+    if not ours or name not in ENGINES:
+        return
+    try:
+        check_endpoint(ours, _role(members), ENGINES[name].ours)
+    except ConfigError as error:
+        raise InvalidParameterValueException(
+            f"The endpoint has keys of a file that do not go with this: {error.message}. Apply its"
+            " file again."
+        ) from None
 
 
 def _check_texts(members: Members) -> None:
@@ -132,11 +148,14 @@ def _check_engine(members: Members, engine: Engine) -> tuple[Note, ...]:
         raise InvalidParameterValueException(
             "The parameter ServerName is not valid: it must be one name or address of a server."
         )
-    role: Role = "target" if members.get("EndpointType") == "target" else "source"
-    notes = side_of(members, role, prefix="X").notes
+    notes = side_of(members, _role(members), prefix="X").notes
     for note in notes:
         if note.blocks:
             raise InvalidParameterValueException(
                 f"The parameter {engine.settings}.{note.subject} is not valid: {note.message}."
             )
     return tuple(note for note in notes if note.subject not in EFFECTIVE)
+
+
+def _role(members: Members) -> Role:
+    return "target" if members.get("EndpointType") == "target" else "source"

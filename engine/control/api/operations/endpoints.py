@@ -18,7 +18,7 @@ from engine.control.api.endpoint_members import (
     shown,
     structures,
 )
-from engine.control.api.endpoint_rules import check
+from engine.control.api.endpoint_rules import check, check_ours
 from engine.control.api.endpoint_users import check_at_rest, named, users
 from engine.control.api.faults import (
     InvalidResourceStateFault,
@@ -112,6 +112,7 @@ async def modify_endpoint(call: Call) -> Mapping[str, object]:
                 f"EndpointType cannot be modified: the endpoint is used by {named(using)}."
             )
         notes = check(members, call.services.addresses)
+        check_ours(kept.ours, members)
         sealed = _sealed(call, record.id, members)
         after = _record(record.id, msgspec.structs.replace(kept, members=sealed))
         after = replace(after, revision=record.revision)

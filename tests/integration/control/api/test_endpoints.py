@@ -1,6 +1,7 @@
 """Endpoints over the API, by botocore's own client."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -398,6 +399,22 @@ async def test_a_secret_is_sealed_under_the_key_that_the_endpoint_names(tmp_path
         used = {name: next(sealed_places("", document))[1] for name, document in sorted(of.items())}
         assert used["shop"] != used["other"]
         assert await password(daemon, other) == CANARY
+
+
+async def test_keys_of_a_file_must_go_with_what_is_changed(tmp_path: Path) -> None:
+    async with serving(tmp_path) as daemon:
+        made = await create(daemon)
+        async with daemon.store.write() as writing:
+            (record,) = await writing.find("endpoint")
+            await writing.update(replace(record, document={**record.document, "ours": OURS}))
+        with refused("InvalidParameterValueException", "target.without_identity"):
+            await modify(daemon, made, EndpointType="target")
+        assert (await modify(daemon, made, Port=5433))["Port"] == 5433
+        async with daemon.store.read() as reading:
+            assert (await reading.find("endpoint"))[0].document["ours"] == OURS
+
+
+OURS: Final = {"without_identity": "insert-only"}
 
 
 async def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
