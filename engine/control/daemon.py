@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import fcntl
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -66,6 +67,7 @@ LOCK: Final = "penstock.lock"
 REPLICATIONS: Final = "replications"
 LOGS: Final = "logs"
 OVERFLOW: Final = "overflow"
+LOOKS: Final = "looks"
 """Files and folders in the state directory."""
 
 MARKERS: Final = b"markers of pages"
@@ -234,9 +236,11 @@ class Daemon:
         return Callers(keyring, around.clock, around.log, skew_seconds=skew)
 
     def _looker(self, store: Store, vault: Vault) -> EndpointLooker:
-        own = self._around.environment
-        prober = DatabaseProber(store, vault, own, passed_on(self._worker_environment()))
-        return EndpointLooker(store, prober, self._around.log)
+        around, folder = self._around, self._around.state / LOOKS
+        shutil.rmtree(folder, ignore_errors=True)  # what a daemon left that was killed
+        environment = passed_on(self._worker_environment())
+        prober = DatabaseProber(store, vault, folder, around.environment, environment)
+        return EndpointLooker(store, prober, around.log)
 
     def _services(
         self, store: Store, vault: Vault, fleet: Replications, looker: EndpointLooker

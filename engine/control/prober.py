@@ -15,6 +15,7 @@ from engine.control.vault import Vault
 from engine.errors import PenstockError
 from engine.observe.redact import clean
 from engine.observe.report import Outcome
+from engine.seams import FILE_MODE, FOLDER_MODE
 
 CONNECT_SECONDS: Final = 60.0
 """Time to connect: drivers give up after some ten seconds for each address of a name."""
@@ -37,10 +38,17 @@ class DatabaseProber:
     """Each look is one process, whose file is private and gone afterwards."""
 
     def __init__(
-        self, store: Store, vault: Vault, secrets: Mapping[str, str], environment: Mapping[str, str]
+        self,
+        store: Store,
+        vault: Vault,
+        folder: Path,
+        secrets: Mapping[str, str],
+        environment: Mapping[str, str],
     ) -> None:
-        """`secrets`: where `SecretsManagerSecretId` = `env:NAME` is looked for. `environment`: what
-        every process is given, without secrets of the daemon's own."""
+        """`folder`: where files are for the time of a look, made if need be. `secrets`: where
+        `SecretsManagerSecretId` = `env:NAME` is looked for. `environment`: what every process is
+        given, without secrets of the daemon's own."""
+        self._folder = folder
         self._store = store
         self._vault = vault
         self._secrets = secrets
@@ -64,7 +72,8 @@ class DatabaseProber:
 
         try:
             reached = await reach(self._store, endpoint, self._vault, self._secrets)
-            with tempfile.TemporaryDirectory(prefix="penstock-") as folder:  # of mode 0700
+            self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=self._folder) as folder:
                 file = _written(reached, Path(folder))
                 words = words or (f"--connect={reached.role}",)
                 outcome = await errand.run(
@@ -90,6 +99,7 @@ def _written(reached: Reached, folder: Path) -> Path:
         mappings={},
     )
     for name, text in {**file_texts(plan, name=NAME), **reached.files}.items():
+        (folder / name).touch(FILE_MODE)
         (folder / name).write_text(text)
     return folder / f"{NAME}.toml"
 

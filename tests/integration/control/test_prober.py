@@ -121,7 +121,7 @@ async def test_an_endpoint_is_looked_at_with_its_secret_and_certificate(
     guarded: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with SqliteStore(tmp_path / "store.db") as store:
-        prober = DatabaseProber(store, VAULT, {}, os.environ)
+        prober = DatabaseProber(store, VAULT, tmp_path / "looks", {}, os.environ)
         guarding = {**os.environ, addresses.VARIABLE: str(USUAL.refuse(LOOPBACK, guarded.port))}
         authority = Certificate(name="authority", pem=(tmp_path / "authority.crt").read_text())
         async with store.write() as writing:
@@ -141,7 +141,7 @@ async def test_an_endpoint_is_looked_at_with_its_secret_and_certificate(
             await store_endpoint(store, wrong)
             failures[name] = (await prober.connect("AB")).failure
         await store_endpoint(store, members(guarded, ServerName="localhost"))
-        held = DatabaseProber(store, VAULT, {}, guarding)
+        held = DatabaseProber(store, VAULT, tmp_path / "looks", {}, guarding)
         failures["address"] = (await held.connect("AB")).failure
         failures["endpoint"] = (await prober.connect("CD")).failure
     assert "password authentication failed" in failures["password"]
@@ -152,3 +152,4 @@ async def test_an_endpoint_is_looked_at_with_its_secret_and_certificate(
     assert failures["endpoint"] == "there is no endpoint CD"
     assert CANARY not in f"{failures} {capfd.readouterr()}"
     assert CANARY.encode() not in (tmp_path / "store.db").read_bytes()
+    assert list((tmp_path / "looks").iterdir()) == []

@@ -61,6 +61,7 @@ def test_no_connection_is_tested_for_ever(
     silent.close()
     with Serving(tmp_path) as daemon:
         found = ended(daemon, arn)
+        assert list((daemon.state / "looks").iterdir()) == [], "nor what it was told is left"
         assert found["Status"] == "failed"
         assert "127.0.0.1" in found["LastFailureMessage"]
 

@@ -238,10 +238,6 @@ async def test_schemas_are_read_and_stay_until_they_are_read_again(
     assert (await daemon.call("describe_schemas", EndpointArn=ENDPOINT))["Schemas"] == schemas
 
 
-def databases(store: Store, vault: Vault) -> DatabaseProber:
-    return DatabaseProber(store, vault, {}, os.environ)
-
-
 @pytest.mark.parametrize("major", ["15", "18"])
 async def test_real_servers_are_looked_at(
     tmp_path: Path, private_cluster: Callable[..., Cluster], major: str
@@ -250,6 +246,10 @@ async def test_real_servers_are_looked_at(
     cluster.access("host all all 127.0.0.1/32 scram-sha-256")
     cluster.execute(f"CREATE ROLE app LOGIN REPLICATION PASSWORD '{CANARY}'")
     cluster.execute("CREATE SCHEMA sales; CREATE TABLE sales.t (id int); CREATE TABLE t (id int)")
+
+    def databases(store: Store, vault: Vault) -> DatabaseProber:
+        return DatabaseProber(store, vault, tmp_path / "looks", {}, os.environ)
+
     async with serving(tmp_path, prober=databases) as daemon:
         answer = await daemon.call(
             "create_endpoint",
