@@ -13,6 +13,9 @@ from engine.errors import ConfigError, PenstockError
 LOOK_SECONDS: Final = 0.3
 """Between two looks at a replication that is waited for."""
 
+LOOKS_BEFORE_WAITING: Final = 10
+"""Three seconds in `provisioning_capacity`: what is free is had at once."""
+
 NOT_FOUND: Final = "ResourceNotFoundFault"
 
 REST: Final = frozenset(map(str, AT_REST))
@@ -79,12 +82,17 @@ def wait(
     Raises:
         FailedError: it failed, and that is not what was waited for.
     """
-    before = ""
+    before, looks = "", 0
     while True:
         found = one(daemon, name)
         status = str(found["status"])
+        looks = looks + 1 if status == before else 0
         if status != before:
             tell(status)
+        if looks == LOOKS_BEFORE_WAITING and status == Status.PROVISIONING_CAPACITY:
+            tell(
+                f"waits until the machine has memory for it: `penstock logs {name}` tells how much"
+            )
         if done(status):
             return found
         if status == Status.FAILED:
