@@ -539,9 +539,9 @@ class Loading:
     def table(self, table: TableName, state: TableState) -> None:
         self.note(TableRecord(table, state))
 
-    def rejected(self, reason: str, rows: int) -> None:
+    def rejected(self, table: TableName, reason: str, rows: int) -> None:
         if rows:
-            self._around.metrics.rejected(reason, rows)
+            self._around.metrics.rejected(table, reason, rows)
 
     def set_aside(self, records: Sequence[TableRecord], error: PenstockError) -> None:
         for record in records:

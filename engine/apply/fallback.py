@@ -68,7 +68,7 @@ class _Stopped:
 
 
 class RowByRow:
-    """`rejected(reason)` counts, `stopped(lane, error)` tells that a lane's tables have stopped.
+    """`rejected(table, reason)` counts, `stopped(lane, error)` tells that tables of a lane stopped.
     `suspend(lane)` gives room for what a stopped lane may not apply."""
 
     def __init__(
@@ -78,7 +78,7 @@ class RowByRow:
         clock: Clock,
         random: Random,
         *,
-        rejected: Callable[[str], None],
+        rejected: Callable[[TableName, str], None],
         stopped: Callable[[Lane, PenstockError], None],
         committed: Callable[[int], None],
         suspend: Callable[[Lane], Suspension],
@@ -135,7 +135,7 @@ class RowByRow:
         self._committed(batch.committed(positions))
         replay.count(tally)
         for row in kept:
-            self._rejected(row.reason)
+            self._rejected(row.table, row.reason)
         if stopped is None:
             return True
         self._suspend(lane, batch, stopped)

@@ -10,7 +10,7 @@ from engine.control.resources.table import ERRORED, LOADED, TableFacts, key, pro
 from engine.model.state import TableState
 from engine.observe.metrics import OTHER
 
-COUNTS: Final = ("loaded", "inserts", "updates", "deletes", "truncations")
+COUNTS: Final = ("loaded", "inserts", "updates", "deletes", "truncations", "rejected")
 """What the counts of a `metrics` event are, in its order."""
 
 BEING_LOADED: Final = frozenset({TableState.PENDING.value, TableState.LOADING.value})

@@ -48,7 +48,7 @@ class Progress(Protocol):
 
     def table(self, table: TableName, state: TableState) -> None: ...
 
-    def rejected(self, reason: str, rows: int) -> None:
+    def rejected(self, table: TableName, reason: str, rows: int) -> None:
         """Rows are kept in the quarantine table."""
         ...
 
@@ -257,7 +257,7 @@ class ChunkCopy:
         except RowRejectedError as error:  # which row it was is known to COMMIT only
             await self._set_aside(relation.table, place, error, loader, None)
         else:
-            self.progress.rejected(REJECTED, kept)
+            self.progress.rejected(relation.table, REJECTED, kept)
             self._chunk_done(chunk, written)
 
     async def _set_aside(
@@ -284,7 +284,7 @@ class ChunkCopy:
                 return
             self._aside.update(dict.fromkeys(tied, error))
             await self._commit(loader, write)
-            self.progress.rejected(REJECTED, int(row is not None))
+            self.progress.rejected(table, REJECTED, int(row is not None))
             self.progress.set_aside(records, error)
 
     async def _loaded(self, table: TableName, loader: Loader) -> None:

@@ -303,11 +303,14 @@ class TableRows:
     update: int = 0
     delete: int = 0
     truncate: int = 0
+    rejected: int = 0
+    """Rows that were not applied, and are kept in the quarantine table."""
 
     @property
     def counts(self) -> list[int]:
         """All of them, in this order."""
-        return [self.load, self.insert, self.update, self.delete, self.truncate]
+        changes = [self.insert, self.update, self.delete, self.truncate]
+        return [self.load, *changes, self.rejected]
 
 
 class Metrics:
@@ -379,8 +382,10 @@ class Metrics:
         self.load_rows += rows
         self.load_bytes += bytes
 
-    def rejected(self, reason: str, n: int = 1) -> None:
-        """Count rows that were not applied. `reason` is a short fixed word, never a message."""
+    def rejected(self, table: TableName, reason: str, n: int = 1) -> None:
+        """Count rows of a table that were not applied. `reason` is a short fixed word, never a
+        message."""
+        self._table(table).rejected += n
         self.quarantined[reason] = self.quarantined.get(reason, 0) + n
 
     def coerced(self, reason: str, n: int) -> None:

@@ -7,7 +7,7 @@ Every line is an object with `event` and the event's own facts:
 - `capacity` {rule, units_from, units_to, reason}: a decision on the size
 - `capacity-wanted` {units}, `capacity-kept` {units}: to whoever grants it (`engine/allowance.py`)
 - `metrics` {snapshot of `Metrics`, and `tables`: {table: [rows loaded, inserted, updated, deleted,
-  truncations]} since the process began, of tables whose counts changed}
+  truncations, rows set aside]} since the process began, of tables whose counts changed}
 - `outcome` {exit, retry, error, reason, remedy}: the last one, at most once
 
 The worker never waits for its parent: what the pipe does not take at once waits here, metrics are

@@ -80,5 +80,12 @@ def table_shown(facts: TableFacts) -> dict[str, object]:
         "ValidationFailedRecords": 0,
         "ValidationSuspendedRecords": 0,
         "ValidationState": NOT_ENABLED,
-        "ValidationStateDetails": facts.error or None,
+        "ValidationStateDetails": _details(facts) or None,
     }
+
+
+def _details(facts: TableFacts) -> str:
+    """What there is no member for: why a table stands still, and how many of its rows were set
+    aside."""
+    rows = f"{facts.rejected:,} rows were not applied, and are kept in the quarantine table"
+    return "; ".join(text for text in (facts.error, rows if facts.rejected else "") if text)

@@ -28,6 +28,8 @@ class TableFacts(Stored, frozen=True, kw_only=True):
     updates: int = 0
     deletes: int = 0
     truncations: int = 0
+    rejected: int = 0
+    """Rows that were not applied, and are kept in the target's quarantine table."""
     load_start: float | None = None
     load_end: float | None = None
     reloaded: bool = False

@@ -113,6 +113,7 @@ class Bench:
     commits: int = 0
     done: list[Mark] = field(default_factory=list[Mark])
     stopped: list[PenstockError] = field(default_factory=list[PenstockError])
+    told: list[tuple[TableName, str]] = field(default_factory=list[tuple[TableName, str]])
     dropped: int = 0
     mended: int = 0
     evolved: list[TableName] = field(default_factory=list[TableName])
@@ -166,7 +167,7 @@ class Bench:
             self.evolution,
             Clock(),
             Random(),
-            rejected=lambda _reason: None,
+            rejected=lambda table, reason: self.told.append((table, reason)),
             stopped=lambda _lane, error: self.stopped.append(error),
             committed=self._committed,
             suspend=self._suspend,

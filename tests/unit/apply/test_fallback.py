@@ -35,6 +35,7 @@ async def test_the_refused_row_is_kept_and_everything_else_applied() -> None:
     assert len(bench.rows(ACCOUNTS)) == 5
     (kept,) = bench.rejected()
     assert (kept.position, kept.operation, kept.reason) == ("0/64+4", "insert", "rejected-row")
+    assert bench.told == [(A.table, "rejected-row")]
     assert bench.checkpoint(ACCOUNTS).position == "0/6E"
     assert bench.tally.tables[A.table].inserts == 5
     assert bench.tally.bytes > 0

@@ -15,11 +15,12 @@ def table(state: str, name: str = "public.t", **facts: object) -> dict[str, obje
 def test_counts_are_kept_by_table() -> None:
     found = tallies()
     found.began()
-    found.counted({"public.t": [5, 1, 2, 3, 4], "other.u": [0, 1, 0, 0, 0]})
+    found.counted({"public.t": [5, 1, 2, 3, 4, 6], "other.u": [0, 1, 0, 0, 0, 0]})
     facts = found.take()
     assert list(facts) == ["table/other.u", "table/public.t"]
     it = facts["table/public.t"]
     assert (it.loaded, it.inserts, it.updates, it.deletes, it.truncations) == (5, 1, 2, 3, 4)
+    assert it.rejected == 6
     assert (it.schema, it.table) == ("public", "t")
 
 

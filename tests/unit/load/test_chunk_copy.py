@@ -154,7 +154,7 @@ class Bench:
     def table(self, table: TableName, state: TableState) -> None:
         self.states.append(state)
 
-    def rejected(self, reason: str, rows: int) -> None:
+    def rejected(self, table: TableName, reason: str, rows: int) -> None:
         self.rejections[reason] = self.rejections.get(reason, 0) + rows
 
     def set_aside(self, records: Sequence[TableRecord], error: RowRejectedError) -> None:

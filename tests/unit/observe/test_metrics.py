@@ -44,7 +44,7 @@ def _measured() -> Metrics:
     metrics.received(10, 500)
     metrics.applied(A, TableCounts(inserts=3, updates=2, deletes=1, truncates=1), 300)
     metrics.loaded(A, 100, 4000)
-    metrics.rejected("constraint", 2)
+    metrics.rejected(A, "constraint", 2)
     metrics.coerced("zero-date", 3)
     metrics.state("streaming")
     metrics.queue(1 << 20, 42)
@@ -62,6 +62,10 @@ def _measured() -> Metrics:
     metrics.decided("up")
     metrics.stages({"source": 12.5, "target": 30.0})
     return metrics
+
+
+def test_what_a_table_has_is_told_in_one_order() -> None:
+    assert _measured().tables[A].counts == [100, 3, 2, 1, 1, 2]
 
 
 def test_every_metric_is_in_a_full_scrape_and_nothing_else() -> None:

@@ -348,7 +348,7 @@ TABLES = (
     facts("a", "streaming", loaded=9, estimated=9, inserts=3, updates=2, deletes=1, truncations=1),
     facts("b", "loading", loaded=5, estimated=20),
     facts("c", "pending", estimated=70),
-    facts("d", "suspended", error="column x is gone"),
+    facts("d", "suspended", error="column x is gone", rejected=2),
     facts("e", "loading", reloaded=True, loaded=1, estimated=2),
     facts("f", "", schema="shop"),
     facts("g", "loaded", schema="shop", reloaded=True, loaded=1),
@@ -391,7 +391,10 @@ async def test_tables_are_told_in_the_words_of_aws(daemon: Daemon) -> None:
         1,
     ]
     assert first["ValidationState"] == "Not enabled"
-    assert tables[3]["ValidationStateDetails"] == "column x is gone"
+    assert tables[3]["ValidationStateDetails"] == (
+        "column x is gone; 2 rows were not applied, and are kept in the quarantine table"
+    )
+    assert "ValidationStateDetails" not in first
     assert [each["FullLoadReloaded"] for each in tables[4:]] == [True, False, True]
     stats = (await running.described())["ReplicationStats"]
     assert [stats[f"Tables{word}"] for word in ("Loaded", "Loading", "Queued", "Errored")] == [
