@@ -47,6 +47,9 @@ LATER: Final = "later"
 GIVEN_UP: Final = "its writes did not end, and there was no room left for what waited"
 """`TableRecord.reason` of a table that every other would have waited for."""
 
+KNOWN_MAX: Final = 1_000
+"""Tables in one line of what is known: some 50 KB."""
+
 NAMED_MAX: Final = 20
 """Tables named in one message."""
 
@@ -123,6 +126,7 @@ class Loading:
         """Load every pending table, then finish what is loaded. `frontier`: where the stream will
         begin. `again`: tables whose chunks do not fit together with the log; they begin anew.
         `from_beginning`: the log was opened for these tables just now."""
+        self._tell_known()
         await self._demote(control)
         await self._make_late_keys(control, frontier)
         again = [t for t in self._again(again) if t in self.roster.relations]
@@ -558,6 +562,14 @@ class Loading:
             )
             facts = {"table": str(record.table), "state": record.state.value}
             self._around.report("table", {**facts, "reason": error.message, "remedy": remedy})
+
+    def _tell_known(self) -> None:
+        """What earlier processes left: whoever listens may not have heard of it."""
+        known = {str(table): record.state.value for table, record in self.states.items()}
+        names = list(known)
+        for first in range(0, len(names), KNOWN_MAX):
+            part = names[first : first + KNOWN_MAX]
+            self._around.report("known", {"tables": {name: known[name] for name in part}})
 
     def _report(self, table: TableName) -> None:
         record = self.states.get(table)

@@ -43,6 +43,9 @@ class Listener:
             case "table":
                 self._tallies.table(event)
                 return
+            case "known":
+                self._tallies.known(event.get("tables"))
+                return
             case allowance.WANTED:
                 self._size.wanted(_whole(event.get("units")))
                 return

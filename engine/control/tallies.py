@@ -40,6 +40,14 @@ class Tallies:
                 sums = [old + int(new) for old, new in zip(before, counts, strict=False)]
                 self._store(name, found, **dict(zip(COUNTS, sums, strict=False)))
 
+    def known(self, tables: object) -> None:
+        """`tables` of a `known` event: what earlier processes did, heard of or not."""
+        if isinstance(tables, Mapping):
+            for name, state in tables.items():
+                facts = self._found(str(name))
+                if facts.state != state:
+                    self.table({"table": str(name), "state": state})
+
     def table(self, event: Mapping[str, object]) -> None:
         """A `table` event."""
         name, state = str(event.get("table", "")), str(event.get("state", ""))

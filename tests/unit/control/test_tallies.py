@@ -91,3 +91,14 @@ def test_all_of_them_together() -> None:
     found.counted({"public.u": [5, 0, 0, 0, 0]})
     progress = found.progress()
     assert (progress.loaded, progress.loading, progress.percent) == (1, 1, 54)
+
+
+def test_what_an_earlier_process_did_unheard_is_known_from_the_next() -> None:
+    found = tallies()
+    found.table(table("loading"))
+    found.table(table("suspended", "public.u", reason="why"))
+    found.take()
+    found.known({"public.t": "streaming", "public.u": "suspended"})
+    facts = found.take()
+    assert list(facts) == ["table/public.t"]
+    assert facts["table/public.t"].load_end == 1000.0
