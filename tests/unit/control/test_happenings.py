@@ -13,7 +13,7 @@ def test_every_happening_is_of_a_category_that_its_kind_of_source_is_said_to_hav
     assert of_replications == set(Status) - {Status.CREATED}
     for happening in (*EVERY, *STEPS.values()):
         assert any(happening.category in found for found in CATEGORIES.values())
-        assert happening.text.endswith(".")
+        assert happening.text.endswith((".", ":"))
 
 
 def test_an_event_holds_the_number_where_aws_has_one() -> None:
