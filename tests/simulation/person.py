@@ -1,9 +1,11 @@
 """What a person does about a simulated replication: `penstock reload`."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from connectors.memory.target import MemoryTarget
+from engine.errors import TargetBusyError
 from engine.model.relation import TableName
 from engine.model.state import TableState
 from tests.simulation.lull import until_streaming
@@ -31,9 +33,18 @@ async def look_after(
 
 
 async def _ask(world: World, name: TableName) -> None:
+    """Again and again while a lock is in the way, as who is refused with that word does."""
+    while True:
+        with contextlib.suppress(TargetBusyError):
+            return await _ask_once(world, name)
+
+
+async def _ask_once(world: World, name: TableName) -> None:
     target = MemoryTarget(world.target, REPLICATION)
     await target.open()
-    async with target.session() as session, session.begin() as transaction:
-        await transaction.request_reload(name)
-        await transaction.commit()
-    await target.close()
+    try:
+        async with target.session() as session, session.begin() as transaction:
+            await transaction.request_reload(name)
+            await transaction.commit()
+    finally:
+        await target.close()

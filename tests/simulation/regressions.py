@@ -39,6 +39,13 @@ REGRESSIONS: Final = (
     # A source committed a parent's deletion that a child had come to need in between.
     # A neighbour of a stuck lane was slow itself, and was blamed.
     ("stuck", Spell(31010044, late=True, slow=True)),
+    # So was a neighbour of one for which a full disk had no room.
+    ("stuck", Spell(34010048, disk=True, resized=True)),
+    # A person who found a lock in the way of a reload did not ask again.
+    (
+        "alter-reload",
+        Spell(34010105, crashes=1, half_open=True, slow=True, disk=True, jumps=1),
+    ),
     ("refuse-load-tied", Spell(2026180, storm=True, late=True)),
     # An older owner that was asked to end did not come to learn that it was replaced.
     ("zombie", Spell.of(2026105)),

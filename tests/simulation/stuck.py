@@ -81,15 +81,20 @@ async def _stick(world: World, application: Application, *, hopeless: bool = Fal
 
 
 async def _neighbours_flow(world: World, seconds: float, behind_seconds_max: float) -> None:
-    """I-22, where nothing else holds them up, as a write to the audit table that is slow itself.
-    Every transaction writes to it."""
+    """I-22, where nothing else holds them up, as a full disk does, or a write to the audit table
+    that is slow itself. Every transaction writes to it."""
     until = world.loop.time() + seconds
     while world.loop.time() < until:
         written = len(world.source.visible_rows(AUDIT))
         await asyncio.sleep(behind_seconds_max)
         applied = len(world.target.visible_rows(AUDIT))
-        if world.calm and not world.faults.slow and applied < written:
+        if applied < written and not _held_up(world):
             raise ViolationError(f"{applied} rows of the audit, {written} were written long ago")
+
+
+def _held_up(world: World) -> bool:
+    """A stuck lane that finds no room on a full disk holds up the source, and so its neighbours."""
+    return not world.calm or bool(world.faults.slow) or bool(world.decider.met.get("disk_full"))
 
 
 async def _mend_and_load(world: World, over: asyncio.Event) -> None:
