@@ -17,6 +17,7 @@ from engine.control.store.contract import Store
 from engine.control.vault import Vault
 from tests.integration.control.api.asking import arn, pages, put, put_endpoint, refused
 from tests.integration.control.api.daemon import READER, Daemon, serving
+from tests.servers.mysql import MysqlDatabase
 from tests.servers.postgres import Cluster
 
 CANARY: Final = "s3cr3t-c4n4ry"
@@ -285,3 +286,42 @@ async def test_real_servers_are_looked_at(
         assert CANARY not in f"{failed} {daemon.log} {daemon.audit}"
         for file in tmp_path.rglob("*"):
             assert not file.is_file() or CANARY.encode() not in file.read_bytes()
+
+
+async def test_a_server_of_another_family_is_looked_at(
+    tmp_path: Path, mysql_database: MysqlDatabase
+) -> None:
+    """With AWS's form of its endpoint: no database named."""
+    server, name = mysql_database.server, mysql_database.name
+    user = f"app_{name}"
+    server.execute(
+        f"CREATE USER {user}@'%' IDENTIFIED BY '{CANARY}';"
+        f" GRANT ALL ON *.* TO {user}@'%'; CREATE TABLE {name}.t (id int PRIMARY KEY)"
+    )
+
+    def databases(store: Store, vault: Vault) -> DatabaseProber:
+        return DatabaseProber(store, vault, tmp_path / "looks", {}, os.environ)
+
+    try:
+        async with serving(tmp_path, prober=databases) as daemon:
+            answer = await daemon.call(
+                "create_endpoint",
+                EndpointIdentifier="real",
+                EndpointType="source",
+                EngineName="mariadb" if "mariadb" in server.name else "mysql",
+                ServerName="127.0.0.1",
+                Port=server.port,
+                Username=user,
+                Password=CANARY,
+            )
+            pair = {**PAIR, "EndpointArn": answer["Endpoint"]["EndpointArn"]}
+            await daemon.call("test_connection", **pair)
+            found = await outcome(daemon)
+            assert (found["Status"], found["LastFailureMessage"]) == ("successful", "")
+            await daemon.call("refresh_schemas", **pair)
+            done = await refreshed(daemon, pair["EndpointArn"])
+            assert done["Status"] == "successful", done
+            schemas = await daemon.call("describe_schemas", EndpointArn=pair["EndpointArn"])
+            assert name in schemas["Schemas"]
+    finally:
+        server.execute(f"DROP USER {user}@'%'")
