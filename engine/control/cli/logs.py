@@ -1,5 +1,6 @@
 """`penstock logs`: AWS's two streams of a replication, as the daemon keeps them."""
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated, Any, Final, TypeAlias
@@ -69,9 +70,11 @@ def _logs(id: str, url: str, lines: int, stream: Which, output: Output, *, follo
         if not read["streams"]:
             say(f"nothing yet: {name} has not been started, or its log was deleted", output)
         return 0
-    while True:
-        read = _next(asked, name, read["after"], query)
-        shown.add(read["streams"])
+    with contextlib.suppress(KeyboardInterrupt):  # how it ends
+        while True:
+            read = _next(asked, name, read["after"], query)
+            shown.add(read["streams"])
+    return 0
 
 
 def _next(asked: Daemon, name: str, after: str, query: Mapping[str, object]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`penstock status`: how replications are and do."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,8 @@ def status(
 def _status(id: str, url: str, output: Output, *, watch: bool) -> int:
     asked = daemon(url)
     if watch:
-        _watch(asked, id, output)
+        with contextlib.suppress(KeyboardInterrupt):  # how it ends
+            _watch(asked, id, output)
     elif output is Output.JSON:
         document(one(asked, id) if id else list(every(asked)))
     else:
@@ -59,7 +61,7 @@ def _watch(asked: Daemon, id: str, output: Output) -> None:
         while True:
             document(one(asked, id) if id else list(every(asked)))
             time.sleep(WATCH_SECONDS)
-    if not sys.stdout.isatty():
+    if not on_terminal():
         raise ConfigError(
             "--watch", "redraws a terminal, and there is none", hint="use it with --output json"
         )
@@ -75,6 +77,11 @@ def _watch(asked: Daemon, id: str, output: Output) -> None:
                 lines = [clean(str(error))]
             live.update(Text("\n".join(lines)), refresh=True)
             time.sleep(WATCH_SECONDS)
+
+
+def on_terminal() -> bool:
+    """Whether there is a terminal to redraw."""
+    return sys.stdout.isatty()
 
 
 def _lines(asked: Daemon, id: str) -> list[str]:

@@ -96,7 +96,7 @@ def wait(
         if done(status):
             return found
         if status == Status.FAILED:
-            failures = "; ".join(found.get("failures", ())) or "for a reason it did not tell"
+            failures = " ".join(found.get("failures", ())) or "for a reason it did not tell"
             raise FailedError(
                 f"{found['identifier']} has failed: {failures}",
                 hint=f"`penstock logs {found['identifier']}` has more",

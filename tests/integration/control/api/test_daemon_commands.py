@@ -69,6 +69,40 @@ async def test_watching_needs_a_terminal_or_json(town: Town) -> None:
     )
 
 
+def looks(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Ctrl-C comes after so many looks."""
+    left = [None] * (count - 1)
+
+    def sleep(_seconds: float) -> None:
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+
+    monkeypatch.setattr("engine.control.cli.status.time.sleep", sleep)
+
+
+async def test_watching_in_json_is_a_line_for_each_look(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.orders()
+    looks(monkeypatch, 3)
+    lines = (await town.done("status", "--watch", "--output", "json")).splitlines()
+    assert [json.loads(line)[0]["identifier"] for line in lines] == ["Orders"] * 3
+
+
+async def test_watching_on_a_terminal_outlives_a_daemon_that_is_started_again(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await town.orders()
+    monkeypatch.setattr("engine.control.cli.status.on_terminal", lambda: True)
+    looks(monkeypatch, 2)
+    assert "Orders  created" in await town.done("status", "--watch")
+    looks(monkeypatch, 2)
+    result = await town.penstock("status", "--watch", "--endpoint-url", "http://127.0.0.1:1")
+    assert result.exit_code == 0
+    assert "nobody listens at http://127.0.0.1:1" in " ".join(result.stdout.split())
+
+
 # --- wrong input, the same for all ---
 
 
@@ -229,7 +263,7 @@ async def test_following_a_log(town: Town, monkeypatch: pytest.MonkeyPatch) -> N
             while shown[-1:] != ["b"]:
                 await came.wait()
                 came.clear()
-    await following
+    assert (await following).exit_code == 0
     assert shown[:4] == [f"==> {orchestrator} <==", "a", "b", "c"]
 
 

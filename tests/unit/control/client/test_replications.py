@@ -21,7 +21,11 @@ class Scripted(Daemon):
     def get(self, *path: str, **query: object) -> dict[str, Any]:
         assert path == ("replications", "orders")
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
-        return {"identifier": "Orders", "status": status, "failures": ["no route", "to host"]}
+        return {
+            "identifier": "Orders",
+            "status": status,
+            "failures": ["No way.", "no route to host"],
+        }
 
 
 @pytest.fixture(autouse=True)
@@ -51,5 +55,5 @@ def test_whoever_waits_for_memory_is_told_that_and_once() -> None:
 
 
 def test_a_failure_ends_it() -> None:
-    with pytest.raises(FailedError, match="Orders has failed: no route; to host"):
+    with pytest.raises(FailedError, match=r"Orders has failed: No way\. no route to host"):
         waited("initializing", "failed")
