@@ -145,10 +145,11 @@ RULES: Final = (
     "SELECT (SELECT sum(balance) FROM account),"
     " (SELECT count(*) FROM counter c WHERE value <>"
     "   (SELECT count(*) FROM step s WHERE s.counter = c.id)),"
-    " (SELECT count(*) FROM invoice i WHERE total <>"
-    "   (SELECT coalesce(sum(amount), 0) FROM line l WHERE l.invoice = i.id))"
+    " (SELECT count(*) FROM invoice i LEFT JOIN"
+    "   (SELECT invoice, sum(amount) AS amounts FROM line GROUP BY invoice) l"
+    "   ON l.invoice = i.id WHERE i.total <> coalesce(l.amounts, 0))"
 )
-"""One statement, so one snapshot."""
+"""One statement, so one snapshot. Lines are added up once for all invoices: an hour makes 90,000."""
 
 
 def broken_rules(database: AnyDatabase) -> list[str]:
