@@ -18,8 +18,10 @@ from engine.control.client.applying import (
     check_running,
     planned,
 )
+from engine.control.client.daemon import Daemon
 from engine.control.client.difference import HIDDEN, Difference
 from engine.control.client.wanted import WantedEndpoint, files_of, wanted
+from engine.errors import PenstockError
 from engine.observe.redact import clean
 
 VALUE_CHARACTERS_MAX: Final = 60
@@ -108,13 +110,26 @@ def _apply(
         if not agreed("Do it?", yes=yes):
             say("nothing was changed")
             return 1
-        carry_out(
-            asked, plan, lambda done, what: say(f"{done:<8}  {what}", output), restart=restart
-        )
+        _carry_out(asked, plan, output, restart=restart)
         _say_next(plan, output)
     if output is Output.JSON:
         document({"changes": [_document(step) for step in plan.changes], "applied": applied})
     return int(bool(plan.changes) and dry_run)
+
+
+def _carry_out(asked: Daemon, plan: Plan, output: Output, *, restart: bool) -> None:
+    done: list[str] = []
+
+    def tell(how: str, what: str) -> None:
+        done.append(what)
+        say(f"{how:<8}  {what}", output)
+
+    try:
+        carry_out(asked, plan, tell, restart=restart)
+    except PenstockError:
+        if done:
+            say_warning(f"{len(done)} done, and stay so: apply again when this is mended", output)
+        raise
 
 
 def _lines(plan: Plan) -> Iterator[str]:

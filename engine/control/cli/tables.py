@@ -12,6 +12,9 @@ from engine.observe.redact import clean
 
 HEADING: Final = ("TABLE", "STATE", "LOADED", "INSERTS", "UPDATES", "DELETES", "DDL")
 
+PAGE: Final = 500
+"""Tables of one answer, as many as there may be."""
+
 COUNTS: Final = ("FullLoadRows", "Inserts", "Updates", "Deletes", "Ddls")
 
 
@@ -23,9 +26,13 @@ def tables(id: Id, output: As = Output.TEXT, url: Url = USUAL) -> None:
 def _tables(id: str, url: str, output: Output) -> int:
     asked = daemon(url)
     found = one(asked, id)
-    arn, name = serverless(found), "ReplicationTableStatistics"
     statistics = list(
-        asked.pages("DescribeReplicationTableStatistics", name, ReplicationConfigArn=arn)
+        asked.pages(
+            "DescribeReplicationTableStatistics",
+            "ReplicationTableStatistics",
+            ReplicationConfigArn=serverless(found),
+            MaxRecords=PAGE,
+        )
     )
     if output is Output.JSON:
         document(statistics)

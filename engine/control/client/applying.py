@@ -30,6 +30,7 @@ from engine.control.client.replications import (
     every,
     known,
     one,
+    serverless,
     wait,
 )
 from engine.control.client.wanted import Wanted, WantedEndpoint, WantedReplication
@@ -241,7 +242,7 @@ def check_running(plan: Plan, *, restart: bool) -> None:
 
 
 def _stop(daemon: Daemon, name: str) -> None:
-    arn = one(daemon, name)["arn"]
+    arn = serverless(one(daemon, name))
     daemon.call("StopReplication", ReplicationConfigArn=arn)
     wait(daemon, name, REST.__contains__, lambda _status: None)
 

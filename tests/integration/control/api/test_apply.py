@@ -439,6 +439,18 @@ async def test_a_fault_of_the_daemon_names_the_operation(file: Path, town: Town)
     assert "[InvalidParameterValueException]" in said
 
 
+async def test_what_was_done_before_a_mistake_stays(file: Path, town: Town) -> None:
+    change(file, "127.0.0.1/lake", "169.254.169.254/lake")
+    result = await town.penstock("apply", str(file), "--yes")
+    assert result.exit_code == 2
+    assert "created   endpoint orders-source" in result.stdout
+    warning, error = result.stderr.splitlines()[-2:]
+    assert warning == "warning: 1 done, and stay so: apply again when this is mended"
+    assert error.startswith("error: CreateEndpoint at ")
+    change(file, "169.254.169.254/lake", "127.0.0.1/lake")
+    assert "2 to create, 1 as they are" in await town.done("apply", str(file), "--yes")
+
+
 async def test_an_apply_that_was_cut_goes_on(file: Path, town: Town) -> None:
     await town.done("apply", str(file), "--yes")
     async with town.daemon.store.write() as writing:

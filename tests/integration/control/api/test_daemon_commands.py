@@ -15,6 +15,7 @@ from engine.control.logs.lines import ENGINE_STREAM, GROUP, ORCHESTRATOR_STREAM
 from engine.control.resources.table import TableFacts
 from engine.model.state import TableState
 from tests.integration.control.api.daemon import READER
+from tests.integration.control.api.replicating import MAPPINGS, SOURCE, TARGET, add_pair
 from tests.integration.control.api.shell import Town, in_town
 
 
@@ -205,6 +206,27 @@ async def test_a_start_that_fails_says_why(town: Town, monkeypatch: pytest.Monke
         "error: Orders has failed: no pg_hba.conf entry for host"
         " - `penstock logs Orders` has more\n"
     )
+
+
+async def test_a_classic_task_is_shown_and_driven_by_its_own_operations(town: Town) -> None:
+    await add_pair(town.daemon)
+    made = await town.daemon.call(
+        "create_replication_task",
+        ReplicationTaskIdentifier="old",
+        SourceEndpointArn=SOURCE,
+        TargetEndpointArn=TARGET,
+        ReplicationInstanceArn="arn:aws:dms:us-east-1:000000000000:rep:penstock",
+        MigrationType="cdc",
+        TableMappings=MAPPINGS,
+    )
+    arn = made["ReplicationTask"]["ReplicationTaskArn"]
+    assert "old  " in await town.done("status")
+    assert f"arn         {arn}" in await town.done("status", "old")
+    for command in (("start",), ("stop",), ("delete", "--yes"), ("tables",)):
+        said = await town.refused(2, command[0], "old", *command[1:])
+        assert said == (
+            f"error: ID: old is a classic task - use `aws dms` with --replication-task-arn {arn}"
+        )
 
 
 async def test_two_ways_to_start_at_once(town: Town) -> None:
