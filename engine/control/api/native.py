@@ -90,7 +90,9 @@ class _Ours(Answering):
         query = dict(parse_qsl(request.query, keep_blank_values=True))
 
         async def run(_identity: Identity) -> Document:
-            return await self._run(Asked(name, query, request.body))
+            asked = Asked(name, query, request.body)
+            asked.check()
+            return await self._run(asked)
 
         about = Ours(self._name, self._access, name, run)
         return await self.dispatcher.ours(request, peer(scope), about)

@@ -477,3 +477,26 @@ async def test_what_is_not_there(tmp_path: Path, name: str) -> None:
             with pytest.raises(WrongRequestError) as caught:
                 await asked(client(daemon).get, *path)
             assert caught.value.code in ("ResourceNotFoundFault", "UnknownOperationException")
+
+
+async def test_a_character_that_no_store_takes(tmp_path: Path) -> None:
+    async with serving(tmp_path) as daemon:
+        await put_endpoint(daemon, "shop", "source")
+        asking = client(daemon)
+        ours = {"ours": {"options": {"application_name": "a\0b"}}}
+        for call in (
+            lambda: asking.get("replications", "a\0b"),
+            lambda: asking.get("replications", after="a\0b"),
+            lambda: asking.put("endpoints", "shop", "ours", document=ours),
+            lambda: asking.put("endpoints", "shop", "ours", document={"ours": {"a\0b": [1]}}),
+        ):
+            with pytest.raises(WrongRequestError, match=r"U\+0000"):
+                await asyncio.to_thread(call)
+
+
+async def test_a_body_that_is_nested_too_deep(tmp_path: Path) -> None:
+    async with serving(tmp_path) as daemon:
+        await put_endpoint(daemon, "shop", "source")
+        body = b'{"ours": {"a": ' + b"[" * 900 + b"]" * 900 + b"}}"
+        with pytest.raises(WrongRequestError, match="nested deeper than 32 levels"):
+            await asked(client(daemon)._native, "PUT", ("endpoints", "shop", "ours"), {}, body)
