@@ -11,7 +11,7 @@ from typing import Final
 from benchmarks.binlog import binlog_decode
 from benchmarks.case import Case, Options
 from benchmarks.decode import decode
-from benchmarks.describe import describe
+from benchmarks.describe import describe, poll
 from benchmarks.drain import drain_hot, drain_insert, drain_pgbench
 from benchmarks.latency import latency
 from benchmarks.load import load_1, load_2
@@ -51,6 +51,7 @@ CASES: Final[Mapping[str, Case]] = {
     "target-bound": target_bound,
     "spike": spike,
     "describe": describe,
+    "poll": poll,
 }
 
 PAIRS: Final = 5

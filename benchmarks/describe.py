@@ -1,12 +1,15 @@
-"""How long the daemon takes to describe resources when 10,000 of each kind are stored, and how much
-memory it has then: `penstock serve` as a process, asked over HTTP."""
+"""How long `penstock serve`, a process of its own, takes to describe what it has: 10,000 resources
+of each kind that are stored, and 200 replications of which one has all the work there can be."""
 
 import asyncio
 import http.client
 import json
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,9 +33,15 @@ from engine.control.resources.replication import (
 )
 from engine.control.store.choice import choose
 from engine.control.store.records import Record
+from tests.scenario.daemon.replicated import replicated, start
 from tests.scenario.daemon.serving import Serving
+from tests.servers.postgres import Database
 
 LIMIT_MS: Final = 50.0
+POLL_MS: Final = 100.0
+
+POLLED: Final = 200
+POLLS_PER_SECOND: Final = 50
 
 OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeEndpoints": ("endpoint-id", "endpoint-{0:05}"),
@@ -73,9 +82,60 @@ def describe(servers: Servers, options: Options) -> Iterator[Result]:
                     ("pages of 100", asking.pages(operation, count)),
                     ("one by its identifier", asking.single(operation, count)),
                 ):
-                    yield _result(servers, operation, how, count, times)
+                    mode = f"{operation}, {how}"
+                    yield _result(servers, "describe", mode, count, LIMIT_MS, times)
             asking.close()
             daemon.stop()
+
+
+def poll(servers: Servers, options: Options) -> Iterator[Result]:
+    """p99 in milliseconds of the states of 200 replications, each asked for every 4 s, as so many
+    waiters would, while one of them carries rows as fast as it can."""
+    seconds, operation = options.sized(30, 4), "DescribeReplications"
+    names = [OPERATIONS[operation][1].format(number) for number in range(POLLED - 1)]
+    with tempfile.TemporaryDirectory() as folder:
+        state = Path(folder) / "state"
+        state.mkdir()
+        asyncio.run(_fill(state, POLLED - 1))
+        with (
+            servers.source_database() as source,
+            servers.target_database() as target,
+            Serving(Path(folder), config=CONFIG_FILE) as daemon,
+        ):
+            source.execute("CREATE TABLE busy (id bigint PRIMARY KEY, v text)")
+            it = replicated(daemon, "busy", source, target)
+            start(daemon, it.arn)
+            daemon.await_status(it.arn, "running")
+            with _writing(source):
+                times = _Asking(daemon.address).paced(operation, ["busy", *names], seconds)
+            daemon.stop()
+    mode = f"{operation}, {POLLS_PER_SECOND} a second"
+    yield _result(servers, "poll", mode, POLLED, POLL_MS, times)
+
+
+@contextmanager
+def _writing(source: Database) -> Iterator[None]:
+    """Insert rows until the end of the context, a thousand in each transaction."""
+    over = threading.Event()
+
+    def write() -> None:
+        begin = 0
+        while not over.is_set():
+            source.execute(
+                "INSERT INTO busy"
+                " SELECT g, repeat('x', 100) FROM generate_series(%s::int, %s::int) g",
+                begin,
+                begin + 999,
+            )
+            begin += 1_000
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write)
+        try:
+            yield
+        finally:
+            over.set()
+        writing.result()
 
 
 class _Asking:
@@ -104,15 +164,23 @@ class _Asking:
             assert seen == count, f"{operation} showed {seen} of {count}"
         return times
 
+    def paced(self, operation: str, names: Sequence[str], seconds: int) -> Sequence[float]:
+        """Milliseconds of each answer, from the moment in which it was to be asked for; the names
+        are looked up in turn."""
+        times: list[float] = []
+        begun = time.perf_counter()
+        for number in range(seconds * POLLS_PER_SECOND):
+            due = begun + number / POLLS_PER_SECOND
+            time.sleep(max(0.0, due - time.perf_counter()))
+            self._ask(operation, _filtered(operation, names[number % len(names)]))
+            times.append((time.perf_counter() - due) * 1e3)
+        return times
+
     def single(self, operation: str, count: int) -> Sequence[float]:
         """Milliseconds of each of 300 that are looked up."""
-        name, form = OPERATIONS[operation]
-        times: list[float] = []
-        for number in range(300):
-            value = form.format(number * 7_919 % count)
-            filters = [{"Name": name, "Values": [value]}]
-            times.append(self._ask(operation, {"Filters": filters})[1])
-        return times
+        form = OPERATIONS[operation][1]
+        names = [form.format(number * 7_919 % count) for number in range(300)]
+        return [self._ask(operation, _filtered(operation, name))[1] for name in names]
 
     def _ask(self, operation: str, document: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
         headers = {**self._headers, "X-Amz-Target": f"AmazonDMSv20160101.{operation}"}
@@ -126,20 +194,24 @@ class _Asking:
         return json.loads(text), took
 
 
+def _filtered(operation: str, name: str) -> dict[str, Any]:
+    return {"Filters": [{"Name": OPERATIONS[operation][0], "Values": [name]}]}
+
+
 def _result(
-    servers: Servers, operation: str, how: str, count: int, times: Sequence[float]
+    servers: Servers, case: str, mode: str, count: int, limit_ms: float, times: Sequence[float]
 ) -> Result:
     ordered = sorted(times)
     p99 = Figure(ordered[int(0.99 * (len(ordered) - 1))], facts={"p50": ordered[len(ordered) // 2]})
     speed = calibrate()
     return from_pairs(
-        "describe",
-        [Pair(p99, Figure(LIMIT_MS), (speed, speed))],
+        case,
+        [Pair(p99, Figure(limit_ms), (speed, speed))],
         unit="ms p99",
         better="lower",
         reach=1.0,
         versions=servers.versions,
-        facts={"mode": f"{operation}, {how}", "stored": count, "against": "the limit"},
+        facts={"mode": mode, "stored": count, "against": "the limit"},
     )
 
 

@@ -71,9 +71,10 @@ class Several:
     least: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Structure:
-    """Members by name. `alone` where exactly one of them is given (a union)."""
+    """Members by name. `alone` where exactly one of them is given (a union). Each is one of its
+    own, so that what is made of it can be kept by it."""
 
     name: str
     members: Mapping[str, "Shape"]

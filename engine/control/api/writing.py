@@ -6,9 +6,10 @@ the caller is told of an `InternalFailure`, never of half an answer. None is the
 
 import base64
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final
+from functools import cache
+from typing import Any, Final, TypeAlias
 
 import orjson
 
@@ -25,6 +26,8 @@ from engine.control.api.wire import (
 )
 from engine.errors import PenstockError
 
+Write: TypeAlias = Callable[[Any], Any]
+
 
 class AnswerError(PenstockError):
     """An answer that AWS's model does not allow. Names the member, never its value."""
@@ -32,80 +35,156 @@ class AnswerError(PenstockError):
 
 def answer(value: Mapping[str, Any], shape: Structure) -> bytes:
     """The body of an answer."""
-    return orjson.dumps(_written(value, shape, shape.name))
+    try:
+        return orjson.dumps(_writer(shape)(value))
+    except _MisfitError as misfit:
+        raise AnswerError(f"{shape.name}{misfit.place} {misfit.what}") from None
 
 
-def _written(value: Any, shape: Shape, where: str) -> Any:
-    types, write = _WRITERS[type(shape)]
-    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-        raise AnswerError(f"{where} is a {type(value).__name__}, not a {type(shape).__name__}")
-    return write(value, shape, where)
+class _MisfitError(Exception):
+    """What does not fit, and where: the place is put together on the way out, as an answer of
+    thousands of values nearly always fits."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.place = ""
+
+    def within(self, part: str) -> "_MisfitError":
+        self.place = f"{part}{self.place}"
+        return self
 
 
-def _structure(value: Mapping[str, Any], shape: Structure, where: str) -> dict[str, Any]:
-    unknown = sorted(value.keys() - shape.members.keys())
-    if unknown:
-        raise AnswerError(f"{where} has no member {', '.join(unknown)}")
-    given = {name: inner for name, inner in value.items() if inner is not None}
-    missing = sorted(shape.required - given.keys())
-    if missing:
-        raise AnswerError(f"{where} is without {', '.join(missing)}")
-    return {
-        name: _written(inner, shape.members[name], f"{where}.{name}")
-        for name, inner in given.items()
-    }
+def _mistyped(value: Any, shape: Shape) -> _MisfitError:
+    return _MisfitError(f"is a {type(value).__name__}, not a {type(shape).__name__}")
 
 
-def _several(value: Sequence[Any], shape: Several, where: str) -> list[Any]:
-    return [_written(item, shape.item, f"{where}[{number}]") for number, item in enumerate(value)]
+@cache
+def _writer(shape: Shape) -> Write:
+    """What writes a value of a shape, made once for each."""
+    return _MAKERS[type(shape)](shape)
 
 
-def _text(value: str, shape: Text, where: str) -> str:
+def _structure(shape: Structure) -> Write:
+    members = {name: _writer(inner) for name, inner in shape.members.items()}
+    required = shape.required
+
+    def write(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise _mistyped(value, shape)
+        made: dict[str, Any] = {}
+        for name, inner in value.items():
+            member = members.get(name)
+            if member is None:
+                unknown = sorted(value.keys() - members.keys())
+                raise _MisfitError(f"has no member {', '.join(unknown)}")
+            if inner is not None:
+                try:
+                    made[name] = member(inner)
+                except _MisfitError as misfit:
+                    raise misfit.within(f".{name}") from None
+        if not required <= made.keys():
+            raise _MisfitError(f"is without {', '.join(sorted(required - made.keys()))}")
+        return made
+
+    return write
+
+
+def _several(shape: Several) -> Write:
+    item = _writer(shape.item)
+
+    def write(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            raise _mistyped(value, shape)
+        made: list[Any] = []
+        for number, inner in enumerate(value):
+            try:
+                made.append(item(inner))
+            except _MisfitError as misfit:
+                raise misfit.within(f"[{number}]") from None
+        return made
+
+    return write
+
+
+def _text(shape: Text) -> Write:
     # AWS itself answers some of its values in capitals: EndpointType is SOURCE.
-    if shape.values and value.lower() not in {known.lower() for known in shape.values}:
-        raise AnswerError(f"{where} is none of {', '.join(shape.values)}")
-    return value
+    known = frozenset(value.lower() for value in shape.values)
+
+    def write(value: Any) -> Any:
+        if not isinstance(value, str):
+            raise _mistyped(value, shape)
+        if known and value.lower() not in known:
+            raise _MisfitError(f"is none of {', '.join(shape.values)}")
+        return value
+
+    return write
 
 
-def _whole(value: int, shape: Whole, where: str) -> int:
+def _whole(shape: Whole) -> Write:
     bound = 1 << (shape.bits - 1)
-    if not -bound <= value < bound:
-        raise AnswerError(f"{where} does not fit {shape.bits} bits")
-    return value
+
+    def write(value: Any) -> Any:
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise _mistyped(value, shape)
+        if not -bound <= value < bound:
+            raise _MisfitError(f"does not fit {shape.bits} bits")
+        return value
+
+    return write
 
 
-def _fraction(value: float, shape: Fraction, where: str) -> float:
-    # They would come out as null.
-    if not math.isfinite(value):
-        raise AnswerError(f"{where} is no number that JSON has")
-    return value
+def _fraction(shape: Fraction | Moment) -> Write:
+    def write(value: Any) -> Any:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise _mistyped(value, shape)
+        # They would come out as null.
+        if not math.isfinite(value):
+            raise _MisfitError("is no number that JSON has")
+        return value
+
+    return write
 
 
-def _flag(value: bool, shape: Flag, where: str) -> bool:
-    return value
+def _flag(shape: Flag) -> Write:
+    def write(value: Any) -> Any:
+        if not isinstance(value, bool):
+            raise _mistyped(value, shape)
+        return value
+
+    return write
 
 
-def _moment(value: datetime | float, shape: Moment, where: str) -> float:
+def _moment(shape: Moment) -> Write:
     """Seconds since the epoch to the millisecond, as AWS tells them."""
-    if not isinstance(value, datetime):
-        return _fraction(round(float(value), 3), Fraction(), where)
-    if value.tzinfo is None:
-        raise AnswerError(f"{where} is a time of no zone")
-    return round(value.timestamp(), 3)
+    number = _fraction(shape)
+
+    def write(value: Any) -> Any:
+        if isinstance(value, datetime):
+            if value.tzinfo is None:
+                raise _MisfitError("is a time of no zone")
+            return round(value.timestamp(), 3)
+        return round(float(number(value)), 3)
+
+    return write
 
 
-def _blob(value: bytes, shape: Blob, where: str) -> str:
-    return base64.b64encode(value).decode()
+def _blob(shape: Blob) -> Write:
+    def write(value: Any) -> Any:
+        if not isinstance(value, bytes):
+            raise _mistyped(value, shape)
+        return base64.b64encode(value).decode()
+
+    return write
 
 
-_WRITERS: Final[Mapping[type, tuple[tuple[type, ...], Callable[[Any, Any, str], Any]]]] = {
-    Structure: ((Mapping,), _structure),
-    Several: ((list, tuple), _several),
-    Text: ((str,), _text),
-    Whole: ((int,), _whole),
-    Fraction: ((int, float), _fraction),
-    Flag: ((bool,), _flag),
-    Moment: ((datetime, int, float), _moment),
-    Blob: ((bytes,), _blob),
+_MAKERS: Final[Mapping[type, Callable[[Any], Write]]] = {
+    Structure: _structure,
+    Several: _several,
+    Text: _text,
+    Whole: _whole,
+    Fraction: _fraction,
+    Flag: _flag,
+    Moment: _moment,
+    Blob: _blob,
 }
-"""What a value of each shape may be in Python, and how it is written."""
