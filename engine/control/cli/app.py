@@ -47,8 +47,9 @@ MARKUP: Final[Literal["markdown"] | None] = "markdown" if sys.stdout.isatty() el
 which does without the library for them (0.15 s)."""
 
 EXIT_CODES = (
-    "Exit codes: 0 done, equal, nothing blocks. 1 no: differences, blocking findings, or a"
-    " replication that failed and may succeed when started again. 2 wrong command line or file."
+    "Exit codes: 0 done, equal, nothing blocks. 1 no: differences, blocking findings, a daemon that"
+    " does not answer, or a replication that failed and may succeed when started again. 2 wrong"
+    " command line or file, or what the daemon refuses."
     " 3 needs a person: another owner, position lost, another source, no comparison possible."
 )
 

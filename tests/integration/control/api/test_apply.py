@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import pytest
 
+from engine.control.client.errors import UnreachableError
+from engine.control.client.exchange import exchange
 from engine.control.lifecycle import Status
 from engine.control.resources.document import decode
 from engine.control.resources.endpoint import Endpoint
@@ -373,6 +375,59 @@ async def test_a_file_with_a_mistake_changes_nothing(
     change(file, old, new)
     assert said in await town.refused(2, "apply", str(file), "--yes")
     assert await town.told("status") == []
+
+
+class Cut:
+    """The link breaks at the n-th request that changes something: before it is sent, or after it
+    was done and before its answer came."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left = 0
+        self.after = False
+        monkeypatch.setattr("engine.control.client.daemon.exchange", self)
+
+    def __call__(self, *place: Any, **parts: Any) -> Any:
+        target = parts["headers"].get("x-amz-target", "")
+        changes = parts["method"] == "PUT" or (target and ".Describe" not in target)
+        self.left -= bool(changes)
+        breaks = bool(changes) and self.left == 0
+        if breaks and not self.after:
+            raise UnreachableError("cut before")
+        answer = exchange(*place, **parts)
+        if breaks:
+            raise UnreachableError("cut after")
+        return answer
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+async def test_wherever_it_is_cut_the_next_apply_ends_where_one_would_have(
+    file: Path, town: Town, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    cut = Cut(monkeypatch)
+    cut.after = after
+    changed = ORDERS.replace("max = 8", "max = 4").replace("reader@", "other@")
+    changed = changed.replace("30s", "40s").replace("transactional", "key-parallel")
+    whole = 0
+    for number in range(1, 30):
+        whole = 0
+        for text in (ORDERS, changed):
+            file.write_text(text.replace('"orders"', f'"orders{number}"'))
+            cut.left = number
+            result = await town.penstock("apply", str(file), "--yes")
+            if result.exit_code == 0:
+                whole += 1
+                continue
+            assert "cut " in result.stderr
+            cut.left = 0
+            await town.done("apply", str(file), "--yes")
+            assert (await town.told("apply", str(file)))["changes"] == []
+            kept = decode(Replication, await stored(town, "replication", f"orders{number}"))
+            assert kept.config.compute.units_max == (4 if text is changed else 8)
+            assert kept.config.ours["apply"]["mode"] in text
+        if whole == 2:
+            break
+    assert whole == 2
+    assert number > 5
 
 
 async def test_no_terminal_to_ask(file: Path, town: Town) -> None:
