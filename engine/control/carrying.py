@@ -17,6 +17,7 @@ from engine.control.lifecycle import Provision, Status, StopReason
 from engine.control.listening import Listener
 from engine.control.logs.lines import run_id
 from engine.control.means import Means
+from engine.control.memory_group import WorkerMemory
 from engine.control.resources.document import Stored, decode
 from engine.control.resources.replication import Provisioned, Replication
 from engine.control.resources.table import PREFIX as TABLES
@@ -114,9 +115,16 @@ class Carrying:
             means.random,
             means.worker,
             environment=given.environment,
+            held=self._held(),
             granted=lambda: size.units,
         )
         size.grant = self._supervisor.grant
+
+    def _held(self) -> WorkerMemory | None:
+        capacity, memory = self._config.capacity, self._means.memory
+        if memory is None:
+            return None
+        return memory.worker(lambda units: capacity.budget(units).memory_bytes, capacity.units_max)
 
     @classmethod
     async def begin(

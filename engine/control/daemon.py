@@ -44,6 +44,7 @@ from engine.control.ledger import Ledger
 from engine.control.logs.files import LogFiles
 from engine.control.looker import EndpointLooker
 from engine.control.means import Means
+from engine.control.memory_group import MemoryTree, NotDelegatedError
 from engine.control.notices import Notices
 from engine.control.prober import DatabaseProber
 from engine.control.probes import Probes
@@ -114,8 +115,26 @@ class Daemon:
             self._addresses = serve.addresses(own)
             async with choose(self._around.state, url) as store:
                 vault = await self._vault(store)
-                with contextlib.closing(LogFiles(self._around.state / LOGS)) as logs:
-                    await self._serve(store, vault, logs, api, metrics, stop)
+                logs = LogFiles(self._around.state / LOGS)
+                with contextlib.closing(logs), self._held() as tree:
+                    await self._serve(store, vault, logs, tree, (api, metrics), stop)
+
+    @contextlib.contextmanager
+    def _held(self) -> Iterator[MemoryTree | None]:
+        """Groups for the memory of workers, where they may be made; else their own accounting
+        holds."""
+        try:
+            tree = MemoryTree.claim()
+        except NotDelegatedError as error:
+            self._around.log.info(
+                "workers account for their memory themselves", action="memory", reason=str(error)
+            )
+            yield None
+            return
+        try:
+            yield tree
+        finally:
+            tree.release()
 
     async def _vault(self, store: Store) -> Vault:
         serve, around = self._config.serve, self._around
@@ -131,13 +150,13 @@ class Daemon:
         store: Store,
         vault: Vault,
         logs: LogFiles,
-        api: socket.socket,
-        metrics: socket.socket | None,
+        tree: MemoryTree | None,
+        listeners: tuple[socket.socket, socket.socket | None],
         stop: asyncio.Event,
     ) -> None:
-        around, config = self._around, self._config
+        around, config, (api, metrics) = self._around, self._config, listeners
         fenced = FencedStore(store)
-        means = self._means(fenced, vault, logs)
+        means = self._means(fenced, vault, logs, tree)
         fleet = Replications(means)
         tending = Tending(fenced, logs, config.serve, around.clock, around.random, around.log)
         keys = Keys(store, fenced, vault)
@@ -204,7 +223,7 @@ class Daemon:
 
     # --- parts ---------------------------------------------------------------------------------
 
-    def _means(self, store: Store, vault: Vault, logs: LogFiles) -> Means:
+    def _means(self, store: Store, vault: Vault, logs: LogFiles, tree: MemoryTree | None) -> Means:
         around, serve = self._around, self._config.serve
         memory = machine_memory_bytes()
         total = serve.memory_bytes or int(memory * serve.memory_share)
@@ -222,6 +241,7 @@ class Daemon:
             environment=around.environment,
             overflow=overflow,
             memory_bytes=memory,
+            memory=tree,
             worker=around.worker,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.control.logs.files import LogFiles
+from engine.control.memory_group import MemoryTree
 from engine.control.room import Room
 from engine.control.store.contract import Store
 from engine.control.vault import Vault
@@ -31,5 +32,7 @@ class Means:
     """Where workers keep what overflows, a folder for each."""
     memory_bytes: int
     """What the machine has."""
+    memory: MemoryTree | None
+    """Where the kernel may hold workers to their budgets; None: it may not here."""
     worker: tuple[str, ...]
     """The command of a worker, before its arguments."""

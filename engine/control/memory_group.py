@@ -9,10 +9,11 @@ with processes have no controlled children, so who watches moves into a leaf, be
 """
 
 import contextlib
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 SPARE_SHARE: Final = 8
 """`memory.max` is above the budget by an eighth of it: a batch may double while it is brought into
@@ -26,23 +27,15 @@ class NotDelegatedError(Exception):
     """No group may be made here; the text says why."""
 
 
-class WorkerMemory:
-    """Groups for the workers of one `penstock run`, one after the other. `bytes_of`: the budget of
-    a number of units; `units_max` is what a worker begins with, until it tells its size. No method
-    but `claim` raises: what the kernel refuses leaves the worker to its own accounting."""
+class MemoryTree:
+    """The part of the tree that is ours, for the workers of one process that watches."""
 
-    def __init__(self, home: Path, bytes_of: Callable[[int], int], units_max: int) -> None:
-        self._home = home
-        self._bytes_of = bytes_of
-        self._units_max = units_max
-        self._units = 0
-        self._group: Path | None = None
-        self._count = 0
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._numbers = itertools.count(1)
 
     @classmethod
-    def claim(
-        cls, bytes_of: Callable[[int], int], units_max: int, root: Path = Path("/")
-    ) -> "WorkerMemory":
+    def claim(cls, root: Path = Path("/")) -> Self:
         """Take the part of the tree we are in; `root` is where the kernel's files are.
 
         Raises:
@@ -66,12 +59,43 @@ class WorkerMemory:
         except OSError as error:
             _leave(home)
             raise NotDelegatedError(f"{home}: {error.strerror}") from None
-        return cls(home, bytes_of, units_max)
+        return cls(home)
+
+    def worker(self, bytes_of: Callable[[int], int], units_max: int) -> "WorkerMemory":
+        """Groups for the workers of one replication."""
+        return WorkerMemory(self, bytes_of, units_max)
+
+    def group(self) -> Path:
+        """A name for the next group."""
+        return self.home / f"penstock-worker-{os.getpid()}-{next(self._numbers)}"
+
+    def release(self) -> None:
+        """Leave the tree as it was; no worker runs any more."""
+        _leave(self.home)
+
+
+class WorkerMemory:
+    """Groups for the workers of one replication, one after the other. `bytes_of`: the budget of a
+    number of units; `units_max` is what a worker begins with, until it tells its size. No method
+    but `claim` raises: what the kernel refuses leaves the worker to its own accounting."""
+
+    def __init__(self, tree: MemoryTree, bytes_of: Callable[[int], int], units_max: int) -> None:
+        self._tree = tree
+        self._bytes_of = bytes_of
+        self._units_max = units_max
+        self._units = 0
+        self._group: Path | None = None
+
+    @classmethod
+    def claim(
+        cls, bytes_of: Callable[[int], int], units_max: int, root: Path = Path("/")
+    ) -> "WorkerMemory":
+        """Of a process that watches one replication: see `MemoryTree.claim`."""
+        return MemoryTree.claim(root).worker(bytes_of, units_max)
 
     def begin(self) -> None:
         """Make the group of the next worker, with its limits."""
-        self._count += 1
-        group = self._home / f"penstock-worker-{os.getpid()}-{self._count}"
+        group = self._tree.group()
         self._group, self._units = group, 0
         try:
             group.mkdir()
@@ -117,7 +141,7 @@ class WorkerMemory:
     def release(self) -> None:
         """Leave the tree as it was."""
         self.end()
-        _leave(self._home)
+        self._tree.release()
 
 
 def _home(root: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from engine.control import supervisor as supervisor_module
-from engine.control.memory_group import WorkerMemory
+from engine.control.memory_group import MemoryTree, WorkerMemory
 from engine.control.supervisor import (
     Supervisor,
     WorkerArguments,
@@ -214,7 +214,7 @@ class Held(WorkerMemory):
     """In the place of the kernel's groups: keeps what is asked of it; `killed` is its count."""
 
     def __init__(self, killed: int) -> None:
-        super().__init__(Path("/nowhere"), lambda units: units, 16)
+        super().__init__(MemoryTree(Path("/nowhere")), lambda units: units, 16)
         self.killed = killed
         self.calls: list[str] = []
 
