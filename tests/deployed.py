@@ -23,6 +23,13 @@ DASHBOARD: Final[Mapping[str, Any]] = json.loads(
     (ROOT / "deploy" / "grafana" / "penstock.json").read_text()
 )
 
+DAEMONS: Final = (
+    "penstock_capacity_waiting",
+    "penstock_daemon_acts",
+    "penstock_replication_status",
+)
+"""Metrics in our queries that only `penstock serve` has."""
+
 SELECTOR: Final = re.compile(r"\b((?:penstock|process)_\w+|up\b)(\{[^}]*\})?")
 """A metric with its label matchers, in a query of ours."""
 

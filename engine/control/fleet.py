@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.control.acting import Figures
 from engine.control.carrying import Carrying
-from engine.control.lifecycle import AT_REST
+from engine.control.lifecycle import AT_REST, Status
 from engine.control.means import Means
 from engine.control.orchestrator import Orchestrator
 from engine.control.resources.document import decode
@@ -66,8 +66,8 @@ class Replications:
     # --- the daemon's --------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """Act from now on: whatever is not at rest is taken up, wherever it was. Raises
-        StateError where the store cannot be read."""
+        """Act from now on: whatever is not at rest is taken up, wherever it was, and what has
+        failed is shown. Raises StateError where the store cannot be read."""
         self._acting = True
         self.lost.clear()
         async with self._means.store.read() as reading:
@@ -75,7 +75,8 @@ class Replications:
             while page := await reading.find(KIND, after=after, limit=PAGE):
                 for record in page:
                     life = decode(Replication, record.document).life
-                    if life.wanted or life.status not in AT_REST:
+                    resting = life.status in AT_REST and life.status is not Status.FAILED
+                    if life.wanted or not resting:
                         self.wake(record.id)
                 after = page[-1].name
 

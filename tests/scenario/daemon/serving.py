@@ -93,6 +93,12 @@ class Serving:
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
 
+    def metric(self, series: str) -> str:
+        """The value of one series of `/metrics`; empty where it is not there."""
+        _, text = self.get("/metrics")
+        lines = (line.rpartition(" ") for line in text.splitlines())
+        return next((value for name, _, value in lines if name == series), "")
+
     def client(self) -> Any:
         """AWS's own client in front of it."""
         return SESSION.create_client(

@@ -53,6 +53,11 @@ def counted(daemon: Serving, arn: str, **wanted: object) -> Callable[[], bool]:
     return same
 
 
+def failed(id: str, name: str) -> str:
+    """The series of a replication that has failed."""
+    return f'penstock_replication_status{{name="{name}",replication="{id}",status="failed"}}'
+
+
 def messages(daemon: Serving) -> list[str]:
     """What events say."""
     return [event["Message"] for event in daemon.client().describe_events()["Events"]]
@@ -176,11 +181,19 @@ def test_an_endpoint_that_is_not_there_fails_the_start_with_awss_line(
         assert first == "Test connection failed for endpoint nowhere-source."
         assert "127.0.0.1:1" in reason
         assert found["StopReason"] == "Stop Reason RECOVERABLE_ERROR"
+        assert daemon.metric(failed(it.id, "nowhere")) == "1.0", "what an alert looks at"
         last = literal_eval(said(daemon, it.id)[-1])
         assert last["replication_state"] == "failed"
         assert last["failure_message"].startswith(first)
         states = [literal_eval(line)["replication_state"] for line in said(daemon, it.id)]
         assert states == [*WAY[:3], "failed"]
+        daemon.kill()
+    with Serving(tmp_path) as daemon:
+        shown = failed(it.id, "nowhere")
+        daemon.until(lambda: daemon.metric(shown) == "1.0", "the next daemon to show it, too")
+        assert daemon.metric("penstock_daemon_acts") == "1.0"
+        daemon.client().delete_replication_config(ReplicationConfigArn=it.arn)
+        daemon.until(lambda: not daemon.metric(shown), "its end")
 
 
 def test_nothing_fits_that_is_larger_than_the_machine(
@@ -209,6 +222,7 @@ def test_who_finds_no_room_waits_for_it(tmp_path: Path, source: Database, target
             lambda: "Waiting for capacity" in str(said(daemon, second.id)), "the other to wait"
         )
         assert daemon.replication(second.arn)["Status"] == "provisioning_capacity"
+        assert daemon.metric("penstock_capacity_waiting") == "1.0"
         dms.stop_replication(ReplicationConfigArn=first.arn)
         daemon.await_status(first.arn, "stopped")
         daemon.await_status(second.arn, "running")
