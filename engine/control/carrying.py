@@ -117,6 +117,7 @@ class Carrying:
             environment=given.environment,
             held=self._held(),
             granted=lambda: size.units,
+            moved=life.ran,
         )
         size.grant = self._supervisor.grant
 

@@ -77,12 +77,16 @@ async def _empty(source: Source, target: Target) -> None:
     if not isinstance(source, SnapshotSource) or not isinstance(target, SchemaTarget):
         return
     tables = await _known(target)
+    if not tables:
+        return
     try:
         await source.open()
         await refuse_running(source)
         definitions = await source.definitions(tables)
     finally:
         await source.close()
+    # Cut from here on, whoever goes on loads them again: nobody takes an empty table for a whole.
+    await request_reload(target, *map(str, tables))
     try:
         await target.open()
         await target.ensure(definitions, Prepare.TRUNCATE.value)

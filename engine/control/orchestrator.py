@@ -49,6 +49,10 @@ OF_TASKS: Final = {
 }
 """What is said of a classic task in the place of what is said of a replication."""
 
+TAKEN_UP: Final = (Status.REPLICATION_STARTING, Status.RUNNING)
+"""Where a daemon before was at least at forking a worker: another one is forked, and tries for as
+long as a worker does whose server went away."""
+
 PASSING: Final = (Retry.BACKOFF.value, Retry.WAIT.value, Retry.RESTART.value)
 
 LOW_MEMORY: Final = ("OutOfMemory", "OutOfMemoryError")
@@ -177,7 +181,7 @@ class Orchestrator:
     async def _start_and_carry(self, replication: Replication) -> Carried:
         life = replication.life
         await predecessor.gone(life.worker)
-        if life.status is Status.RUNNING:
+        if life.status in TAKEN_UP:
             given = await self._starting.files(replication)
             units = life.provisioned.units if life.provisioned else 0
         else:
@@ -203,7 +207,7 @@ class Orchestrator:
         return given, units
 
     async def _provision(self, replication: Replication, given: WorkerInput, units: int) -> Size:
-        if replication.life.status is not Status.RUNNING:
+        if replication.life.status not in TAKEN_UP:
             await self._enter(
                 Status.PROVISIONING_CAPACITY,
                 provisioned=self._provisioned(Provision.PROVISIONING, units),

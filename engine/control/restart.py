@@ -50,7 +50,8 @@ class Life:
 class Restarts:
     """Decides after each life; keeps count of failures in a row."""
 
-    def __init__(self, clock: Clock, random: Random) -> None:
+    def __init__(self, clock: Clock, random: Random, *, moved: bool = False) -> None:
+        """`moved`: it is known to have moved rows before."""
         delays = Policy(
             first_delay_seconds=FIRST_DELAY_SECONDS,
             delay_seconds_max=DELAY_SECONDS_MAX,
@@ -58,7 +59,7 @@ class Restarts:
             attempts_max=FAILURES_MAX,
         )
         self._backoff = Backoff(delays, clock, random)
-        self._ever_moved = False
+        self._ever_moved = moved
 
     def delay(self, life: Life) -> float | None:
         """Seconds until the next start; None: it is not started again."""

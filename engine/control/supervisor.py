@@ -113,16 +113,19 @@ class Supervisor:
         environment: Mapping[str, str] | None = None,
         held: WorkerMemory | None = None,
         granted: Callable[[], int] | None = None,
+        *,
+        moved: bool = False,
     ) -> None:
         """`environment`: the child's; None: this process's. `held`: holds the child's memory to its
         budget, where the kernel does. `granted`: how many units a child may begin with; it asks for
-        others by events (`engine/allowance.py`), which `grant` answers."""
+        others by events (`engine/allowance.py`), which `grant` answers. `moved`: the replication is
+        known to have moved rows before, so that a server that does not answer is waited for."""
         self._arguments = arguments
         self._view = view
         self._clock = clock
         self._command = command
         self._environment = environment
-        self._restarts = Restarts(clock, random)
+        self._restarts = Restarts(clock, random, moved=moved)
         self._stop = asyncio.Event()
         self._child: asyncio.subprocess.Process | None = None
         self._moved = False

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 
 from tests.scenario.daemon.replicated import replicated, start
 from tests.scenario.daemon.serving import Serving, workers_of
-from tests.servers.postgres import Database
+from tests.servers.postgres import Cluster, Database
 
 STREAM = "dms-serverless-replication-orchestrator-{0}.log"
 
@@ -393,3 +393,25 @@ def test_what_cannot_be_cleaned_up_is_left_and_told_of(
         assert it.slots()
         (left,) = [text for text in messages(daemon) if text.startswith("A call to clean up")]
         assert "127.0.0.1:1" in left
+
+
+def test_a_source_that_is_away_when_the_daemon_comes_back_is_waited_for(
+    private_cluster: Callable[..., Cluster], tmp_path: Path, target: Database
+) -> None:
+    cluster = private_cluster("15")
+    cluster.start()
+    source = filled(Database.create(cluster, "away"))
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "away", source, target)
+        start(daemon, it.arn)
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the load")
+        daemon.kill()
+    cluster.stop()
+    with Serving(tmp_path) as daemon:
+        daemon.says(lambda line: line.get("action") == "pipeline.retry", "that it tries again")
+        assert daemon.replication(it.arn)["Status"] == "replication_starting"
+        cluster.start()
+        source.execute("INSERT INTO t VALUES (1001, 'new')")
+        daemon.until(it.rows("t"), "the source's return")
+        daemon.await_status(it.arn, "running")

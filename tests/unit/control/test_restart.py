@@ -14,11 +14,13 @@ from engine.errors import (
     ConfigError,
     FencedError,
     InvariantError,
+    Retry,
     SlotBusyError,
     SourceConnectionError,
     SourceError,
 )
 from engine.observe.report import Outcome
+from engine.seams import SystemClock, SystemRandom
 
 
 class FakeClock:
@@ -97,3 +99,9 @@ def test_an_unreachable_server_is_retried_only_where_rows_have_flowed_before() -
     assert restarts.delay(Life(away, moved=False, seconds=60)) is None
     restarts.delay(_crash(moved=True))
     assert restarts.delay(Life(away, moved=False, seconds=60)) is not None
+
+
+def test_a_replication_known_to_have_moved_waits_for_a_server_from_its_first_failure_on() -> None:
+    away = Life(Outcome(1, retry=Retry.BACKOFF.value), moved=False, seconds=60.0)
+    assert Restarts(SystemClock(), SystemRandom()).delay(away) is None
+    assert Restarts(SystemClock(), SystemRandom(), moved=True).delay(away) is not None
