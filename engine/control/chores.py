@@ -68,11 +68,11 @@ async def _do(chore: str, config: ReplicationConfig, tables: Sequence[str]) -> N
         await request_reload(target, *tables)
         return
     if chore == "anew" and config.load.prepare is Prepare.DO_NOTHING:
-        await _empty(source, target)
+        await empty(source, target)
     await clean(config, source, target, agree=lambda _: True)
 
 
-async def _empty(source: Source, target: Target) -> None:
+async def empty(source: Source, target: Target) -> None:
     """Empty the target tables that control rows name, as far as their source tables are there."""
     if not isinstance(source, SnapshotSource) or not isinstance(target, SchemaTarget):
         return

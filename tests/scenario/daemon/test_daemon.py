@@ -1,5 +1,6 @@
 """The daemon from end to end: between real databases, by AWS's own client."""
 
+import asyncio
 import os
 import signal
 import time
@@ -10,6 +11,10 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
+from engine.config.load import load_replication
+from engine.control.chores import empty
+from engine.registry import connect
+from engine.seams import SystemClock, SystemRandom
 from tests.scenario.daemon.replicated import replicated, start
 from tests.scenario.daemon.serving import Serving, workers_of
 from tests.servers.postgres import Cluster, Database
@@ -123,6 +128,30 @@ def test_a_reload_begins_with_empty_tables(
         source.execute("INSERT INTO t VALUES (1001, 'new')")
         daemon.until(it.rows("t"), "changes after it")
         daemon.until(counted(daemon, it.arn, FullLoadRows=400), "the statistics")
+
+
+@pytest.mark.parametrize("kind", ["full-load-and-cdc", "full-load"])
+def test_a_reload_that_was_cut_behind_its_emptying_leaves_no_empty_table(
+    kind: str, tmp_path: Path, source: Database, target: Database
+) -> None:
+    """Somebody stops it there, and goes on as if nothing had been."""
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "cut", filled(source), target, kind=kind)
+        start(daemon, it.arn)
+        daemon.until(it.rows("t"), "the load")
+        if kind != "full-load":
+            daemon.await_status(it.arn, "running")
+            daemon.client().stop_replication(ReplicationConfigArn=it.arn)
+        daemon.await_status(it.arn, "stopped")
+        password = {
+            f"PENSTOCK_{side}_PASSWORD": "none is asked for" for side in ("SOURCE", "TARGET")
+        }
+        file = daemon.state / "replications" / it.id / f"{it.id}.toml"
+        ends = connect(load_replication(file, password), SystemClock(), SystemRandom())
+        asyncio.run(empty(*ends))
+        assert target.execute("SELECT count(*) FROM t") == [(0,)]
+        start(daemon, it.arn, "resume-processing")
+        daemon.until(it.rows("t"), "the load of what was emptied")
 
 
 def test_one_table_is_loaded_again(tmp_path: Path, source: Database, target: Database) -> None:
