@@ -10,7 +10,6 @@ import msgspec
 
 from engine.config.replication import ReplicationConfig, ReplicationType
 from engine.control import predecessor, tallies, unit_hours
-from engine.control.acting import Figures
 from engine.control.happenings import SCALING_DOWN, SCALING_UP
 from engine.control.keeping import Keeper, Note, SupersededError, having
 from engine.control.lifecycle import Provision, Status, StopReason
@@ -87,7 +86,7 @@ class Carrying:
         self._streams = streams
         self._size = size
         self._tables = tables
-        self._hours = hours
+        self.hours = hours
         self._listener = Listener(tables, streams, size)
         self._life = life
         self._times = life.times
@@ -149,20 +148,15 @@ class Carrying:
         self._reason = self._reason or StopReason.NORMAL
         self._supervisor.stop()
 
-    def figures(self) -> Figures:
-        """How it does at the moment."""
-        month = self._hours.of_month(self._means.clock.wall())
-        return Figures(self._listener.figures, month)
+    @property
+    def told(self) -> Mapping[str, object]:
+        """The worker's newest figures; empty while there are none."""
+        return self._listener.figures
 
     @property
     def address(self) -> str:
         """Where the worker's metrics are; empty while there is none."""
         return self._listener.address
-
-    @property
-    def unit_seconds(self) -> float:
-        """Capacity units times seconds, of all its starts."""
-        return self._hours.total
 
     async def run(self, enter: Enter) -> Carried:
         """Start workers until one is done, fails for good, or `stop` is called. Cancelled, the
@@ -283,7 +277,7 @@ class Carrying:
         counted = bool(facts)
         if last or now - self._hours_at >= HOURS_SECONDS:
             self._hours_at = now
-            facts |= self._hours.take()
+            facts |= self.hours.take()
         members: dict[str, object] = {"progress": self._tables.progress()} if counted else {}
         position = self._listener.position or self._checkpoint
         due = last or now - self._checkpoint_at >= CHECKPOINT_SECONDS
@@ -295,7 +289,7 @@ class Carrying:
 
     def _spend(self, now: float) -> None:
         units = self._listener.units or self._size.units
-        self._hours.add(units, now - self._added_at, self._means.clock.wall())
+        self.hours.add(units, now - self._added_at, self._means.clock.wall())
         self._added_at = now
 
 

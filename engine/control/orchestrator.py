@@ -35,6 +35,7 @@ from engine.control.size import Size
 from engine.control.starting import StartError, Starting
 from engine.control.store.errors import GoneError, LeaseLostError
 from engine.control.streams import Streams
+from engine.control.unit_hours import UnitHours
 from engine.control.worker_files import WorkerInput
 from engine.errors import InvariantError, PenstockError, Retry, StateError
 from engine.observe.report import Outcome
@@ -72,6 +73,8 @@ class Orchestrator:
         self._carrying: Carrying | None = None
         self._face = Face.CONFIG
         self._leaving = False
+        self.hours: UnitHours | None = None
+        """What it was provisioned with so far; None while no worker carried it here."""
         self.name = id
         """As its user calls it, once it was read."""
         self.status = ""
@@ -83,7 +86,9 @@ class Orchestrator:
 
     def figures(self) -> Figures:
         """How it does at the moment."""
-        return self._carrying.figures() if self._carrying else Figures()
+        told = self._carrying.told if self._carrying else {}
+        now = self._means.clock.wall()
+        return Figures(told, None if self.hours is None else self.hours.of_month(now))
 
     @property
     def carrying(self) -> Carrying | None:
@@ -194,6 +199,7 @@ class Orchestrator:
         self._carrying = await Carrying.begin(
             self._means, self._keeper, self._streams, replication, given, size
         )
+        self.hours = self._carrying.hours
         return await self._carrying.run(self._enter)
 
     async def _prepare(self, replication: Replication) -> tuple[WorkerInput, int]:

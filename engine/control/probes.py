@@ -126,10 +126,11 @@ class Probes(Collector):
             "The same, priced by [cost] unit_hour.",
             labels=["replication", "currency"],
         )
-        for name, carrying in self._fleet.carried():
-            total = carrying.unit_seconds / HOUR_SECONDS
-            hours.add_metric([name], total)
-            spent.add_metric([name, self._prices.currency], total * self._prices.unit_hour)
+        for found in self._fleet.looked_after():
+            if found.hours is not None:
+                total = found.hours.total / HOUR_SECONDS
+                hours.add_metric([found.id], total)
+                spent.add_metric([found.id, self._prices.currency], total * self._prices.unit_hour)
         yield hours
         if self._prices.unit_hour:
             yield spent
