@@ -10,6 +10,7 @@ MODULES: Final = (
     "tests.chaos.simulator",
     "tests.chaos.fuzz",
     "tests.chaos.kills",
+    "tests.chaos.daemon_kills",
     "tests.chaos.servers",
     "tests.chaos.scheduling",
     "tests.chaos.soak",

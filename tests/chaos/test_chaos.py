@@ -129,6 +129,7 @@ def test_every_suite_has_every_tier_and_each_tries_more_than_the_one_before() ->
         "crash-points",
         "fuzz",
         "kills",
+        "daemon-kills",
         "hand-over",
         "pair-kills",
         "pair-hand-over",
