@@ -67,7 +67,7 @@ class Orchestrator:
         self._means = means
         self._log = means.log.bind(replication=id)
         self._keeper = Keeper(means.store, id, self._log)
-        self._streams = Streams(means.logs, self._log, id)
+        self._streams = Streams(means.logs, self._log, means.clock, id)
         self._starting = Starting(id, means, self._keeper, self._enter)
         self._woken = asyncio.Event()
         self._carrying: Carrying | None = None

@@ -7,25 +7,37 @@ from typing import Any, Final
 import orjson
 
 from engine.config.settings import ReplicationSettings
+from engine.control.bucket import Bucket
 from engine.control.lifecycle import Status
 from engine.control.logs import lines
 from engine.control.logs.files import LogFiles, Stream
+from engine.machine import Clock
 from engine.observe.log import Level, Line, Log
 from engine.observe.redact import clean
+from engine.observe.writer import stamp
 
 ENABLED: Final = "Logging.EnableLogging"
 COMPONENTS: Final = "Logging.LogComponents"
 
 HEAD: Final = ("time", "level", "message")
 
+LINES_PER_SECOND: Final = 50
+LINES_BURST: Final = 2_000
+"""Lines of one worker that go on to log and files: a worker at work writes some a minute, one that
+is started or told to be talkative some hundred; a fault in each row must not fill the disk with
+its words. At this rate, 250 bytes each, a stream's files are full after three hours."""
+
 
 class Streams:
     """Where what is said of a replication goes. The orchestrator's stream is always on; the
     engine's is where EnableLogging says so, from `running` on."""
 
-    def __init__(self, files: LogFiles, log: Log, id: str) -> None:
+    def __init__(self, files: LogFiles, log: Log, clock: Clock, id: str) -> None:
         self._files = files
         self._log = log
+        self._clock = clock
+        self._rate = Bucket(LINES_PER_SECOND, LINES_BURST, clock.monotonic())
+        self._left_out = 0
         self._group = lines.GROUP.format(id=id)
         self._orchestrator = Stream(self._group, lines.ORCHESTRATOR_STREAM.format(id=id))
         self._engine: Stream | None = None
@@ -50,14 +62,34 @@ class Streams:
             self._severities = _severities(settings.value(COMPONENTS))
 
     def worker_line(self, text: str, pid: int) -> None:
-        """A line that a worker wrote to its log, as JSON; anything else is a library's."""
+        """A line that a worker wrote to its log, as JSON; anything else is a library's. What comes
+        faster than `LINES_PER_SECOND` is left out, counted and told."""
+        if not self._rate.take(self._clock.monotonic()):
+            self._left_out += 1
+            return
+        if self._left_out:
+            self._pass_on(_left_out(self._clock.wall(), self._left_out), pid)
+            self._left_out = 0
         try:
             line: dict[str, Any] = orjson.loads(text)
         except orjson.JSONDecodeError:
             line = {"level": "warning", "message": clean(text), "action": "library"}
+        self._pass_on(line, pid)
+
+    def _pass_on(self, line: Mapping[str, Any], pid: int) -> None:
         self._log.write(_line(line))
         if self.running and self._engine and lines.shown(line, self._severities):
             self._files.write(self._engine, lines.engine_line(line, pid))
+
+
+def _left_out(at: float, count: int) -> dict[str, Any]:
+    return {
+        "time": stamp(at),
+        "level": "warning",
+        "message": f"{count} lines of the worker were left out: it wrote more than"
+        f" {LINES_PER_SECOND} a second",
+        "action": "worker.talkative",
+    }
 
 
 def _severities(components: object) -> dict[str, str]:
