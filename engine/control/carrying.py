@@ -236,8 +236,8 @@ class Carrying:
     async def _state(self, state: str, enter: Enter) -> None:
         now = self._means.clock.wall()
         times: dict[str, Any] = {}
-        if state == "loading" and (self._times.load_start is None or self._anew):
-            times |= {"load_start": self._times.load_start or now}
+        if state == "loading" and self._times.load_start is None:
+            times |= {"load_start": now}
         if state in LOADED and self._times.load_start and self._times.load_end is None:
             times |= {"load_end": now}
         begins = state in MOVING and not self._moving

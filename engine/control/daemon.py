@@ -160,7 +160,9 @@ class Daemon:
         fleet = Replications(means)
         tending = Tending(fenced, logs, config.serve, around.clock, around.random, around.log)
         keys = Keys(store, fenced, vault)
-        election = Election(store, self._holder(), config.serve.lease_seconds)
+        election = Election(
+            store, self._holder(), config.serve.lease_seconds, alone=not config.serve.store
+        )
         looker = self._looker(fenced, vault)
         notices = Notices(store, config.topics, around.clock, around.log)
         parts: list[Acting] = [

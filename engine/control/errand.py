@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from engine.control.reports import next_line, outcome_of, reading
+from engine.control.reports import next_line, not_started, outcome_of, reading
 from engine.errors import Retry
 from engine.observe.report import Outcome, parse
 
@@ -34,7 +34,10 @@ async def run(
     Cancelled, or when it takes longer than `seconds`, the process is killed. Never raises for what
     becomes of it: a process that ends without an outcome has one that says so.
     """
-    read_end, write_end = os.pipe()
+    try:
+        read_end, write_end = os.pipe()
+    except OSError as error:
+        return not_started(error)
     try:
         child = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -52,7 +55,7 @@ async def run(
         )
     except OSError as error:
         os.close(read_end)
-        return _not_started(error)
+        return not_started(error)
     finally:
         os.close(write_end)
     try:
@@ -91,16 +94,6 @@ async def _end(child: asyncio.subprocess.Process) -> None:
         with contextlib.suppress(ProcessLookupError):
             child.kill()
         await child.wait()
-
-
-def _not_started(error: OSError) -> Outcome:
-    return Outcome(
-        1,
-        retry=Retry.BACKOFF.value,
-        error=type(error).__name__,
-        reason=f"no process could be started: {error.strerror}",
-        remedy="see the machine's limits of processes, files and memory",
-    )
 
 
 def _silent(child: asyncio.subprocess.Process) -> Outcome:

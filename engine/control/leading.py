@@ -25,6 +25,10 @@ PAUSE_SECONDS: Final = 5.0
 RENEWALS: Final = 3.0
 """Renewals within the time of a lease."""
 
+LEAVE_SECONDS: Final = 15.0
+"""For an end in good order: workers drain for 10 s, and what came of it is stored. A store that
+cannot be written to now must not keep a daemon from ending."""
+
 
 class Acting(Protocol):
     """Something that only the daemon that acts does."""
@@ -90,11 +94,14 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Election:
-    """`holder` names this daemon and no other one that lives."""
+    """`holder` names this daemon and no other one that lives. `alone`: no other daemon can open
+    this store, so that a lease which cannot be renewed (a full disk, a backup that holds the file)
+    is nobody else's, and nothing that flows need stop for it."""
 
     store: Store
     holder: str
     seconds: float
+    alone: bool = False
 
 
 class Leadership:
@@ -174,12 +181,30 @@ class Leadership:
             await release(self._election.store, lease)
 
     async def _end(self, *, in_order: bool) -> None:
-        if in_order:
-            await asyncio.gather(*(part.leave() for part in self._parts))
+        if in_order and await self._left():
             return
         self._fenced.lease = None
-        self._say("another daemon may act by now: everything is ended here")
+        if not in_order:
+            self._say("another daemon may act by now: everything is ended here")
         await asyncio.gather(*(part.drop() for part in self._parts))
+
+    async def _left(self) -> bool:
+        """Whether all parts came to an end in good order, in time and under the lease."""
+        leaving = asyncio.gather(*(part.leave() for part in self._parts))
+        lost = asyncio.create_task(self._lost.wait(), name="lease lost at the end")
+        try:
+            await asyncio.wait(
+                (leaving, lost), timeout=LEAVE_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            if leaving.done():
+                await leaving
+                return True
+            self._say("not everything came to its end in good order: what is left is ended now")
+            return False
+        finally:
+            leaving.cancel()
+            lost.cancel()
+            await asyncio.wait((leaving, lost))
 
     async def _hold(self, lease: LeaseRow) -> None:
         """Renew it until that is not possible any more."""
@@ -189,7 +214,7 @@ class Leadership:
             await asyncio.sleep(pause)
             asked = self._clock.monotonic()
             try:
-                async with asyncio.timeout(max(0.1, until - asked)):
+                async with asyncio.timeout(self._answer_seconds(until - asked)):
                     await renew(self._election.store, lease)
             except LeaseLostError:
                 break
@@ -199,9 +224,13 @@ class Leadership:
                 )
             else:
                 until = asked + lease.seconds
-            if self._clock.monotonic() >= until:
+            if self._clock.monotonic() >= until and not self._election.alone:
                 break
         self._lost.set()
+
+    def _answer_seconds(self, left: float) -> float:
+        """How long a renewal may take: where others wait for the lease, what is left of it."""
+        return self._election.seconds if self._election.alone else max(0.1, left)
 
     def _say(self, text: str, error: StateError | None = None) -> None:
         """Once, until there is something else to say."""

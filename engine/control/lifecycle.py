@@ -86,11 +86,20 @@ def _next() -> Mapping[Status, frozenset[Status]]:
         # A daemon that takes over begins a start anew, wherever its predecessor was.
         ways = {following, Status.INITIALIZING, Status.FAILED, Status.STOPPING}
         after[status] = frozenset(ways - {status})
+    # A daemon that takes up a worker may have less room than the one before: it waits for more. And
+    # a worker may be done before anything moves.
+    after[Status.REPLICATION_STARTING] |= {Status.PROVISIONING_CAPACITY, Status.STOPPED}
     for status in AT_REST:
         after[status] = frozenset({Status.INITIALIZING, Status.DELETING})
     # A worker that died is started again, beginning with the connections: its capacity is its own.
     after[Status.RUNNING] = frozenset(
-        {Status.STOPPING, Status.STOPPED, Status.FAILED, Status.REPLICATION_STARTING}
+        {
+            Status.STOPPING,
+            Status.STOPPED,
+            Status.FAILED,
+            Status.REPLICATION_STARTING,
+            Status.PROVISIONING_CAPACITY,
+        }
     )
     after[Status.STOPPING] = frozenset({Status.STOPPED, Status.FAILED})
     after[Status.DELETING] = frozenset()

@@ -29,7 +29,7 @@ from engine.control.happenings import (
 from engine.control.keeping import Keeper, Note, SupersededError, entering, having
 from engine.control.lifecycle import STARTING, Begin, Provision, Status, StopReason
 from engine.control.means import Means
-from engine.control.resources.replication import Face, Life, Provisioned, Replication
+from engine.control.resources.replication import Face, Life, Progress, Provisioned, Replication
 from engine.control.resources.table import PREFIX as TABLES
 from engine.control.size import Size
 from engine.control.starting import StartError, Starting
@@ -233,8 +233,14 @@ class Orchestrator:
             raise StartError(_sentence(outcome), recoverable=outcome.retry in PASSING)
 
         def begun(life: Life) -> Life:
-            wish = life.wish and msgspec.structs.replace(life.wish, begin=Begin.FRESH)
-            return msgspec.structs.replace(life, wish=wish, ran=False, checkpoint="")
+            return msgspec.structs.replace(
+                life,
+                wish=life.wish and msgspec.structs.replace(life.wish, begin=Begin.FRESH),
+                ran=False,
+                checkpoint="",
+                progress=Progress(),
+                times=msgspec.structs.replace(life.times, load_start=None, load_end=None),
+            )
 
         await self._keeper.change(begun, Note(forget=TABLES))
 

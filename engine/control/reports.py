@@ -5,6 +5,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
 
+from engine.errors import Retry
 from engine.observe.report import LINE_BYTES_MAX, Outcome
 
 
@@ -36,3 +37,14 @@ def outcome_of(event: Mapping[str, object]) -> Outcome:
     exit_code = event.get("exit")
     texts = {name: str(event.get(name, "")) for name in ("retry", "error", "reason", "remedy")}
     return Outcome(exit_code if isinstance(exit_code, int) else 1, **texts)
+
+
+def not_started(error: OSError) -> Outcome:
+    """The outcome of a process that could not be made. It may pass: other processes end."""
+    return Outcome(
+        1,
+        retry=Retry.BACKOFF.value,
+        error=type(error).__name__,
+        reason=f"no process could be started: {error.strerror}",
+        remedy="see the machine's limits of processes, files and memory",
+    )

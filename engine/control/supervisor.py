@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from engine.control.memory_group import WorkerMemory
-from engine.control.reports import next_line, outcome_of, reading
+from engine.control.reports import next_line, not_started, outcome_of, reading
 from engine.control.restart import Life, Restarts
 from engine.errors import Retry
 from engine.machine import Clock, Random
@@ -172,11 +172,19 @@ class Supervisor:
                 os.write(self._grants, b"%d\n" % units)
 
     async def _live(self) -> Life:
-        """Start one worker and follow it to its end."""
+        """Start one worker and follow it to its end; one that could not be started has one too."""
+        began = self._clock.monotonic()
+        try:
+            outcome = await self._lived()
+        except _NotStartedError as error:
+            self._child, outcome = None, error.outcome
+        return Life(outcome, self._moved, self._clock.monotonic() - began)
+
+    async def _lived(self) -> Outcome | None:
+        """What it told at its end, or its end tells. Raises _NotStartedError."""
         self._moved = self._silent = False
         self._kills.clear()
         self._kills.append(self._memory_kills())
-        began = self._clock.monotonic()
         with self._holding(), self._granting() as (words, descriptors):
             async with self._started(words, descriptors) as reports:
                 outcome = await self._follow(reports)
@@ -184,10 +192,10 @@ class Supervisor:
             killed = code == -signal.SIGKILL and not self._silent
             self._out_of_memory = killed and self._killed_for_memory()
         if self._silent:
-            outcome = SILENT
-        elif outcome is None and code in (0, 2):  # it ended on purpose, before it could report
-            outcome = Outcome(0) if code == 0 else _crash(self._child)
-        return Life(outcome, self._moved, self._clock.monotonic() - began)
+            return SILENT
+        if outcome is None and code in (0, 2):  # it ended on purpose, before it could report
+            return Outcome(0) if code == 0 else _crash(self._child)
+        return outcome
 
     def _killed_for_memory(self) -> bool:
         """Whether a SIGKILL was the kernel's, which had no memory left: as it counts them, or where
@@ -205,7 +213,8 @@ class Supervisor:
     async def _started(
         self, words: Sequence[str], descriptors: Sequence[int]
     ) -> AsyncIterator[asyncio.StreamReader]:
-        read_end, write_end = os.pipe()
+        with _starting():
+            read_end, write_end = os.pipe()
         try:
             child = await asyncio.create_subprocess_exec(
                 *self._command,
@@ -221,6 +230,9 @@ class Supervisor:
                 limit=LINE_BYTES_MAX,
                 env=self._environment,
             )
+        except OSError as error:
+            os.close(read_end)
+            raise _NotStartedError(error) from error
         finally:
             os.close(write_end)
         self._child = child
@@ -269,7 +281,8 @@ class Supervisor:
         if self._granted is None:
             yield [], ()
             return
-        read_end, self._grants = os.pipe()
+        with _starting():
+            read_end, self._grants = os.pipe()
         os.set_blocking(self._grants, False)
         try:
             yield [f"--granted={self._granted()}", f"--grants={read_end}"], (read_end,)
@@ -335,6 +348,23 @@ class Supervisor:
             async with asyncio.timeout(seconds):
                 await self._stop.wait()
         return self._stop.is_set()
+
+
+class _NotStartedError(Exception):
+    """No process could be made."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.outcome = not_started(error)
+
+
+@contextlib.contextmanager
+def _starting() -> Iterator[None]:
+    """What the machine refuses as what it is: no start."""
+    try:
+        yield
+    except OSError as error:
+        raise _NotStartedError(error) from error
 
 
 @contextlib.contextmanager

@@ -104,7 +104,7 @@ async def test_a_finished_replication_is_done(make: Make) -> None:
     ]
     assert view.named("metrics")[-1]["target_rows"] == 10
     told = [event["tables"] for event in view.named("metrics") if event["tables"]]
-    assert told == [{"public.a": [0, 7, 3, 0, 0]}], "once, and not again while nothing changes"
+    assert told == [{"public.a": [0, 7, 3, 0, 0, 0]}], "once, and not again while nothing changes"
 
 
 @pytest.mark.parametrize(("error", "code"), [("FencedError", 3), ("SourceError", 1)])
@@ -335,6 +335,30 @@ async def test_a_worker_from_which_nothing_is_heard_is_replaced(
     await _until(lambda: _lived(tmp_path / "lives", 2))
     assert int((tmp_path / "lives.pid").read_text()) != frozen
     os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == Outcome(0)
+
+
+async def test_a_worker_that_cannot_be_started_now_is_started_later(
+    orders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No descriptors or processes are left for a moment, or an upgrade replaces what is run."""
+    monkeypatch.setenv("PYTHONPATH", ROOT)
+    monkeypatch.setenv("FAKE_PIPELINE", "done")
+    command, view = tmp_path / "worker", Recorder()
+    supervisor = Supervisor(
+        WorkerArguments(file=orders),
+        view,
+        SystemClock(),
+        SystemRandom(),
+        (str(command), FAKE),
+        moved=True,
+    )
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    running = asyncio.create_task(_run(supervisor))
+    await _until(lambda: _shown(view, "restarting", 1))
+    assert "no process could be started" in str(view.named("restarting")[0]["reason"])
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before + 2, "those of signals"
+    command.symlink_to(sys.executable)
     assert await running == Outcome(0)
 
 
