@@ -7,7 +7,6 @@ drain for at most 10 s and ends it; a second one ends it at once, which loses no
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shutil
 import signal
@@ -17,11 +16,9 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote, urlsplit, urlunsplit
 
 from engine import addresses
 from engine.config.reach import on_loopback
-from engine.config.secret import Secret
 from engine.config.serve import DaemonConfig, ServeConfig
 from engine.control.api import native
 from engine.control.api.app import application
@@ -38,7 +35,6 @@ from engine.control.api.served import served
 from engine.control.api.serving import Server, server
 from engine.control.fenced import FencedStore
 from engine.control.fleet import Replications
-from engine.control.key_source import KeySource
 from engine.control.leading import Acting, Election, Leadership, Work
 from engine.control.ledger import Ledger
 from engine.control.logs.files import LogFiles
@@ -51,20 +47,19 @@ from engine.control.probes import Probes
 from engine.control.room import Room
 from engine.control.rotation import is_sealed, record_keys, require_keys
 from engine.control.service_manager import READY, STOPPING, ServiceManager
-from engine.control.store.choice import choose
+from engine.control.state_places import key_source, locked, state_directory, store_of
 from engine.control.store.contract import Store
 from engine.control.supervisor import WORKER
 from engine.control.tending import Tending
 from engine.control.vault import Vault
 from engine.control.worker_files import WorkerFiles, passed_on
-from engine.errors import ConfigError, StateError
+from engine.errors import ConfigError
 from engine.machine import Clock, Random
 from engine.observe.http import Address
 from engine.observe.log import Log
-from engine.seams import FOLDER_MODE, SystemClock, SystemRandom, machine_memory_bytes
+from engine.seams import SystemClock, SystemRandom, machine_memory_bytes
 from engine.version import VERSION
 
-LOCK: Final = "penstock.lock"
 REPLICATIONS: Final = "replications"
 LOGS: Final = "logs"
 OVERFLOW: Final = "overflow"
@@ -93,7 +88,7 @@ async def run(config: DaemonConfig, environment: Mapping[str, str], log: Log) ->
     state = state_directory(config.serve, environment)
     around = Surroundings(config, state, environment, log, SystemClock(), SystemRandom())
     stop = asyncio.Event()
-    with _locked(state), _stopped_by_signals(stop):
+    with locked(state), _stopped_by_signals(stop):
         await Daemon(around).run(stop)
 
 
@@ -109,11 +104,10 @@ class Daemon:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop` is set and everything is at its end."""
         serve = self._config.serve
-        url = _store_url(serve.store, self._config.store_password)
         with _listening(serve) as (api, metrics):
             own = [each.getsockname()[:2] for each in (api, metrics) if each is not None]
             self._addresses = serve.addresses(own)
-            async with choose(self._around.state, url) as store:
+            async with store_of(self._config, self._around.state) as store:
                 vault = await self._vault(store)
                 logs = LogFiles(self._around.state / LOGS)
                 with contextlib.closing(logs), self._held() as tree:
@@ -137,10 +131,8 @@ class Daemon:
             tree.release()
 
     async def _vault(self, store: Store) -> Vault:
-        serve, around = self._config.serve, self._around
-        file = Path(serve.encryption_key_file) if serve.encryption_key_file else None
-        folder = Path(serve.encryption_keys_dir) if serve.encryption_keys_dir else None
-        source = KeySource(around.state, file, folder)
+        around = self._around
+        source = key_source(self._config.serve, around.state)
         vault = source.load(around.environment, may_make=not await is_sealed(store))
         await require_keys(store, vault)
         return vault
@@ -315,42 +307,6 @@ class Keys:
         """Nothing is left to do."""
 
 
-def state_directory(serve: ServeConfig, environment: Mapping[str, str]) -> Path:
-    """Where the daemon keeps its state, made if need be. Raises StateError."""
-    chosen = serve.state_dir or environment.get("STATE_DIRECTORY", "").partition(":")[0]
-    if not chosen:
-        home = environment.get("XDG_STATE_HOME") or f"{Path.home()}/.local/state"
-        chosen = f"{home}/penstock"
-    path = Path(chosen).absolute()
-    try:
-        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(
-            f"the state directory {path} cannot be made: {error.strerror}",
-            hint="name another one with --state-dir or [serve] state_dir",
-        ) from error
-    return path
-
-
-@contextlib.contextmanager
-def _locked(state: Path) -> Iterator[None]:
-    """Keep other daemons out of the state directory."""
-    descriptor = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                "serve.state_dir",
-                f"{state} is another daemon's, which runs",
-                hint="stop that one, or name another directory; two daemons may share a store in"
-                " PostgreSQL, each with a directory of its own",
-            ) from None
-        yield
-    finally:
-        os.close(descriptor)
-
-
 @contextlib.contextmanager
 def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
     loop = asyncio.get_running_loop()
@@ -415,16 +371,3 @@ def _tls(serve: ServeConfig) -> ssl.SSLContext | None:
             hint="the certificate chain and its own private key, both PEM, readable by the daemon",
         ) from None
     return context
-
-
-def _store_url(url: str, password: Secret | None) -> Secret | None:
-    """The store's url with its password; None where the store is a file."""
-    if not url:
-        return None
-    if password is None:
-        return Secret(url)
-    parts = urlsplit(url)
-    user, at, host = parts.netloc.rpartition("@")
-    name = user.partition(":")[0] if at else ""
-    own = f"{name}:{quote(password.reveal(), safe='')}@{host}"
-    return Secret(urlunsplit(parts._replace(netloc=own)))

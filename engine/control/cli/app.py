@@ -20,6 +20,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "run": "Copy what is there, then carry every change, until stopped.",
     "serve": "Run the daemon: AWS DMS's API on a port, and every replication in a process of its"
     " own.",
+    "rotate": "Seal everything in the daemon's store under a new key, and take the old one out.",
     "compare": "Compare every carried table: row counts and content hashes; differing keys are"
     " listed.",
     "reload": "Copy tables again, while the others go on.",
