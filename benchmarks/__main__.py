@@ -22,6 +22,7 @@ from benchmarks.memory import rss_idle, rss_steady, rss_transaction
 from benchmarks.metrics_cost import metrics_cost
 from benchmarks.scale import scale_rtt
 from benchmarks.scale_dip import scale_dip
+from benchmarks.serve import serve_idle, serve_start
 from benchmarks.servers import servers
 from benchmarks.spike import spike
 from benchmarks.table import markdown
@@ -52,6 +53,8 @@ CASES: Final[Mapping[str, Case]] = {
     "spike": spike,
     "describe": describe,
     "poll": poll,
+    "serve-start": serve_start,
+    "serve-idle": serve_idle,
 }
 
 PAIRS: Final = 5

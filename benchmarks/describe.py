@@ -17,6 +17,8 @@ from benchmarks.calibration import calibrate
 from benchmarks.case import Options
 from benchmarks.result import Figure, Pair, Result, from_pairs
 from benchmarks.servers import Servers
+from engine.config.reach import KEY_ID, REGION, SECRET_KEY
+from engine.control.api.sigv4 import Request, sign
 from engine.control.lifecycle import Begin, Provision, StartType, Status, StopReason
 from engine.control.resources import endpoint, replication
 from engine.control.resources.document import encode
@@ -50,6 +52,12 @@ OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
 }
 """With the filter that finds one of them, and its value."""
 
+KEY: Final = "AKIDPENSTOCKTEST0"
+SECRET: Final = "nobody looks at this"
+"""What AWS's own client of the tests signs with."""
+
+KEYS: Final = {KEY_ID: KEY, SECRET_KEY: SECRET}
+
 CONFIG_FILE: Final = "[limits]\ncalls_per_second = 100000\ncalls_burst = 100000\n"
 
 MAPPINGS: Final = json.dumps(
@@ -75,7 +83,7 @@ def describe(servers: Servers, options: Options) -> Iterator[Result]:
         state = Path(folder) / "state"
         state.mkdir()
         asyncio.run(_fill(state, count))
-        with Serving(Path(folder), config=CONFIG_FILE) as daemon:
+        with Serving(Path(folder), config=CONFIG_FILE, **KEYS) as daemon:
             asking = _Asking(daemon.address)
             for operation in OPERATIONS:
                 for how, times in (
@@ -100,7 +108,7 @@ def poll(servers: Servers, options: Options) -> Iterator[Result]:
         with (
             servers.source_database() as source,
             servers.target_database() as target,
-            Serving(Path(folder), config=CONFIG_FILE) as daemon,
+            Serving(Path(folder), config=CONFIG_FILE, **KEYS) as daemon,
         ):
             source.execute("CREATE TABLE busy (id bigint PRIMARY KEY, v text)")
             it = replicated(daemon, "busy", source, target)
@@ -139,12 +147,13 @@ def _writing(source: Database) -> Iterator[None]:
 
 
 class _Asking:
-    """One client, which asks for one thing after another over one connection."""
+    """One client, which asks for one thing after another over one connection,
+    signed by the daemon's key."""
 
     def __init__(self, address: str) -> None:
         host, _, port = address.rpartition(":")
         self._connection = http.client.HTTPConnection(host, int(port), timeout=60)
-        self._headers = {"Content-Type": "application/x-amz-json-1.1"}
+        self._headers = {"host": address, "content-type": "application/x-amz-json-1.1"}
 
     def close(self) -> None:
         self._connection.close()
@@ -183,8 +192,10 @@ class _Asking:
         return [self._ask(operation, _filtered(operation, name))[1] for name in names]
 
     def _ask(self, operation: str, document: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
-        headers = {**self._headers, "X-Amz-Target": f"AmazonDMSv20160101.{operation}"}
-        body = json.dumps(document)
+        headers = {**self._headers, "x-amz-target": f"AmazonDMSv20160101.{operation}"}
+        body = json.dumps(document).encode()
+        request = Request("POST", "/", "", list(headers.items()), body)
+        headers |= sign(request, KEY, SECRET, region=REGION, at=time.time())
         begun = time.perf_counter()
         self._connection.request("POST", "/", body, headers)
         response = self._connection.getresponse()

@@ -139,7 +139,16 @@ def _pgbench_tables(servers: Servers, scale: int, database: Database) -> None:
 
 def peak_mib(pid: int) -> float:
     """The largest resident set a process has had, from Linux's /proc."""
+    return _status_mib(pid, "VmHWM")
+
+
+def resident_mib(pid: int) -> float:
+    """The resident set that a process has, likewise."""
+    return _status_mib(pid, "VmRSS")
+
+
+def _status_mib(pid: int, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) / PAGE_KIB
-    raise RuntimeError(f"process {pid} has no peak")
+    raise RuntimeError(f"process {pid} has no {name}")

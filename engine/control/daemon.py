@@ -32,7 +32,7 @@ from engine.control.api.keys import Keyring
 from engine.control.api.paging import Pages
 from engine.control.api.probing import probing
 from engine.control.api.served import served
-from engine.control.api.serving import Server, server
+from engine.control.api.serving import Server, bound, server
 from engine.control.fenced import FencedStore
 from engine.control.fleet import Replications
 from engine.control.leading import Acting, Election, Leadership, Work
@@ -330,27 +330,11 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
 def _listening(serve: ServeConfig) -> Iterator[tuple[socket.socket, socket.socket | None]]:
     """Sockets of the API and, where they have one of their own, of the probes."""
     with contextlib.ExitStack() as stack:
-        api = stack.enter_context(_bound("serve.listen", serve.listen))
+        api = stack.enter_context(bound("serve.listen", serve.listen))
         metrics = None
         if serve.metrics_listen:
-            metrics = stack.enter_context(_bound("serve.metrics_listen", serve.metrics_listen))
+            metrics = stack.enter_context(bound("serve.metrics_listen", serve.metrics_listen))
         yield api, metrics
-
-
-def _bound(key: str, text: str) -> socket.socket:
-    try:
-        address = Address.parse(text)
-    except ConfigError as error:
-        raise ConfigError(key, error.constraint) from None
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
-    try:
-        return socket.create_server((address.host, address.port), family=family, backlog=512)
-    except OSError as error:
-        raise ConfigError(
-            key,
-            f"cannot listen on {address}: {error.strerror or error}",
-            hint="choose a free port, or stop what listens there",
-        ) from error
 
 
 def _shown(listener: socket.socket) -> str:

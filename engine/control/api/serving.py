@@ -7,6 +7,7 @@ uvicorn bounds headers in bytes and idle connections in time, but not the time t
 import asyncio
 import contextlib
 import math
+import socket
 import ssl
 from collections.abc import Iterator
 from typing import Any
@@ -16,6 +17,8 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.config.limits import Limits
+from engine.errors import ConfigError
+from engine.observe.http import Address
 
 
 class Server(uvicorn.Server):
@@ -25,6 +28,34 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """None."""
         yield
+
+
+def bound(key: str, text: str) -> socket.socket:
+    """A socket that listens on the address that a key of the configuration names.
+
+    Answers leave at once. An answer's head and body are two writes, and where the system may wait
+    with the second for the client's acknowledgement of the first (Nagle), which clients delay by
+    40 ms, every answer takes that long. asyncio switches it off for sockets that say they are of
+    TCP, which those of `socket.create_server` do not; what is accepted inherits it from here.
+
+    Raises:
+        ConfigError: the text is no address, or it cannot be listened on.
+    """
+    try:
+        address = Address.parse(text)
+    except ConfigError as error:
+        raise ConfigError(key, error.constraint) from None
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        listener = socket.create_server((address.host, address.port), family=family, backlog=512)
+    except OSError as error:
+        raise ConfigError(
+            key,
+            f"cannot listen on {address}: {error.strerror or error}",
+            hint="choose a free port, or stop what listens there",
+        ) from error
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def server(app: Starlette, limits: Limits, *, tls: ssl.SSLContext | None = None) -> Server:
