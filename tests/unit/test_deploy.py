@@ -5,11 +5,13 @@ replication gives for each query in `tests/scenario/test_monitoring.py`.
 """
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.deployed import ALERTS, DASHBOARD, GUIDE, cloudwatch, measured, panels
+from engine.config.load_serve import load_daemon
+from tests.deployed import ALERTS, DASHBOARD, GUIDE, ROOT, cloudwatch, measured, panels
 
 GRID_COLUMNS = 24
 
@@ -99,3 +101,51 @@ def test_every_query_is_of_the_chosen_replications_and_server(panel: dict[str, A
     assert len(set(references)) == len(references)
     for target in panel["targets"]:
         assert 'replication=~"$replication"' in target["expr"]
+
+
+COMPOSE = ROOT / "docker" / "compose.yaml"
+
+
+def test_files_that_compose_mounts_are_there() -> None:
+    mounted = re.findall(r"^ +- (\.\S+?):\S+:ro$", COMPOSE.read_text(), re.MULTILINE)
+    assert mounted
+    for name in mounted:
+        assert (COMPOSE.parent / name).exists(), name
+
+
+def test_compose_publishes_nothing_beyond_the_machine_and_names_every_version() -> None:
+    text = COMPOSE.read_text()
+    published = re.findall(r"ports: \[(.*)\]", text)
+    assert published
+    assert all(port.startswith('"127.0.0.1:') for port in published)
+    images = re.findall(r"image: (\S+)$", text, re.MULTILINE)
+    assert [image for image in images if ":" not in image] == ["penstock"], "which is built"
+
+
+def test_every_secret_of_compose_is_asked_for() -> None:
+    wanted = set(re.findall(r"\$\{(\w+):\?", COMPOSE.read_text()))
+    example = (COMPOSE.parent / ".env.example").read_text()
+    assert set(re.findall(r"^(\w+)=", example, re.MULTILINE)) == wanted
+
+
+def test_the_daemon_takes_the_file_of_compose() -> None:
+    keys = {
+        "PENSTOCK_ACCESS_KEY_ID": "AKIAPENSTOCKCOMPOSE",
+        "PENSTOCK_SECRET_ACCESS_KEY": "a secret of more than thirty-two characters",
+    }
+    read = load_daemon(COMPOSE.parent / "penstock.toml", keys, {})
+    assert read.serve.metrics_listen == "0.0.0.0:8629", "where the image's check asks"
+
+
+def test_the_daemon_takes_the_file_of_kubernetes(tmp_path: Path) -> None:
+    manifests = ROOT / "deploy" / "kubernetes"
+    _, _, text = (manifests / "config.yaml").read_text().partition("penstock.toml: |\n")
+    secret = tmp_path / "admin.secret"
+    secret.write_text("a secret of more than thirty-two characters\n")
+    file = tmp_path / "penstock.toml"
+    file.write_text(text.replace("/run/secrets/penstock/admin.secret", str(secret)))
+    read = load_daemon(file, {}, {})
+    assert (read.serve.listen, read.serve.metrics_listen) == ("0.0.0.0:8628", "0.0.0.0:8629")
+    mounts = re.findall(r"mountPath: (\S+?),", (manifests / "deployment.yaml").read_text())
+    for path in (read.serve.tls_certificate, read.serve.tls_key):
+        assert str(Path(path).parent) in mounts
