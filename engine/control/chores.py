@@ -4,9 +4,11 @@ of it runs: `python -m engine.control.chores --chore=CHORE FILE`.
 - `clean`: drop what it made (`penstock cleanup`)
 - `anew`: the same, and empty the target tables that it has loaded, so that a load into them begins
   where the first one did; the file's own `[load] prepare` does that where it is not `do-nothing`
+- `kept`: tell how much log its source keeps for it (`kept` {bytes}), and let that go where
+  `wal_retained_policy` says so
 - `reload`, with `--table` for each: note that tables are to be loaded again; a worker may run
 
-It tells its outcome alone, as a worker does (`engine/observe/report.py`). Each may be done again
+It tells its outcome, as a worker does (`engine/observe/report.py`). Each may be done again
 after it was killed at any moment.
 """
 
@@ -26,12 +28,16 @@ from engine.control.control_rows import control_session, owner_locked
 from engine.control.reload_request import request_reload
 from engine.leaving import leave
 from engine.model.relation import TableName
+from engine.observe.log import Log
 from engine.observe.report import Outcome, ReportPipe
 from engine.parent import die_with
 from engine.registry import connect
+from engine.retention import Retention, SlotGivenUpError
 from engine.seams import SystemClock, SystemRandom
 
-CHORES: Final = ("clean", "anew", "reload")
+KEPT: Final = "kept"
+
+CHORES: Final = ("clean", "anew", "reload", KEPT)
 
 MODULE: Final = "engine.control.chores"
 """For `errand.run`."""
@@ -44,7 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     reports = ReportPipe(given.report)
     try:
         addresses.arm(os.environ.get(addresses.VARIABLE, ""))
-        asyncio.run(_do(given.chore, load_replication(given.file, os.environ), given.table))
+        config = load_replication(given.file, os.environ)
+        if given.chore == KEPT:
+            asyncio.run(_measure(config, reports))
+        else:
+            asyncio.run(_do(given.chore, config, given.table))
         outcome = Outcome(0)
     except Exception as error:  # noqa: BLE001 - the process ends here: everything is reported
         outcome = Outcome.of(error)
@@ -70,6 +80,23 @@ async def _do(chore: str, config: ReplicationConfig, tables: Sequence[str]) -> N
     if chore == "anew" and config.load.prepare is Prepare.DO_NOTHING:
         await empty(source, target)
     await clean(config, source, target, agree=lambda _: True)
+
+
+async def _measure(config: ReplicationConfig, reports: ReportPipe) -> None:
+    clock = SystemClock()
+    source, _ = connect(config, clock, SystemRandom())
+    try:
+        await source.open()
+        retained = await source.retained()
+        reports.send(KEPT, {"bytes": retained.bytes})
+        try:
+            Retention(config.source, Log(lambda _: None, clock)).judge(retained)
+        except SlotGivenUpError:
+            await refuse_running(source)
+            await source.detach()
+            raise
+    finally:
+        await source.close()
 
 
 async def empty(source: Source, target: Target) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from engine.control.acting import Figures
 from engine.control.carrying import Carrying
-from engine.control.lifecycle import AT_REST, Status
+from engine.control.lifecycle import Status
 from engine.control.means import Means
 from engine.control.orchestrator import Orchestrator
 from engine.control.resources.document import decode
@@ -66,17 +66,15 @@ class Replications:
     # --- the daemon's --------------------------------------------------------------------------
 
     async def begin(self) -> None:
-        """Act from now on: whatever is not at rest is taken up, wherever it was, and what has
-        failed is shown. Raises StateError where the store cannot be read."""
+        """Act from now on: whatever was ever started is taken up, wherever it was, or looked after
+        where it rests. Raises StateError where the store cannot be read."""
         self._acting = True
         self.lost.clear()
         async with self._means.store.read() as reading:
             after = ""
             while page := await reading.find(KIND, after=after, limit=PAGE):
                 for record in page:
-                    life = decode(Replication, record.document).life
-                    resting = life.status in AT_REST and life.status is not Status.FAILED
-                    if life.wanted or not resting:
+                    if decode(Replication, record.document).life.status is not Status.CREATED:
                         self.wake(record.id)
                 after = page[-1].name
 

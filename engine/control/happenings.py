@@ -107,6 +107,14 @@ SCALING_DOWN: Final = _changing("DMS replication scaling down event.")
 SCALED: Final = _changing("DMS replication scaling event completed.")
 READING_PAUSED: Final = _changing("Reading paused, disk usage limit reached.", "0092")
 READING_RESUMED: Final = _changing("Reading resumed.", "0093")
+KEEPS_LOG: Final = Happening(
+    Category.FAILURE, "", "The source keeps log for a replication that does not run:"
+)
+LOG_GIVEN_UP: Final = Happening(
+    Category.FAILURE, "", "The log that was kept for a replication was given up:"
+)
+"""Said of what AWS leaves to its users: a slot that nobody reads fills the source's disk."""
+
 WITHOUT_EFFECT: Final = Happening(
     Category.CONFIGURATION_CHANGE, "", "Settings of the replication have no effect."
 )

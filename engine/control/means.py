@@ -1,7 +1,8 @@
 """What everybody works with who runs replications: one value for a daemon."""
 
+import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.control.logs.files import LogFiles
@@ -36,3 +37,5 @@ class Means:
     """Where the kernel may hold workers to their budgets; None: it may not here."""
     worker: tuple[str, ...]
     """The command of a worker, before its arguments."""
+    looks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    """A turn to look at the source of a replication at rest: one process at a time."""

@@ -7,7 +7,7 @@ of it. It can be cut at any moment: the next daemon reads the same record and go
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -31,6 +31,7 @@ from engine.control.lifecycle import STARTING, Begin, Provision, Status, StopRea
 from engine.control.means import Means
 from engine.control.resources.replication import Face, Life, Progress, Provisioned, Replication
 from engine.control.resources.table import PREFIX as TABLES
+from engine.control.resting import Resting
 from engine.control.size import Size
 from engine.control.starting import StartError, Starting
 from engine.control.store.errors import GoneError, LeaseLostError
@@ -59,6 +60,10 @@ PASSING: Final = (Retry.BACKOFF.value, Retry.WAIT.value, Retry.RESTART.value)
 LOW_MEMORY: Final = ("OutOfMemory", "OutOfMemoryError")
 
 
+RETAINED: Final = "retained_bytes"
+"""As a worker's `metrics` call it."""
+
+
 class Orchestrator:
     """One replication, by the id of its record."""
 
@@ -69,6 +74,7 @@ class Orchestrator:
         self._keeper = Keeper(means.store, id, self._log)
         self._streams = Streams(means.logs, self._log, means.clock, id)
         self._starting = Starting(id, means, self._keeper, self._enter)
+        self._resting = Resting(id, means, self._keeper, self._starting)
         self._woken = asyncio.Event()
         self._carrying: Carrying | None = None
         self._face = Face.CONFIG
@@ -86,9 +92,16 @@ class Orchestrator:
 
     def figures(self) -> Figures:
         """How it does at the moment."""
-        told = self._carrying.told if self._carrying else {}
+        kept = self._resting.bytes
+        told: Mapping[str, object] = {} if kept is None else {RETAINED: kept}
+        told = self._carrying.told if self._carrying else told
         now = self._means.clock.wall()
         return Figures(told, None if self.hours is None else self.hours.of_month(now))
+
+    @property
+    def kept_bytes(self) -> int | None:
+        """Log that its source keeps for it while it rests; None: unknown, or none."""
+        return self._resting.bytes
 
     @property
     def carrying(self) -> Carrying | None:
@@ -111,7 +124,16 @@ class Orchestrator:
                 replication = await self._keeper.read()
                 if await self._act(replication):
                     continue
-                await self._woken.wait()
+                await self._rest(replication)
+
+    async def _rest(self, replication: Replication) -> None:
+        """Until the record was changed; what its source keeps for it is looked at meanwhile."""
+        watching = asyncio.create_task(self._resting.watch(replication), name=f"rest {self.id}")
+        try:
+            await self._woken.wait()
+        finally:
+            watching.cancel()
+            await asyncio.wait((watching,))
 
     async def _act(self, replication: Replication) -> bool:
         """Do what is to be done; whether to look again at once."""

@@ -20,6 +20,7 @@ from engine.control.means import Means
 from engine.control.unit_hours import HOUR_SECONDS
 from engine.errors import StateError
 from engine.observe.http import Address
+from engine.observe.metrics import SOURCE_RETAINED
 from engine.version import VERSION
 
 JSON: Final = "application/json"
@@ -87,6 +88,7 @@ class Probes(Collector):
         yield acts
         yield from self._room()
         yield self._statuses()
+        yield self._kept()
         yield from self._cost()
 
     def _room(self) -> Iterator[Family]:
@@ -113,6 +115,15 @@ class Probes(Collector):
         )
         for found in self._fleet.looked_after():
             family.add_metric([found.id, found.name, found.status], 1.0)
+        return family
+
+    def _kept(self) -> Family:
+        """Of those at rest; workers tell their own under the same name."""
+        name, text = SOURCE_RETAINED.name, SOURCE_RETAINED.help
+        family = GaugeMetricFamily(name, text, labels=["replication"])
+        for found in self._fleet.looked_after():
+            if found.kept_bytes is not None:
+                family.add_metric([found.id], found.kept_bytes)
         return family
 
     def _cost(self) -> Iterator[Family]:

@@ -7,6 +7,7 @@ neither the daemon's keys nor the passwords of other endpoints.
 
 import os
 import shutil
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,8 @@ class WorkerFiles:
         self._folder = folder
         self._overflow = overflow
         self._environment = passed_on(environment)
+        self._turn = threading.Lock()
+        """Held by who writes: one who was cancelled goes on in its thread."""
 
     def write(
         self, id: str, replication: Replication, source: Reached, target: Reached
@@ -71,7 +74,8 @@ class WorkerFiles:
         except ValueError as error:
             raise ConfigError("replication", f"cannot be written as a file: {error}") from None
         folder = self.folder_of(id)
-        _replace(folder, {**texts, **source.files, **target.files})
+        with self._turn:
+            _replace(folder, {**texts, **source.files, **target.files})
         secrets = {**source.variables, **target.variables}
         environment = self._environment | {name: each.reveal() for name, each in secrets.items()}
         file = folder / f"{id}.toml"

@@ -35,7 +35,7 @@ def replication(
     """How a replication is and does. `endpoints`: identifiers by record id. What is not known is
     not there."""
     config, life = kept.config, kept.life
-    told = figures.told if life.status is Status.RUNNING else {}
+    told = figures.told if life.status is Status.RUNNING else _at_rest(figures.told)
     units = life.provisioned.units if life.provisioned else None
     return _known(
         {
@@ -60,6 +60,11 @@ def replication(
             "failures": list(life.failures) or None,
         }
     )
+
+
+def _at_rest(told: Mapping[str, object]) -> Mapping[str, object]:
+    """What its source keeps for it is true of one that does not run, too."""
+    return {name: told[name] for name in ("retained_bytes",) if name in told}
 
 
 OF_FACE: Final[Mapping[Face, Kind]] = {

@@ -135,6 +135,7 @@ def details(each: Mapping[str, Any], now: float) -> list[str]:
         ("tables", _tables(each)),
         ("limited by", each.get("verdict")),
         ("position", each.get("position")),
+        ("log kept", _kept(each)),
         ("unit-hours", _hours(each)),
         ("stopped by", each.get("stop_reason")),
         ("since", moment(each["since"]) if each.get("since") else None),
@@ -150,6 +151,12 @@ def _tables(each: Mapping[str, Any]) -> str:
     words = ("loaded", "loading", "queued", "errored")
     counts = [f"{each[f'tables_{word}']} {word}" for word in words if each.get(f"tables_{word}")]
     return ", ".join(counts) or "-"
+
+
+def _kept(each: Mapping[str, Any]) -> str | None:
+    """What the source keeps for it."""
+    size = each.get("retained_bytes")
+    return None if size is None else f"{size / (1 << 20):,.1f} MiB at the source"
 
 
 def _hours(each: Mapping[str, Any]) -> str | None:
