@@ -68,7 +68,7 @@ class Keeper:
             async with self._store.read() as reading:
                 return self._decoded(await reading.get(KIND, self.id))
 
-        return await self._until_stored(read)
+        return await self.until_stored(read)
 
     async def facts(self, prefix: str) -> dict[str, Document]:
         """Facts beside it by key."""
@@ -78,7 +78,7 @@ class Keeper:
                 found = await reading.facts(KIND, self.id, prefix=prefix)
             return {fact.key: fact.document for fact in found}
 
-        return await self._until_stored(read)
+        return await self.until_stored(read)
 
     async def change(self, change: Change, *notes: Note) -> Life:
         """Store what `change` makes of the life that is stored, with the notes: events only where
@@ -88,7 +88,7 @@ class Keeper:
             async with self._store.write() as writing:
                 return await self._change(writing, change, notes)
 
-        return await self._until_stored(write)
+        return await self.until_stored(write)
 
     async def tell(self, happening: Happening, detail: str = "") -> None:
         """Store an event that changes nothing."""
@@ -98,7 +98,7 @@ class Keeper:
                 replication = self._decoded(await writing.get(KIND, self.id))
                 await _add_event(writing, replication, Note(happening, detail))
 
-        await self._until_stored(write)
+        await self.until_stored(write)
 
     async def remove(self, *notes: Note) -> None:
         """Delete the record, with events about it, which stay."""
@@ -110,9 +110,10 @@ class Keeper:
                     await _add_event(writing, replication, note)
                 await writing.delete(KIND, self.id)
 
-        await self._until_stored(write)
+        await self.until_stored(write)
 
-    async def _until_stored(self, work: Callable[[], Awaitable[T]]) -> T:
+    async def until_stored(self, work: Callable[[], Awaitable[T]]) -> T:
+        """What `work` gives, once the store lets it be done."""
         while True:
             try:
                 return await work()

@@ -13,7 +13,7 @@ from engine.config.capacity import CapacityConfig
 from engine.config.quantity import format_size
 from engine.config.settings_effect import BY_DAEMON, changed_without_effect
 from engine.control import errand
-from engine.control.endpoint_side import reach
+from engine.control.endpoint_side import Reached, reach
 from engine.control.happenings import WITHOUT_EFFECT
 from engine.control.keeping import Keeper
 from engine.control.ledger import TooLargeError
@@ -25,6 +25,7 @@ from engine.control.resources.endpoint import Endpoint
 from engine.control.resources.replication import Replication
 from engine.control.size import Size
 from engine.control.store.errors import GoneError
+from engine.control.store.records import Record
 from engine.control.worker_files import WorkerInput
 from engine.errors import ConfigError, StateError
 from engine.observe.report import Outcome
@@ -84,14 +85,19 @@ class Starting:
         """What the worker will read, written. Raises StartError."""
         means, ends = self._means, (replication.config.source, replication.config.target)
         try:
-            source, target = [
-                await reach(means.store, end, means.vault, means.environment) for end in ends
-            ]
+            source, target = [await self._reach(end) for end in ends]
             return await asyncio.to_thread(means.files.write, self._id, replication, source, target)
         except ConfigError as error:
             raise StartError(*map(str, error.problems)) from None
         except (GoneError, StateError) as error:
             raise StartError(str(error)) from None
+
+    async def _reach(self, end: str) -> Reached:
+        """A store that is away for a moment ends no start."""
+        means = self._means
+        return await self._keeper.until_stored(
+            lambda: reach(means.store, end, means.vault, means.environment)
+        )
 
     async def tell_of_effect(self, replication: Replication, given: WorkerInput) -> None:
         """An event that names what was written and does nothing: never in silence."""
@@ -177,8 +183,11 @@ class Starting:
         return StartError(reason)
 
     async def _endpoint_name(self, id: str) -> str:
-        async with self._means.store.read() as reading:
-            record = await reading.get(endpoint.KIND, id)
+        async def read() -> Record | None:
+            async with self._means.store.read() as reading:
+                return await reading.get(endpoint.KIND, id)
+
+        record = await self._keeper.until_stored(read)
         members: Mapping[str, Any] = decode(Endpoint, record.document).members if record else {}
         return str(members.get("EndpointIdentifier", id))
 

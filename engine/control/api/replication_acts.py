@@ -4,7 +4,9 @@ and deleted: one transaction with its event, and then the fleet is told.
 The fleet alone writes what comes of it.
 """
 
-from collections.abc import Mapping
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -47,6 +49,7 @@ from engine.control.resources.replication import (
 )
 from engine.control.resources.subnet_group import KIND as SUBNET_GROUP
 from engine.control.store.contract import Reading, Writing
+from engine.control.store.errors import StoreOutcomeUnknownError
 from engine.control.store.records import Record
 
 QUOTA: Final[Mapping[Face, str]] = {
@@ -73,6 +76,9 @@ MEMBERS: Final[Mapping[Face, Mapping[str, str]]] = {
     },
 }
 """What a modification may change beside sizes: AWS's members with ours."""
+
+SETTLED_SECONDS: Final = 1.0
+"""After which a COMMIT that nobody waited for has come to its end, one way or the other."""
 
 DEFAULT_SUBNET_GROUP: Final = "default"
 """AWS has this one in every account; it needs no record."""
@@ -196,56 +202,67 @@ async def check_subnet_group(reading: Reading, name: str) -> None:
         raise ResourceNotFoundFault(f"Replication subnet group {name} not found.")
 
 
+@contextlib.asynccontextmanager
+async def _acted_on(call: Call, face: Face) -> AsyncIterator[tuple[Writing, Kept]]:
+    """A transaction on a replication, of which the fleet is told. Raises faults."""
+    fleet, about = call.services.fleet, ""
+    try:
+        async with call.services.store.write() as writing:
+            kept = await by_arn(writing, call, face)
+            about = kept.id
+            yield writing, kept
+    except (asyncio.CancelledError, StoreOutcomeUnknownError):
+        # It may be stored all the same, and nobody else would look at it.
+        if about:
+            asyncio.get_running_loop().call_later(SETTLED_SECONDS, fleet.wake, about)
+        raise
+    fleet.wake(about)
+
+
 async def start(call: Call, face: Face, start_type: str) -> Kept:
     """Let it run from now on; it is `initializing` when this returns. Raises faults."""
     services = call.services
-    async with services.store.write() as writing:
-        kept = await by_arn(writing, call, face)
-        source = await source_engine(writing, kept.config)
+    async with _acted_on(call, face) as (writing, found):
+        source = await source_engine(writing, found.config)
         with refusals():
             wished = wish(
-                call.request, start_type, kept.replication, source, at=services.clock.wall()
+                call.request, start_type, found.replication, source, at=services.clock.wall()
             )
         life = msgspec.structs.replace(
-            kept.life,
+            found.life,
             status=Status.INITIALIZING,
             wanted=True,
             wish=wished,
             stop_reason=None,
             failures=(),
         )
-        kept = await kept.put(writing, life=life)
+        kept = await found.put(writing, life=life)
         await _say_step(writing, kept, f"({wished.type})")
         other = otherwise(kept.config)
         if other:
             await say(writing, happenings.OTHERWISE, kept.config, f"{'; '.join(other)}.")
-    services.fleet.wake(kept.id)
     return kept
 
 
 async def stop(call: Call, face: Face) -> Kept:
     """Let it run no longer; it is `stopping` when this returns. Raises faults."""
-    async with call.services.store.write() as writing:
-        kept = await by_arn(writing, call, face)
+    async with _acted_on(call, face) as (writing, found):
         with refusals():
-            lifecycle.check_stop(kept.life.status)
-        life = msgspec.structs.replace(kept.life, status=Status.STOPPING, wanted=False)
-        kept = await kept.put(writing, life=life)
+            lifecycle.check_stop(found.life.status)
+        life = msgspec.structs.replace(found.life, status=Status.STOPPING, wanted=False)
+        kept = await found.put(writing, life=life)
         await _say_step(writing, kept)
-    call.services.fleet.wake(kept.id)
     return kept
 
 
 async def delete(call: Call, face: Face) -> Kept:
     """Let it go: it is `deleting` when this returns, and soon not there. Raises faults."""
-    async with call.services.store.write() as writing:
-        kept = await by_arn(writing, call, face)
+    async with _acted_on(call, face) as (writing, found):
         with refusals():
-            lifecycle.check_delete(kept.life.status)
-        life = msgspec.structs.replace(kept.life, status=Status.DELETING, wanted=False)
-        kept = await kept.put(writing, life=life)
+            lifecycle.check_delete(found.life.status)
+        life = msgspec.structs.replace(found.life, status=Status.DELETING, wanted=False)
+        kept = await found.put(writing, life=life)
         await _say_step(writing, kept)
-    call.services.fleet.wake(kept.id)
     return kept
 
 

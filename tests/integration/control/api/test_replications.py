@@ -1,8 +1,10 @@
 """Serverless replications as they run, through botocore: started, stopped, described, their tables
 and their reload."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from engine.control.lifecycle import STARTING, Provision, Status, StopReason
 from engine.control.resources.document import decode
 from engine.control.resources.replication import Provisioned, Replication, Times
 from engine.control.resources.table import TableFacts
+from engine.control.store.errors import StoreOutcomeUnknownError
+from engine.control.store.sqlite import SqliteStore
 from engine.errors import StateError
 from tests.integration.control.api.daemon import READER, Daemon, serving
 from tests.integration.control.api.replicating import (
@@ -558,3 +562,32 @@ async def test_elapsed_time_is_that_of_the_newest_start(daemon: Daemon) -> None:
     times = Times(fresh_start=1.0, start=1_700_000_000.0, stop=1_700_000_002.5)
     await running.fleet.life(running.id, status=Status.STOPPED, times=times)
     assert (await running.described())["ReplicationStats"]["ElapsedTimeMillis"] == 2_500
+
+
+async def test_whoever_acts_looks_at_a_stop_whose_commit_was_not_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The link to the store broke during COMMIT: it is stored, and the caller is not told so."""
+    monkeypatch.setattr("engine.control.api.replication_acts.SETTLED_SECONDS", 0.0)
+    async with serving(tmp_path) as daemon:
+        await add_pair(daemon)
+        answer = await daemon.call("create_replication_config", **CONFIG)
+        running = Running(daemon, answer["ReplicationConfig"]["ReplicationConfigArn"])
+        await running.start()
+        daemon.idle.asked.clear()
+        write = SqliteStore.write
+
+        @asynccontextmanager
+        async def unanswered(store: SqliteStore, *, fence: int | None = None) -> Any:
+            async with write(store, fence=fence) as writing:
+                yield writing
+            raise StoreOutcomeUnknownError("the link broke during COMMIT")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(SqliteStore, "write", unanswered)
+            with pytest.raises(ClientError, match="the link broke"):
+                await running.call("stop_replication")
+        assert (await running.stored()).life.status is Status.STOPPING
+        async with asyncio.timeout(30):
+            while ("wake", running.id) not in daemon.idle.asked:
+                await asyncio.sleep(0.01)
