@@ -372,7 +372,14 @@ class Orchestrator:
         except StartError as error:
             return " ".join(error.failures)
         outcome = await self._chore(given, "clean")
-        return _sentence(outcome) if outcome.exit else ""
+        if not outcome.exit:
+            return ""
+        slot = given.config.slot_name
+        left = (
+            f"A slot {slot} of a PostgreSQL source keeps its log until somebody drops it:"
+            f" SELECT pg_drop_replication_slot('{slot}')."
+        )
+        return f"{_sentence(outcome)}. {left}" if given.config.slot_is_ours else _sentence(outcome)
 
     async def reload(self, *tables: str) -> None:
         """Ask for tables to be loaded again. Raises PenstockError when that could not be noted."""

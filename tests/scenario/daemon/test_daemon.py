@@ -422,6 +422,7 @@ def test_what_cannot_be_cleaned_up_is_left_and_told_of(
         assert it.slots()
         (left,) = [text for text in messages(daemon) if text.startswith("A call to clean up")]
         assert "127.0.0.1:1" in left
+        assert f"pg_drop_replication_slot('{it.slot}')" in left
 
 
 def test_a_source_that_is_away_when_the_daemon_comes_back_is_waited_for(
