@@ -291,7 +291,8 @@ class Loading:
             await check_owner(control, self._claimed.epoch)  # they may be a successor's
             raise SchemaMismatchError(
                 f"the target has rows in {', '.join(full)}; loading would mix or repeat them",
-                hint='empty them, or set [load] prepare = "truncate" or allow_nonempty = true',
+                hint='empty them, or set [load] prepare = "truncate" (TargetTablePrepMode'
+                " TRUNCATE_BEFORE_LOAD) or allow_nonempty = true",
             )
 
     async def described(self, table: TableName) -> Relation | None:

@@ -13,8 +13,8 @@ _CERTIFICATE: Final = (
     "check sslrootcert in the url, the host name there, and the server's certificate"
 )
 _ROOT: Final = (
-    "give the authority's certificate as sslrootcert in the url, or sslrootcert=system for those"
-    " that this machine trusts"
+    "give the authority's certificate as sslrootcert in the url, or as CertificateArn of the"
+    " endpoint; sslrootcert=system takes those that this machine trusts"
 )
 _NO_TLS: Final = "turn on TLS on the server, or set sslmode in the url"
 

@@ -40,7 +40,7 @@ _ROW_BY_ROW: Final = "a row that cannot be applied is dealt with by apply.on_row
 _RETRIES: Final = "failures that may pass are tried again with growing pauses, by their cause"
 _MEMORY: Final = "memory and batches are limited by [capacity] and [apply]"
 _LATER: Final = "there is no such part yet"
-_AWS_LOGS: Final = "there is no log of AWS's form yet; Penstock's own log is always on"
+_AWS_LOGS: Final = "files of AWS's form are the daemon's; the log of `penstock run` is always on"
 
 ENDPOINT_TABLES: Final = ("source.settings", "target.settings")
 

@@ -191,11 +191,18 @@ class Daemon:
         async with asyncio.TaskGroup() as tasks:
             leading = tasks.create_task(leadership.run(stop), name="leading")
             alive = tasks.create_task(self._manager.tell_alive(), name="watchdog")
+            asked = tasks.create_task(self._tell_of(stop), name="stop")
             await leadership.decided.wait()
             async with self._answering(servers):
                 self._manager.tell(READY)
                 await leading
             alive.cancel()
+            asked.cancel()
+        self._around.log.info("stopped", action="serve.stopped")
+
+    async def _tell_of(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self._around.log.info("stopping: workers finish what is under way", action="serve.stop")
 
     @contextlib.asynccontextmanager
     async def _answering(self, servers: list[tuple[Server, socket.socket]]) -> AsyncIterator[None]:

@@ -216,7 +216,8 @@ def _selection_findings(selection: Selection) -> list[Finding]:
                 "mapping-empty",
                 Severity.BLOCKS,
                 "no table would be carried",
-                "widen [mapping] include, or mend what leaves the tables out",
+                "widen [mapping] include, or the selection rules, or mend what leaves the tables"
+                " out",
             )
         )
     return found

@@ -47,6 +47,12 @@ BLOCKS: Final = "blocks"
 CONNECTION: Final = "-connection"
 """End of the name of a finding about one side's connection."""
 
+MEMBERS: Final[Mapping[str, str]] = {
+    ".mapping.json": "TableMappings ",
+    ".settings.json": "ReplicationSettings ",
+}
+"""By the end of a worker's file: AWS's member that it was written from."""
+
 NAMED_MAX: Final = 12
 """Settings without effect that an event names."""
 
@@ -88,7 +94,7 @@ class Starting:
             source, target = [await self._reach(end) for end in ends]
             return await asyncio.to_thread(means.files.write, self._id, replication, source, target)
         except ConfigError as error:
-            raise StartError(*map(str, error.problems)) from None
+            raise StartError(*map(_told, error.problems)) from None
         except (GoneError, StateError) as error:
             raise StartError(str(error)) from None
 
@@ -198,3 +204,10 @@ class Starting:
             f"Waiting for capacity: {format_size(size)} are needed, {format_size(ledger.free)} of"
             f" {format_size(ledger.total)} are free, {len(ledger.line) - 1} wait before.",
         )
+
+
+def _told(problem: ConfigError) -> str:
+    """By AWS's member: the file of the daemon's own that it stands in is none that a user wrote."""
+    member = next((name for end, name in MEMBERS.items() if problem.file.endswith(end)), "")
+    text = f"{member}{problem.field}: {problem.constraint}"
+    return f"{text} ({problem.hint})" if problem.hint else text

@@ -19,7 +19,7 @@ closes the pipe, which `ReportPipe.broken` tells.
 import os
 import select
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final
 
 import orjson
@@ -113,8 +113,10 @@ class ReportPipe:
         return True
 
     def finish(self, outcome: Outcome) -> None:
-        """Send the outcome, waiting up to `OUTCOME_SECONDS` for room."""
-        self._rest += _line("outcome", asdict(outcome))
+        """Send the outcome, waiting up to `OUTCOME_SECONDS` for room. A remedy of several lines
+        becomes one line: its reader shows it in a sentence."""
+        told = replace(outcome, remedy=" ".join(outcome.remedy.splitlines()))
+        self._rest += _line("outcome", asdict(told))
         while not self._flush() and self._descriptor is not None:
             if not select.select([], [self._descriptor], [], OUTCOME_SECONDS)[1]:
                 return

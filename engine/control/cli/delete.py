@@ -57,26 +57,30 @@ def _delete(
         say("nothing was deleted", output)
         return 1
     asked.call("DeleteReplicationConfig", ReplicationConfigArn=arn)
-    deleted = [name]
+    deleted, kept = [name], list[str]()
     if with_endpoints or not no_wait:
         while known(asked, name) is not None:
             time.sleep(LOOK_SECONDS)
     if with_endpoints:
-        deleted += _endpoints(asked, found)
+        kept = _endpoints(asked, found, deleted)
     for each in deleted:
         say(f"deleted  {each}", output)
+    for each in kept:
+        say(f"kept     {each}, which others use", output)
     if output is Output.JSON:
         document({"deleted": deleted})
     return 0
 
 
-def _endpoints(asked: Daemon, found: dict[str, Any]) -> list[str]:
-    """Delete those of a replication that nobody uses; their identifiers."""
-    deleted = []
+def _endpoints(asked: Daemon, found: dict[str, Any], deleted: list[str]) -> list[str]:
+    """Delete those of a replication that nobody uses, noting them; the others' identifiers."""
+    kept = []
     for side in ("source", "target"):
         name = str(found[side])
         endpoint = asked.get("endpoints", name)
         if not endpoint["used_by"]:
             asked.call("DeleteEndpoint", EndpointArn=endpoint["arn"])
             deleted.append(name)
-    return deleted
+        else:
+            kept.append(name)
+    return kept

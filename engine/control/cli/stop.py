@@ -23,6 +23,8 @@ def _stop(id: str, url: str, output: Output, *, no_wait: bool) -> int:
         say(f"{name} does not run: it is {found['status']}", output)
     elif found["status"] != Status.STOPPING:
         asked.call("StopReplication", ReplicationConfigArn=arn)
+    if no_wait and found["status"] not in REST:
+        say(f"{name}  {Status.STOPPING}", output)
     if not no_wait:
         wait(asked, name, REST.__contains__, lambda status: say(f"{name}  {status}", output))
     if output is Output.JSON:

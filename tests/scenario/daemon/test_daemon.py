@@ -1,6 +1,7 @@
 """The daemon from end to end: between real databases, by AWS's own client."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -15,7 +16,7 @@ from engine.config.load import load_replication
 from engine.control.chores import empty
 from engine.registry import connect
 from engine.seams import SystemClock, SystemRandom
-from tests.scenario.daemon.replicated import replicated, start
+from tests.scenario.daemon.replicated import RULES, replicated, start
 from tests.scenario.daemon.serving import Serving, workers_of
 from tests.servers.postgres import Cluster, Database
 
@@ -223,6 +224,32 @@ def test_an_endpoint_that_is_not_there_fails_the_start_with_awss_line(
         assert daemon.metric("penstock_daemon_acts") == "1.0"
         daemon.client().delete_replication_config(ReplicationConfigArn=it.arn)
         daemon.until(lambda: not daemon.metric(shown), "its end")
+
+
+def test_a_rule_that_is_not_carried_yet_fails_the_start_by_awss_member(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    rename = {
+        "rule-type": "transformation",
+        "rule-id": "2",
+        "rule-name": "2",
+        "rule-action": "rename",
+        "rule-target": "schema",
+        "object-locator": {"schema-name": "public"},
+        "value": "sales",
+    }
+    mappings = json.dumps({"rules": [*RULES["rules"], rename]})
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "renamed", filled(source), target)
+        daemon.client().modify_replication_config(
+            ReplicationConfigArn=it.arn, TableMappings=mappings
+        )
+        start(daemon, it.arn)
+        (message,) = daemon.await_status(it.arn, "failed")["FailureMessages"]
+        assert message.startswith('TableMappings rules[1] (rule-id "2").rule-type: "transformation')
+        assert str(tmp_path) not in message
+        assert daemon.stop() == 0
+        assert [line.get("action") for line in daemon.lines][-1] == "serve.stopped"
 
 
 def test_nothing_fits_that_is_larger_than_the_machine(

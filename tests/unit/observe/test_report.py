@@ -95,6 +95,12 @@ def test_events_arrive_as_they_were_sent(ends: tuple[int, int]) -> None:
     ]
 
 
+def test_a_remedy_of_several_lines_is_told_on_one(ends: tuple[int, int]) -> None:
+    ReportPipe(ends[1]).finish(Outcome(1, remedy="GRANT a TO b;\nor run that as c"))
+    (event,) = _events(os.read(ends[0], 65_536))
+    assert event["remedy"] == "GRANT a TO b; or run that as c"
+
+
 def test_a_parent_that_does_not_read_costs_metrics_but_no_event(ends: tuple[int, int]) -> None:
     pipe = ReportPipe(ends[1])
     taken = 0

@@ -15,7 +15,7 @@ from engine.control.logs.lines import ENGINE_STREAM, GROUP, ORCHESTRATOR_STREAM
 from engine.control.resources.table import TableFacts
 from engine.model.state import TableState
 from tests.integration.control.api.daemon import READER
-from tests.integration.control.api.replicating import MAPPINGS, SOURCE, TARGET, add_pair
+from tests.integration.control.api.replicating import CONFIG, MAPPINGS, SOURCE, TARGET, add_pair
 from tests.integration.control.api.shell import Town, in_town
 
 
@@ -190,6 +190,7 @@ async def test_not_waiting(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(town.daemon.idle, "wake", lambda _id: None)
     assert (await town.told("start", "orders", "--no-wait"))["status"] == "initializing"
     assert (await town.told("stop", "orders", "--no-wait"))["status"] == "stopping"
+    assert await town.done("stop", "orders", "--no-wait") == "Orders  stopping\n"
     assert await town.fleet.settle(key) == [Status.STOPPED]
 
 
@@ -354,6 +355,15 @@ async def test_delete_asks_and_waits(town: Town) -> None:
     assert await town.told("status") == []
     found = await town.daemon.call("describe_endpoints")
     assert found["Endpoints"] == []
+
+
+async def test_an_endpoint_that_others_use_is_kept_and_named(town: Town) -> None:
+    await town.orders()
+    others = {**CONFIG, "ReplicationConfigIdentifier": "others"}
+    await town.daemon.call("create_replication_config", **others)
+    said = (await town.done("delete", "orders", "--yes", "--with-endpoints")).splitlines()
+    assert said[0] == "deleted  Orders"
+    assert said[1:] == [f"kept     {each}, which others use" for each in ("shop", "store")]
 
 
 async def test_a_person_says_no(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
