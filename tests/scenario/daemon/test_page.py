@@ -24,6 +24,7 @@ from botocore.config import Config
 from tests.scenario.conftest import one_pair
 from tests.scenario.daemon.serving import SESSION, Serving
 from tests.scenario.running import PENSTOCK, ROOT
+from tests.servers.certificates import Authority
 from tests.servers.postgres import Database
 
 PAGE: Final = ROOT / "docs" / "guide" / "daemon.md"
@@ -31,6 +32,11 @@ PAGE: Final = ROOT / "docs" / "guide" / "daemon.md"
 BLOCK: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 SERVE: Final = "penstock serve --listen 127.0.0.1:8628"
+
+AUTHORITY: Final = "authority.pem"
+
+FROM_FILE: Final = f"file://{AUTHORITY}"
+"""How the CLI is told to read an option's value from a file."""
 
 SECRETS: Final = {
     "SHOP_PASSWORD": "nobody asks for it",
@@ -46,6 +52,7 @@ class Reader:
         self.folder = folder
         self.files = folder / "replications"
         self.files.mkdir()
+        Authority.create(self.files).file.rename(self.files / AUTHORITY)
         self.environment = {**os.environ, **SECRETS, "PYTHONPATH": str(ROOT)}
         self.daemon: Serving | None = None
         self.ran: list[str] = []
@@ -153,16 +160,21 @@ class Reader:
         given = {}
         for option, value in zip(words[::2], words[1::2], strict=True):
             shape = model.input_shape.members[members[option]]
-            given[members[option]] = _value(value, shape)
+            given[members[option]] = _value(value.replace(FROM_FILE, self._authority()), shape)
         wanted = {"stop-replication": "running", "delete-replication-config": "stopped"}
         if command in wanted:
             self.await_status(given["ReplicationConfigArn"], wanted[command])
         answer = getattr(client, xform_name(operations[command]))(**given)
-        if "Endpoint" in answer:
+        if "Certificate" in answer:
+            self.names["CERTIFICATE_ARN"] = answer["Certificate"]["CertificateArn"]
+        elif "Endpoint" in answer:
             name = "REPORTS_ARN" if "ENDPOINT_ARN" in self.names else "ENDPOINT_ARN"
             self.names[name] = answer["Endpoint"]["EndpointArn"]
         elif command == "create-replication-config":
             self.names["REPLICATION_ARN"] = answer["ReplicationConfig"]["ReplicationConfigArn"]
+
+    def _authority(self) -> str:
+        return (self.files / AUTHORITY).read_text()
 
     def _python(self, code: str) -> None:
         boto3 = types.ModuleType("boto3")
@@ -232,7 +244,7 @@ def test_every_command_of_the_page_does_what_it_says(
     reader.follow(PAGE.read_text())
     assert reader.daemon is not None
     assert {word: reader.ran.count(word) for word in ("aws", "penstock", "curl")} == {
-        "aws": 10,
+        "aws": 11,
         "penstock": 11,
         "curl": 1,
     }
