@@ -14,7 +14,9 @@ def families() -> list[Family]:
     """Those of a daemon with one replication, which has failed after two hours of one unit."""
     means: Any = SimpleNamespace(room=SimpleNamespace(ledger=Ledger(1 << 30)))
     hours = SimpleNamespace(total=2 * HOUR_SECONDS)
-    failed = SimpleNamespace(id="A1", name="orders", status="failed", hours=hours)
+    failed = SimpleNamespace(
+        id="A1", name="orders", status="failed", hours=hours, kept_bytes=3 << 20
+    )
     fleet: Any = SimpleNamespace(looked_after=lambda: iter([failed]), carried=lambda: iter([]))
     leadership: Any = SimpleNamespace(acts=True)
     return list(Probes(means, fleet, leadership, CostConfig(unit_hour=0.5)).collect())
@@ -44,3 +46,8 @@ def test_what_was_spent_is_told() -> None:
     values = {shown(family): family.samples[0].value for family in families()}
     assert values["penstock_replication_unit_hours_total"] == 2.0
     assert values["penstock_replication_cost_total"] == 1.0
+
+
+def test_what_is_kept_for_one_at_rest_is_told() -> None:
+    values = {shown(family): family.samples[0].value for family in families()}
+    assert values["penstock_source_retained_bytes"] == 3 << 20
