@@ -15,6 +15,7 @@ from engine.control.key_source import KEY
 from engine.control.lease import acquire, release
 from engine.control.rotation import Rotated, is_sealed, require_keys, rotate
 from engine.control.state_places import key_source, locked, state_directory, store_of
+from engine.control.store.choice import FILE_NAME
 from engine.control.store.contract import Store
 from engine.errors import ConfigError
 
@@ -27,11 +28,18 @@ async def rekey(config: DaemonConfig, environment: Mapping[str, str]) -> tuple[R
     file of the keys.
 
     Raises:
-        ConfigError: a daemon runs, or the keys are in no file; nothing was changed.
+        ConfigError: there is no store, a daemon runs, or the keys are in no file; nothing was
+            changed.
         VaultError: a key is missing, or cannot be written.
         StateError: the store cannot be reached; started again, it goes on with the rest.
     """
     state = state_directory(config.serve, environment)
+    if not config.serve.store and not (state / FILE_NAME).exists():
+        raise ConfigError(
+            "serve.state_dir",
+            f"{state} holds no store: nothing was sealed there yet",
+            hint="name the daemon's own with --state-dir or --config",
+        )
     with locked(state):
         async with store_of(config, state) as store:
             holder = f"{socket.gethostname()}:{state}"

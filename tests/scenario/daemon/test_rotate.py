@@ -11,9 +11,9 @@ from tests.scenario.running import PENSTOCK, ROOT
 from tests.servers.postgres import Database
 
 
-def rotate(daemon: Serving, **environment: str) -> tuple[int, str]:
+def rotate(state: Path, **environment: str) -> tuple[int, str]:
     done = subprocess.run(
-        [*PENSTOCK, "rotate", f"--state-dir={daemon.state}"],
+        [*PENSTOCK, "rotate", f"--state-dir={state}"],
         cwd=ROOT,
         env={**os.environ, **environment},
         capture_output=True,
@@ -35,11 +35,11 @@ def test_what_ran_under_the_old_key_runs_under_the_new_one(
         start(daemon, it.arn)
         daemon.await_status(it.arn, "running")
         before = keys(daemon)
-        code, said = rotate(daemon)
+        code, said = rotate(daemon.state)
         assert (code, keys(daemon)) == (2, before)
         assert "is another daemon's, which runs" in said
         assert daemon.stop() == 0
-    code, said = rotate(daemon)
+    code, said = rotate(daemon.state)
     assert code == 0, said
     assert said.startswith("2 secrets were sealed again under a new key; 1 older key was taken out")
     (after,) = keys(daemon)
@@ -49,7 +49,14 @@ def test_what_ran_under_the_old_key_runs_under_the_new_one(
         source.execute("INSERT INTO t VALUES (2, 'under the new key')")
         daemon.until(it.rows("t"), "the change")
         assert daemon.stop() == 0
-    assert rotate(daemon)[1].startswith("2 secrets"), "as often as one likes"
+    assert rotate(daemon.state)[1].startswith("2 secrets"), "as often as one likes"
+
+
+def test_where_no_daemon_was_nothing_is_made(tmp_path: Path) -> None:
+    code, said = rotate(tmp_path)
+    assert code == 2
+    assert "holds no store" in said
+    assert not list(tmp_path.iterdir())
 
 
 def test_keys_in_the_environment_are_left_alone(tmp_path: Path) -> None:
@@ -57,7 +64,7 @@ def test_keys_in_the_environment_are_left_alone(tmp_path: Path) -> None:
         assert daemon.address
         assert daemon.stop() == 0
     own = key_file.read(daemon.state / "penstock.key")[0].text().reveal()
-    code, said = rotate(daemon, PENSTOCK_KEY=own)
+    code, said = rotate(daemon.state, PENSTOCK_KEY=own)
     assert code == 2
     assert "PENSTOCK_KEY_FILE" in said
     assert own not in said
