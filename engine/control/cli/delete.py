@@ -21,6 +21,7 @@ from engine.control.cli.reach import (
 )
 from engine.control.client.daemon import Daemon
 from engine.control.client.replications import LOOK_SECONDS, known, one, serverless
+from engine.control.happenings import DELETING, LEFT_BEHIND, SourceType
 
 WithEndpoints: TypeAlias = Annotated[
     bool,
@@ -61,6 +62,7 @@ def _delete(
     if with_endpoints or not no_wait:
         while known(asked, name) is not None:
             time.sleep(LOOK_SECONDS)
+    left = "" if no_wait and not with_endpoints else _left_behind(asked, name)
     if with_endpoints:
         kept = _endpoints(asked, found, deleted)
     for each in deleted:
@@ -68,8 +70,23 @@ def _delete(
     for each in kept:
         say(f"kept     {each}, which others use", output)
     if output is Output.JSON:
-        document({"deleted": deleted})
-    return 0
+        document({"deleted": deleted, "left_behind": left})
+    elif left:
+        say(left)
+    return 1 if left else 0
+
+
+def _left_behind(asked: Daemon, name: str) -> str:
+    """The daemon's sentence on what it could not remove at the databases; empty when nothing."""
+    left = ""
+    of = {"SourceIdentifier": name, "SourceType": SourceType.REPLICATION}
+    for event in asked.pages("DescribeEvents", "Events", **of):
+        message = str(event["Message"])
+        if message.startswith(DELETING.text):  # an earlier one had this name
+            left = ""
+        elif message.startswith(LEFT_BEHIND.text):
+            left = message
+    return left
 
 
 def _endpoints(asked: Daemon, found: dict[str, Any], deleted: list[str]) -> list[str]:

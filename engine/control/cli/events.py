@@ -9,7 +9,7 @@ from engine.config.kind import Duration
 from engine.control.cli.durations import moment
 from engine.control.cli.ending import end_with
 from engine.control.cli.reach import USUAL, As, Output, Url, daemon, document, table
-from engine.control.client.replications import one
+from engine.control.client.replications import known, one
 from engine.control.happenings import SourceType
 from engine.errors import ConfigError
 from engine.observe.redact import clean
@@ -39,11 +39,14 @@ def _events(id: str, since: str, url: str, output: Output) -> int:
     asked = daemon(url)
     members: dict[str, object] = {"StartTime": SystemClock().wall() - _seconds(since)}
     if id:
+        replication = known(asked, id) or {"identifier": id}  # its events outlive it
         members |= {
-            "SourceIdentifier": one(asked, id)["identifier"],
+            "SourceIdentifier": replication["identifier"],
             "SourceType": SourceType.REPLICATION,
         }
     found = list(asked.pages("DescribeEvents", "Events", **members))
+    if id and not found:
+        one(asked, id)  # refuses one that never was
     if output is Output.JSON:
         document(found)
     elif found:

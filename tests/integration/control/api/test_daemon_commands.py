@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from engine.control.acting import Figures
+from engine.control.happenings import LEFT_BEHIND, SourceType
 from engine.control.lifecycle import Status
 from engine.control.logs.files import Stream
 from engine.control.logs.lines import ENGINE_STREAM, GROUP, ORCHESTRATOR_STREAM
@@ -355,6 +356,37 @@ async def test_delete_asks_and_waits(town: Town) -> None:
     assert await town.told("status") == []
     found = await town.daemon.call("describe_endpoints")
     assert found["Endpoints"] == []
+
+
+async def test_what_could_not_be_removed_is_said(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def leave() -> None:
+        async with town.daemon.store.write() as writing:
+            slot = "A slot penstock_orders"
+            await writing.add_event(LEFT_BEHIND.event(SourceType.REPLICATION, "Orders", slot))
+
+    async def end(key: str) -> None:
+        await leave()
+        await town.fleet.settle(key)
+
+    await town.orders()
+    await leave()  # of another one, which had its name
+    assert await town.done("delete", "orders", "--yes") == "deleted  Orders\n"
+    assert "DMS replication is being deleted." in await town.done("events", "Orders")
+    said = await town.refused(2, "events", "nobody")
+    assert "has no replication nobody" in said
+    await town.daemon.call("create_replication_config", **CONFIG)
+    tasks: list[asyncio.Task[None]] = []
+    monkeypatch.setattr(
+        town.daemon.idle, "wake", lambda key: tasks.append(asyncio.create_task(end(key)))
+    )
+    result = await town.penstock("delete", "orders", "--yes")
+    assert result.exit_code == 1
+    assert result.stdout.splitlines() == [
+        "deleted  Orders",
+        "A call to clean up what the replication made has failed. A slot penstock_orders",
+    ]
 
 
 async def test_an_endpoint_that_others_use_is_kept_and_named(town: Town) -> None:
