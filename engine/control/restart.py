@@ -6,8 +6,10 @@ way again are not. Nor is a server that could not be reached in the minute that 
 when it starts, as long as no worker of this run has moved a row: that is more often a wrong address
 than an outage, and someone is looking.
 
-A worker that moved rows before it ended shows that starting again helps: it is started at once, and
-the row of failures begins anew.
+A worker that made rows durable before it ended, or went on for a while, shows that starting again
+helps: it is started at once, and the row of failures begins anew. One that streamed and read, and
+left nothing durable, has that benefit a few times: a change that kills whoever reads it would
+otherwise be read once a second for ever.
 """
 
 from dataclasses import dataclass
@@ -35,16 +37,26 @@ START_INTERVAL_SECONDS: Final = 1.0
 """Least time between two starts, so that a worker that dies at once does not take a core."""
 
 
+UNHELPFUL_MAX: Final = 5
+"""Lives in a row that moved and left nothing durable, until the next start waits as after any
+failure: kills from outside may come within a second of a start, though seldom so often."""
+
+STEADY_SECONDS: Final = 60.0
+"""A life of a stream that had nothing to make durable is no failure to start when it was longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Life:
     """One worker's life. `outcome` is None when it ended without one: it was killed or crashed.
 
-    `moved`: it read, loaded or applied at least one row, or the stream was flowing.
+    `moved`: it read, loaded or applied at least one row, or the stream was flowing. `durable`: it
+    made at least one row durable on the target.
     """
 
     outcome: Outcome | None
     moved: bool
     seconds: float
+    durable: bool = False
 
 
 class Restarts:
@@ -60,19 +72,28 @@ class Restarts:
         )
         self._backoff = Backoff(delays, clock, random)
         self._ever_moved = moved
+        self._unhelpful = 0
 
     def delay(self, life: Life) -> float | None:
         """Seconds until the next start; None: it is not started again."""
         if not restartable(life.outcome):
             return None
-        if life.moved:
-            self._ever_moved = True
+        self._ever_moved |= life.moved
+        if self._helped(life):
             self._backoff.reset()
         delay = self._backoff.next_delay()
         if delay is None or not (self._ever_moved or self._first_start(life)):
             return None
         first = self._backoff.attempt == 1
         return max(0.0 if first else delay, START_INTERVAL_SECONDS - life.seconds, 0.0)
+
+    def _helped(self, life: Life) -> bool:
+        """Whether that life shows that starting again helps."""
+        if life.durable or (life.moved and life.seconds >= STEADY_SECONDS):
+            self._unhelpful = 0
+            return True
+        self._unhelpful += life.moved
+        return life.moved and self._unhelpful <= UNHELPFUL_MAX
 
     def _first_start(self, life: Life) -> bool:
         """Whether a worker that never moved a row gets another try."""

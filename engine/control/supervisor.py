@@ -54,7 +54,8 @@ OUT_OF_MEMORY: Final = Outcome(
     remedy="give the machine or the container more memory, or lower [capacity] unit_memory",
 )
 
-_MOVING: Final = ("source_rows", "target_rows", "load_rows")
+_DURABLE: Final = ("target_rows", "load_rows")
+_MOVING: Final = ("source_rows", *_DURABLE)
 
 
 class View(Protocol):
@@ -128,7 +129,7 @@ class Supervisor:
         self._restarts = Restarts(clock, random, moved=moved)
         self._stop = asyncio.Event()
         self._child: asyncio.subprocess.Process | None = None
-        self._moved = False
+        self._moved = self._durable = False
         self._memory_kills = memory_kills
         self._held = held
         self._granted = granted
@@ -178,11 +179,11 @@ class Supervisor:
             outcome = await self._lived()
         except _NotStartedError as error:
             self._child, outcome = None, error.outcome
-        return Life(outcome, self._moved, self._clock.monotonic() - began)
+        return Life(outcome, self._moved, self._clock.monotonic() - began, self._durable)
 
     async def _lived(self) -> Outcome | None:
         """What it told at its end, or its end tells. Raises _NotStartedError."""
-        self._moved = self._silent = False
+        self._moved = self._durable = self._silent = False
         self._kills.clear()
         self._kills.append(self._memory_kills())
         with self._holding(), self._granting() as (words, descriptors):
@@ -264,6 +265,7 @@ class Supervisor:
                 outcome = outcome_of(event)
             else:
                 self._moved = self._moved or _shows_motion(event)
+                self._durable = self._durable or _shows_rows(event)
                 self._take_memory(event)
                 self._take_size(event)
                 self._view.event(event)
@@ -379,6 +381,10 @@ def stopped_by_signals(supervisor: Supervisor) -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+def _shows_rows(event: Mapping[str, object]) -> bool:
+    return event["event"] == "metrics" and any(event.get(name) for name in _DURABLE)
 
 
 def _shows_motion(event: Mapping[str, object]) -> bool:

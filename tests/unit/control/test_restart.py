@@ -1,5 +1,7 @@
 """Which ends of a worker are answered by a new start, and how soon."""
 
+from dataclasses import replace
+
 import pytest
 
 from engine.control.restart import (
@@ -7,6 +9,8 @@ from engine.control.restart import (
     FAILURES_MAX,
     FIRST_START_CRASHES_MAX,
     START_INTERVAL_SECONDS,
+    STEADY_SECONDS,
+    UNHELPFUL_MAX,
     Life,
     Restarts,
 )
@@ -58,6 +62,22 @@ def test_a_crash_after_progress_is_answered_at_once_every_time() -> None:
 
 def test_starts_keep_a_distance_however_soon_a_worker_dies() -> None:
     assert _restarts().delay(_crash(moved=True, seconds=0.25)) == START_INTERVAL_SECONDS - 0.25
+
+
+def test_a_change_that_kills_whoever_reads_it_is_read_more_and_more_rarely() -> None:
+    restarts = _restarts()
+    poisoned = _crash(moved=True, seconds=START_INTERVAL_SECONDS)
+    delays = [restarts.delay(poisoned) for _ in range(UNHELPFUL_MAX + 5)]
+    assert delays == [0.0] * UNHELPFUL_MAX + [2.0, 4.0, 8.0, 16.0, DELAY_SECONDS_MAX]
+    assert restarts.delay(replace(poisoned, durable=True)) == 0.0
+    assert restarts.delay(poisoned) == 0.0
+    assert [restarts.delay(poisoned) for _ in range(UNHELPFUL_MAX + FAILURES_MAX)][-1] is None
+
+
+def test_an_idle_stream_that_is_ended_now_and_then_goes_on_at_once() -> None:
+    restarts = _restarts()
+    idle = _crash(moved=True, seconds=STEADY_SECONDS)
+    assert {restarts.delay(idle) for _ in range(FAILURES_MAX * 2)} == {0.0}
 
 
 def test_a_worker_that_never_moves_a_row_is_given_up_soon() -> None:
