@@ -5,8 +5,8 @@ with a `StartError`, whose text is what AWS would put among `FailureMessages`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from engine.config.capacity import CapacityConfig
@@ -53,6 +53,10 @@ MEMBERS: Final[Mapping[str, str]] = {
 }
 """By the end of a worker's file: AWS's member that it was written from."""
 
+FAILURES_MAX: Final = 20
+"""Blocking findings that `FailureMessages` hold; a schema of a thousand tables without a key is one
+mistake."""
+
 NAMED_MAX: Final = 12
 """Settings without effect that an event names."""
 
@@ -75,7 +79,8 @@ class Found:
     """What a probe has told so far."""
 
     units: int = 0
-    blocked: bool = False
+    blocking: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
+    """Findings, as `preflight.document` makes them."""
 
 
 class Starting:
@@ -142,7 +147,7 @@ class Starting:
             await asyncio.wait((looking,))
         outcome = looking.result()
         if outcome.exit:
-            raise await self._blocked(replication, outcome)
+            raise await self._blocked(replication, found, outcome)
         return found.units
 
     async def provision(self, capacity: CapacityConfig, units: int) -> Size:
@@ -163,7 +168,8 @@ class Starting:
     async def _take(self, event: Mapping[str, object], found: Found) -> None:
         match event["event"]:
             case "finding":
-                found.blocked = found.blocked or event.get("severity") == BLOCKS
+                if event.get("severity") == BLOCKS:
+                    found.blocking.append(event)
                 if event.get("severity") in (BLOCKS, "warns"):
                     self._means.log.warning(
                         str(event.get("message", "")),
@@ -175,18 +181,34 @@ class Starting:
             case "found":
                 units = event.get("units")
                 found.units = units if isinstance(units, int) else 0
-            case "step" if not found.blocked:
+            case "step" if not found.blocking:
                 await self._enter(STATUS_OF_STEP[str(event["step"])])
 
-    async def _blocked(self, replication: Replication, outcome: Outcome) -> StartError:
-        reason = f"{outcome.reason} ({outcome.remedy})" if outcome.remedy else outcome.reason
-        side = outcome.error.removesuffix(CONNECTION)
-        if side in ("source", "target") and side != outcome.error:
-            name = await self._endpoint_name(getattr(replication.config, side))
-            return StartError(
-                f"Test connection failed for endpoint {name}.", reason, recoverable=True
-            )
-        return StartError(reason)
+    async def _blocked(
+        self, replication: Replication, found: Found, outcome: Outcome
+    ) -> StartError:
+        """Everything that blocks, not the first of it alone."""
+        if not found.blocking:
+            return StartError(_sentence(outcome.reason, outcome.remedy))
+        failures: list[str] = []
+        for finding in found.blocking[:FAILURES_MAX]:
+            failures += await self._failures(replication, finding)
+        if len(found.blocking) > FAILURES_MAX:
+            failures.append(f"{len(found.blocking) - FAILURES_MAX} more findings are in the log.")
+        return StartError(*failures, recoverable=_is_connection(str(found.blocking[0]["check"])))
+
+    async def _failures(
+        self, replication: Replication, finding: Mapping[str, object]
+    ) -> Sequence[str]:
+        check, subject, message, remedy = (
+            str(finding.get(name, "")) for name in ("check", "subject", "message", "remedy")
+        )
+        reason = _sentence(f"{subject}: {message}" if subject else message, remedy)
+        if not _is_connection(check):
+            return (reason,)
+        side = check.removesuffix(CONNECTION)
+        name = await self._endpoint_name(getattr(replication.config, side))
+        return f"Test connection failed for endpoint {name}.", reason
 
     async def _endpoint_name(self, id: str) -> str:
         async def read() -> Record | None:
@@ -211,3 +233,11 @@ def _told(problem: ConfigError) -> str:
     member = next((name for end, name in MEMBERS.items() if problem.file.endswith(end)), "")
     text = f"{member}{problem.field}: {problem.constraint}"
     return f"{text} ({problem.hint})" if problem.hint else text
+
+
+def _is_connection(check: str) -> bool:
+    return check.removesuffix(CONNECTION) in ("source", "target") and check.endswith(CONNECTION)
+
+
+def _sentence(reason: str, remedy: str) -> str:
+    return f"{reason} ({remedy})" if remedy else reason

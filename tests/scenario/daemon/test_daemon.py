@@ -226,6 +226,29 @@ def test_an_endpoint_that_is_not_there_fails_the_start_with_awss_line(
         daemon.until(lambda: not daemon.metric(shown), "its end")
 
 
+def test_everything_that_blocks_a_start_is_told_at_once(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    nothing = json.loads(json.dumps(RULES))
+    nothing["rules"][0]["object-locator"]["schema-name"] = "absent"
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "blocked", filled(source), target)
+        dms = daemon.client()
+        dms.modify_replication_config(
+            ReplicationConfigArn=it.arn, TableMappings=json.dumps(nothing)
+        )
+        (other,) = dms.describe_endpoints(
+            Filters=[{"Name": "endpoint-id", "Values": ["blocked-target"]}]
+        )["Endpoints"]
+        dms.modify_endpoint(EndpointArn=other["EndpointArn"], Port=1)
+        start(daemon, it.arn)
+        found = daemon.await_status(it.arn, "failed")
+        first, reason, tables = found["FailureMessages"]
+        assert first == "Test connection failed for endpoint blocked-target."
+        assert "port 1" in reason
+        assert tables.startswith("no table would be carried")
+
+
 def test_a_rule_that_is_not_carried_yet_fails_the_start_by_awss_member(
     tmp_path: Path, source: Database, target: Database
 ) -> None:
