@@ -14,6 +14,16 @@ from engine.model.snapshot import Snapshot
 
 
 @runtime_checkable
+class ResumingTarget(Target, Protocol):
+    """Optional: it can tell what was begun before anything of ours is made on it."""
+
+    async def begun(self) -> Sequence[TableName]:
+        """Tables that the replication's control rows name, by name; none where there are no
+        control tables. Writes nothing."""
+        ...
+
+
+@runtime_checkable
 class SpeakingSource(Source, Protocol):
     """Optional: it can give values in more than one form."""
 

@@ -34,6 +34,7 @@ from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow, TableRecord, TableState
 from engine.model.table import Definition, TableDefinition
 from engine.plan.buckets import StoredNames
+from engine.plan.emptiness import HINT, must_be_empty, refusal
 from engine.plan.lanes import WHOLE, groups
 from engine.plan.schema import holds
 from engine.roster import LOADING_STATES, Roster, known_relations
@@ -257,7 +258,7 @@ class Loading:
         """Create target tables and record them as ours to load."""
         fresh = [d for d in definitions if d.table not in self.states]
         begun = [d for d in definitions if d.table in self.states]
-        if self._config.load.prepare is Prepare.DO_NOTHING:
+        if must_be_empty(self._config):
             await self._refuse_nonempty(control, fresh)
         await check_owner(control, self._claimed.epoch)
         if begun:
@@ -279,21 +280,15 @@ class Loading:
     async def _refuse_nonempty(
         self, control: TargetSession, definitions: Sequence[TableDefinition]
     ) -> None:
-        if self._config.load.allow_nonempty:
-            return
         full = [
-            str(d.table)
+            d.table
             for d in definitions
             if await self._schema.relation(d.table) is not None
             and not await self._schema.empty(d.table)
         ]
         if full:
             await check_owner(control, self._claimed.epoch)  # they may be a successor's
-            raise SchemaMismatchError(
-                f"the target has rows in {', '.join(full)}; loading would mix or repeat them",
-                hint='empty them, or set [load] prepare = "truncate" (TargetTablePrepMode'
-                " TRUNCATE_BEFORE_LOAD) or allow_nonempty = true",
-            )
+            raise SchemaMismatchError(refusal(full), hint=HINT)
 
     async def described(self, table: TableName) -> Relation | None:
         """The target's table as it is now."""

@@ -7,10 +7,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 from connectors.memory import definitions, keys, rows
-from connectors.memory.control import prepare
+from connectors.memory.control import TABLES, prepare
 from connectors.memory.database import MemoryDatabase, ServerSession
 from connectors.memory.servers import server
 from connectors.memory.storage import Table
@@ -111,6 +111,12 @@ class MemoryTarget:
     async def prepare_control(self) -> None:
         await self._reach()
         prepare(self._database)
+
+    async def begun(self) -> Sequence[TableName]:
+        """See `abilities.ResumingTarget.begun`."""
+        await self._reach()
+        held = self._database.visible_rows(TABLES)
+        return sorted(cast(TableName, row[1]) for row in held if row[0] == self._replication)
 
     # --- sessions -----------------------------------------------------------------------------
 

@@ -151,6 +151,14 @@ def tables(replication: str) -> bytes:
     ).encode()
 
 
+def begun(replication: str) -> bytes:
+    """Read also where the control tables are of an older version."""
+    return (
+        f"SELECT schema_name, table_name FROM penstock.table_state WHERE {_of(replication)}"
+        " ORDER BY schema_name, table_name"
+    ).encode()
+
+
 def save_table(replication: str, record: TableRecord) -> bytes:
     columns = "replication, schema_name, table_name, state, position, reason, relation, changed_at"
     table = record.table

@@ -7,6 +7,7 @@ from typing import Final
 from connectors._sql.kept import KeptSession
 from connectors.mysql import (
     control_schema,
+    control_sql,
     load_data,
     observed,
     target_keys,
@@ -184,6 +185,17 @@ class MysqlTarget:
             if found < control_schema.VERSION:
                 await session.run(*control_schema.migration(found), subject="database penstock")
             await session.run(f"DO RELEASE_LOCK({lock})".encode())
+
+    async def begun(self) -> Sequence[TableName]:
+        """See `abilities.ResumingTarget.begun`."""
+        async with self._question() as session:
+            if not await _control_version(session):
+                return ()
+            (result,) = await session.run(control_sql.begun(self._config.replication))
+            return [
+                TableName(*[cell.decode() for cell in row if cell is not None])
+                for row in result.rows
+            ]
 
     async def sees(self, number: int) -> bool:
         """See `abilities.SeeingTarget`. A database is a schema here, so a server is one place."""

@@ -97,6 +97,12 @@ _TABLES: Final = _statement(
     " FROM penstock.table_state WHERE replication = $1 ORDER BY schema_name, table_name",
     _TEXT,
 )
+BEGUN: Final = (
+    "SELECT schema_name, table_name FROM penstock.table_state WHERE replication = $1"
+    " ORDER BY schema_name, table_name"
+)
+"""Read also where the control tables are of an older version."""
+
 _SAVE_TABLE: Final = _statement(
     "save_table",
     "INSERT INTO penstock.table_state (replication, schema_name, table_name, state, position,"

@@ -10,6 +10,7 @@ from connectors._sql.kept import KeptSession
 from connectors._sql.quoting import literal, qualified
 from connectors.postgres import (
     control_schema,
+    control_sql,
     load_form,
     observed,
     target_preflight,
@@ -216,6 +217,17 @@ class PostgresTarget:
             if found < control_schema.VERSION:
                 await session.run(control_schema.migration(found), "schema penstock")
             await session.run("COMMIT")
+
+    async def begun(self) -> Sequence[TableName]:
+        """See `abilities.ResumingTarget.begun`."""
+        return await _of_target(self._begun())
+
+    async def _begun(self) -> Sequence[TableName]:
+        doing = "looking for tables that were begun"
+        if not await self._sql.value(doing, control_schema.EXISTS):
+            return ()
+        rows = await self._sql.fetch(doing, control_sql.BEGUN, self._config.replication)
+        return [TableName(schema, name) for schema, name in rows]
 
     # --- replication origins ------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from engine.abilities import ResumingTarget
 from engine.apart import require_apart
 from engine.bucketing import source_obstacles, target_obstacles
 from engine.capacity.predict import Prediction
@@ -17,6 +18,8 @@ from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation, TableName
 from engine.observe.redact import clean
 from engine.plan.buckets import obstacles
+from engine.plan.emptiness import HINT as NONEMPTY_HINT
+from engine.plan.emptiness import must_be_empty, refusal
 from engine.plan.lanes import groups
 from engine.plan.tables import UNEXPECTED, LeftOut, Reason, Selection, select
 from engine.roster import NO_TABLE_HINT
@@ -66,6 +69,7 @@ class Preflight:
             tables = self.selection.tables if self.selection else ()
             if written:
                 await self._side("target", target, tables)
+                await self._rows(target, tables)
                 await self._lanes(target, tables)
             self.entered(Step.CAPACITY)
             if self.selection:
@@ -186,8 +190,27 @@ class Preflight:
         except PenstockError as error:
             self._add(f"{side}-preflight", Severity.UNCHECKED, error)
 
+    async def _rows(self, target: Target, tables: Sequence[Relation]) -> None:
+        """Whether a load would begin with a table that has rows; one that was begun may."""
+        if not must_be_empty(self.config) or not isinstance(target, ResumingTarget):
+            return
+        try:
+            begun = set(await target.begun())
+            fresh = [relation.table for relation in tables if relation.table not in begun]
+            full = [table for table in fresh if not await _empty(target, table)]
+        except PenstockError as error:
+            self._add("target-rows", Severity.UNCHECKED, error)
+            return
+        if full:
+            finding = Finding("target-rows", Severity.BLOCKS, refusal(full), NONEMPTY_HINT)
+            self.findings.append(finding)
+
     def _add(self, check: str, severity: Severity, error: PenstockError) -> None:
         self.findings.append(Finding(check, severity, error.message, error.hint))
+
+
+async def _empty(target: Target, table: TableName) -> bool:
+    return not isinstance(target, SchemaTarget) or await target.empty(table)
 
 
 def _looked_at(relations: Iterable[Relation], selection: Selection) -> list[Relation]:

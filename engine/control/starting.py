@@ -203,7 +203,9 @@ class Starting:
         check, subject, message, remedy = (
             str(finding.get(name, "")) for name in ("check", "subject", "message", "remedy")
         )
-        reason = _sentence(f"{subject}: {message}" if subject else message, remedy)
+        if subject and not message.startswith(subject):
+            message = f"{subject}: {message}"
+        reason = _sentence(message, remedy)
         if not _is_connection(check):
             return (reason,)
         side = check.removesuffix(CONNECTION)

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from engine.abilities import ResumingTarget
 from engine.contracts import TargetSession, TargetTransaction
 from engine.errors import (
     CommitUnknownError,
@@ -362,6 +363,21 @@ async def test_lanes_tables_and_chunks_read_back_replaced_and_removed(
             await transaction.commit()
         async with session.begin() as transaction:
             assert (list(await transaction.chunks()), list(await transaction.tables())) == ([], [])
+
+
+@pytest.mark.needs("isolation")
+async def test_tables_that_were_begun_are_told_of_each_replication(
+    target_side: TargetBench,
+) -> None:
+    target = await target_side.target()
+    assert isinstance(target, ResumingTarget)
+    assert list(await target.begun()) == []
+    async with session_on(target_side) as session, session_on(target_side, "two") as other:
+        for each, table in ((session, "documents"), (session, "accounts"), (other, "parents")):
+            async with each.begin() as transaction:
+                await transaction.save_table(TableRecord(name(table), TableState.PENDING))
+                await transaction.commit()
+    assert list(await target.begun()) == [name("accounts"), name("documents")]
 
 
 async def test_a_reload_request_outlives_every_state_until_it_is_answered(

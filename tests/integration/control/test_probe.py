@@ -87,6 +87,27 @@ def test_what_blocks_is_the_outcome(look: Look, source_database: Database) -> No
     assert "127.0.0.1" in events[-1]["reason"]
 
 
+def test_rows_in_a_target_table_block_until_the_load_has_begun_with_it(
+    look: Look, source_database: Database, target_database: Database
+) -> None:
+    for database in (source_database, target_database):
+        database.execute("CREATE TABLE t (id int PRIMARY KEY); CREATE TABLE u (id int PRIMARY KEY)")
+    target_database.execute("INSERT INTO t VALUES (1)")
+    code, events = look()
+    assert code == 1
+    assert events[-1]["error"] == "target-rows"
+    assert "the target has rows in public.t;" in events[-1]["reason"]
+    assert "TRUNCATE_BEFORE_LOAD" in events[-1]["remedy"]
+    made = "SELECT to_regnamespace('penstock') IS NOT NULL"
+    assert target_database.execute(made) == [(False,)], "a look makes nothing"
+    target_database.execute(
+        "CREATE SCHEMA penstock; CREATE TABLE penstock.version AS SELECT 1 AS version;"
+        "CREATE TABLE penstock.table_state (replication text, schema_name text, table_name text);"
+        "INSERT INTO penstock.table_state VALUES ('probed', 'public', 't')"
+    )
+    assert look()[0] == 0
+
+
 def test_one_side_alone(look: Look) -> None:
     nowhere = "postgresql://nobody@127.0.0.1:1/none"
     assert look("--connect=source", target=nowhere)[0] == 0

@@ -436,23 +436,55 @@ def test_a_daemon_that_was_frozen_gives_way_to_the_next(
             assert other.replication(it.arn)["Status"] == "running"
 
 
+NO_TABLES = (
+    "CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN"
+    " IF EXISTS (SELECT FROM pg_event_trigger_ddl_commands() WHERE schema_name = 'public')"
+    " THEN RAISE 'no table is made here'; END IF; END $$;"
+    "CREATE EVENT TRIGGER refuse ON ddl_command_end WHEN TAG IN ('CREATE TABLE')"
+    " EXECUTE FUNCTION refuse()"
+)
+"""What no look at the target tells before a load begins."""
+
+
 def test_what_a_failed_start_made_goes_with_it(
     tmp_path: Path, source: Database, target: Database
 ) -> None:
     """A slot is there before anything moves."""
     filled(source)
-    target.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'there')")
+    target.execute(NO_TABLES)
     with Serving(tmp_path) as daemon:
         dms = daemon.client()
         it = replicated(daemon, "refused", source, target)
         start(daemon, it.arn)
         found = daemon.await_status(it.arn, "failed")
-        assert "the target has rows in public.t" in str(found["FailureMessages"])
+        assert "preparing the target's tables" in str(found["FailureMessages"])
+        assert it.slots()
         dms.delete_replication_config(ReplicationConfigArn=it.arn)
         daemon.until(lambda: not dms.describe_replications()["Replications"], "its end")
         assert not it.slots()
         assert not (daemon.state / "replications" / it.id).exists()
         assert not (daemon.state / "overflow" / it.id).exists()
+
+
+def test_rows_in_the_target_fail_a_start_before_anything_is_made(
+    tmp_path: Path, source: Database, target: Database
+) -> None:
+    filled(source)
+    target.execute("CREATE TABLE t (id int PRIMARY KEY, v text); INSERT INTO t VALUES (1, 'there')")
+    with Serving(tmp_path) as daemon:
+        it = replicated(daemon, "full", source, target)
+        start(daemon, it.arn)
+        found = daemon.await_status(it.arn, "failed")
+        assert "the target has rows in public.t" in str(found["FailureMessages"])
+        assert not it.slots()
+        target.execute("TRUNCATE t")
+        start(daemon, it.arn, "resume-processing")
+        daemon.await_status(it.arn, "running")
+        daemon.until(it.rows("t"), "the rows")
+        daemon.client().stop_replication(ReplicationConfigArn=it.arn)
+        daemon.await_status(it.arn, "stopped")
+        start(daemon, it.arn, "resume-processing")
+        daemon.await_status(it.arn, "running")
 
 
 def test_what_cannot_be_cleaned_up_is_left_and_told_of(

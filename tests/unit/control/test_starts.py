@@ -53,7 +53,8 @@ ASKING: Final = {
     *PRETTY,
     *("connectors", "cryptography", "uvloop", "asyncio", "botocore", "starlette", "uvicorn"),
     *("msgspec", "sqlite3", "prometheus_client", "engine.registry", "engine.worker"),
-    *("engine.control.store", "engine.control.supervisor"),
+    *(f"engine.control.store.{name}" for name in ("choice", "transaction", "sqlite", "postgres")),
+    "engine.control.supervisor",
 }
 """What a command needs nothing of that asks the daemon."""
 
