@@ -6,7 +6,9 @@ uvicorn bounds headers in bytes and idle connections in time, but not the time t
 
 import asyncio
 import contextlib
+import errno
 import math
+import os
 import socket
 import ssl
 from collections.abc import Iterator
@@ -17,7 +19,7 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from engine.config.limits import Limits
-from engine.errors import ConfigError
+from engine.errors import ConfigError, PenstockError
 from engine.observe.http import Address
 
 
@@ -30,6 +32,11 @@ class Server(uvicorn.Server):
         yield
 
 
+class AddressTakenError(PenstockError):
+    """Something listens there already. It may be a daemon that is about to end: starting again may
+    help, so it is no mistake in the configuration, after which a service manager stops trying."""
+
+
 def bound(key: str, text: str) -> socket.socket:
     """A socket that listens on the address that a key of the configuration names.
 
@@ -39,7 +46,8 @@ def bound(key: str, text: str) -> socket.socket:
     TCP, which those of `socket.create_server` do not; what is accepted inherits it from here.
 
     Raises:
-        ConfigError: the text is no address, or it cannot be listened on.
+        AddressTakenError: something else listens there.
+        ConfigError: the text is no address, or none that can be listened on here.
     """
     try:
         address = Address.parse(text)
@@ -49,11 +57,13 @@ def bound(key: str, text: str) -> socket.socket:
     try:
         listener = socket.create_server((address.host, address.port), family=family, backlog=512)
     except OSError as error:
-        raise ConfigError(
-            key,
-            f"cannot listen on {address}: {error.strerror or error}",
-            hint="choose a free port, or stop what listens there",
-        ) from error
+        why = os.strerror(error.errno) if error.errno else str(error)
+        if error.errno == errno.EADDRINUSE:
+            raise AddressTakenError(
+                f"{key}: cannot listen on {address}: {why}",
+                hint="choose a free port, or stop what listens there",
+            ) from error
+        raise ConfigError(key, f"cannot listen on {address}: {why}") from error
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
