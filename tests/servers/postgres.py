@@ -104,7 +104,7 @@ class Cluster(Startable):
         self.host = LOOPBACK
         self.port = 0
         self._account = server_account()
-        origins = {"max_active_replication_origins": 20} if int(major) >= ORIGINS_FROM else {}
+        origins = {"max_active_replication_origins": 60} if int(major) >= ORIGINS_FROM else {}
         self._settings = {**SETTINGS, **origins, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         parent = directory or ramdisk.place()
