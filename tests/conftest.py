@@ -90,8 +90,8 @@ class Clusters:
         return cluster
 
     def origins_left(self) -> dict[str, list[str]]:
-        """Replication origins of running clusters whose database is gone. They are dropped, so that
-        only the module that left them is blamed."""
+        """Replication origins of running clusters: no database with some outlives its module. They
+        are dropped, so that only the module that left them is blamed."""
         found = {
             major: cluster.drop_origins_left()
             for major, cluster in self._running.items()

@@ -104,7 +104,7 @@ class Cluster(Startable):
         self.host = LOOPBACK
         self.port = 0
         self._account = server_account()
-        origins = {"max_active_replication_origins": 60} if int(major) >= ORIGINS_FROM else {}
+        origins = {"max_active_replication_origins": 20} if int(major) >= ORIGINS_FROM else {}
         self._settings = {**SETTINGS, **origins, **(settings or {})}
         self._process: subprocess.Popen[bytes] | None = None
         parent = directory or ramdisk.place()
@@ -285,8 +285,8 @@ class Cluster(Startable):
             self.execute(_DROP_ORIGINS, f"^penstock_.*_{oid}_[0-9]+$")
 
     def drop_origins_left(self) -> list[str]:
-        """Drop the origins of databases that are gone; their names, and `?` for each place that is
-        held for an origin that is gone itself."""
+        """Drop every origin; their names, and `?` for each place that is held for an origin that is
+        gone itself."""
         left = self.execute(_ORIGINS_LEFT)
         for (name,) in left:
             self.execute("SELECT pg_replication_origin_drop(%s)", name)
@@ -424,10 +424,7 @@ _DROP_ORIGINS: Final = (
 )
 """Each keeps a place on the server until it is dropped."""
 
-_ORIGINS_LEFT: Final = (
-    "SELECT roname FROM pg_replication_origin WHERE NOT EXISTS (SELECT FROM pg_database d"
-    " WHERE roname ~ ('^penstock_.*_' || d.oid || '_[0-9]+$')) ORDER BY 1"
-)
+_ORIGINS_LEFT: Final = "SELECT roname FROM pg_replication_origin ORDER BY 1"
 
 _PLACES_LOST: Final = (
     "SELECT local_id FROM pg_show_replication_origin_status() WHERE external_id IS NULL"

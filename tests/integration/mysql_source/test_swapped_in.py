@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -132,9 +132,14 @@ class Pipe:
 
 
 @pytest.fixture
-def pipe(server: str, mysql_servers: MysqlServers, clusters: Clusters, tmp_path: Path) -> Pipe:
+def pipe(
+    server: str, mysql_servers: MysqlServers, clusters: Clusters, tmp_path: Path
+) -> Iterator[Pipe]:
     target = postgres_side(clusters.need("18"), f"swapped_{next(_numbers)}", source=False)
-    return Pipe(mysql_side(mysql_servers.need(server)), target, tmp_path)
+    source = mysql_side(mysql_servers.need(server))
+    yield Pipe(source, target, tmp_path)
+    source.drop()
+    target.drop()
 
 
 def once_before(method: str, action: Callable[[], object]) -> Callable[..., Any]:

@@ -99,9 +99,9 @@ def test_from_a_file_to_a_replication_and_back(
         (table,) = shell.json("tables", "orders")
         assert (table["SchemaName"], table["TableName"]) == ("public", "t")
 
-        logs = shell.penstock("logs", "orders")
-        assert "'replication_state': 'running'" in logs
-        assert "==> dms-serverless-serv-res-id-" in logs
+        assert "'replication_state': 'running'" in shell.penstock("logs", "orders")
+        engine = "==> dms-serverless-serv-res-id-"
+        daemon.until(lambda: engine in shell.penstock("logs", "orders"), "the engine's first line")
 
         target.execute("DELETE FROM t WHERE id > 400")
         shell.penstock("reload", "orders", "public.t")
