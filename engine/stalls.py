@@ -245,7 +245,7 @@ class Stalls:
         try:
             yield
         except BaseException:
-            self._broke = True
+            self._broke |= self._stream is None  # beside a stream, only that one's end counts
             raise
         finally:
             self._load = None

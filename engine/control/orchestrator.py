@@ -33,7 +33,7 @@ from engine.control.resources.replication import Face, Life, Progress, Provision
 from engine.control.resources.table import PREFIX as TABLES
 from engine.control.resting import Resting
 from engine.control.size import Size
-from engine.control.starting import StartError, Starting
+from engine.control.starting import StartError, Starting, sentence
 from engine.control.store.errors import GoneError, LeaseLostError
 from engine.control.streams import Streams
 from engine.control.unit_hours import UnitHours
@@ -392,5 +392,4 @@ class Orchestrator:
 
 
 def _sentence(outcome: Outcome) -> str:
-    reason = outcome.reason or outcome.error
-    return f"{reason} ({outcome.remedy})" if outcome.remedy else reason
+    return sentence(outcome.reason or outcome.error, outcome.remedy)

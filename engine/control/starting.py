@@ -80,7 +80,9 @@ class Found:
 
     units: int = 0
     blocking: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
-    """Findings, as `preflight.document` makes them."""
+    """The first `FAILURES_MAX` findings that block, as `preflight.document` makes them."""
+    blocked: int = 0
+    """How many block."""
 
 
 class Starting:
@@ -169,7 +171,9 @@ class Starting:
         match event["event"]:
             case "finding":
                 if event.get("severity") == BLOCKS:
-                    found.blocking.append(event)
+                    found.blocked += 1
+                    if found.blocked <= FAILURES_MAX:
+                        found.blocking.append(event)
                 if event.get("severity") in (BLOCKS, "warns"):
                     self._means.log.warning(
                         str(event.get("message", "")),
@@ -189,12 +193,12 @@ class Starting:
     ) -> StartError:
         """Everything that blocks, not the first of it alone."""
         if not found.blocking:
-            return StartError(_sentence(outcome.reason, outcome.remedy))
+            return StartError(sentence(outcome.reason, outcome.remedy))
         failures: list[str] = []
-        for finding in found.blocking[:FAILURES_MAX]:
+        for finding in found.blocking:
             failures += await self._failures(replication, finding)
-        if len(found.blocking) > FAILURES_MAX:
-            failures.append(f"{len(found.blocking) - FAILURES_MAX} more findings are in the log.")
+        if found.blocked > FAILURES_MAX:
+            failures.append(f"{found.blocked - FAILURES_MAX} more findings are in the log.")
         return StartError(*failures, recoverable=_is_connection(str(found.blocking[0]["check"])))
 
     async def _failures(
@@ -205,7 +209,7 @@ class Starting:
         )
         if subject and not message.startswith(subject):
             message = f"{subject}: {message}"
-        reason = _sentence(message, remedy)
+        reason = sentence(message, remedy)
         if not _is_connection(check):
             return (reason,)
         side = check.removesuffix(CONNECTION)
@@ -233,13 +237,13 @@ class Starting:
 def _told(problem: ConfigError) -> str:
     """By AWS's member: the file of the daemon's own that it stands in is none that a user wrote."""
     member = next((name for end, name in MEMBERS.items() if problem.file.endswith(end)), "")
-    text = f"{member}{problem.field}: {problem.constraint}"
-    return f"{text} ({problem.hint})" if problem.hint else text
+    return sentence(f"{member}{problem.field}: {problem.constraint}", problem.hint)
 
 
 def _is_connection(check: str) -> bool:
     return check.removesuffix(CONNECTION) in ("source", "target") and check.endswith(CONNECTION)
 
 
-def _sentence(reason: str, remedy: str) -> str:
+def sentence(reason: str, remedy: str) -> str:
+    """What happened and what to do about it, as one of `FailureMessages`."""
     return f"{reason} ({remedy})" if remedy else reason

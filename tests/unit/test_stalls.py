@@ -349,6 +349,17 @@ def _load_silently(bench: Bench, stages: LoadStages, stuck: list[set[str]]) -> N
         raise SourceConnectionError("silent")
 
 
+def test_a_reload_that_fails_beside_a_stream_does_not_make_the_next_one_stuck() -> None:
+    bench, stages = Bench(), LoadStages()
+    with bench.stalls.watching(bench.watched):
+        with contextlib.suppress(SourceConnectionError), bench.stalls.loading(stages):
+            raise SourceConnectionError("cut")
+        bench.after(5)
+    assert bench.after(1000, streams=False) == {}
+    bench.waits()
+    assert bench.after(STUCK_SECONDS - 1) == {}
+
+
 def test_a_stream_that_begins_after_a_long_load_has_its_time() -> None:
     bench = Bench()
     bench.answers = False

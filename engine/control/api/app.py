@@ -1,5 +1,6 @@
 """The daemon's HTTP face: `POST /` is AWS's API, beside it stand probes and our own routes."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
@@ -51,7 +52,7 @@ def _route(probe: Probe) -> Callable[[Request], Awaitable[Response]]:
     return show
 
 
-class Answering:
+class Answering(ABC):
     """An ASGI application that reads a request whole and answers it as the API does."""
 
     def __init__(self, dispatcher: Dispatcher, bodies: Bodies) -> None:
@@ -79,9 +80,9 @@ class Answering:
             response = _response(self.dispatcher.refusal(fault), {"Connection": "close"})
         await response(scope, receive, send)
 
+    @abstractmethod
     async def answer(self, request: sigv4.Request, scope: Scope) -> Answer:
         """The answer; never raises."""
-        raise NotImplementedError
 
 
 class _Aws(Answering):
