@@ -30,7 +30,7 @@ def carrying(state: Path) -> Mapping[str, list[int]]:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
         except OSError:
             continue
-        if "engine.worker" in words and words[-2].startswith(f"{state}/") and _session(pid):
+        if "engine.worker" in words and words[-2].startswith(f"{state}/") and _is_alive(pid):
             found[Path(words[-2]).stem].append(pid)  # its last word is its file
     return found
 
@@ -75,6 +75,11 @@ def watched(state: Path) -> Iterator[Watch]:
 
 def _all() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+
+
+def _is_alive(pid: int) -> bool:
+    """A session of another pid namespace (a container's, seen from within) reads as 0."""
+    return _session(pid) is not None
 
 
 def _session(pid: int) -> int | None:
