@@ -28,6 +28,10 @@ HEAD_SECONDS: Final = 3 * LOOK_SECONDS
 
 SHOW_SECONDS: Final = SAMPLE_SECONDS
 
+TELL_SECONDS: Final = 300.0
+"""Time between two lines of the log on how far it is: as seldom as PostgreSQL's own on a checkpoint.
+"""
+
 LOST: Final = TableLag(math.inf, None, None)
 """Of a table whose changes were dropped: it does not catch up by itself."""
 
@@ -52,6 +56,7 @@ class Lagging:
         self._head: Position | None = None
         self._head_at = 0.0
         self._refused = ""
+        self._tell_at = 0.0
         self.reading = SourceLag(around.clock)
 
     def received(self, block: Block) -> None:
@@ -90,6 +95,23 @@ class Lagging:
             return
         metrics.lag(read, self.target_seconds, self._bytes())
         metrics.lag_by_table(self._by_table())
+        if read is not None:
+            self._tell(read)
+
+    def _tell(self, read: float) -> None:
+        """A line of the log now and then, the first as soon as it is known."""
+        now = self._around.clock.monotonic()
+        if now < self._tell_at:
+            return
+        self._tell_at = now + TELL_SECONDS
+        self._around.log.info(
+            "latency",
+            action="lag.latency",
+            source_seconds=round(read, 1),
+            target_seconds=round(self.target_seconds, 1),
+            rows_waiting=self.behind(),
+            position=self._around.metrics.position,
+        )
 
     def _bytes(self) -> int | None:
         late = self._around.clock.monotonic() - self._head_at > HEAD_SECONDS

@@ -27,6 +27,7 @@ from engine.errors import (
 )
 from engine.load.handover import TableCatchUp
 from engine.load.reshape import changed, reshape
+from engine.load_telling import LoadTelling
 from engine.model import relation_text
 from engine.model.chunk import ChunkDone
 from engine.model.position import Position
@@ -47,9 +48,6 @@ LATER: Final = "later"
 
 GIVEN_UP: Final = "its writes did not end, and there was no room left for what waited"
 """`TableRecord.reason` of a table that every other would have waited for."""
-
-KNOWN_MAX: Final = 1_000
-"""Tables in one line of what is known: some 50 KB."""
 
 NAMED_MAX: Final = 20
 """Tables named in one message."""
@@ -101,8 +99,7 @@ class Loading:
             self,
             self._set_aside_with,
         )
-        self._rows: dict[TableName, int] = {}
-        self._estimates: dict[TableName, int] = {}
+        self._telling = LoadTelling(around)
 
     # what is loaded, and by whom
 
@@ -127,7 +124,7 @@ class Loading:
         """Load every pending table, then finish what is loaded. `frontier`: where the stream will
         begin. `again`: tables whose chunks do not fit together with the log; they begin anew.
         `from_beginning`: the log was opened for these tables just now."""
-        self._tell_known()
+        self._telling.known(self.states)
         await self._demote(control)
         await self._make_late_keys(control, frontier)
         again = [t for t in self._again(again) if t in self.roster.relations]
@@ -270,7 +267,7 @@ class Loading:
             await self._schema.ensure(fresh, self._config.load.prepare.value)
             await self.save(control, [self._fresh(d.table) for d in fresh if d not in absent])
         for definition in definitions:
-            self._estimates[definition.table] = definition.rows_estimated
+            self._telling.estimates[definition.table] = definition.rows_estimated
 
     def _fresh(self, table: TableName) -> TableRecord:
         relation = self.roster.relations.get(table)
@@ -322,7 +319,7 @@ class Loading:
     def note(self, record: TableRecord) -> None:
         """A table's state is durable."""
         self.states[record.table] = record
-        self._report(record.table)
+        self._telling.table(record.table, record.state)
 
     # copying
 
@@ -532,11 +529,12 @@ class Loading:
 
     def chunk(self, table: TableName, rows: int, size: int) -> None:
         self._around.noticed(self._source)
-        self._rows[table] = self._rows.get(table, 0) + rows
-        self._around.metrics.loaded(table, rows, size)
-        self._report(table)
+        self._telling.written(table, rows, size)
+        record = self.states.get(table)
+        self._telling.table(table, record.state if record is not None else None)
 
     def table(self, table: TableName, state: TableState) -> None:
+        self._telling.turned(table, state)
         self.note(TableRecord(table, state))
 
     def rejected(self, table: TableName, reason: str, rows: int) -> None:
@@ -558,26 +556,6 @@ class Loading:
             )
             facts = {"table": str(record.table), "state": record.state.value}
             self._around.report("table", {**facts, "reason": error.message, "remedy": remedy})
-
-    def _tell_known(self) -> None:
-        """What earlier processes left: whoever listens may not have heard of it."""
-        known = {str(table): record.state.value for table, record in self.states.items()}
-        names = list(known)
-        for first in range(0, len(names), KNOWN_MAX):
-            part = names[first : first + KNOWN_MAX]
-            self._around.report("known", {"tables": {name: known[name] for name in part}})
-
-    def _report(self, table: TableName) -> None:
-        record = self.states.get(table)
-        self._around.report(
-            "table",
-            {
-                "table": str(table),
-                "state": record.state.value if record is not None else "",
-                "rows": self._rows.get(table, 0),
-                "rows_estimated": self._estimates.get(table, 0),
-            },
-        )
 
 
 def _described(

@@ -335,7 +335,6 @@ class Orchestrator:
         await self._keeper.change(change, Note(happening, detail) if happening else Note())
         self.status = status.value
         self._streams.entered(status, message, failure)
-        self._streams.running = status is Status.RUNNING
 
     def _at_rest(self, life: Life) -> Life:
         """Nothing runs: what it had of the machine is free again."""

@@ -1,5 +1,6 @@
 """One replication's two log streams, and its part of the daemon's own log."""
 
+from collections import deque
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -27,10 +28,15 @@ LINES_BURST: Final = 2_000
 is started or told to be talkative some hundred; a fault in each row must not fill the disk with
 its words. At this rate, 250 bytes each, a stream's files are full after three hours."""
 
+HELD_MAX: Final = 200
+"""Lines of a worker kept until its replication is said to run, the newest: how it came to that, and
+what it does while that is stored."""
+
 
 class Streams:
     """Where what is said of a replication goes. The orchestrator's stream is always on; the
-    engine's is where EnableLogging says so, from `running` on."""
+    engine's is where EnableLogging says so: it begins when the replication runs, with what its
+    worker said on the way there, and goes on to that worker's end."""
 
     def __init__(self, files: LogFiles, log: Log, clock: Clock, id: str) -> None:
         self._files = files
@@ -42,20 +48,25 @@ class Streams:
         self._orchestrator = Stream(self._group, lines.ORCHESTRATOR_STREAM.format(id=id))
         self._engine: Stream | None = None
         self._severities: Mapping[str, str] = {}
-        self.running = False
-        """Whether the engine's stream is written to."""
+        self._ran = False
+        self._held: deque[str] = deque(maxlen=HELD_MAX)
 
     def entered(self, status: Status, message: str = "", failure: str = "") -> None:
         """A status, or more about the one that is."""
-        self._files.write(self._orchestrator, lines.orchestrator_line(status, message, failure))
+        now = self._clock.wall()
+        line = lines.orchestrator_line(now, status, message, failure)
+        self._files.write(self._orchestrator, line)
         say = self._log.error if failure else self._log.info
         facts = {"reason": failure} if failure else {}
         text = message or lines.MESSAGES.get(status, status.value)
         say(text, action="replication.status", status=status.value, **facts)
+        if status is Status.RUNNING:
+            self._begin_engine()
 
     def begin(self, run: str, settings: ReplicationSettings) -> None:
         """A start with this name (`lines.run_id`) and these settings."""
-        self.running = False
+        self._ran = False
+        self._held.clear()
         self._engine = None
         if settings.value(ENABLED) is True:
             self._engine = Stream(self._group, lines.ENGINE_STREAM.format(run=run))
@@ -78,8 +89,18 @@ class Streams:
 
     def _pass_on(self, line: Mapping[str, Any], pid: int) -> None:
         self._log.write(_line(line))
-        if self.running and self._engine and lines.shown(line, self._severities):
-            self._files.write(self._engine, lines.engine_line(line, pid))
+        if self._engine is None or not lines.shown(line, self._severities):
+            return
+        text = lines.engine_line(line, pid)
+        if self._ran:
+            self._files.write(self._engine, text)
+        else:
+            self._held.append(text)
+
+    def _begin_engine(self) -> None:
+        self._ran = True
+        while self._held and self._engine is not None:
+            self._files.write(self._engine, self._held.popleft())
 
 
 def _left_out(at: float, count: int) -> dict[str, Any]:

@@ -71,7 +71,8 @@ async def test_what_the_source_refuses_to_tell_is_said_once_and_ends_nothing() -
     lag.show()
     assert (metrics.latency_source_seconds, metrics.lag_bytes) == (0.0, 0)
     assert [line.message for line in lines] == [
-        "the lag is measured in part only: the source refuses to tell"
+        "the lag is measured in part only: the source refuses to tell",
+        "latency",
     ]
     source.tells, seen = False, source.asked
     async with asyncio.timeout(5):
@@ -94,3 +95,23 @@ def test_what_the_clocks_differ_by_can_be_left_out() -> None:
     assert (lag.target_seconds, lag.waiting_seconds(2.5)) == (3.0, 0.5)
     assert lag.waiting_seconds(5.0) == 0.0
     assert lag.waiting_seconds(-1.0) == 4.0  # the source's clock is ahead
+
+
+def test_how_far_it_is_stands_in_the_log_now_and_then() -> None:
+    clock, frontier, lines, metrics = Clock(), Frontier(START), list[Line](), Metrics("r")
+    metrics.position = "0/64"
+    around = SimpleNamespace(clock=clock, metrics=metrics, log=Log(lines.append, clock))
+    lanes = cast("LaneTable", SimpleNamespace(lanes=list))
+    lag = Lagging(cast("Source", Refusing()), cast("Surroundings", around), frontier, lanes, START)
+    lag.show()
+    assert lines == [], "nobody knows yet"
+    lag.reading.received(0, drained=True)
+    frontier.begin(997_000_000)
+    for _ in range(int(lagging.TELL_SECONDS)):
+        lag.show()
+        clock.now += 1
+    (line,) = lines
+    told = {name: line.fields[name] for name in ("action", "target_seconds", "position")}
+    assert told == {"action": "lag.latency", "target_seconds": 3.0, "position": "0/64"}
+    lag.show()
+    assert len(lines) == 2

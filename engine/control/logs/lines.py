@@ -1,7 +1,7 @@
 """Log lines as AWS DMS Serverless writes them. (pure)
 
 The *orchestrator* stream tells how a replication comes to run, in texts that look like Python
-dictionaries; the *engine* stream what the worker says, `<thread>: <time> [COMPONENT]<severity>:
+dictionaries, each behind its time, as `aws logs tail` shows them; the *engine* stream what the worker says, `<thread>: <time> [COMPONENT]<severity>:
 text (place)`. Source: AWS DMS user guide, "AWS DMS Serverless components" (log groups and streams)
 and "Setting up logging"; forms of the lines as seen in the field. Where AWS names a source file and
 line, ours has the fixed word of the call site.
@@ -77,14 +77,14 @@ DEFAULT: Final = "LOGGER_SEVERITY_DEFAULT"
 _HEAD: Final = frozenset({"time", "level", "message", "action", "replication"})
 
 
-def orchestrator_line(status: Status, message: str = "", failure: str = "") -> str:
-    """A line of the orchestrator stream. Texts are quoted as Python does, so that whoever reads
-    them with `ast.literal_eval` may."""
+def orchestrator_line(at: float, status: Status, message: str = "", failure: str = "") -> str:
+    """A line of the orchestrator stream: the wall clock's time `at` (UTC), a space, the text. It is
+    quoted as Python does, so that whoever reads it with `ast.literal_eval` may."""
     said: dict[str, str] = {"replication_state": str(status)}
     said["message"] = message or MESSAGES[status]
     if failure:
         said["failure_message"] = failure
-    return repr(said)
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%S} {said!r}"
 
 
 def component(action: str) -> str:

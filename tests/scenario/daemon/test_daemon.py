@@ -43,9 +43,10 @@ def filled(database: Database) -> Database:
 
 
 def said(daemon: Serving, id: str) -> list[str]:
-    """The orchestrator's stream."""
+    """The orchestrator's stream, without the times."""
     stream = daemon.state / "logs" / f"dms-serverless-replication-{id}" / STREAM.format(id)
-    return stream.read_text().splitlines() if stream.exists() else []
+    lines = stream.read_text().splitlines() if stream.exists() else []
+    return [line.partition(" ")[2] for line in lines]
 
 
 def counted(daemon: Serving, arn: str, **wanted: object) -> Callable[[], bool]:

@@ -103,6 +103,14 @@ def test_from_a_file_to_a_replication_and_back(
         engine = "==> dms-serverless-serv-res-id-"
         daemon.until(lambda: engine in shell.penstock("logs", "orders"), "the engine's first line")
 
+        def told() -> bool:
+            said = shell.penstock("logs", "orders", "--stream", "engine")
+            begun = "[TARGET_LOAD     ]I:  table load begun; relation=public.t"
+            ended = "[TARGET_LOAD     ]I:  table load ended; relation=public.t; rows=500;"
+            return all(text in said for text in (begun, ended, "[PERFORMANCE     ]I:  latency;"))
+
+        daemon.until(told, "what the engine's stream tells of a table and of the lag")
+
         target.execute("DELETE FROM t WHERE id > 400")
         shell.penstock("reload", "orders", "public.t")
         daemon.until(same, "the reload")

@@ -31,18 +31,21 @@ LINE: Final[dict[str, Any]] = {
 }
 
 
+AT: Final = 1_796_017_201.9
+
+
 def test_the_first_line_is_word_for_word_what_aws_writes() -> None:
-    """Seen in the field, with the quotes of a Python dictionary."""
-    assert orchestrator_line(Status.INITIALIZING) == (
-        "{'replication_state': 'initializing', 'message': 'Initializing the replication workflow.'}"
+    """Seen in the field, with the quotes of a Python dictionary; the time is CloudWatch's there."""
+    assert orchestrator_line(AT, Status.INITIALIZING) == (
+        "2026-11-30T05:40:01 {'replication_state': 'initializing',"
+        " 'message': 'Initializing the replication workflow.'}"
     )
 
 
 def test_a_failure_is_a_member_of_its_own_and_may_hold_any_text() -> None:
-    said = ast.literal_eval(
-        orchestrator_line(Status.FAILED, "Test connection failed.", 'it\'s "refused"\nby\\them')
-    )
-    assert said == {
+    failure = 'it\'s "refused"\nby\\them'
+    line = orchestrator_line(AT, Status.FAILED, "Test connection failed.", failure)
+    assert ast.literal_eval(line.partition(" ")[2]) == {
         "replication_state": "failed",
         "message": "Test connection failed.",
         "failure_message": 'it\'s "refused"\nby\\them',

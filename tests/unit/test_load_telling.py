@@ -1,0 +1,63 @@
+"""What is said of tables while they are loaded."""
+
+from types import SimpleNamespace
+from typing import cast
+
+from engine.load_telling import LoadTelling
+from engine.model.relation import TableName
+from engine.model.state import TableState
+from engine.observe.log import Line, Log
+from engine.observe.metrics import Metrics
+from engine.surroundings import Surroundings
+
+TABLE = TableName("public", "t")
+
+
+class Clock:
+    now = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+
+def telling(clock: Clock, lines: list[Line]) -> LoadTelling:
+    log = Log(lines.append, clock)
+    around = SimpleNamespace(
+        clock=clock, metrics=Metrics("r"), log=log, report=lambda _event, _facts: None
+    )
+    return LoadTelling(cast("Surroundings", around))
+
+
+def facts(line: Line) -> dict[str, object]:
+    return {"message": line.message, **line.fields}
+
+
+def test_a_load_is_told_with_its_rows_and_its_time_also_when_it_is_a_second_one() -> None:
+    clock, lines = Clock(), list[Line]()
+    of = telling(clock, lines)
+    of.estimates[TABLE] = 90
+    for rows in (100, 7):
+        of.turned(TABLE, TableState.LOADING)
+        of.written(TABLE, rows, 10 * rows)
+        clock.now += 1.5
+        of.turned(TABLE, TableState.LOADED)
+    head = {"relation": "public.t"}
+    begun = {"message": "table load begun", "action": "load.begun", **head, "rows_estimated": 90}
+    ended = {"message": "table load ended", "action": "load.ended", **head, "duration_ms": 1500}
+    assert list(map(facts, lines)) == [begun, {**ended, "rows": 100}, begun, {**ended, "rows": 7}]
+
+
+def test_of_a_load_that_an_earlier_process_began_its_own_rows_are_told() -> None:
+    lines = list[Line]()
+    of = telling(Clock(), lines)
+    of.written(TABLE, 3, 30)
+    of.turned(TABLE, TableState.LOADED)
+    assert facts(lines[0]) == {
+        "message": "table load ended",
+        "action": "load.ended",
+        "relation": "public.t",
+        "rows": 3,
+    }
