@@ -117,6 +117,7 @@ class Carrying:
             held=self._held(),
             granted=lambda: size.units,
             moved=life.ran,
+            forked=self._forked,
         )
         size.grant = self._supervisor.grant
 
@@ -212,6 +213,12 @@ class Carrying:
 
     # --- what the worker tells -----------------------------------------------------------------
 
+    def _forked(self, pid: int) -> None:
+        """What it will be known by is read now: the store may take it later, when another process
+        has the number."""
+        worker = predecessor.known(pid, self._run)
+        self._listener.event({"event": "forked", "worker": worker})
+
     async def _listen(self, enter: Enter) -> None:
         while (event := await self._listener.events.get()) is not None:
             with contextlib.suppress(SupersededError):  # a stop is on its way
@@ -219,9 +226,8 @@ class Carrying:
 
     async def _take(self, event: Mapping[str, object], enter: Enter) -> None:
         match event["event"]:
-            case "started":
-                worker = predecessor.known(_whole(event["pid"]), self._run)
-                await self._keeper.change(having(worker=worker))
+            case "forked":
+                await self._keeper.change(having(worker=event["worker"]))
             case "state":
                 await self._state(str(event["state"]), enter)
                 await self._keep()

@@ -116,11 +116,13 @@ class Supervisor:
         granted: Callable[[], int] | None = None,
         *,
         moved: bool = False,
+        forked: Callable[[int], None] = lambda _: None,
     ) -> None:
         """`environment`: the child's; None: this process's. `held`: holds the child's memory to its
         budget, where the kernel does. `granted`: how many units a child may begin with; it asks for
         others by events (`engine/allowance.py`), which `grant` answers. `moved`: the replication is
-        known to have moved rows before, so that a server that does not answer is waited for."""
+        known to have moved rows before, so that a server that does not answer is waited for.
+        `forked`: told each child's process id before the child can have told anything."""
         self._arguments = arguments
         self._view = view
         self._clock = clock
@@ -133,6 +135,7 @@ class Supervisor:
         self._memory_kills = memory_kills
         self._held = held
         self._granted = granted
+        self._forked = forked
         self._grants: int | None = None
         self._kills: deque[int | None] = deque(maxlen=KILLS_KEPT)
         self._memory: float | None = None
@@ -237,6 +240,7 @@ class Supervisor:
         finally:
             os.close(write_end)
         self._child = child
+        self._forked(child.pid)
         if self._held is not None:
             self._held.take(child.pid)
         async with asyncio.TaskGroup() as tasks, reading(read_end) as reports:

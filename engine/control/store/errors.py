@@ -36,7 +36,8 @@ class StoreConnectionError(StateError):
 
 
 class StoreOutcomeUnknownError(StoreConnectionError):
-    """The link broke while a transaction was being committed: all of it is stored, or nothing."""
+    """The link broke while a transaction was being committed, and the server could not be asked
+    what became of it: all of it is stored, or nothing."""
 
 
 class LeaseLostError(StateError):

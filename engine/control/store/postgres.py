@@ -11,7 +11,7 @@ import functools
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Self
+from typing import Any, Final, Self, cast
 
 import asyncpg
 from asyncpg.exceptions import ClientConfigurationError
@@ -52,6 +52,12 @@ SESSION: Final = {
     "tcp_keepalives_count": "3",
 }
 
+RESOLVE_SECONDS: Final = 8.0
+"""Time to find out what became of a COMMIT that was not answered: a server that only lost a link is
+back at once. Other writers wait that long for their turn, no longer than they would anyway."""
+
+RESOLVE_PAUSE_SECONDS: Final = 0.2
+
 MARK: Final = "store of Penstock"
 """The comment on the table `format`, by which a schema is recognised."""
 
@@ -62,7 +68,36 @@ _TABLES: Final = """
 SELECT c.relname AS name, obj_description(c.oid, 'pg_class') AS mark
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"""
+_SERVER: Final = """
+SELECT CASE WHEN NOT pg_is_in_recovery()
+    THEN left(pg_walfile_name(pg_current_wal_lsn()), 8) || ' ' || stats_reset END
+FROM pg_stat_archiver"""
+"""Its timeline, and since when it counts: a crash begins both or the latter anew."""
+_NUMBER: Final = "SELECT pg_current_xact_id()::text"
+_STATUS: Final = "SELECT pg_xact_status($1::text::xid8)"
+_END_IT: Final = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE backend_xid = $1::text::xid8::xid AND pg_xact_status($1::text::xid8) = 'in progress'"""
 _SCHEMA_EXISTS: Final = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = $1)"
+
+
+class _Session(asyncpg.Connection):
+    """A connection that knows its server again."""
+
+    server: str | None = None
+    """None: it was a standby."""
+
+    async def begun(self) -> Self:
+        try:
+            self.server = await self.fetchval(_SERVER)
+        except BaseException:
+            self.terminate()
+            raise
+        return self
+
+
+class _NotToldError(Exception):
+    """The server cannot say what became of the transaction."""
 
 
 class PostgresStore:
@@ -77,7 +112,7 @@ class PostgresStore:
         self._steps = steps
         self._writing = asyncio.Lock()
         self._reading = asyncio.Semaphore(READERS)
-        self._idle: list[asyncpg.Connection] = []
+        self._idle: list[_Session] = []
 
     async def __aenter__(self) -> Self:
         try:
@@ -105,7 +140,7 @@ class PostgresStore:
     async def write(self, *, fence: int | None = None) -> AsyncIterator[Transaction]:
         async with (
             turn(self._writing, _busy),
-            self._transaction("BEGIN", sql.LOCK) as connection,
+            self._transaction("BEGIN", sql.LOCK, resolved=True) as connection,
             transaction(_Link(connection)) as writing,
         ):
             await writing.guard(len(self._steps), fence)
@@ -119,20 +154,71 @@ class PostgresStore:
                     await connection.execute(f"ANALYZE {table}")
 
     @asynccontextmanager
-    async def _transaction(self, *begin: str) -> AsyncIterator[asyncpg.Connection]:
-        """A connection with a transaction on it, committed when the block ends without an error."""
+    async def _transaction(self, *begin: str, resolved: bool = False) -> AsyncIterator[_Session]:
+        """A connection with a transaction on it, committed when the block ends without an error.
+        `resolved`: what became of it is found out where its COMMIT is not answered."""
         connection = await self._begun(begin)
         try:
             try:
+                number = await _number(connection) if resolved else ""
                 yield connection
             except BaseException:
                 await _roll_back(connection)
                 raise
-            await _commit(connection)
+            try:
+                await _commit(connection)
+            except StoreOutcomeUnknownError as unknown:
+                connection.terminate()
+                if not resolved:
+                    raise
+                await self._resolve(connection.server, number, unknown)
         finally:
             self._take_back(connection)
 
-    async def _begun(self, begin: Sequence[str]) -> asyncpg.Connection:
+    async def _resolve(
+        self, server: str | None, number: str, unknown: StoreOutcomeUnknownError
+    ) -> None:
+        """Return when the transaction is committed. Raises StoreConnectionError when it never will
+        be; `unknown` when that is not told in time, or not told apart from another's."""
+        try:
+            async with asyncio.timeout(RESOLVE_SECONDS):
+                while (committed := await self._committed(server, number)) is None:  # noqa: ASYNC110
+                    await asyncio.sleep(RESOLVE_PAUSE_SECONDS)
+        except (TimeoutError, _NotToldError):
+            raise unknown from None
+        if not committed:
+            raise _lost(ConnectionError("the link broke before COMMIT"), committing=False)
+
+    async def _committed(self, server: str | None, number: str) -> bool | None:
+        """None: ask again. Raises _NotToldError.
+
+        What is committed is so for good. A number that no disk has seen may be given again after a
+        crash or by a standby that took over, so that only its being committed needs the server of
+        before to be believed.
+
+        See: PostgreSQL manual, "Transaction ID and Snapshot Information Functions".
+        """
+        try:
+            connection = await self._connect()
+        except StoreConnectionError:
+            return None
+        same = server is not None and connection.server == server
+        try:
+            with _speaking():
+                status = await _status(connection, number)
+                if status == "in progress" and same:
+                    # Its session waits for a COMMIT from a link that is gone, and holds its turn.
+                    await connection.fetch(_END_IT, number)
+                    return None
+        except StoreConnectionError:
+            return None
+        finally:
+            connection.terminate()
+        if status is None or (status == "committed" and not same):
+            raise _NotToldError
+        return bool(status == "committed")
+
+    async def _begun(self, begin: Sequence[str]) -> _Session:
         """On an idle connection; one that turns out to have broken meanwhile is no failure."""
         if self._idle:
             connection = self._idle.pop()
@@ -144,9 +230,7 @@ class PostgresStore:
                 self._idle.clear()
         return await self._begin(await self._connect(), begin)
 
-    async def _begin(
-        self, connection: asyncpg.Connection, begin: Sequence[str]
-    ) -> asyncpg.Connection:
+    async def _begin(self, connection: _Session, begin: Sequence[str]) -> _Session:
         try:
             with _speaking():
                 for text in begin:
@@ -157,7 +241,7 @@ class PostgresStore:
             raise
         return connection
 
-    def _take_back(self, connection: asyncpg.Connection) -> None:
+    def _take_back(self, connection: _Session) -> None:
         if connection.is_closed():
             return
         if connection.is_in_transaction():  # its end was not waited for, or was not answered
@@ -165,15 +249,17 @@ class PostgresStore:
         else:
             self._idle.append(connection)
 
-    async def _connect(self) -> asyncpg.Connection:
+    async def _connect(self) -> _Session:
         try:
             with _speaking():
-                return await asyncpg.connect(
+                connection = await asyncpg.connect(
                     self._url.reveal(),
                     timeout=CONNECT_SECONDS,
                     command_timeout=ANSWER_SECONDS,
                     server_settings={**SESSION, "search_path": _quoted(self._schema)},
+                    connection_class=_Session,
                 )
+                return await connection.begun()
         except ValueError:  # its words may hold a part of the password
             raise ConfigError(
                 "store",
@@ -195,7 +281,7 @@ class PostgresStore:
                     await connection.execute(_ALONE, self._schema)
                     await _step(connection, number, statements)
 
-    async def _recognise(self, connection: asyncpg.Connection) -> int:
+    async def _recognise(self, connection: _Session) -> int:
         """The format of what is there; an empty store is made where nothing is."""
         rows = await connection.fetch(_TABLES, self._schema)
         tables: dict[str, str | None] = {row["name"]: row["mark"] for row in rows}
@@ -212,10 +298,23 @@ class PostgresStore:
         return int(await connection.fetchval(sql.FORMAT))
 
 
+async def _status(connection: _Session, number: str) -> str | None:
+    try:
+        return cast("str | None", await connection.fetchval(_STATUS, number))
+    except asyncpg.InvalidParameterValueError:  # the server has not come to this number
+        return "aborted"
+
+
+async def _number(connection: _Session) -> str:
+    """The transaction's own, by which a server knows it."""
+    with _speaking():
+        return str(await connection.fetchval(_NUMBER))
+
+
 class _Link:
     """A `Link` over one of the pool's connections."""
 
-    def __init__(self, connection: asyncpg.Connection) -> None:
+    def __init__(self, connection: _Session) -> None:
         self._connection = connection
 
     async def rows(self, text: str, values: Sequence[Value]) -> Sequence[Sequence[Any]]:
@@ -236,14 +335,14 @@ class _Link:
             return float(await self._connection.fetchval(_CLOCK))
 
 
-async def _commit(connection: asyncpg.Connection) -> None:
+async def _commit(connection: _Session) -> None:
     if connection.is_closed():
         raise _lost(ConnectionError("it was closed"), committing=False)
     with _speaking(committing=True):
         await connection.execute("COMMIT")
 
 
-async def _roll_back(connection: asyncpg.Connection) -> None:
+async def _roll_back(connection: _Session) -> None:
     """A link that does not take it is given up: the server rolls back when it is gone."""
     if connection.is_closed() or not connection.is_in_transaction():
         return
@@ -253,7 +352,7 @@ async def _roll_back(connection: asyncpg.Connection) -> None:
         connection.terminate()
 
 
-async def _step(connection: asyncpg.Connection, number: int, statements: list[str]) -> None:
+async def _step(connection: _Session, number: int, statements: list[str]) -> None:
     if await connection.fetchval(sql.FORMAT) >= number:
         return  # another daemon was faster
     if number > 1:

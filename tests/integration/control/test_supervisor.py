@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from engine.control import predecessor
 from engine.control import supervisor as supervisor_module
 from engine.control.memory_group import MemoryTree, WorkerMemory
+from engine.control.resources.replication import Worker
 from engine.control.supervisor import (
     Supervisor,
     WorkerArguments,
@@ -132,6 +134,24 @@ async def test_a_killed_worker_is_started_again_and_goes_on(make: Make, tmp_path
     assert "SIGKILL" in str(view.named("restarting")[0]["reason"])
     os.kill(os.getpid(), signal.SIGTERM)
     assert await running == Outcome(0)
+
+
+async def test_a_worker_can_be_known_before_it_tells_anything(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Later its number may be another's: who stores it may have to wait for the store."""
+    supervisor, view = make(f"crash-twice:{tmp_path / 'lives'}")
+    forked: list[Worker] = []
+
+    def see(pid: int) -> None:
+        assert len(view.named("started")) == len(forked)
+        forked.append(predecessor.known(pid, "run"))
+
+    monkeypatch.setattr(supervisor, "_forked", see)
+    assert await _run(supervisor) == Outcome(0)
+    assert [worker.pid for worker in forked] == [told["pid"] for told in view.named("started")]
+    assert all(worker.started > 0 for worker in forked)
+    assert not any(map(predecessor.lives, forked))
 
 
 async def test_crashes_at_start_are_tried_again_until_it_works(make: Make, tmp_path: Path) -> None:

@@ -107,18 +107,99 @@ async def test_a_link_that_breaks_before_the_end_of_a_block_is_noticed(
     assert await names(store) == []
 
 
-async def test_an_answer_lost_at_commit_is_said_to_be_unknown(
+async def commit(store: Store, spoil: Callable[[], None]) -> None:
+    """A transaction whose COMMIT meets what `spoil` does to the link."""
+    async with store.write() as writing:
+        await writing.insert(Record("k", "done", "done", {}))
+        spoil()
+
+
+async def test_an_answer_lost_at_commit_is_found_out(store: Store, proxy: FaultProxy) -> None:
+    await commit(store, lambda: proxy.cut_after(1))
+    assert await names(store) == ["done"]
+
+
+async def test_a_commit_that_never_arrived_is_told_as_one_of_which_nothing_is_stored(
     store: Store, proxy: FaultProxy
 ) -> None:
-    async def work() -> None:
-        async with store.write() as writing:
-            await writing.insert(Record("k", "done", "done", {}))
-            proxy.cut_after(1)
+    with pytest.raises(StoreConnectionError, match="nothing of what was asked is stored") as told:
+        await commit(store, lambda: proxy.cut_after(up=1))
+    assert not isinstance(told.value, StoreOutcomeUnknownError)
+    assert await names(store) == []
+
+
+@pytest.mark.parametrize("silent_seconds", [0.4, 0.8, 1.5])
+async def test_a_commit_that_is_under_way_is_waited_for_or_ended(
+    store: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch, silent_seconds: float
+) -> None:
+    """What was held back on the way may arrive after we gave it up: what is told holds for good."""
+    monkeypatch.setattr(postgres, "ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(postgres, "CONNECT_SECONDS", 0.3)
+    proxy.cut()
+    await insert(store, "before")  # by a connection that waits no longer than this
+    asyncio.get_running_loop().call_later(silent_seconds, proxy.resume)
+    told: StoreConnectionError | None = None
+    try:
+        await commit(store, proxy.black_hole)
+    except StoreConnectionError as error:
+        told = error
+    assert not isinstance(told, StoreOutcomeUnknownError)
+    stored = ["before"] if told else ["before", "done"]
+    assert await names(store) == stored
+    await insert(store, "later")
+    assert await names(store) == [*stored, "later"]
+
+
+async def test_a_server_that_stays_away_leaves_it_unknown(
+    store: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "RESOLVE_SECONDS", 0.5)
+
+    def spoil() -> None:
+        proxy.cut_after(1)
+        proxy.refuse()
 
     with pytest.raises(StoreOutcomeUnknownError, match="read it again"):
-        await work()
+        await commit(store, spoil)
     proxy.resume()
     assert await names(store) == ["done"]
+
+
+async def test_a_server_that_crashed_over_it_is_asked_when_it_is_back(
+    private_cluster: Callable[..., Cluster], schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres, "RESOLVE_SECONDS", 60.0)
+    cluster = private_cluster()
+    async with (
+        FaultProxy(cluster.host, cluster.port) as proxy,
+        PostgresStore(Secret(cluster.dsn(port=proxy.port)), schema=schema) as store,
+    ):
+
+        def crash() -> None:
+            cluster.kill9()
+            asyncio.get_running_loop().run_in_executor(None, cluster.start)
+
+        with pytest.raises(StoreConnectionError, match="nothing of what was asked is stored"):
+            await commit(store, crash)
+        assert await names(store) == []
+
+
+async def test_after_a_crash_a_number_may_be_another_transactions(
+    private_cluster: Callable[..., Cluster], schema: str
+) -> None:
+    """Numbers that no disk has seen are given again: what is committed need not be ours."""
+    cluster = private_cluster()
+    async with PostgresStore(Secret(cluster.dsn()), schema=schema) as store:
+        async with store._transaction("BEGIN") as connection:
+            number, server = await postgres._number(connection), connection.server
+        await insert(store, "flushed")
+        assert await store._committed(server, number) is True
+        cluster.kill9()
+        cluster.start()
+        with pytest.raises(postgres._NotToldError):
+            await store._committed(server, number)
+        ahead = f"{int(number) + 1000}"
+        assert await store._committed(server, ahead) is False
 
 
 async def test_a_silent_server_is_given_up(
