@@ -29,8 +29,7 @@ HEAD_SECONDS: Final = 3 * LOOK_SECONDS
 SHOW_SECONDS: Final = SAMPLE_SECONDS
 
 TELL_SECONDS: Final = 300.0
-"""Time between two lines of the log on how far it is: as seldom as PostgreSQL's own on a checkpoint.
-"""
+"""Time between two lines of the log on how far it is, as between PostgreSQL's on checkpoints."""
 
 LOST: Final = TableLag(math.inf, None, None)
 """Of a table whose changes were dropped: it does not catch up by itself."""

@@ -1,10 +1,11 @@
 """Log lines as AWS DMS Serverless writes them. (pure)
 
 The *orchestrator* stream tells how a replication comes to run, in texts that look like Python
-dictionaries, each behind its time, as `aws logs tail` shows them; the *engine* stream what the worker says, `<thread>: <time> [COMPONENT]<severity>:
-text (place)`. Source: AWS DMS user guide, "AWS DMS Serverless components" (log groups and streams)
-and "Setting up logging"; forms of the lines as seen in the field. Where AWS names a source file and
-line, ours has the fixed word of the call site.
+dictionaries, each behind its time, as `aws logs tail` shows them; the *engine* stream what the
+worker says, `<thread>: <time> [COMPONENT]<severity>: text (place)`. Source: AWS DMS user guide,
+"AWS DMS Serverless components" (log groups and streams) and "Setting up logging"; forms of the
+lines as seen in the field. Where AWS names a source file and line, ours has the fixed word of the
+call site.
 """
 
 from collections.abc import Mapping
