@@ -1,6 +1,7 @@
 """One applier's connection to the target, with what it has learned about its tables.
 
-What a session remembers (table descriptions, compiled plans, staging tables) may be made wrong by
+What one session of a target has read of a table serves the others too (`_sql.shared_plans`). What a
+session remembers (table descriptions, compiled plans, staging tables) may be made wrong by
 somebody who alters the target: a statement refused for what a changed table would explain makes the
 session forget everything and report the target busy, once.
 
@@ -14,6 +15,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
+from connectors._sql.shared_plans import Shared, SharedPlans
 from connectors.mysql import statements, target_table
 from connectors.mysql.flavour import Flavour
 from connectors.mysql.plan import TablePlan, compile_plan
@@ -33,7 +35,8 @@ from engine.model.state import Fence
 LOOK_SECONDS: Final = 60.0
 """Age at which what is known of a table is read again, when rows come for it. Somebody may alter it
 while it is written, and no statement fails because a column has fewer digits now: the server
-rounds. Four short questions; once a minute they are no load, also of a thousand tables."""
+rounds. Five short questions for all sessions; once a minute they are no load, also of a thousand
+tables."""
 
 PLANS_MAX: Final = 2000
 """Relation versions a session remembers; beyond, it starts anew."""
@@ -55,9 +58,14 @@ Connect: TypeAlias = Callable[[], Awaitable["MysqlSession"]]
 
 
 async def prepare(
-    link: TargetLink, config: MysqlTargetConfig, token: str, connect: Connect
+    link: TargetLink,
+    config: MysqlTargetConfig,
+    token: str,
+    connect: Connect,
+    shared: SharedPlans[TablePlan],
 ) -> "MysqlSession":
-    """A session with every setting pinned that a value's meaning depends on.
+    """A session with every setting pinned that a value's meaning depends on. `shared`: of all
+    sessions with this configuration.
 
     Raises:
         TargetConnectionError, TargetError.
@@ -82,6 +90,7 @@ async def prepare(
         flavour,
         packet_bytes - PACKET_MARGIN_BYTES,
         connect,
+        shared,
         loads=config.local_infile and bool(infile),
         stage_engine=statements.LIGHT_ENGINE if light else statements.PLAIN_ENGINE,
     )
@@ -93,7 +102,6 @@ class _Known:
     event loop)."""
 
     relation: Relation
-    table: TargetTable | None
     statements: RowStatements
     looked: float
 
@@ -111,6 +119,7 @@ class MysqlSession:
         flavour: Flavour,
         packet_bytes_max: int,
         connect: Connect,
+        shared: SharedPlans[TablePlan],
         *,
         loads: bool,
         stage_engine: str,
@@ -131,6 +140,10 @@ class MysqlSession:
         # A plan is kept beside its number, so that no other one gets its identity.
         self._unloadable: set[str] = set()
         self._number = 0
+        self._shared = shared
+        self._trusts = True
+        """Whether it takes what others have read. Not after a refusal, which is believed when what
+        it was about has been read since."""
         self._fresh = True
 
     @property
@@ -185,18 +198,26 @@ class MysqlSession:
         known = self._plans.get(id(relation))
         if known is not None and now < known.looked + LOOK_SECONDS:
             return known.statements
-        # A new version of the relation may come with a table that another session has altered.
-        table = await self.table_now(relation.table)
-        if known is not None and known.table == table:
-            known.looked = now
+        found = await self._compiled(relation)
+        if known is not None and known.statements.plan.target == found.plan.target:
+            known.looked = found.read_at
             return known.statements
-        self._plans.pop(id(relation), None)
-        plan = compile_plan(relation, table)
         made = RowStatements(
-            plan, self.stage, self.stage_engine, self.packet_bytes_max, self._loads
+            found.plan, self.stage, self.stage_engine, self.packet_bytes_max, self._loads
         )
-        self._plans[id(relation)] = _Known(relation, table, made, now)
+        self._plans[id(relation)] = _Known(relation, made, found.read_at)
         return made
+
+    async def _compiled(self, relation: Relation) -> Shared[TablePlan]:
+        """The plan that another session has read lately, or one for the table as it is now: a new
+        version of the relation may come with a table that another session has altered."""
+        shared = self._shared.find(relation, seconds=LOOK_SECONDS) if self._trusts else None
+        if shared is not None:
+            self._fresh = False
+            return shared
+        reading = self._shared.begin(relation)
+        plan = compile_plan(relation, await self.table_now(relation.table))
+        return self._shared.share(reading, plan)
 
     async def table(self, name: TableName) -> TargetTable | None:
         """The target's table as it is now, or was when last read."""
@@ -246,7 +267,14 @@ class MysqlSession:
         return self._number
 
     def forget(self) -> None:
-        """Drop everything remembered. Staging tables stay on the server, unused."""
+        """What was remembered is wrong, or a table was altered. Staging tables stay on the server,
+        unused."""
+        self._trusts = False
+        self._shared.forget()
+        self._drop()
+
+    def _drop(self) -> None:
+        """Forget what is remembered here."""
         self._tables.clear()
         self._plans.clear()
         self._stages.clear()
@@ -256,11 +284,12 @@ class MysqlSession:
     def committed(self) -> None:
         """What was remembered has proved right."""
         self._fresh = False
+        self._trusts = True
 
     async def _start_anew(self) -> None:
         numbers = range(1, self._number + 1)
         names = ", ".join([f"penstock.stage_{number}" for number in numbers])
-        self.forget()
+        self._drop()
         self._number = 0
         if names:
             await self.run(f"DROP TEMPORARY TABLE IF EXISTS {names}".encode())

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from typing import Final
 
 from connectors._sql.kept import KeptSession
+from connectors._sql.shared_plans import SharedPlans
 from connectors.mysql import (
     control_schema,
     control_sql,
@@ -21,7 +22,7 @@ from connectors.mysql.ensure import ensure
 from connectors.mysql.errors import DRIVER_ERRORS
 from connectors.mysql.finish import finish, loosen
 from connectors.mysql.mark_lock import mark_name
-from connectors.mysql.plan import problems_of
+from connectors.mysql.plan import TablePlan, problems_of
 from connectors.mysql.quoting import literal
 from connectors.mysql.session import MysqlSession, lock_name, prepare
 from connectors.mysql.target_config import MysqlTargetConfig
@@ -83,6 +84,7 @@ class MysqlTarget:
         self._random = random
         self._opened: Callable[[tuple[int, str]], AbstractAsyncContextManager[None]]
         self._opened = lambda _: nullcontext()
+        self._plans: SharedPlans[TablePlan] = SharedPlans()
         self._questions = KeptSession(self._connect)
         self._inspecting = KeptSession(self._connect)
 
@@ -92,6 +94,7 @@ class MysqlTarget:
         Raises:
             TargetConnectionError, TargetError.
         """
+        self._plans.forget()  # another server may answer now
         async with self.session():
             pass
 
@@ -129,7 +132,7 @@ class MysqlTarget:
         link = TargetLink(connection)
         try:
             token = self._random.key(TOKEN_BYTES).hex()
-            return await prepare(link, self._config, token, self._connect)
+            return await prepare(link, self._config, token, self._connect, self._plans)
         except BaseException:
             await link.close()
             raise
@@ -145,7 +148,10 @@ class MysqlTarget:
     async def _working(self) -> AsyncIterator[MysqlSession]:
         """A session that changes tables, announced before it does."""
         async with self.session() as session, self._opened(session.identity):
-            yield session
+            try:
+                yield session
+            finally:
+                self._plans.forget()
 
     async def terminate(self, sessions: Sequence[tuple[int, str]]) -> None:
         """See `contracts.TransactionalTarget.terminate`. Sessions of other users are left alone

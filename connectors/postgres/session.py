@@ -1,5 +1,8 @@
 """One applier's connection to the target, with what it has learned about its tables.
 
+What one session of a target has read of a table serves the others too (`_sql.shared_plans`), but
+for what it reads of tables that a transaction of its own has altered and not committed.
+
 Everything a session remembers (table descriptions, compiled plans, prepared statements, staging
 tables) may be made wrong by somebody who alters the target. Wrong memory is found before anything
 is committed: each transaction ends by comparing the shapes of the tables it wrote, and a statement
@@ -16,6 +19,7 @@ from psycopg.pq import TransactionStatus
 from psycopg.pq.abc import PGresult
 
 from connectors._sql.quoting import literal
+from connectors._sql.shared_plans import SharedPlans
 from connectors.postgres import target_table
 from connectors.postgres.address import permit_known
 from connectors.postgres.connecting import hint_of_no_link, hint_of_refusal
@@ -30,7 +34,7 @@ from connectors.postgres.target_config import (
 )
 from connectors.postgres.target_errors import is_stale_plan, may_be_stale, refusal
 from connectors.postgres.target_table import TargetTable
-from connectors.postgres.transaction import PostgresTransaction
+from connectors.postgres.transaction import TEXT, PostgresTransaction
 from connectors.postgres.type_facts import TypeFacts, type_query
 from engine.errors import (
     RowMissingError,
@@ -66,10 +70,13 @@ _KEEPALIVES: Final = {
 
 
 async def connect(
-    config: PostgresTargetConfig, origins: Origins | None = None
+    config: PostgresTargetConfig,
+    origins: Origins | None = None,
+    shared: SharedPlans[TablePlan] | None = None,
 ) -> "PostgresSession":
     """Open a session with every setting pinned that a value's meaning depends on. Its fenced
-    transactions are marked with one of `origins`, when these are on.
+    transactions are marked with one of `origins`, when these are on. `shared`: of all sessions with
+    this configuration.
 
     Raises:
         ConfigError: the address is refused (`engine.addresses`).
@@ -86,14 +93,17 @@ async def connect(
         raise _refused(error) from error
     link = Link(connection)
     try:
-        return await _prepare(link, config, origins)
+        return await _prepare(link, config, origins, shared or SharedPlans())
     except BaseException:
         await link.close()
         raise
 
 
 async def _prepare(
-    link: Link, config: PostgresTargetConfig, origins: Origins | None
+    link: Link,
+    config: PostgresTargetConfig,
+    origins: Origins | None,
+    shared: SharedPlans[TablePlan],
 ) -> "PostgresSession":
     version = link.pgconn.server_version
     sets = "".join(f"SET {name} = {literal(v)};" for name, v in _settings(config, version).items())
@@ -107,7 +117,7 @@ async def _prepare(
     except LinkLostError as error:
         raise TargetConnectionError("the connection to the target broke") from error
     pid, start = cells(results[-1])[0]
-    return PostgresSession(link, config, (int(pid or 0), start or ""), version, origins)
+    return PostgresSession(link, config, (int(pid or 0), start or ""), version, origins, shared)
 
 
 def _settings(config: PostgresTargetConfig, version: int) -> Mapping[str, str]:
@@ -161,6 +171,7 @@ class PostgresSession:
         identity: tuple[int, str],
         version: int,
         origins: Origins | None,
+        shared: SharedPlans[TablePlan],
     ) -> None:
         self.link = link
         self.config = config
@@ -175,8 +186,14 @@ class PostgresSession:
         self._text_plans: dict[int, tuple[Relation, TablePlan]] = {}
         self._stages: dict[tuple[int, tuple[int, ...]], int] = {}
         self._number = 0
+        self._shared = shared
+        self._trusts = True
+        """Whether it takes what others have read. Not after a refusal, which is believed when what
+        it was about has been read since."""
         self._fresh = True
         self._dirty = False
+        self._altered = False
+        """Whether the transaction that is open has altered a table."""
 
     @property
     def identity(self) -> tuple[int, str]:
@@ -246,9 +263,7 @@ class PostgresSession:
         known = self._plans.get(id(relation))
         if known is not None:
             return known[1]
-        # A new version of the relation may come with a table that another session has altered.
-        plan = compile_plan(relation, await self.table_now(relation.table))
-        made = RowStatements(plan, self._next_name)
+        made = RowStatements(await self._compiled(relation), self._next_name)
         self._plans[id(relation)] = (relation, made)
         return made
 
@@ -260,8 +275,22 @@ class PostgresSession:
         known = self._text_plans.get(id(relation))
         if known is not None:
             return known[1]
-        plan = compile_plan(in_text(relation), await self.table_now(relation.table))
+        plan = await self._compiled(relation, TEXT)
         self._text_plans[id(relation)] = (relation, plan)
+        return plan
+
+    async def _compiled(self, relation: Relation, form: str = "") -> TablePlan:
+        """The plan that another session has read lately, or one for the table as it is now: a new
+        version of the relation may come with a table that another session has altered."""
+        shared = self._shared.find(relation, form) if self._trusts else None
+        if shared is not None:
+            self._fresh = False
+            return shared.plan
+        reading = self._shared.begin(relation)
+        table = await self.table_now(relation.table)
+        plan = compile_plan(in_text(relation) if form == TEXT else relation, table)
+        if not self._altered:
+            self._shared.share(reading, plan, form)
         return plan
 
     async def table(self, name: TableName) -> TargetTable | None:
@@ -303,17 +332,23 @@ class PostgresSession:
             self._stages = {k: n for k, n in self._stages.items() if n not in numbers}
 
     def forget(self) -> None:
-        """Drop everything remembered; the server's part at the next `begin`."""
-        self._tables.clear()
-        self._plans.clear()
-        self._text_plans.clear()
-        self._stages.clear()
-        self._fresh = True
+        """What was remembered is wrong; the server's part of it goes at the next `begin`."""
+        self._distrust()
         self._dirty = True
 
-    def forget_tables(self) -> None:
+    def altered(self) -> None:
         """After DDL of our own: descriptions and plans are read anew. Statements and staging tables
         stay on the server unused until the session starts anew."""
+        self._altered = True
+        self._distrust()
+
+    def _distrust(self) -> None:
+        self._trusts = False
+        self._shared.forget()
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        """Drop everything remembered here."""
         self._tables.clear()
         self._plans.clear()
         self._text_plans.clear()
@@ -323,6 +358,11 @@ class PostgresSession:
     def committed(self) -> None:
         """What was remembered has proved right."""
         self._fresh = False
+        self._trusts = True
+        if self._altered:
+            self._altered = False
+            # Others may have read what was there until now.
+            self._shared.forget()
 
     def _next_name(self) -> bytes:
         self._number += 1
@@ -335,7 +375,8 @@ class PostgresSession:
             or len(self._stages) > STAGES_MAX
         )
         if full:
-            self.forget()
+            self._start_anew()
+            self._dirty = True
         if self._dirty:
             await self.run("DEALLOCATE ALL;DISCARD TEMP")
             self.link.forget_prepared()
@@ -383,6 +424,10 @@ class PostgresSession:
 
     async def leave(self) -> None:
         """End what is open. A session that cannot is broken."""
+        if self._altered:
+            # Not committed, as far as is known: what was read of it is nowhere, or everywhere.
+            self._altered = False
+            self._distrust()
         if self.broken:
             return
         status = self.link.pgconn.transaction_status

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from connectors._interchange.load_rows import BinaryRows, TextRows
 from connectors._sql.kept import KeptSession
 from connectors._sql.quoting import literal, qualified
+from connectors._sql.shared_plans import SharedPlans
 from connectors.postgres import (
     control_schema,
     control_sql,
@@ -26,6 +27,7 @@ from connectors.postgres.link import LinkLostError, ServerError, cells
 from connectors.postgres.load_connection import Connection, close, prepare
 from connectors.postgres.loosen import loosen
 from connectors.postgres.origins import Origins
+from connectors.postgres.plan import TablePlan
 from connectors.postgres.session import PostgresSession, connect
 from connectors.postgres.sql import Sql
 from connectors.postgres.sql import connect as connect_sql
@@ -142,6 +144,7 @@ class PostgresTarget:
             two_way=config.two_way,
             others=config.other_writers,
         )
+        self._plans: SharedPlans[TablePlan] = SharedPlans()
         self._inspecting = KeptSession(lambda: connect(self._config))
 
     async def open(self) -> None:
@@ -151,6 +154,7 @@ class PostgresTarget:
             TargetConnectionError, TargetError.
         """
         self._sql.reopen()
+        self._plans.forget()  # another server may answer now
         async with self.session():
             pass
 
@@ -166,7 +170,7 @@ class PostgresTarget:
         Raises:
             TargetConnectionError, TargetError.
         """
-        session = await connect(self._config, self._origins)
+        session = await connect(self._config, self._origins, self._plans)
         try:
             yield session
         finally:
@@ -357,7 +361,10 @@ class PostgresTarget:
                 raise target_error(error, "naming a session of the target") from error
             assert row is not None
             async with self._opened((row[0], row[1])):
-                yield connection
+                try:
+                    yield connection
+                finally:
+                    self._plans.forget()
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

@@ -109,7 +109,7 @@ class PostgresTransaction(ControlRows):
             raise target_errors.not_followed(error, str(table)) from error
         # Our own change of shape is not one that somebody made behind our back.
         self._shapes.clear()
-        self._session.forget_tables()
+        self._session.altered()
 
     async def _evolve(self, change: SchemaChanged, there: TargetTable | None, table: str) -> None:
         await self._session.run_apart(evolution.labels(change))

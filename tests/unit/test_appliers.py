@@ -79,6 +79,9 @@ class Target:
         """What `ready` of the next sessions comes to."""
         self.open_now = 0
         self.asked = 0
+        self.opening = 0
+        self.opening_most = 0
+        """Most that were ever being opened at once."""
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Sequence[TargetSession]]:
@@ -86,6 +89,10 @@ class Target:
         if self.refusals and (refusal := self.refusals.pop(0)) is not None:
             raise refusal
         async with self._bench.more_session() as session:
+            self.opening += 1
+            self.opening_most = max(self.opening, self.opening_most)
+            await asyncio.sleep(0)
+            self.opening -= 1
             self.open_now += 1
             try:
                 yield [cast(TargetSession, GatedSession(session, self.gate, self.places))]
@@ -145,6 +152,14 @@ async def test_appliers_come_and_go_with_the_size() -> None:
         for units in (4, 2, 8, 1):
             running.provision.resize(units)
             await running.until(partial(running.has, units))
+
+
+async def test_sessions_are_opened_a_few_at_a_time_and_none_waits_for_the_last() -> None:
+    async with started(units=64) as running:
+        await running.until(lambda: running.serving > 0)
+        assert running.target.opening_most <= appliers.OPENING_MAX < 64
+        await running.until(partial(running.has, 64))
+        assert running.target.opening_most == appliers.OPENING_MAX
 
 
 async def test_one_that_is_too_many_leaves_when_its_batch_is_durable_and_no_sooner() -> None:
@@ -212,7 +227,7 @@ async def test_one_that_gets_no_place_on_the_server_is_given_no_work() -> None:
 
 
 async def test_a_target_with_room_for_some_is_served_by_those_whoever_is_refused_first() -> None:
-    """All are opened at once, and a refusal comes sooner than a session is on record."""
+    """They are opened together, and a refusal comes sooner than a session is on record."""
     full = TargetBusyError("too many connections")
     async with started(full, None, full, None, units=4) as running:
         await running.until(lambda: running.serving == 2)
