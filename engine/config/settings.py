@@ -5,6 +5,7 @@ was written has the value it was given.
 """
 
 import copy
+import functools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -45,10 +46,12 @@ class SettingsFile(Section):
 
 def defaults(replication_type: str = PLAIN_TYPE) -> Document:
     """The whole document as AWS answers it for a replication without settings."""
-    return _defaults(CATALOG, replication_type)
+    return copy.deepcopy(_defaults(CATALOG, replication_type))
 
 
+@functools.cache
 def _defaults(group: Group, replication_type: str) -> Document:
+    """One value for all who ask: it is copied where it is changed."""
     return {
         name: _default(entry, replication_type)
         for name, entry in group.keys.items()
@@ -131,6 +134,20 @@ def parse_given(
     return document, settings
 
 
+def read_given(
+    given: Document, *, replication_type: str = PLAIN_TYPE, file: str = "ReplicationSettings"
+) -> ReplicationSettings:
+    """What a document means that `parse_given` has read before.
+
+    Raises:
+        ConfigError: the first problem; `problems` on it holds all that were found.
+    """
+    problems = Problems(file)
+    settings = read_settings(given, problems, replication_type)
+    problems.raise_found()
+    return settings
+
+
 def parse_change(
     text: str, *, replication_type: str = PLAIN_TYPE, file: str = "ReplicationSettings"
 ) -> Document:
@@ -156,7 +173,7 @@ class _Reading:
         self._problems = problems
 
     def group(self, group: Group, document: Document, where: str) -> Document:
-        result = _defaults(group, self._type)
+        result = dict(_defaults(group, self._type))
         for name, value in document.items():
             entry = group.keys.get(name)
             path = f"{where}.{name}" if where else name

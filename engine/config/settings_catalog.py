@@ -45,9 +45,10 @@ class Items:
     shown: Shown = Shown.DEFAULT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """An object. `null_for` are replication types for which it is null until it is written."""
+    """An object. `null_for` are replication types for which it is null until it is written. Each is
+    one of its own, so that what is made of it can be kept by it."""
 
     keys: Mapping[str, "Setting | Items | Group"]
     shown: Shown = Shown.DEFAULT

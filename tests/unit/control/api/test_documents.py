@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from engine.config.settings import defaults
 from engine.control.api.documents import (
     mappings,
     settings,
@@ -107,6 +108,29 @@ def test_the_log_of_one_that_ran_is_named_and_nothing_else_changes() -> None:
     for key in ("CloudWatchLogGroup", "CloudWatchLogStream"):
         assert before["Logging"].pop(key) is None
     assert after == before
+
+
+def test_what_is_shown_is_of_what_is_kept_and_of_nothing_shown_before() -> None:
+    def shown(given: dict[str, object], kind: str = "cdc") -> Any:
+        return json.loads(settings_shown(given, kind))
+
+    untouched = shown({})
+    assert untouched == defaults("cdc")
+    changed = {
+        "FullLoadSettings": {"CommitRate": 7},
+        "ControlTablesSettings": {"HistoryTimeslotInMinutes": 9},
+        "ValidationSettings": {"ValidationOnly": True},
+        "Logging": {"LogComponents": [{"Id": "SORTER", "Severity": "LOGGER_SEVERITY_DEBUG"}]},
+    }
+    first = shown(changed)
+    assert first["FullLoadSettings"]["CommitRate"] == 7
+    assert first["ControlTablesSettings"]["historyTimeslotInMinutes"] == 9
+    assert first["ValidationSettings"]["ValidationQueryCdcDelaySeconds"] == 180
+    changed["FullLoadSettings"] = {"CommitRate": 8}
+    assert shown(changed)["FullLoadSettings"]["CommitRate"] == 8
+    assert shown({}) == untouched
+    assert shown({}, "full-load") == defaults("full-load")
+    assert defaults("cdc") == untouched
 
 
 def test_a_modification_replaces_keys_and_null_takes_one_back() -> None:
