@@ -1,6 +1,6 @@
 """What is told of tables while they are loaded: to the log, the metrics and whoever listens."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,9 +30,13 @@ class LoadTelling:
         self._rows: dict[TableName, int] = {}
         self._loads: dict[TableName, _Load] = {}
 
-    def known(self, states: Mapping[TableName, TableRecord]) -> None:
-        """What earlier processes left: whoever listens may not have heard of it."""
-        known = {str(table): record.state.value for table, record in states.items()}
+    def known(
+        self, states: Mapping[TableName, TableRecord], pending: Collection[TableName]
+    ) -> None:
+        """What earlier processes left, of which whoever listens may not have heard, and what is to
+        be loaded now."""
+        known = dict.fromkeys(map(str, pending), TableState.PENDING.value)
+        known |= {str(table): record.state.value for table, record in states.items()}
         names = list(known)
         for first in range(0, len(names), KNOWN_MAX):
             part = names[first : first + KNOWN_MAX]

@@ -124,7 +124,7 @@ class Loading:
         """Load every pending table, then finish what is loaded. `frontier`: where the stream will
         begin. `again`: tables whose chunks do not fit together with the log; they begin anew.
         `from_beginning`: the log was opened for these tables just now."""
-        self._telling.known(self.states)
+        self._telling.known(self.states, self._pending())
         await self._demote(control)
         await self._make_late_keys(control, frontier)
         again = [t for t in self._again(again) if t in self.roster.relations]

@@ -229,8 +229,8 @@ class Carrying:
             case "forked":
                 await self._keeper.change(having(worker=event["worker"]))
             case "state":
+                await self._keep()  # who is told `running` finds its tables
                 await self._state(str(event["state"]), enter)
-                await self._keep()
             case "restarting":
                 self._moving = False
                 reason = str(event.get("reason") or "it does not say why")

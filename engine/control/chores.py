@@ -37,6 +37,10 @@ from engine.seams import SystemClock, SystemRandom
 
 KEPT: Final = "kept"
 
+KEPT_NICENESS: Final = 10
+"""Nobody waits for that look, which is made for each replication at rest every few minutes: some
+hundred of them must not slow what runs, nor who asks for it."""
+
 CHORES: Final = ("clean", "anew", "reload", KEPT)
 
 MODULE: Final = "engine.control.chores"
@@ -52,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         addresses.arm(os.environ.get(addresses.VARIABLE, ""))
         config = load_replication(given.file, os.environ)
         if given.chore == KEPT:
+            os.nice(KEPT_NICENESS)
             asyncio.run(_measure(config, reports))
         else:
             asyncio.run(_do(given.chore, config, given.table))

@@ -5,7 +5,7 @@ from typing import cast
 
 from engine.load_telling import LoadTelling
 from engine.model.relation import TableName
-from engine.model.state import TableState
+from engine.model.state import TableRecord, TableState
 from engine.observe.log import Line, Log
 from engine.observe.metrics import Metrics
 from engine.surroundings import Surroundings
@@ -29,6 +29,16 @@ def telling(clock: Clock, lines: list[Line]) -> LoadTelling:
         clock=clock, metrics=Metrics("r"), log=log, report=lambda _event, _facts: None
     )
     return LoadTelling(cast("Surroundings", around))
+
+
+def test_what_is_to_be_loaded_is_known_from_the_beginning() -> None:
+    told: list[tuple[str, object]] = []
+    around = SimpleNamespace(report=lambda event, facts: told.append((event, facts)))
+    begun = TableName("public", "begun")
+    states = {begun: TableRecord(begun, TableState.LOADING)}
+    LoadTelling(cast("Surroundings", around)).known(states, [TABLE, begun])
+    tables = {"public.t": "pending", "public.begun": "loading"}
+    assert told == [("known", {"tables": tables})]
 
 
 def facts(line: Line) -> dict[str, object]:

@@ -76,6 +76,7 @@ def test_from_creation_to_deletion(tmp_path: Path, source: Database, target: Dat
         it = replicated(daemon, "orders", filled(source), target, units=(1, 4))
         start(daemon, it.arn)
         daemon.await_status(it.arn, "running")
+        assert counted(daemon, it.arn, TableName="t")(), "at once"
         daemon.until(it.rows("t"), "the load")
         source.execute("INSERT INTO t VALUES (1001, 'new'); DELETE FROM t WHERE id < 10")
         daemon.until(it.rows("t"), "the changes")
