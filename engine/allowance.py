@@ -22,6 +22,12 @@ class Allowance(Protocol):
         """That many, at most; None: as many as the configuration allows."""
         ...
 
+    @property
+    def reckoned(self) -> bool:
+        """Whether that many are what catalog and log of the source speak for: a first start, whose
+        size nothing else has decided, begins with them."""
+        ...
+
     def ask(self, units: int) -> None:
         """Ask for that many."""
         ...
@@ -35,6 +41,7 @@ class Unlimited:
     """Nobody shares the machine."""
 
     units: int | None = None
+    reckoned = False
 
     def ask(self, units: int) -> None:
         """There is nothing to ask for."""
@@ -46,8 +53,11 @@ class Unlimited:
 class Granted:
     """What whoever started this process grants. `tell` tells it something (`WANTED`, `KEPT`)."""
 
-    def __init__(self, units: int, tell: Callable[[str, int], object]) -> None:
+    def __init__(
+        self, units: int, tell: Callable[[str, int], object], *, reckoned: bool = False
+    ) -> None:
         self.units: int | None = units
+        self.reckoned = reckoned
         self._tell = tell
 
     def ask(self, units: int) -> None:

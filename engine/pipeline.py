@@ -57,6 +57,9 @@ RUNNING: Final = Policy()
 
 TOKEN_BYTES: Final = 16
 
+RECKONED: Final = "catalog and log were looked at before this start"
+"""How a size was reckoned that whoever grants it has reckoned."""
+
 Report = Callable[[str, Mapping[str, object]], None]
 
 
@@ -137,12 +140,14 @@ async def run_replication(
         provision,
         Sampler(partial(without_stream, clock, meter, metrics, provision)),
         Stalls(clock, metrics, log),
-        FirstStart(config, clock, begin if first else None),
+        FirstStart(config, clock, begin if first and not allowance.reckoned else None),
     )
     scaling = Autoscaling(config, around, history, trace=trace, bar=before.bar, allowance=allowance)
     if out_of_memory:
         scaling.died(known)
     with provision.told(lambda budget: room.resize(budget.spool_bytes_max)):
+        if first and allowance.reckoned:
+            begin(allowance.units or units, RECKONED)
         try:
             async with asyncio.TaskGroup() as tasks:
                 adjusting = tasks.create_task(scaling.run(), name="capacity")

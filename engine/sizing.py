@@ -13,9 +13,6 @@ from engine.model.position import Position
 from engine.model.relation import Column, Relation
 from engine.model.table import TableDefinition
 
-LOOK_SECONDS: Final = 1.0
-"""Between two looks at the end of the source's log."""
-
 UNLIMITED: Final = frozenset(
     {"text", "bytea", "json", "jsonb", "xml", "tsvector", "hstore", "geometry", "geography"}
     | {f"{size}{kind}" for size in ("medium", "long") for kind in ("text", "blob")}
@@ -29,28 +26,53 @@ BEGIN_SECONDS: Final = 2.0
 to tell of them; then a replication begins with its smallest size and grows."""
 
 SHORTEST_SECONDS: Final = 0.25
-"""Between the two looks of a start, which prepares its reading of the log meanwhile: what others
-write in less time than that says too little."""
+"""Between two looks at the end of a log, while other things are done: what is written in less time
+than that says too little."""
 
 Begin: TypeAlias = Callable[[int, str], None]
 """Takes a size, and how it was reckoned."""
 
 
+class Growth:
+    """How fast a source's log grows: two looks at its end, between which other things are done."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._before: Position | None = None
+        self._looked_at = 0.0
+
+    async def look(self, source: Source) -> None:
+        """The first look. Raises SourceError, SourceConnectionError."""
+        self._before = await source.head()
+        self._looked_at = self._clock.monotonic()
+
+    async def rate(self, source: Source) -> float | None:
+        """Bytes a second since then, at the second look, which waits until there is something to
+        say. None without a first one, or where positions do not tell how far they are apart.
+
+        Raises:
+            SourceError, SourceConnectionError.
+        """
+        if self._before is None:
+            return None
+        passed = self._clock.monotonic() - self._looked_at
+        if passed < SHORTEST_SECONDS:
+            await asyncio.sleep(SHORTEST_SECONDS - passed)
+        grown = self._before.distance(await source.head())
+        seconds = self._clock.monotonic() - self._looked_at
+        return None if grown is None else max(0.0, grown / seconds)
+
+
 async def first_size(
-    config: ReplicationConfig, source: Source, tables: Sequence[Relation]
+    config: ReplicationConfig, source: Source, tables: Sequence[Relation], log: Growth
 ) -> Prediction:
-    """Predict it from the catalog and from how fast the log grows now; takes a second where changes
-    are carried. What a source does not tell is left out.
+    """Predict it from the catalog and from how fast the log grows. What a source does not tell is
+    left out.
 
     Raises:
         SourceError, SourceConnectionError.
     """
-    rate = None
-    if config.streams:
-        before = await source.head()
-        await asyncio.sleep(LOOK_SECONDS)
-        rate = _grown(before, await source.head(), LOOK_SECONDS)
-    return await _predicted(config, source, tables, rate)
+    return await _predicted(config, source, tables, await log.rate(source))
 
 
 class FirstStart:
@@ -59,10 +81,8 @@ class FirstStart:
 
     def __init__(self, config: ReplicationConfig, clock: Clock, begin: Begin | None) -> None:
         self._config = config
-        self._clock = clock
         self._begin = begin
-        self._before: Position | None = None
-        self._looked_at = 0.0
+        self._log = Growth(clock)
 
     async def look(self, source: Source) -> None:
         """The first look. Raises SourceConnectionError."""
@@ -70,10 +90,9 @@ class FirstStart:
             return
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
-                self._before = await source.head()
+                await self._log.look(source)
         except (SourceError, TimeoutError) as error:
             self._without(error)
-        self._looked_at = self._clock.monotonic()
 
     async def settle(self, source: Source, tables: Sequence[Relation]) -> None:
         """The second one; the size is decided when this returns. A source that does not tell has
@@ -82,21 +101,11 @@ class FirstStart:
             return
         try:
             async with asyncio.timeout(BEGIN_SECONDS):
-                rate = await self._rate(source)
-                found = await _predicted(self._config, source, tables, rate)
+                found = await first_size(self._config, source, tables, self._log)
         except (SourceError, TimeoutError) as error:
             self._without(error)
         else:
             self._decide(found.units, "; ".join(found.arithmetic))
-
-    async def _rate(self, source: Source) -> float | None:
-        if self._before is None:
-            return None
-        passed = self._clock.monotonic() - self._looked_at
-        if passed < SHORTEST_SECONDS:
-            await asyncio.sleep(SHORTEST_SECONDS - passed)
-        head = await source.head()
-        return _grown(self._before, head, self._clock.monotonic() - self._looked_at)
 
     def _without(self, error: BaseException) -> None:
         if isinstance(error, SourceConnectionError):
@@ -129,12 +138,6 @@ def _with(
     """What is needed with the copiers that a size would have."""
     copiers = min(config.budget(units).copiers, len(sizes)) if config.loads else 0
     return predict(config.capacity, sizes, copiers=copiers, log_bytes_a_second=rate)
-
-
-def _grown(before: Position, after: Position, seconds: float) -> float | None:
-    """Bytes a second; None where positions do not tell how far they are apart."""
-    grown = before.distance(after)
-    return None if grown is None else max(0.0, grown / seconds)
 
 
 def _size(definition: TableDefinition) -> TableSize:

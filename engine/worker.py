@@ -88,6 +88,7 @@ class Options:
     metrics: Address | None = None
     log_format: str = "text"
     granted: int | None = None
+    reckoned: bool = False
     grants: int | None = None
     report: int | None = None
     parent: int | None = None
@@ -235,7 +236,11 @@ class Worker:
         granted, grants = self._options.granted, self._options.grants
         if granted is None or grants is None:
             return None
-        allowance = Granted(granted, lambda event, n: self._reports.send(event, {"units": n}))
+        allowance = Granted(
+            granted,
+            lambda event, n: self._reports.send(event, {"units": n}),
+            reckoned=self._options.reckoned,
+        )
         os.set_blocking(grants, False)
         loop = asyncio.get_running_loop()
         loop.add_reader(grants, lambda: _take_grants(grants, allowance))
@@ -413,6 +418,9 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--metrics", type=_address)
     parser.add_argument("--log-format", choices=sorted(FORMATS), default="text")
     parser.add_argument("--granted", type=int, help="units that it may have for now")
+    parser.add_argument(
+        "--reckoned", action="store_true", help="they are what catalog and log speak for"
+    )
     parser.add_argument("--grants", type=int, help="descriptor on which others are granted")
     parser.add_argument("--report", type=int, help="descriptor to report on")
     parser.add_argument("--parent", type=int, help="process to die with")

@@ -33,7 +33,7 @@ from engine.control.resources.replication import Face, Life, Progress, Provision
 from engine.control.resources.table import PREFIX as TABLES
 from engine.control.resting import Resting
 from engine.control.size import Size
-from engine.control.starting import StartError, Starting, sentence
+from engine.control.starting import Found, StartError, Starting, sentence
 from engine.control.store.errors import GoneError, LeaseLostError
 from engine.control.streams import Streams
 from engine.control.unit_hours import UnitHours
@@ -210,10 +210,10 @@ class Orchestrator:
         await predecessor.gone(life.worker)
         if life.status in TAKEN_UP:
             given = await self._starting.files(replication)
-            units = life.provisioned.units if life.provisioned else 0
+            found = Found(units=life.provisioned.units if life.provisioned else 0)
         else:
-            given, units = await self._prepare(replication)
-        size = await self._provision(replication, given, units)
+            given, found = await self._prepare(replication)
+        size = await self._provision(replication, given, found)
         await self._enter(Status.REPLICATION_STARTING)
         if life.wish is not None and life.wish.begin is Begin.RELOAD:
             await self._begin_anew(given)
@@ -224,23 +224,22 @@ class Orchestrator:
         self.hours = self._carrying.hours
         return await self._carrying.run(self._enter)
 
-    async def _prepare(self, replication: Replication) -> tuple[WorkerInput, int]:
+    async def _prepare(self, replication: Replication) -> tuple[WorkerInput, Found]:
         """Up to the size that it is to begin with."""
         if not replication.life.ran:
             await self._keeper.change(having(), Note(forget=TABLES))
         await self._enter(Status.INITIALIZING, failures=(), stop_reason=None)
         given = await self._starting.files(replication)
         await self._starting.tell_of_effect(replication, given)
-        units = await self._starting.look(replication, given)
-        return given, units
+        return given, await self._starting.look(replication, given)
 
-    async def _provision(self, replication: Replication, given: WorkerInput, units: int) -> Size:
+    async def _provision(self, replication: Replication, given: WorkerInput, found: Found) -> Size:
         if replication.life.status not in TAKEN_UP:
             await self._enter(
                 Status.PROVISIONING_CAPACITY,
-                provisioned=self._provisioned(Provision.PROVISIONING, units),
+                provisioned=self._provisioned(Provision.PROVISIONING, found.units),
             )
-        size = await self._starting.provision(given.config.capacity, units)
+        size = await self._starting.provision(given.config.capacity, found)
         provisioned = self._provisioned(Provision.PROVISIONED, size.units)
         await self._keeper.change(having(provisioned=provisioned))
         return size

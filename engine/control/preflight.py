@@ -23,8 +23,8 @@ from engine.plan.emptiness import must_be_empty, refusal
 from engine.plan.lanes import groups
 from engine.plan.tables import UNEXPECTED, LeftOut, Reason, Selection, select
 from engine.roster import NO_TABLE_HINT
-from engine.seams import SystemRandom
-from engine.sizing import first_size
+from engine.seams import SystemClock, SystemRandom
+from engine.sizing import Growth, first_size
 
 
 class Step(StrEnum):
@@ -51,6 +51,7 @@ class Preflight:
     """The tables, once the source has told them."""
     prediction: Prediction | None = None
     """The size that it will begin with, unless it is fixed or the source does not tell."""
+    log: Growth = field(default_factory=lambda: Growth(SystemClock()))
 
     async def run(self, source: Source, target: Target) -> list[Finding]:
         """Look at both sides; what cannot be reached is a finding, not an error."""
@@ -65,6 +66,7 @@ class Preflight:
                 await self._apart(source, target)
             self.entered(Step.METADATA)
             if read:
+                await self._log(source)
                 await self._source(source)
             tables = self.selection.tables if self.selection else ()
             if written:
@@ -72,7 +74,7 @@ class Preflight:
                 await self._rows(target, tables)
                 await self._lanes(target, tables)
             self.entered(Step.CAPACITY)
-            if self.selection:
+            if self.selection and self._sized:
                 await self._first_size(source, tables)
         return list(dict.fromkeys(self.findings))  # both sides may say the same
 
@@ -140,13 +142,23 @@ class Preflight:
         if self._by_key:
             await self._against("source", source_obstacles(source, selection.tables))
 
+    @property
+    def _sized(self) -> bool:
+        """Whether there is a size to choose."""
+        return len(self.config.capacity.ladder) > 1
+
+    async def _log(self, source: Source) -> None:
+        """The first of two looks at the end of the source's log."""
+        if self.config.streams and self._sized:
+            try:
+                await self.log.look(source)
+            except PenstockError as error:
+                self._add("capacity-predicted", Severity.UNCHECKED, error)
+
     async def _first_size(self, source: Source, tables: Sequence[Relation]) -> None:
-        """The size that it will begin with, and how that was reckoned; nothing of a fixed one."""
-        capacity = self.config.capacity
-        if len(capacity.ladder) == 1:
-            return
+        """The size that it will begin with, and how that was reckoned."""
         try:
-            self.prediction = prediction = await first_size(self.config, source, tables)
+            self.prediction = prediction = await first_size(self.config, source, tables, self.log)
         except PenstockError as error:
             self._add("capacity-predicted", Severity.UNCHECKED, error)
             return

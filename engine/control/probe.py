@@ -5,7 +5,8 @@ finds as JSON lines over a pipe, as a worker does (`engine/observe/report.py`):
 
 - `step` {step}: a `preflight.Step` begins
 - `finding` {check, severity, subject, message, remedy}
-- `found` {tables, rows_estimated, schemas, units}: what the source has; `units` is predicted
+- `found` {tables, schemas, units, reckoned}: what the source has; `units` to begin with, and
+  whether they were reckoned from it
 - `outcome`: the last one; its reason is what blocks, if anything does
 
 `--connect SIDE` looks at one side's connection alone, `--schemas` at the source's names too.
@@ -108,8 +109,9 @@ class Telling:
 
 def _found(preflight: Preflight) -> dict[str, object]:
     tables = preflight.selection.tables if preflight.selection else ()
-    units = preflight.prediction.units if preflight.prediction else None
-    return {"tables": len(tables), "units": units or preflight.config.capacity.units_min}
+    prediction = preflight.prediction
+    units = prediction.units if prediction else preflight.config.capacity.units_min
+    return {"tables": len(tables), "units": units, "reckoned": prediction is not None}
 
 
 def _judged(findings: Sequence[Finding]) -> Outcome:

@@ -9,12 +9,21 @@ from engine.control.room import Room
 class Size:
     """The units that are held for a replication."""
 
-    def __init__(self, id: str, room: Room, capacity: CapacityConfig, units: int) -> None:
-        """`units` are held already."""
+    def __init__(
+        self,
+        id: str,
+        room: Room,
+        capacity: CapacityConfig,
+        units: int,
+        *,
+        reckoned: bool = False,
+    ) -> None:
+        """`units` are held already. `reckoned`: they are what the source speaks for just now."""
         self._id = id
         self._room = room
         self._capacity = capacity
         self.units = units
+        self.reckoned = reckoned
         self.grant: Callable[[int], None] = lambda _: None
         """Tells the worker of a larger size."""
 

@@ -79,6 +79,9 @@ class Found:
     """What a probe has told so far."""
 
     units: int = 0
+    """To begin with; 0 where nothing was told."""
+    reckoned: bool = False
+    """Catalog and log speak for so many."""
     blocking: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
     """The first `FAILURES_MAX` findings that block, as `preflight.document` makes them."""
     blocked: int = 0
@@ -124,9 +127,8 @@ class Starting:
             more = f" and {len(idle) - NAMED_MAX} more" if len(idle) > NAMED_MAX else ""
             await self._keeper.tell(WITHOUT_EFFECT, ", ".join(idle[:NAMED_MAX]) + more + ".")
 
-    async def look(self, replication: Replication, given: WorkerInput) -> int:
-        """Both databases looked at, by a process of its own; how many units it should begin with.
-        Raises StartError."""
+    async def look(self, replication: Replication, given: WorkerInput) -> Found:
+        """Both databases looked at, by a process of its own; what it found. Raises StartError."""
         await self._enter(Status.PREPARING_METADATA_RESOURCES)
         found = Found()
         told: asyncio.Queue[Mapping[str, object] | None] = asyncio.Queue()
@@ -150,22 +152,22 @@ class Starting:
         outcome = looking.result()
         if outcome.exit:
             raise await self._blocked(replication, found, outcome)
-        return found.units
+        return found
 
-    async def provision(self, capacity: CapacityConfig, units: int) -> Size:
-        """Memory held for so many units, or as many as the machine has at all. Raises StartError.
+    async def provision(self, capacity: CapacityConfig, found: Found) -> Size:
+        """Memory held for what was found, or as much as the machine has at all. Raises StartError.
 
         What it grows to later it asks for then.
         """
         unit, room = capacity.unit_memory_bytes, self._means.room
         fitting = [size for size in capacity.ladder if size * unit <= room.ledger.total]
-        first = next((size for size in capacity.ladder if size >= units), capacity.units_max)
+        first = next((size for size in capacity.ladder if size >= found.units), capacity.units_max)
         first = min(first, max(fitting, default=capacity.units_min))
         try:
             await room.hold(self._id, first * unit, lambda: self._wait(first * unit))
         except TooLargeError as error:
             raise StartError(str(error)) from None
-        return Size(self._id, room, capacity, first)
+        return Size(self._id, room, capacity, first, reckoned=found.reckoned)
 
     async def _take(self, event: Mapping[str, object], found: Found) -> None:
         match event["event"]:
@@ -185,6 +187,7 @@ class Starting:
             case "found":
                 units = event.get("units")
                 found.units = units if isinstance(units, int) else 0
+                found.reckoned = event.get("reckoned") is True
             case "step" if not found.blocking:
                 await self._enter(STATUS_OF_STEP[str(event["step"])])
 

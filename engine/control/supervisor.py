@@ -84,6 +84,7 @@ class WorkerArguments:
     take_over: bool = False
     state_dir: Path | None = None
     capacity_trace: Path | None = None
+    reckoned: bool = False
     metrics: str | None = None
     log_format: str = "text"
 
@@ -97,7 +98,9 @@ class WorkerArguments:
             "--log-format": self.log_format,
         }
         words = [f"{name}={value}" for name, value in given.items() if value is not None]
-        return [*words, *(["--take-over"] if self.take_over else []), "--", str(self.file)]
+        flags = {"--take-over": self.take_over, "--reckoned": self.reckoned}
+        words += [name for name, given in flags.items() if given]
+        return [*words, "--", str(self.file)]
 
 
 class Supervisor:

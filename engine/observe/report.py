@@ -4,8 +4,8 @@ Every line is an object with `event` and the event's own facts:
 
 - `started` {pid, version}; `listening` {address} of `/metrics`
 - `state` {state}; `table` {table, state, rows, rows_estimated}; `caught-up` {}
-- `known` {tables: {table: state}}: tables that earlier processes have told of, and those that are to
-  be loaded now, some at a time
+- `known` {tables: {table: state}}: tables that earlier processes have told of, and those that are
+  to be loaded now, some at a time
 - `capacity` {rule, units_from, units_to, reason}: a decision on the size
 - `capacity-wanted` {units}, `capacity-kept` {units}: to whoever grants it (`engine/allowance.py`)
 - `metrics` {snapshot of `Metrics`, and `tables`: {table: [rows loaded, inserted, updated, deleted,

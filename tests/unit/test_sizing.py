@@ -12,7 +12,7 @@ from engine.config.replication import ReplicationConfig, ReplicationType
 from engine.contracts import Source
 from engine.errors import SourceConnectionError, SourceError
 from engine.model.position import LogPosition
-from engine.sizing import BEGIN_SECONDS, FirstStart, first_size
+from engine.sizing import BEGIN_SECONDS, SHORTEST_SECONDS, FirstStart, Growth, first_size
 
 MIB = 1 << 20
 
@@ -123,7 +123,18 @@ async def test_where_a_size_was_decided_before_nothing_is_asked() -> None:
     assert source.asked == 0
 
 
-async def test_check_reckons_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.sizing.LOOK_SECONDS", 0.01)
-    found = await first_size(config(), cast(Source, Log(0, 1000 * MIB)), [])
+async def test_check_reckons_the_same() -> None:
+    source, log = cast(Source, Log(0, 1000 * MIB)), Growth(Clock())
+    await log.look(source)
+    found = await first_size(config(), source, [], log)
     assert found.units == 16
+
+
+async def test_time_that_passed_between_two_looks_is_not_waited_for_again() -> None:
+    source, log = cast(Source, Log(0, 1000)), Growth(Clock())
+    await log.look(source)
+    await asyncio.sleep(2 * SHORTEST_SECONDS)
+    looking = asyncio.create_task(log.rate(source))
+    await asyncio.sleep(0)
+    assert looking.done()
+    assert 0 < (await looking or 0) <= 1000 / (2 * SHORTEST_SECONDS)
