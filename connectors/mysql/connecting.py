@@ -52,7 +52,6 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
         timeout = float(url.option("connect_timeout") or 0) or CONNECT_SECONDS
         self._open_seconds = timeout
         self._sslmode = url.sslmode
-        self._context = _context(url)
         super().__init__(
             host=url.host,
             port=url.port,
@@ -69,6 +68,7 @@ class Link(aiomysql.Connection):  # type: ignore[misc]
             program_name=program,
             client_flag=CLIENT.FOUND_ROWS,
         )
+        self._context = _context(url)  # a refusal leaves what the driver's finalizer looks at
         if not multi:
             self.client_flag &= ~CLIENT.MULTI_STATEMENTS
         if data:
@@ -210,6 +210,11 @@ def _context(url: ConnectionUrl) -> ssl.SSLContext | None:
         return None
     root = url.option("sslrootcert")
     verifies = mode in ("verify-ca", "verify-full")
+    if mode == "verify-ca" and not root:
+        # Everybody can have a certificate from one that the machine trusts, for some name.
+        raise TransportRefusedError(
+            "sslmode=verify-ca needs the root certificate of the authority, by sslrootcert"
+        )
     if verifies and root and root != SYSTEM_AUTHORITIES and not Path(root).is_file():
         raise TransportRefusedError(f"root certificate file {root} does not exist")
     if verifies:

@@ -41,3 +41,27 @@ IDLE_SETTINGS: Final[Mapping[str, str]] = {
     "TrimSpaceInChar": _AS_IT_IS,
 }
 """By AWS's name, which means the same in every family."""
+
+USUAL: Final[Mapping[str, object]] = {
+    "AuthenticationMethod": "password",
+    "CaptureDdls": True,
+    "CleanSourceMetadataOnMismatch": False,
+    "DatabaseMode": "default",
+    "DisableUnicodeSourceFilter": False,
+    "EventsPollInterval": 5,
+    "ExecuteTimeout": 60,
+    "FailTasksOnLobTruncation": False,
+    "HeartbeatEnable": False,
+    "HeartbeatFrequency": 5,
+    "HeartbeatSchema": "public",
+    "MapBooleanAsBoolean": False,
+    "MapJsonbAsClob": False,
+    "MapLongVarcharAs": "wstring",
+    "MaxFileSize": 32_768,
+    "ParallelLoadThreads": 1,
+    "PluginName": "no-preference",
+    "TrimSpaceInChar": True,
+}
+"""AWS's defaults of settings without effect: one that has it was most likely written by nobody, as
+AWS answers every key, and asks for nothing. Source: AWS DMS API reference, PostgreSQLSettings and
+MySQLSettings."""

@@ -5,10 +5,11 @@ them by name is a replication. Of those we run everything is judged that can be 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from engine.addresses import Addresses
+from engine.config.problems import nearest, shown
 from engine.control.api.endpoint_members import (
     CLEAR,
     SECRET_ID,
@@ -22,8 +23,8 @@ from engine.control.api.faults import (
     InvalidParameterValueException,
 )
 from engine.control.api.identifiers import identifier
-from engine.control.translate.attributes import read_attributes
-from engine.control.translate.endpoint import ADDRESS, Role, side_of
+from engine.control.translate.attributes import is_known, read_attributes
+from engine.control.translate.endpoint import ADDRESS, Role, kinds_of, side_of
 from engine.control.translate.listing import Note
 from engine.control.translate.names import ENGINES, NOT_RUN, Engine
 from engine.control.translate.ours import check_endpoint
@@ -115,6 +116,19 @@ def _check_attributes(text: str, engine: str) -> None:
                 f"ExtraConnectionAttributes must not hold {kept[_folded(name)]}: it has a member of"
                 " its own."
             )
+        if engine in ENGINES:
+            _check_attribute(name, [*kinds_of(ENGINES[engine]), *SECRET_MEMBERS])
+
+
+def _check_attribute(name: str, members: Sequence[str]) -> None:
+    """An attribute that no endpoint of the engine has is a mistake, as on AWS, whose words these
+    are. Source: terraform-provider-aws, issue 29170."""
+    if not is_known(name, members):
+        meant = nearest(name, members)
+        hint = f"; did you mean {meant[0].lower()}{meant[1:]}?" if meant else ""
+        raise InvalidParameterValueException(
+            f"Unsupported value '{shown(name)}' for extra connection attributes{hint}"
+        )
 
 
 def _folded(name: str) -> str:

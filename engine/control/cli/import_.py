@@ -45,20 +45,37 @@ Force = Annotated[
 ]
 
 
+KeepSlots = Annotated[
+    bool,
+    typer.Option(
+        "--keep-slots",
+        metavar="",
+        help="Keep the slots that endpoints name (SlotName): once AWS's task is stopped for good.",
+    ),
+]
+
+
 def import_(
-    files: Inputs, directory: Directory = Path(), force: Force = False, as_json: Json = False
+    files: Inputs,
+    directory: Directory = Path(),
+    force: Force = False,
+    keep_slots: KeepSlots = False,
+    as_json: Json = False,
 ) -> None:
     """Write a replication file for each replication that AWS DMS describes.
 
     Passwords become references to environment variables. Says what cannot be carried, with why.
     Exit code 1 when something of it has to be decided before it runs.
     """
-    end_with(lambda: _import(files, directory, force=force, as_json=as_json))
+    end_with(lambda: _import(files, directory, force=force, keep_slots=keep_slots, as_json=as_json))
 
 
-def _import(files: list[str], directory: Path, *, force: bool, as_json: bool) -> int:
+def _import(
+    files: list[str], directory: Path, *, force: bool, keep_slots: bool, as_json: bool
+) -> int:
     names = ", ".join(shown_file(name) for name in files)
-    made = imported(read_described("\n".join(map(_read, files)), names))
+    described = read_described("\n".join(map(_read, files)), names)
+    made = imported(described, keep_slots=keep_slots)
     _write(directory, made.texts, force=force)
     if as_json:
         typer.echo(orjson.dumps(_document(made, directory)))

@@ -28,12 +28,18 @@ from engine.control.client.replications import (
     NOT_FOUND,
     REST,
     every,
+    is_task,
     known,
     one,
     serverless,
     wait,
 )
-from engine.control.client.wanted import Wanted, WantedEndpoint, WantedReplication
+from engine.control.client.wanted import (
+    Wanted,
+    WantedEndpoint,
+    WantedReplication,
+    check_resource,
+)
 from engine.control.lifecycle import StartType, Status
 from engine.errors import ConfigError, PenstockError
 
@@ -150,7 +156,15 @@ def _same_password(daemon: Daemon, wanted: WantedEndpoint, members: Mapping[str,
 def _replication(daemon: Daemon, wanted: WantedReplication) -> Step:
     present = known(daemon, wanted.name)
     if present is None:
+        check_resource(wanted)
         return Step(action=Action.CREATE, kind=REPLICATION, name=wanted.name, wanted=wanted)
+    if is_task(present):
+        raise ConfigError(
+            "replication.id",
+            f"{wanted.name} is a classic task at the daemon, which no file changes",
+            hint="use `aws dms modify-replication-task`; or delete the task, or take another id",
+            file=wanted.file,
+        )
     differences = replication_differences(wanted, present)
     _check_fixed(wanted, present, differences)
     return Step(
@@ -188,8 +202,8 @@ def _unwanted(daemon: Daemon, wanted: Wanted) -> Iterator[Step]:
     names = {each.name.lower() for each in wanted.replications}
     gone = set()
     for each in every(daemon):
-        name, task = str(each["identifier"]), ":task:" in str(each["arn"])
-        if name.lower() not in names and not task:
+        name = str(each["identifier"])
+        if name.lower() not in names and not is_task(each):
             gone.add(name)
             running = [name] if each["status"] not in REST else []
             yield Step(

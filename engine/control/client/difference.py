@@ -21,6 +21,9 @@ MANAGED: Final = (
 )
 """Members of an endpoint that a file decides, beside its settings; others stay as they are."""
 
+UNSAID: Final = {"SslMode": "none"}
+"""What a member that was not given means, where a file always says it."""
+
 HIDDEN: Final = "(hidden)"
 
 
@@ -41,7 +44,7 @@ def endpoint_differences(
     found = [
         Difference(name, members.get(name), wanted.members.get(name))
         for name in MANAGED
-        if members.get(name) != wanted.members.get(name)
+        if members.get(name, UNSAID.get(name)) != wanted.members.get(name)
     ]
     before, after = (_table(each.get(wanted.settings)) for each in (members, wanted.members))
     found += _between(f"{wanted.settings}.", before, after)

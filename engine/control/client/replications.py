@@ -1,7 +1,7 @@
 """Replications at the daemon: found by name, started, stopped and waited for."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from engine.config.problems import nearest, shown
@@ -60,6 +60,11 @@ def known(daemon: Daemon, name: str) -> dict[str, Any] | None:
         if error.code == NOT_FOUND:
             return None
         raise
+
+
+def is_task(found: Mapping[str, Any]) -> bool:
+    """Whether it is a classic task, which has operations of its own."""
+    return ":task:" in str(found["arn"])
 
 
 def serverless(found: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """What replication files ask of the daemon: endpoints and replications in AWS's terms."""
 
 import hashlib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -93,10 +94,10 @@ def wanted(files: Sequence[Path], environment: Mapping[str, str]) -> Wanted:
     for file in files:
         written = load_written(file, environment)
         warnings |= dict.fromkeys(written.config.warnings)
+        replication = _replication(written, file)
         for endpoint in _endpoints(written, file):
             _check_same(endpoints.get(endpoint.name.lower()), endpoint)
             endpoints[endpoint.name.lower()] = endpoint
-        replication = _replication(written, file)
         other = replications.setdefault(replication.name.lower(), replication)
         if other is not replication:
             raise ConfigError(
@@ -185,7 +186,7 @@ def _certificate(authority: str, role: Role, file: Path) -> str:
 def _replication(written: Written, file: Path) -> WantedReplication:
     config = written.config
     made = replication_of(written.document, written.mapping, written.settings)
-    name = _name(config.id, "replication.id", file, longest=RESOURCE_CHARACTERS_MAX)
+    name = _name(config.id, "replication.id", file)
     source, target = (written.shared.get(role, "") or f"{config.id}-{role}" for role in ROLES)
     return WantedReplication(
         name=name,
@@ -198,18 +199,39 @@ def _replication(written: Written, file: Path) -> WantedReplication:
     )
 
 
-def _name(text: str, where: str, file: Path, *, longest: int = 255) -> str:
+def _name(text: str, where: str, file: Path) -> str:
     """A name that AWS's API takes: the file's own, since what a replication has in its databases
     goes by it."""
     try:
-        if longest == RESOURCE_CHARACTERS_MAX:
-            return resource_identifier(text)
         return identifier(text, where)
     except Fault:
-        raise ConfigError(
-            where,
-            f"{text} is no name for the API: it has at most {longest} letters, digits and single"
-            " hyphens, and begins with a letter",
-            hint="`penstock run` takes it as it is; under another name a replication begins anew",
-            file=shown_file(file),
-        ) from None
+        raise not_a_name(text, where, shown_file(file)) from None
+
+
+def check_resource(wanted: WantedReplication) -> None:
+    """That a replication which the daemon has not yet can go by its id there, which is the end of
+    its ARN. Raises ConfigError."""
+    try:
+        resource_identifier(wanted.name)
+    except Fault:
+        raise not_a_name(wanted.name, "replication.id", wanted.file) from None
+
+
+def not_a_name(text: str, where: str, file: str) -> ConfigError:
+    """The refusal of a name, with what to do."""
+    proper = proper_name(text)
+    return ConfigError(
+        where,
+        f"{text} is no name for the API: it has at most {RESOURCE_CHARACTERS_MAX} letters, digits"
+        " and single hyphens, and begins with a letter",
+        hint=f"{proper} is one; where `penstock run` has run it, drop what that made with"
+        " `penstock cleanup FILE` first, since under another name it begins anew",
+        file=file,
+    )
+
+
+def proper_name(text: str) -> str:
+    """The nearest name to it that the API takes."""
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", text).strip("-") or "replication"
+    begun = plain if plain[0].isalpha() else f"r-{plain}"
+    return begun[:RESOURCE_CHARACTERS_MAX].rstrip("-")

@@ -17,10 +17,15 @@ ALIASES: Final[Mapping[str, str]] = {
 """Attributes that are called otherwise than the member they are, in lower case."""
 
 ONLY_ATTRIBUTES: Final[Mapping[str, str]] = {
+    "consumemonotonicevents": "transactions with the same position are told apart",
     "ignoreopenxatransactionscheck": "prepared transactions (XA) are carried; nothing is ignored",
+    "loadusingcsv": "rows are streamed into the target, not by way of files",
+    "mapunboundednumericasstring": "values are carried as they are, in types that hold them",
     "skiptablesuspensionforpartitionddl": "statements about partitions stop no table here",
+    "unboundedvarcharmaxsize": "texts are carried whole, whatever their length",
 }
-"""Attributes without a member, in lower case, and why they are not needed."""
+"""Attributes without a member, in lower case, and why they are not needed. Source: AWS DMS user
+guide, the pages of PostgreSQL and MySQL as source and as target."""
 
 _TRUE: Final = frozenset({"true", "y", "yes", "1", "on"})
 _FALSE: Final = frozenset({"false", "n", "no", "0", "off"})
@@ -39,6 +44,11 @@ def member_of(attribute: str, members: Iterable[str]) -> str:
     folded = {member.lower(): member for member in members}
     lowered = attribute.lower()
     return folded.get(ALIASES.get(lowered, lowered).lower(), "")
+
+
+def is_known(attribute: str, members: Iterable[str]) -> bool:
+    """Whether it is one of these members, or one that needs none."""
+    return bool(member_of(attribute, members)) or attribute.lower() in ONLY_ATTRIBUTES
 
 
 def typed(kind: Kind[Any], text: str) -> object:

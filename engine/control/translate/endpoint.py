@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from engine.config.document import Document
-from engine.config.endpoint_effect import IDLE_SETTINGS
+from engine.config.endpoint_effect import IDLE_SETTINGS, USUAL
 from engine.config.endpoint_settings import AddressSettings
 from engine.config.environment import escaped_document
 from engine.config.kind import Kind
@@ -41,7 +41,6 @@ SSL_MODES: Final[Mapping[str, str]] = {
 }
 
 OF_AWS: Final[Mapping[str, str]] = {
-    "KmsKeyId": "the key of AWS's store; passwords are not in the file",
     "ServiceAccessRoleArn": "a role of AWS's",
     "SecretsManagerAccessRoleArn": "a role of AWS's",
     "ExternalTableDefinition": "for endpoints that hold no tables",
@@ -56,6 +55,15 @@ class Side:
     table: Document
     variables: tuple[Variable, ...]
     notes: tuple[Note, ...]
+
+
+def kinds_of(engine: Engine) -> dict[str, Kind[Any]]:
+    """Every setting that endpoints of an engine know, on either side."""
+    family = engine.family
+    sections = (family.source_settings, family.target_settings)
+    declared = (declared_keys(section).items() for section in sections)
+    of_sides = {name: each.kind for items in declared for name, (_, each) in items}
+    return {**of_sides, **family.no_effect}
 
 
 def side_of(
@@ -128,8 +136,7 @@ class _Translation:
         return {name: each.kind for name, (_, each) in declared_keys(section).items()}
 
     def _kinds(self) -> dict[str, Kind[Any]]:
-        """Every setting that the engine's family knows."""
-        return {**self.engine.family.no_effect, **self._declared()}
+        return {**kinds_of(self.engine), **self._declared()}
 
     def _all_members(self) -> Document:
         """Members wherever they are written: the settings' own count most, then attributes."""
@@ -207,13 +214,16 @@ class _Translation:
     def _settings(self) -> Document:
         kinds = self._kinds()
         aside = {*ADDRESS, *SECRET_MEMBERS, *OF_AWS}
+        declared = self._declared()
         settings: Document = {}
         for name, value in self.members.items():
             if name in aside:
                 continue
             if name not in kinds:
                 self._note(name, f"{self.engine.ours} endpoints have no such setting here")
-            elif name != "TargetDbType" or self.role == "target":  # a source has no use for it
+            elif name == "TargetDbType" and self.role == "source":
+                continue  # it has no use for it
+            elif name in declared or name not in USUAL or value != USUAL[name]:
                 self._check(name, value, kinds[name])
                 settings[name] = value
         return escaped_document(settings)

@@ -11,7 +11,7 @@ from engine.config.document import Document
 from engine.config.family import FAMILIES
 from engine.config.secret import Secret
 from engine.config.url import ConnectionUrl, parse_url
-from engine.control.translate.endpoint import ADDRESS, SSL_MODES, Role
+from engine.control.translate.endpoint import ADDRESS, SSL_MODES, SSL_NONE, Role
 from engine.control.translate.names import ENGINES, OURS
 from engine.errors import ConfigError
 
@@ -73,7 +73,7 @@ def endpoint_of(table: Mapping[str, object], role: Role, identifier: str) -> End
 
 def _extras(table: Mapping[str, object], url: ConnectionUrl) -> Document:
     options = {name: value for name, value in url.options if name not in _OF_URL}
-    if url.sslmode not in SSL_MODES:
+    if url.sslmode not in (*SSL_MODES, SSL_NONE):
         options["sslmode"] = url.sslmode
     extras = {name: value for name, value in table.items() if name not in OF_TABLE}
     return {**extras, "options": options} if options else extras

@@ -35,8 +35,9 @@ class Imported:
 
     @property
     def notes(self) -> tuple[Note, ...]:
-        """What is not carried, by replication; what blocks comes first."""
+        """What is not carried, by replication, of endpoints once; what blocks comes first."""
         found = [note.under(each.id) for each in self.replications for note in each.notes]
+        found += dict.fromkeys(note for each in self.replications for note in each.end_notes)
         found += self.unused
         return tuple(sorted(found, key=lambda note: not note.blocks))
 
@@ -46,8 +47,8 @@ class Imported:
         return tuple(dict.fromkeys(found))
 
 
-def imported(described: Described) -> Imported:
-    """Translate every replication.
+def imported(described: Described, *, keep_slots: bool = False) -> Imported:
+    """Translate every replication. `keep_slots`: see `files_of`.
 
     Raises:
         ConfigError: there is none.
@@ -69,7 +70,9 @@ def imported(described: Described) -> Imported:
     made: list[Files] = []
     for replication in replications:
         taken = frozenset(each.id for each in made)
-        files = files_of(replication, described.endpoints, certificates, taken=taken)
+        files = files_of(
+            replication, described.endpoints, certificates, taken=taken, keep_slots=keep_slots
+        )
         made.append(_checked(files))
     return Imported(
         replications=tuple(made),

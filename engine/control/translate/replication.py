@@ -2,8 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from engine.config.capacity import UNITS
@@ -11,6 +11,8 @@ from engine.config.document import Document, read_json
 from engine.config.mapping_rules import read_table_mapping
 from engine.config.problems import Problems, shown_file
 from engine.config.replication import RESERVED_IDS, RESERVED_SUFFIX, ReplicationType
+from engine.config.shared_endpoint import NAME, TABLE
+from engine.control.api.identifiers import RESOURCE_CHARACTERS_MAX
 from engine.control.translate.endpoint import Role, Side, side_of
 from engine.control.translate.listing import Note, Variable
 from engine.control.translate.positions import start_position
@@ -26,15 +28,18 @@ DIGEST_CHARACTERS: Final = 8
 _NETWORK: Final = "is about AWS's machines and network"
 
 COMPUTE_OF_AWS: Final[Mapping[str, str]] = {
-    "AvailabilityZone": _NETWORK,
     "DnsNameServers": _NETWORK,
-    "KmsKeyId": _NETWORK,
     "ReplicationSubnetGroupId": _NETWORK,
     "VpcSecurityGroupIds": _NETWORK,
     "MultiAZ": "one process runs it; a service manager restarts it",
-    "PreferredMaintenanceWindow": "nothing is maintained behind your back",
 }
-"""Members of a compute configuration that a file has no place for, and why."""
+"""Members of a compute configuration that somebody wrote, that a file has no place for, and why.
+AWS fills the zone, the key and the window for maintenance by itself."""
+
+DEFAULT_GROUP: Final = "default"
+"""The subnet group of who named none."""
+
+SLOT: Final = "SlotName"
 
 ABSENT: Final[Mapping[Role, str]] = {"source": "SourceEndpointArn", "target": "TargetEndpointArn"}
 
@@ -99,13 +104,15 @@ def _text(resource: Mapping[str, object], name: str) -> str:
 class Files:
     """What is written for a replication: file names to texts; the replication file comes first.
 
-    Empty when there is no such replication here; `notes` say why.
+    Empty when there is no such replication here; `notes` say why. `end_notes` are about endpoints,
+    the same for every replication of theirs.
     """
 
     id: str
     texts: Mapping[str, str]
     variables: tuple[Variable, ...]
     notes: tuple[Note, ...]
+    end_notes: tuple[Note, ...] = ()
 
 
 def files_of(
@@ -114,6 +121,7 @@ def files_of(
     certificates: Mapping[str, str],
     *,
     taken: frozenset[str] = frozenset(),
+    keep_slots: bool = False,
 ) -> Files:
     """Translate a replication.
 
@@ -122,8 +130,11 @@ def files_of(
         endpoints: endpoints by ARN.
         certificates: ARNs to names of files with their certificates.
         taken: ids that others have.
+        keep_slots: whether a slot that an endpoint names is read by the new one. Whoever made the
+            description may still read it, and no log is had twice from one slot.
     """
-    return _Writing(replication, replication_id(replication, taken)).files(endpoints, certificates)
+    name = replication_id(replication, taken)
+    return _Writing(replication, name, keep_slots).files(endpoints, certificates)
 
 
 def replication_id(replication: Replication, taken: frozenset[str] = frozenset()) -> str:
@@ -145,7 +156,10 @@ class _Writing:
 
     replication: Replication
     id: str
+    keep_slots: bool = False
     notes: list[Note] = field(default_factory=list[Note])
+    slot: str = ""
+    """The slot of the source that was left out."""
 
     def files(
         self,
@@ -158,13 +172,27 @@ class _Writing:
             self._note("ReplicationType", "is none that AWS has", blocks=True)
         if any(note.blocks for note in self.notes) or source is None or target is None:
             return self._made({}, ())
-        texts, self.notes = self._texts(source, target), [*self.notes, *source.notes, *target.notes]
-        return self._made(texts, (*source.variables, *target.variables))
+        arns = (self.replication.source_arn, self.replication.target_arn)
+        names = [_text(endpoints[arn], "EndpointIdentifier") for arn in arns]
+        texts = self._texts(source, target, names)
+        ends = (*source.notes, *target.notes)
+        # What blocks is told of every replication that it blocks.
+        self.notes += [note for note in ends if note.blocks]
+        told = [note for note in ends if not note.blocks]
+        return self._made(texts, (*source.variables, *target.variables), told)
 
-    def _made(self, texts: Mapping[str, str], variables: tuple[Variable, ...]) -> Files:
-        notes = tuple(dict.fromkeys(self.notes))
+    def _made(
+        self,
+        texts: Mapping[str, str],
+        variables: tuple[Variable, ...],
+        end_notes: Sequence[Note] = (),
+    ) -> Files:
         return Files(
-            id=self.id, texts=texts, variables=tuple(dict.fromkeys(variables)), notes=notes
+            id=self.id,
+            texts=texts,
+            variables=tuple(dict.fromkeys(variables)),
+            notes=tuple(dict.fromkeys(self.notes)),
+            end_notes=tuple(dict.fromkeys(end_notes)),
         )
 
     def _note(self, subject: str, message: str, *, blocks: bool = False) -> None:
@@ -193,19 +221,41 @@ class _Writing:
         except ConfigError as error:
             self._note(f"{role} {identifier}", error.constraint, blocks=True)
             return None
-        notes = tuple(note.under(f"{role} {identifier}") for note in side.notes)
-        return Side(table=side.table, variables=side.variables, notes=notes)
+        table, found = self._without_slot(side) if role == "source" else (side.table, side.notes)
+        notes = tuple(note.under(f"{role} {identifier}") for note in found)
+        return Side(table=table, variables=side.variables, notes=notes)
 
-    def _texts(self, source: Side, target: Side) -> dict[str, str]:
+    def _without_slot(self, side: Side) -> tuple[Document, Sequence[Note]]:
+        settings = side.table.get("settings")
+        if self.keep_slots or not isinstance(settings, Mapping) or SLOT not in settings:
+            return side.table, side.notes
+        kept = {name: value for name, value in settings.items() if name != SLOT}
+        table = {name: value for name, value in side.table.items() if name != "settings"}
+        self.slot = str(settings[SLOT])
+        note = Note(
+            SLOT,
+            f"{self.slot} is left out, since AWS may still read it: the replication makes a slot of"
+            " its own. To go on in its place, stop the other for good and import with --keep-slots",
+        )
+        return {**table, "settings": kept} if kept else table, (*side.notes, note)
+
+    def _texts(self, source: Side, target: Side, names: Sequence[str]) -> dict[str, str]:
         mapping, settings = self._mapping(), self._settings()
         position = self._position(str(source.table["engine"]))
         low, high = self._units()
         self._not_carried()
+        # Under AWS's own name an endpoint is the one that it was, for `penstock apply` too.
+        sides = list(zip(names, (source, target), strict=True))
+        named = {name: side.table for name, side in sides if _is_name(name)}
+        first, second = (
+            replace(side, table={TABLE: name}) if name in named else side for name, side in sides
+        )
         plan = Plan(
             id=self.id,
             type=self.replication.type,
-            source=source,
-            target=target,
+            source=first,
+            target=second,
+            endpoints=named,
             mappings=mapping,
             settings=settings,
             units_min=low,
@@ -223,10 +273,19 @@ class _Writing:
             self._note("CdcStartPosition", "is for cdc only here: the load decides where it begins")
             return ""
         try:
-            return start_position(start, engine)
+            position = start_position(start, engine)
         except ValueError as error:
             self._note("CdcStartPosition", str(error), blocks=True)
             return ""
+        if self.slot:
+            self._note(
+                "CdcStartPosition",
+                f"is in the log that the slot {self.slot} keeps, and a slot made anew has none of"
+                " it: import with --keep-slots once the other is stopped for good, or take"
+                " start_position out",
+                blocks=True,
+            )
+        return position
 
     def _units(self) -> tuple[int | None, int | None]:
         low, high = (self._size(f"{end}CapacityUnits") for end in ("Min", "Max"))
@@ -244,12 +303,18 @@ class _Writing:
         replication, compute = self.replication, self.replication.compute
         if replication.identifier != self.id:
             self._note("identifier", f"is {self.id} here: at most {ID_CHARACTERS_MAX} characters")
+        elif len(self.id) > RESOURCE_CHARACTERS_MAX:
+            self._note(
+                "identifier",
+                f"has more than {RESOURCE_CHARACTERS_MAX} characters: `penstock run` takes it;"
+                " `penstock apply` only where the daemon has it already",
+            )
         if replication.stop:
             self._note("CdcStopPosition", "use penstock run --stop-at")
         if replication.supplement:
             self._note("SupplementalSettings", "is for Neptune targets")
         for name, why in COMPUTE_OF_AWS.items():
-            if compute.get(name):
+            if compute.get(name) not in (None, False, "", [], DEFAULT_GROUP):
                 self._note(f"ComputeConfig.{name}", why)
 
     def _mapping(self) -> Document:
@@ -271,6 +336,15 @@ class _Writing:
         except ConfigError as error:
             for problem in error.problems:
                 self._note(f"{problem.file} {problem.field}", problem.constraint, blocks=True)
+
+
+def _is_name(text: str) -> bool:
+    """Whether it can stand in [endpoint.NAME]."""
+    try:
+        NAME.read(text)
+    except ValueError:
+        return False
+    return True
 
 
 def variable_prefix(identifier: str) -> str:

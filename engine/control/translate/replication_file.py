@@ -16,7 +16,8 @@ class Plan:
 
     `settings` is written as it is: what the user gave, so that the rest has our defaults. `ours`
     are tables that AWS has no name for, such as `load`, with what the user wrote in them; keys of
-    `replication` and `capacity` are added to those that come from AWS.
+    `replication` and `capacity` are added to those that come from AWS. `endpoints` are tables that
+    `source` and `target` name.
     """
 
     id: str
@@ -29,6 +30,7 @@ class Plan:
     units_max: int | None = None
     start_position: str = ""
     ours: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Document])
+    endpoints: Mapping[str, Document] = field(default_factory=dict[str, Document])
 
 
 def file_texts(plan: Plan, *, name: str, comment: str = "") -> dict[str, str]:
@@ -46,6 +48,7 @@ def file_texts(plan: Plan, *, name: str, comment: str = "") -> dict[str, str]:
         "replication": head,
         "source": plan.source.table,
         "target": plan.target.table,
+        **({"endpoint": dict(plan.endpoints)} if plan.endpoints else {}),
         **{part: {"file": f"{name}.{part}.json"} for part in documents},
     }
     units = {"min": plan.units_min, "max": plan.units_max}

@@ -99,6 +99,19 @@ async def test_a_certificate_of_another_authority_or_name_is_refused(
     await sources.open(server, url=known)
 
 
+async def test_without_a_certificate_the_machine_says_who_is_trusted(
+    sources: Sources, encrypted: tuple[MysqlServer, Authority], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variable stands for the authorities that the machine was given."""
+    server, authority = encrypted
+    with pytest.raises(SourceError, match="certificate verify failed"):
+        await sources.open(server, url=server.url(sslmode="verify-full"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
+    await sources.open(server, url=server.url(sslmode="verify-full"))
+    with pytest.raises(SourceError, match="verify-ca needs the root certificate"):
+        await sources.open(server, url=server.url(sslmode="verify-ca"))
+
+
 # --- passwords ------------------------------------------------------------------------------------
 
 

@@ -131,17 +131,18 @@ def test_a_server_that_cannot_prove_who_it_is_is_refused(
     assert "certificate" in text
 
 
+@pytest.mark.parametrize("system", [{"sslrootcert": "system"}, {"sslmode": "verify-full"}])
 def test_what_the_machine_trusts_is_trusted_by_both_drivers(
     shop: Database,
     encrypted: Encrypted,
     replicate: Replicate,
     place: Place,
     monkeypatch: pytest.MonkeyPatch,
+    system: dict[str, str],
 ) -> None:
     """The variable stands for the authorities that the machine was given."""
     monkeypatch.setenv("SSL_CERT_FILE", str(encrypted.authority.file))
     encrypted.cluster.execute("CREATE DATABASE copy")
-    system = {"sslrootcert": "system"}
     replication = replicate(source_dsn=place(**system), target_dsn=place("copy", **system))
     try:
         code, text = replication.command("check")
@@ -156,10 +157,11 @@ def test_what_the_machine_trusts_is_trusted_by_both_drivers(
 
 
 @pytest.mark.parametrize("side", ["source", "target"])
+@pytest.mark.parametrize("system", [{"sslrootcert": "system"}, {"sslmode": "verify-full"}])
 def test_a_server_that_the_machine_does_not_trust_is_refused(
-    shop: Database, replicate: Replicate, place: Place, side: str
+    shop: Database, replicate: Replicate, place: Place, side: str, system: dict[str, str]
 ) -> None:
-    replication = replicate(**{f"{side}_dsn": place(sslrootcert="system")})
+    replication = replicate(**{f"{side}_dsn": place(**system)})
     last = replication.refused()
     assert side in last
     assert "certificate verify failed" in last

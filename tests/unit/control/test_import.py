@@ -84,6 +84,66 @@ def test_it_says_what_is_not_carried_and_which_variables_are_wanted(penstock: Im
     assert "penstock check" in lines[-1]
 
 
+def test_of_what_nobody_wrote_nothing_is_said_and_of_an_endpoint_once(penstock: Import) -> None:
+    """AWS answers every key, and fills what it was not told."""
+    result = penstock(*(str(GOLDEN / f"{name}.json") for name in INPUTS))
+    told = [line for line in result.stdout.splitlines() if line.startswith("tells")]
+    quiet = ("MapJsonbAsClob", "MapLongVarcharAs", "TrimSpaceInChar", "KmsKeyId", "Maintenance")
+    assert [line for line in told if any(name in line for name in quiet)] == []
+    (once,) = (line for line in told if "MaxFileSize" in line)
+    assert once.startswith("tells   target warehouse: MaxFileSize: accepted, but has no effect")
+
+
+def slotted(**task: object) -> str:
+    """A task whose source names a slot."""
+    found = documents()
+    source = {"SlotName": "awsdms_1", "HeartbeatEnable": True}
+    found["endpoints"]["Endpoints"][0]["PostgreSQLSettings"] |= source
+    config = found["configs"]["ReplicationConfigs"][0]
+    one = {
+        "ReplicationTaskArn": "arn:aws:dms:eu-central-1:123456789012:task:T2",
+        "ReplicationTaskIdentifier": "taken",
+        "MigrationType": "cdc",
+        "SourceEndpointArn": config["SourceEndpointArn"],
+        "TargetEndpointArn": config["TargetEndpointArn"],
+        "TableMappings": config["TableMappings"],
+        **task,
+    }
+    return json.dumps([found["endpoints"], found["certificates"], {"ReplicationTasks": [one]}])
+
+
+def test_a_copy_does_not_take_the_slot_that_awss_task_may_still_read(
+    penstock: Import, tmp_path: Path
+) -> None:
+    result = penstock("-", input=slotted())
+    assert result.exit_code == 0, result.output
+    assert "tells   source orders-db: SlotName: awsdms_1 is left out" in result.stdout
+    made = load_replication(tmp_path / "made" / "taken.toml", ENVIRONMENT)
+    assert made.source.settings.slot_name == ""
+    assert made.source.settings.heartbeat_enable is True
+
+
+def test_a_slot_is_kept_for_who_says_so(penstock: Import, tmp_path: Path) -> None:
+    result = penstock("-", "--keep-slots", input=slotted(CdcStartPosition="0/1A"))
+    assert result.exit_code == 0, result.output
+    assert "SlotName" not in result.stdout
+    made = load_replication(tmp_path / "made" / "taken.toml", ENVIRONMENT)
+    assert (made.source.settings.slot_name, made.start_position) == ("awsdms_1", "0/1A")
+
+
+def test_a_position_in_the_log_of_a_slot_that_is_left_out_has_to_be_decided(
+    penstock: Import,
+) -> None:
+    result = penstock("-", input=slotted(CdcStartPosition="0/1A"))
+    assert result.exit_code == 1
+    assert "blocks  taken: CdcStartPosition: is in the log that the slot awsdms_1" in result.stdout
+
+
+def test_a_name_too_long_for_the_end_of_an_arn_is_told(penstock: Import) -> None:
+    result = penstock("-", input=slotted(ReplicationTaskIdentifier="t" * 32))
+    assert f"tells   {'t' * 32}: identifier: has more than 31 characters" in result.stdout
+
+
 def test_json_holds_the_same(penstock: Import) -> None:
     result = penstock(*(str(GOLDEN / f"{name}.json") for name in INPUTS), "--json")
     document = json.loads(result.stdout)

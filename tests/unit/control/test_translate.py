@@ -128,7 +128,7 @@ def test_settings_and_attributes_are_one_thing() -> None:
         **POSTGRES,
         "ExtraConnectionAttributes": "slotName=aws;heartbeatEnable=Y;heartbeatFrequency=7;"
         "captureDDLs=N;executeTimeout=30;odd=1;afterConnectScript=SET x='${y}'",
-        "PostgreSQLSettings": {"SlotName": "mine", "Port": 6000, "TrimSpaceInChar": True},
+        "PostgreSQLSettings": {"SlotName": "mine", "Port": 6000, "TrimSpaceInChar": False},
     }
     side = translated(endpoint)
     assert side.table["settings"] == {
@@ -138,7 +138,7 @@ def test_settings_and_attributes_are_one_thing() -> None:
         "CaptureDdls": False,
         "ExecuteTimeout": 30,
         "AfterConnectScript": "SET x='$${y}'",
-        "TrimSpaceInChar": True,
+        "TrimSpaceInChar": False,
     }
     assert ":6000/" in str(side.table["url"])
     assert [note.subject for note in side.notes] == [

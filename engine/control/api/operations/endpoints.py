@@ -64,6 +64,8 @@ _SECRET: Final = (
 
 PARTLY: Final[Mapping[str, str]] = {
     "EngineName": "every engine is kept; a replication of one that is not run is refused",
+    "ExtraConnectionAttributes": "of engines that are run, one that is not known is refused, as on"
+    " AWS; those without effect are told in the endpoint's event",
     "KmsKeyId": "names one of the daemon's own keys, a file NAME.key",
     "SslMode": "`none` uses TLS where the server has it, and does not check who answers",
     **{f"{engine.settings}.SecretsManagerSecretId": _SECRET for engine in ENGINES.values()},

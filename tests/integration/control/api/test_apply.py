@@ -355,12 +355,17 @@ async def test_the_authorities_of_the_machine_stay_a_word(file: Path, town: Town
         (
             'id = "orders"',
             'id = "orders_1"',
-            "replication.id: orders_1-source is no name for the API",
+            "begins with a letter - orders-1 is one; where `penstock run` has run it, drop what",
+        ),
+        (
+            'id = "orders"',
+            'id = "7-orders"',
+            "replication.id: 7-orders is no name for the API",
         ),
         (
             'id = "orders"',
             f'id = "o{"r" * 31}"',
-            "replication.id: o",
+            f"hyphens, and begins with a letter - o{'r' * 30} is one",
         ),
         (
             ORDERS,

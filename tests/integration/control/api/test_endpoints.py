@@ -421,14 +421,27 @@ async def test_what_has_no_effect_is_said(tmp_path: Path) -> None:
     async with serving(tmp_path) as daemon:
         await create(
             daemon,
-            ExtraConnectionAttributes="fromTheFuture=1",
-            PostgreSQLSettings={"MaxFileSize": 5, "SlotName": "mine"},
+            ExtraConnectionAttributes="consumeMonotonicEvents=1",
+            PostgreSQLSettings={"MaxFileSize": 5, "SlotName": "mine", "TrimSpaceInChar": True},
         )
         (text,) = await told(daemon)
         assert text == (
             "The endpoint has been created. Settings without effect: ExtraConnectionAttributes"
-            " fromTheFuture, MaxFileSize."
+            " consumeMonotonicEvents, MaxFileSize."
         )
+
+
+async def test_an_attribute_that_no_endpoint_has_is_refused_in_awss_words(tmp_path: Path) -> None:
+    """As terraform-provider-aws saw it (issue 29170), with what was meant."""
+    async with serving(tmp_path) as daemon:
+        words = "Unsupported value 'heartbeatEnabled' for extra connection attributes; did you mean"
+        with refused("InvalidParameterValueException", f"{words} heartbeatEnable?"):
+            await create(daemon, ExtraConnectionAttributes="heartbeatEnabled=true")
+        made = await create(daemon, ExtraConnectionAttributes="heartbeatEnable=true")
+        with refused("InvalidParameterValueException", "Unsupported value 'key' for extra"):
+            await modify(daemon, made, ExtraConnectionAttributes="key=1")
+        oracle = {"EngineName": "oracle", "EndpointIdentifier": "erp"}
+        await create(daemon, **oracle, ExtraConnectionAttributes="anything=1")
 
 
 async def test_a_password_is_nowhere_but_sealed(tmp_path: Path) -> None:

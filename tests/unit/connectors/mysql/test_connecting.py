@@ -5,12 +5,13 @@ import ssl
 import pytest
 
 from connectors.mysql.connecting import Link
+from connectors.mysql.errors import TransportRefusedError
 from engine.config.url import parse_url
 
 
 @pytest.mark.parametrize(
     ("mode", "read"),
-    [("prefer", False), ("require", False), ("verify-ca", True), ("verify-full", True)],
+    [("prefer", False), ("require", False), ("verify-full", True)],
 )
 async def test_the_systems_authorities_are_read_only_to_verify_with_them(
     mode: str, read: bool, monkeypatch: pytest.MonkeyPatch
@@ -21,6 +22,13 @@ async def test_the_systems_authorities_are_read_only_to_verify_with_them(
     url = parse_url(f"mysql://reader@db.example.org/?sslmode={mode}")
     Link(url, "test", multi=False, database="")
     assert bool(found) is read
+
+
+async def test_an_authority_alone_is_verified_only_where_it_is_named() -> None:
+    """Everybody can have a certificate from one that the machine trusts, for some name."""
+    url = parse_url("mysql://reader@db.example.org/?sslmode=verify-ca")
+    with pytest.raises(TransportRefusedError, match="verify-ca needs the root certificate"):
+        Link(url, "test", multi=False, database="")
 
 
 async def test_a_cancellation_that_the_driver_forgets_ends_the_task(

@@ -2,6 +2,7 @@
 
 import os
 import ssl
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,9 @@ VARIABLES = PATHS.openssl_cafile_env, PATHS.openssl_capath_env
 
 
 @pytest.fixture(autouse=True)
-def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("PGSSLROOTCERT", raising=False)
     for name in VARIABLES:
         monkeypatch.setenv(name, "")  # so that what is set below goes with the test
         monkeypatch.delenv(name)
@@ -35,3 +38,35 @@ def test_a_file_of_authorities_changes_nothing() -> None:
     text = conninfo(parse_postgres_url("postgresql://u:secret@h/d?sslrootcert=ca.pem"))
     assert "password='secret'" in text
     assert not [name for name in VARIABLES if name in os.environ]
+
+
+FULL = "postgresql://u@h/d?sslmode=verify-full"
+
+
+def test_without_a_certificate_the_machine_says_who_is_trusted() -> None:
+    """As with the other systems. A host elsewhere is verified without being asked for."""
+    for url in (FULL, "postgresql://u@h/d"):
+        assert "sslrootcert='system'" in conninfo(parse_postgres_url(url))
+    assert VARIABLES[0] in os.environ
+
+
+@pytest.mark.parametrize("mode", ["disable", "prefer", "require", "verify-ca"])
+def test_only_the_name_of_a_server_makes_that_safe(mode: str) -> None:
+    text = conninfo(parse_postgres_url(f"postgresql://u@h/d?sslmode={mode}"))
+    assert "sslrootcert" not in text
+
+
+def test_a_socket_has_no_certificate() -> None:
+    url = "postgresql:///d?host=/tmp&sslmode=verify-full"
+    assert "sslrootcert" not in conninfo(parse_postgres_url(url))
+
+
+def test_what_libpq_finds_by_itself_comes_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PGSSLROOTCERT", "mine.pem")
+    assert "sslrootcert" not in conninfo(parse_postgres_url(FULL))
+    monkeypatch.delenv("PGSSLROOTCERT")
+    (tmp_path / ".postgresql").mkdir()
+    (tmp_path / ".postgresql" / "root.crt").write_text("PEM")
+    assert "sslrootcert" not in conninfo(parse_postgres_url(FULL))
