@@ -236,7 +236,7 @@ class Carrying:
                 self._moving = False
                 reason = str(event.get("reason") or "it does not say why")
                 text = f"The worker ended ({reason}) and is started again."
-                await enter(Status.REPLICATION_STARTING, text, detail=text)
+                await enter(Status.REPLICATION_STARTING, text, detail=text, failures=(text,))
             case "capacity":
                 await self._resized(event)
 

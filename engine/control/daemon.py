@@ -264,7 +264,7 @@ class Daemon:
         return EndpointLooker(store, prober, around.log)
 
     def _services(
-        self, store: Store, vault: Vault, fleet: Replications, looker: EndpointLooker
+        self, store: FencedStore, vault: Vault, fleet: Replications, looker: EndpointLooker
     ) -> Services:
         serve, around = self._config.serve, self._around
         return Services(
@@ -278,6 +278,7 @@ class Daemon:
             looker=looker,
             topics=[topic.name for topic in self._config.topics],
             addresses=self._addresses,
+            unattended=store.unattended,
         )
 
     def _dispatcher(self, services: Services, callers: Callers) -> Dispatcher:

@@ -8,6 +8,7 @@ another writer would take what it sealed with it.
 import base64
 import binascii
 import contextlib
+import errno
 import fcntl
 import os
 import secrets
@@ -17,8 +18,12 @@ from pathlib import Path
 from typing import Final
 
 from engine.control.vault import DEFAULT, KEY_BYTES, Key, VaultError
+from engine.errors import StateError
 
 MODE: Final = 0o600
+
+PASSING: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What keeps a file from being written and says nothing of the keys: another start may do."""
 
 SIZE_MAX: Final = 64 << 10
 """Some thousand keys; what is larger is another file by mistake."""
@@ -89,7 +94,8 @@ def _refuse_shared(path: Path, found: os.stat_result) -> None:
 
 
 def make(path: Path) -> Key:
-    """A file with one new key. Raises FileExistsError when there is one already; VaultError."""
+    """A file with one new key. Raises FileExistsError when there is one already; VaultError;
+    StateError for a place that cannot be written to now."""
     key = Key.make()
     with _alone(path):
         temporary = _written(path, [key])
@@ -159,7 +165,12 @@ def _written(path: Path, keys: Sequence[Key]) -> Path:
     return temporary
 
 
-def _unusable(path: Path, error: OSError) -> VaultError:
+def _unusable(path: Path, error: OSError) -> StateError:
+    if error.errno in PASSING:
+        return StateError(
+            f"key file {path} cannot be written: {error.strerror}",
+            hint="free space on its file system, or make it writable for the daemon's account",
+        )
     return VaultError(
         f"key file {path} cannot be read or written: {error.strerror}",
         hint="it must belong to the account that runs the daemon, in a directory that is its own",

@@ -25,6 +25,8 @@ PAUSE_SECONDS: Final = 5.0
 RENEWALS: Final = 3.0
 """Renewals within the time of a lease."""
 
+STANDING_BY: Final = "standing by: another daemon acts"
+
 LEAVE_SECONDS: Final = 15.0
 """For an end in good order: workers drain for 10 s, and what came of it is stored. A store that
 cannot be written to now must not keep a daemon from ending."""
@@ -132,26 +134,45 @@ class Leadership:
         """Whether this daemon acts."""
         return self._fenced.lease is not None
 
+    @property
+    def idle(self) -> str:
+        """Why it does not act; empty while it does."""
+        if self.acts:
+            return ""
+        trouble = self._fenced.trouble
+        return f"the store cannot be used: {trouble}" if trouble else STANDING_BY
+
     async def run(self, stop: asyncio.Event) -> None:
-        """Until `stop`; then what is done is brought to its end, and the lease given back."""
+        """Until `stop`; then what is done is brought to its end, and the lease given back.
+
+        Raises StateError where the store cannot be used from the beginning: a daemon that has never
+        acted or stood by would answer with statuses that nobody looks after.
+        """
         while not stop.is_set():
-            lease = await self._acquired()
-            if lease is not None:
-                await self._act(lease, stop)
-            else:
-                self.decided.set()
+            try:
+                acted = await self._turn(stop)
+            except LeaseLostError:  # another daemon was faster: the next look tells
+                acted = False
+            except StateError as error:
+                if not self.decided.is_set():
+                    raise
+                self._fenced.trouble = error
+                self._say("the store cannot be used: nothing is done until it can", error)
+                acted = False
+            if not acted:
                 await _within(LOOK_SECONDS, stop)
 
-    async def _acquired(self) -> LeaseRow | None:
+    async def _turn(self, stop: asyncio.Event) -> bool:
+        """Act where nobody else does; whether it came to that. Raises StateError."""
         election = self._election
-        try:
-            lease = await acquire(election.store, election.holder, seconds=election.seconds)
-        except StateError as error:
-            self._say("the store cannot be used: nothing is done until it can", error)
-            return None
-        if lease is None:
-            self._say("another daemon acts on this store; this one stands by")
-        return lease
+        lease = await acquire(election.store, election.holder, seconds=election.seconds)
+        if lease is not None:
+            await self._act(lease, stop)
+            return True
+        self._fenced.trouble = None
+        self.decided.set()
+        self._say("another daemon acts on this store; this one stands by")
+        return False
 
     async def _act(self, lease: LeaseRow, stop: asyncio.Event) -> None:
         self._lost.clear()
@@ -163,12 +184,8 @@ class Leadership:
             asyncio.create_task(self._lost.wait(), name="lease lost"),
         }
         try:
-            try:
-                for part in self._parts:
-                    await part.begin()
-            except StateError as error:
-                self._say("what is to be done cannot be read from the store", error)
-                self._lost.set()
+            await self._begin()
+            self._fenced.trouble = None
             self.decided.set()
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             await self._end(in_order=stop.is_set() and not self._lost.is_set())
@@ -177,8 +194,17 @@ class Leadership:
             for task in waiting:
                 task.cancel()
             await asyncio.wait(waiting)
-        with contextlib.suppress(StateError):  # it runs out by itself
-            await release(self._election.store, lease)
+            with contextlib.suppress(StateError):  # it runs out by itself
+                await release(self._election.store, lease)
+
+    async def _begin(self) -> None:
+        """Begin with every part. Raises StateError, with none of them begun."""
+        try:
+            for part in self._parts:
+                await part.begin()
+        except StateError:
+            await asyncio.gather(*(part.drop() for part in self._parts))
+            raise
 
     async def _end(self, *, in_order: bool) -> None:
         if in_order and await self._left():

@@ -7,8 +7,8 @@ of it. It can be cut at any moment: the next daemon reads the same record and go
 
 import asyncio
 import contextlib
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -29,17 +29,28 @@ from engine.control.happenings import (
 from engine.control.keeping import Keeper, Note, SupersededError, entering, having
 from engine.control.lifecycle import STARTING, Begin, Provision, Status, StopReason
 from engine.control.means import Means
+from engine.control.reports import NOT_STARTED
 from engine.control.resources.replication import Face, Life, Progress, Provisioned, Replication
 from engine.control.resources.table import PREFIX as TABLES
+from engine.control.restart import FAILING_SECONDS_MAX
 from engine.control.resting import Resting
 from engine.control.size import Size
-from engine.control.starting import Found, StartError, Starting, sentence
+from engine.control.starting import (
+    PASSING,
+    Found,
+    NotNowError,
+    StartError,
+    Starting,
+    refused,
+    sentence,
+)
 from engine.control.store.errors import GoneError, LeaseLostError
 from engine.control.streams import Streams
 from engine.control.unit_hours import UnitHours
 from engine.control.worker_files import WorkerInput
-from engine.errors import InvariantError, PenstockError, Retry, StateError
+from engine.errors import InvariantError, PenstockError, StateError
 from engine.observe.report import Outcome
+from engine.retry import Backoff, Policy
 
 CHORE_SECONDS: Final = 120.0
 """Time to drop what a replication made, or to empty its tables."""
@@ -55,13 +66,23 @@ TAKEN_UP: Final = (Status.REPLICATION_STARTING, Status.RUNNING)
 """Where a daemon before was at least at forking a worker: another one is forked, and tries for as
 long as a worker does whose server went away."""
 
-PASSING: Final = (Retry.BACKOFF.value, Retry.WAIT.value, Retry.RESTART.value)
+PAUSE_SECONDS: Final = 1.0
+"""Between two tries, at least."""
+
+WAITING: Final = Policy(
+    first_delay_seconds=2.0, delay_seconds_max=30.0, budget_seconds=FAILING_SECONDS_MAX
+)
+"""For a machine without room or processes: a start waits for it as a worker does for a server."""
+
+LEAVING: Final = Policy(first_delay_seconds=2.0, delay_seconds_max=10.0, budget_seconds=60.0)
+"""The same for a deletion, which leaves behind then what it cannot drop."""
 
 LOW_MEMORY: Final = ("OutOfMemory", "OutOfMemoryError")
 
-
 RETAINED: Final = "retained_bytes"
 """As a worker's `metrics` call it."""
+
+T = TypeVar("T")
 
 
 class Orchestrator:
@@ -180,7 +201,7 @@ class Orchestrator:
     async def _whole(self, replication: Replication) -> None:
         try:
             with self._unexpected():
-                carried = await self._start_and_carry(replication)
+                carried = await self._waiting(self._start_and_carry, replication, WAITING)
                 await self._ended(carried)
         except StartError as error:
             await self._failed(error)
@@ -190,6 +211,38 @@ class Orchestrator:
         finally:
             self._means.room.release(self.id)
             self._carrying = None
+
+    async def _waiting(
+        self,
+        work: Callable[[Replication], Awaitable[T]],
+        replication: Replication,
+        policy: Policy,
+    ) -> T:
+        """What `work` gives, once this machine has what it needs; why it waits is told meanwhile.
+        Raises StartError, that of the machine when the policy's time is over."""
+        waits = Backoff(policy, self._means.clock, self._means.random)
+        while True:
+            try:
+                return await work(replication)
+            except NotNowError as error:
+                delay = waits.next_delay()
+                if delay is None:
+                    raise
+                await self._tell_of_waiting(error)
+            self._means.room.release(self.id)
+            self._carrying = None
+            await asyncio.sleep(max(delay, PAUSE_SECONDS))
+            replication = await self._keeper.read()
+
+    async def _tell_of_waiting(self, error: NotNowError) -> None:
+        text = f"{' '.join(error.failures)} It is tried again."
+        if self.status == Status.RUNNING:
+            await self._enter(
+                Status.REPLICATION_STARTING, text, detail=text, failures=error.failures
+            )
+        else:
+            await self._keeper.change(having(failures=error.failures))
+            self._streams.entered(Status(self.status), text)
 
     @contextlib.contextmanager
     def _unexpected(self) -> Iterator[None]:
@@ -222,13 +275,16 @@ class Orchestrator:
             self._means, self._keeper, self._streams, replication, given, size
         )
         self.hours = self._carrying.hours
-        return await self._carrying.run(self._enter)
+        carried = await self._carrying.run(self._enter)
+        if carried.outcome.error == NOT_STARTED:
+            raise refused(carried.outcome)
+        return carried
 
     async def _prepare(self, replication: Replication) -> tuple[WorkerInput, Found]:
         """Up to the size that it is to begin with."""
         if not replication.life.ran:
             await self._keeper.change(having(), Note(forget=TABLES))
-        await self._enter(Status.INITIALIZING, failures=(), stop_reason=None)
+        await self._enter(Status.INITIALIZING, stop_reason=None)
         given = await self._starting.files(replication)
         await self._starting.tell_of_effect(replication, given)
         return given, await self._starting.look(replication, given)
@@ -251,7 +307,7 @@ class Orchestrator:
         """Forget what earlier starts left, once: the wish is one for a first start from then on."""
         outcome = await self._chore(given, "anew")
         if outcome.exit:
-            raise StartError(_sentence(outcome), recoverable=outcome.retry in PASSING)
+            raise refused(outcome)
 
         def begun(life: Life) -> Life:
             return msgspec.structs.replace(
@@ -294,6 +350,7 @@ class Orchestrator:
             Status.STOPPED,
             wanted=False,
             worker=None,
+            failures=(),
             stop_reason=reason,
             detail="" if reason is StopReason.NORMAL else f"{reason}.",
         )
@@ -356,22 +413,28 @@ class Orchestrator:
     async def _delete(self, replication: Replication) -> None:
         """Remove what it made, as far as its databases can be reached, and the record for good."""
         begun = replication.life.provisioned is not None
-        failure = await self._clean(replication) if begun else ""
+        failure = await self._cleaned(replication) if begun else ""
         with contextlib.suppress(StateError):
             await asyncio.to_thread(self._means.files.remove, self.id)
         deleted = TASK_DELETED if self._face is Face.TASK else DELETED
         left = [Note(LEFT_BEHIND, failure)] if failure else []
         await self._keeper.remove(*left, Note(deleted))
 
-    async def _clean(self, replication: Replication) -> str:
+    async def _cleaned(self, replication: Replication) -> str:
         """Why something was left behind; empty when nothing was."""
         try:
-            given = await self._starting.files(replication)
+            return await self._waiting(self._clean, replication, LEAVING)
         except StartError as error:
             return " ".join(error.failures)
+
+    async def _clean(self, replication: Replication) -> str:
+        """The same. Raises StartError."""
+        given = await self._starting.files(replication)
         outcome = await self._chore(given, "clean")
         if not outcome.exit:
             return ""
+        if outcome.error == NOT_STARTED:
+            raise refused(outcome)
         slot = given.config.slot_name
         left = (
             f"A slot {slot} of a PostgreSQL source keeps its log until somebody drops it:"

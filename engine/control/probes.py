@@ -61,8 +61,8 @@ class Probes(Collector):
 
     async def ready(self) -> Shown:
         """Whether the API and its store answer, and this daemon acts."""
-        if not self._leadership.acts:
-            return _shown(503, {"ok": False, "reason": "standing by: another daemon acts"})
+        if idle := self._leadership.idle:
+            return _shown(503, {"ok": False, "reason": idle})
         try:
             async with asyncio.timeout(STORE_SECONDS), self._means.store.read() as reading:
                 await reading.now()

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import AsyncIterator, Mapping
+from typing import Final
 
 from engine.errors import Retry
 from engine.observe.report import LINE_BYTES_MAX, Outcome
@@ -39,12 +40,16 @@ def outcome_of(event: Mapping[str, object]) -> Outcome:
     return Outcome(exit_code if isinstance(exit_code, int) else 1, **texts)
 
 
+NOT_STARTED: Final = "ProcessNotStartedError"
+"""`Outcome.error` of a process that the machine did not make."""
+
+
 def not_started(error: OSError) -> Outcome:
     """The outcome of a process that could not be made. It may pass: other processes end."""
     return Outcome(
         1,
         retry=Retry.BACKOFF.value,
-        error=type(error).__name__,
+        error=NOT_STARTED,
         reason=f"no process could be started: {error.strerror}",
         remedy="see the machine's limits of processes, files and memory",
     )

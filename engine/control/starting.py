@@ -19,6 +19,7 @@ from engine.control.keeping import Keeper
 from engine.control.ledger import TooLargeError
 from engine.control.lifecycle import Status
 from engine.control.means import Means
+from engine.control.reports import NOT_STARTED
 from engine.control.resources import endpoint
 from engine.control.resources.document import decode
 from engine.control.resources.endpoint import Endpoint
@@ -27,7 +28,7 @@ from engine.control.size import Size
 from engine.control.store.errors import GoneError
 from engine.control.store.records import Record
 from engine.control.worker_files import WorkerInput
-from engine.errors import ConfigError, StateError
+from engine.errors import ConfigError, Retry, StateError
 from engine.observe.report import Outcome
 
 PROBE: Final = "engine.control.probe"
@@ -53,6 +54,9 @@ MEMBERS: Final[Mapping[str, str]] = {
 }
 """By the end of a worker's file: AWS's member that it was written from."""
 
+PASSING: Final = (Retry.BACKOFF.value, Retry.WAIT.value, Retry.RESTART.value)
+"""`Outcome.retry` of what may pass by itself."""
+
 FAILURES_MAX: Final = 20
 """Blocking findings that `FailureMessages` hold; a schema of a thousand tables without a key is one
 mistake."""
@@ -72,6 +76,22 @@ class StartError(Exception):
         super().__init__(*failures)
         self.failures = failures
         self.recoverable = recoverable
+
+
+class NotNowError(StartError):
+    """What stands in the way is on this machine: no room, no process to be had. It passes, or
+    somebody mends it for all; the start is wanted all the same."""
+
+    def __init__(self, failure: str) -> None:
+        super().__init__(failure, recoverable=True)
+
+
+def refused(outcome: Outcome) -> StartError:
+    """What a process that failed means for the start that needed it."""
+    reason = sentence(outcome.reason or outcome.error, outcome.remedy)
+    if outcome.error == NOT_STARTED:
+        return NotNowError(reason)
+    return StartError(reason, recoverable=outcome.retry in PASSING)
 
 
 @dataclass(slots=True)
@@ -105,7 +125,10 @@ class Starting:
             return await asyncio.to_thread(means.files.write, self._id, replication, source, target)
         except ConfigError as error:
             raise StartError(*map(_told, error.problems)) from None
-        except (GoneError, StateError) as error:
+        except StateError as error:
+            kind = NotNowError if error.retry is Retry.BACKOFF else StartError
+            raise kind(str(error)) from None
+        except GoneError as error:
             raise StartError(str(error)) from None
 
     async def _reach(self, end: str) -> Reached:
@@ -196,7 +219,7 @@ class Starting:
     ) -> StartError:
         """Everything that blocks, not the first of it alone."""
         if not found.blocking:
-            return StartError(sentence(outcome.reason, outcome.remedy))
+            return refused(outcome)
         failures: list[str] = []
         for finding in found.blocking:
             failures += await self._failures(replication, finding)

@@ -39,8 +39,15 @@ def state_directory(serve: ServeConfig, environment: Mapping[str, str]) -> Path:
 
 @contextlib.contextmanager
 def locked(state: Path) -> Iterator[None]:
-    """Keep other daemons out of the state directory."""
-    descriptor = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Keep other daemons out of the state directory. Raises ConfigError where one is in it,
+    StateError where it cannot be written to."""
+    try:
+        descriptor = os.open(state / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StateError(
+            f"the state directory {state} cannot be used: {error.strerror}",
+            hint="see that it has room, and that the daemon's account may write there",
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -43,6 +43,8 @@ class Services:
     """Names of the daemon's `[topic.NAME]`."""
     addresses: Addresses = USUAL
     """Which endpoints may have."""
+    unattended: Callable[[], str] = lambda: ""
+    """Why nobody looks after replications now, as a sentence; empty while somebody does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from engine.control.api import telling
 from engine.control.api.call import Services
 from engine.control.api.faults import InvalidResourceStateFault, ResourceNotFoundFault
 from engine.control.api.native_request import Asked, Document, refused
+from engine.control.api.replication_records import while_unattended
 from engine.control.happenings import MODIFIED, TASK_MODIFIED, SourceType
 from engine.control.lifecycle import WrongStateError, check_modify
 from engine.control.resources.document import decode, encode
@@ -41,8 +42,9 @@ class Replications:
             kept = {record.id: decode(Replication, record.document) for record in page}
             endpoints = await _identifiers(reading, kept.values())
         home, figures = self._services.home, self._services.fleet.figures
+        nobody = self._services.unattended()
         shown = [
-            telling.replication(key, each, home, endpoints, figures(key))
+            telling.replication(key, while_unattended(each, nobody), home, endpoints, figures(key))
             for key, each in kept.items()
         ]
         more = {"after": page[-1].name} if len(records) > PAGE else {}
@@ -57,7 +59,13 @@ class Replications:
         figures = self._services.fleet.figures(record.id)
         now = self._services.clock.wall()
         return {
-            **telling.replication(record.id, kept, self._services.home, endpoints, figures),
+            **telling.replication(
+                record.id,
+                while_unattended(kept, self._services.unattended()),
+                self._services.home,
+                endpoints,
+                figures,
+            ),
             **telling.cost(kept.config, figures, self._prices, now),
             "given": telling.given(kept.config),
         }

@@ -23,7 +23,7 @@ from engine.control.api.faults import (
 from engine.control.api.filters import filters
 from engine.control.api.paging import Page
 from engine.control.happenings import SourceType
-from engine.control.lifecycle import WrongCombinationError, WrongStateError
+from engine.control.lifecycle import AT_REST, WrongCombinationError, WrongStateError
 from engine.control.resources.document import decode, encode
 from engine.control.resources.endpoint import KIND as ENDPOINT
 from engine.control.resources.endpoint import Endpoint
@@ -82,6 +82,10 @@ class Kept:
         """Raises StateError for a document that is none of this version's."""
         return cls(record, decode(Replication, record.document))
 
+    def told(self, unattended: str) -> "Kept":
+        """As it is told of while nobody looks after it, for this reason; empty: somebody does."""
+        return replace(self, replication=while_unattended(self.replication, unattended))
+
     @property
     def id(self) -> str:
         return self.record.id
@@ -131,6 +135,15 @@ async def by_arn(reading: Reading, call: Call, face: Face) -> Kept:
     return Kept.of(record)
 
 
+def while_unattended(replication: Replication, why: str) -> Replication:
+    """With that among its failures, where something was wanted of it: its status is of before."""
+    life = replication.life
+    if not why or life.status in AT_REST:
+        return replication
+    told = msgspec.structs.replace(life, failures=(*life.failures, why))
+    return msgspec.structs.replace(replication, life=told)
+
+
 async def page_of(
     reading: Reading, call: Call, face: Face, asked: Page
 ) -> tuple[Sequence[Kept], str | None]:
@@ -150,7 +163,8 @@ async def page_of(
         raise ResourceNotFoundFault(f"No {words.what.lower()}s found matching the filters.")
     records = [found[name] for name in sorted(found)]
     page, marker = call.services.pages.cut(asked, records, lambda record: record.name)
-    return [Kept.of(record) for record in page], marker
+    nobody = call.services.unattended()
+    return [Kept.of(record).told(nobody) for record in page], marker
 
 
 def _wheres(

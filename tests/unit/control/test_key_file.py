@@ -8,6 +8,7 @@ import pytest
 
 from engine.control import key_file
 from engine.control.vault import Key, VaultError
+from engine.errors import StateError
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_a_failure_leaves_the_file_as_it_was(
 
     with monkeypatch.context() as patched:
         patched.setattr(os, call, full)
-        with pytest.raises(VaultError, match="No space left"):
+        with pytest.raises(StateError, match="No space left"):
             key_file.add(path)
     assert ids(path) == [key.id]
 

@@ -11,12 +11,13 @@ from engine.control.fenced import FencedStore
 from engine.control.leading import Election, Leadership, Work
 from engine.control.lease import acquire
 from engine.control.store.contract import Store
-from engine.control.store.errors import LeaseLostError
+from engine.control.store.errors import LeaseLostError, StoreFullError
 from engine.control.store.records import Record
 from engine.control.store.sqlite import SqliteStore
 from engine.errors import StateError
 from engine.observe.log import Line, Log
 from engine.seams import SystemClock
+from tests.integration.store.test_full import file_size_limit
 
 SECONDS = 0.6
 """Of a lease: the tests wait for it to run out."""
@@ -143,3 +144,67 @@ async def test_work_that_fails_is_begun_again(monkeypatch: pytest.MonkeyPatch) -
     await work.leave()
     assert tries == 3
     assert [line.fields["action"] for line in lines] == ["work.failed", "work.failed"]
+
+
+async def test_a_daemon_whose_store_cannot_be_written_from_the_beginning_ends(
+    tmp_path: Path,
+) -> None:
+    async with SqliteStore(tmp_path / "store.db") as store:
+        first = Leader(store, "first")
+        with file_size_limit() as limit:
+            limit(1)
+            with pytest.raises(StoreFullError):
+                await asyncio.wait_for(first.leadership.run(first.stop), 30)
+        assert not first.leadership.decided.is_set(), "nobody was answered"
+        assert first.part.did == []
+
+
+class Picky(Part):
+    """Something that cannot begin while the store is full."""
+
+    def __init__(self, store: FencedStore) -> None:
+        super().__init__()
+        self.store = store
+        self.limit: Callable[[int], None] | None = None
+
+    async def begin(self) -> None:
+        await super().begin()
+        if self.limit is not None:
+            self.limit(1)
+        await write(self.store, "begun")
+
+
+async def test_a_part_that_cannot_begin_ends_a_daemon_that_has_just_started(tmp_path: Path) -> None:
+    async with SqliteStore(tmp_path / "store.db") as store:
+        first = Leader(store, "first")
+        picky = Picky(first.fenced)
+        first.leadership._parts = [first.part, picky]
+        with file_size_limit() as limit:
+            picky.limit = limit
+            with pytest.raises(StoreFullError):
+                await asyncio.wait_for(first.leadership.run(first.stop), 30)
+        assert (first.part.did, picky.did) == (["begin", "drop"], ["begin", "drop"])
+
+
+async def test_a_standby_whose_store_cannot_be_written_says_so_and_goes_on_trying(
+    tmp_path: Path,
+) -> None:
+    """Whoever acted is gone, and nobody can take its place: nothing else is claimed."""
+    async with SqliteStore(tmp_path / "store.db") as store:
+        assert await acquire(store, "who acted", seconds=SECONDS)
+        standby = Leader(store, "standby")
+        async with standby.running():
+            assert standby.leadership.idle == "standing by: another daemon acts"
+            assert standby.fenced.unattended() == ""
+            with file_size_limit() as limit:
+                limit(1)
+                await until(lambda: bool(standby.fenced.unattended()))
+                assert "cannot grow" in standby.fenced.unattended()
+                assert standby.leadership.idle.startswith("the store cannot be used: ")
+                with pytest.raises(StoreFullError):
+                    await write(standby.fenced, "a")
+            await until(lambda: standby.leadership.acts)
+            assert (standby.leadership.idle, standby.fenced.unattended()) == ("", "")
+            await write(standby.fenced, "a")
+        said = [line.message for line in standby.lines]
+        assert said.count("the store cannot be used: nothing is done until it can") == 1

@@ -53,6 +53,8 @@ class Idle:
     asked: list[tuple[str, ...]] = field(default_factory=list[tuple[str, ...]])
     told: dict[str, Figures] = field(default_factory=dict[str, Figures])
     """What is known of replications, by record id; set by tests."""
+    unattended: str = ""
+    """Why nobody looks after replications; set by tests."""
 
     def figures(self, replication: str) -> Figures:
         return self.told.get(replication, Figures())
@@ -158,6 +160,7 @@ async def serving(
             idle,
             looker,
             topics=topics,
+            unattended=lambda: idle.unattended,
         )
         dispatcher = Dispatcher(
             {**served(), **{operation.name: operation for operation in operations}},
