@@ -166,19 +166,44 @@ def tags(kind: str, ids: Collection[str]) -> Statement:
 def events(only: EventFilter, after: int, limit: int | None) -> Statement:
     """Times never go back from one number to the next, so both orders are the same one."""
     values = _Values(after)
-    text = "SELECT number, at, source_type, source_id, message, document, categories FROM event e"
-    text += " WHERE number > ?1"
-    for column, value in (("source_type", only.source_type), ("source_id", only.source_id)):
-        text += f" AND {column} = {values.place(value)}" if value else ""
-    text += f" AND at >= {values.place(only.since)}" if only.since is not None else ""
-    text += f" AND at < {values.place(only.until)}" if only.until is not None else ""
-    if only.categories:
-        text += (
-            " AND EXISTS (SELECT 1 FROM event_category c WHERE c.event = e.number"
-            f" AND {values.one_of('c.category', only.categories)})"
-        )
-    order = "at, number" if only.since is not None else "number"
+    most = values.place(EVERY if limit is None else limit)
+    text = "SELECT e.number, at, source_type, source_id, message, document, categories FROM event e"
+    if only.categories and not only.source_id:
+        found = [_of_category(values, only, each, most) for each in sorted(only.categories)]
+        text += f" JOIN ({' UNION '.join(found)}) p ON p.number = e.number"
+    else:
+        text += f" WHERE e.number > ?1{_about(values, only)}"
+        if only.categories:
+            text += (
+                " AND EXISTS (SELECT 1 FROM event_category c WHERE c.event = e.number"
+                f" AND {values.one_of('c.category', only.categories)})"
+            )
+    order = "at, e.number" if only.since is not None else "e.number"
+    return f"{text} ORDER BY {order} LIMIT {most}", values.all
+
+
+def _of_category(values: _Values, only: EventFilter, category: str, most: str) -> str:
+    """Numbers of a page of one category, walked in its order: of many events few may be of it."""
+    text = f"c.category = {values.place(category)} AND c.event > ?1"
+    first = "(SELECT number FROM event WHERE at >= {} ORDER BY at, number LIMIT 1)"
+    if only.since is not None:
+        text += f" AND c.event >= {first.format(values.place(only.since))}"
+    if only.until is not None:
+        end = first.format(values.place(only.until))
+        text += f" AND c.event < coalesce({end}, {values.place(EVERY)})"
+    # CROSS: SQLite would begin with all events of a kind of source. PostgreSQL has its statistics.
     return (
-        f"{text} ORDER BY {order} LIMIT {values.place(EVERY if limit is None else limit)}",
-        values.all,
+        "SELECT number FROM (SELECT e.number FROM event_category c CROSS JOIN event e"
+        f" WHERE {text} AND e.number = c.event AND e.number > ?1{_about(values, only)}"
+        f" ORDER BY c.event LIMIT {most}) p"
     )
+
+
+def _about(values: _Values, only: EventFilter) -> str:
+    """Conditions on an event itself."""
+    # An expression: SQLite would rather sort all events of a kind of source than walk all in order.
+    kind = "source_type" if only.source_id else "source_type || ''"
+    text = f" AND {kind} = {values.place(only.source_type)}" if only.source_type else ""
+    text += f" AND source_id = {values.place(only.source_id)}" if only.source_id else ""
+    text += f" AND at >= {values.place(only.since)}" if only.since is not None else ""
+    return text + (f" AND at < {values.place(only.until)}" if only.until is not None else "")

@@ -319,6 +319,18 @@ async def test_events_are_found_by_what_they_are_about(store: Store) -> None:
     assert await numbers(EventFilter(source_id="r1"), after=1) == [3, 4]
     assert await numbers(EventFilter(categories=["state change"])) == [2, 4]
     assert await numbers(EventFilter(categories=["failure", "creation"])) == [1, 2]
+    both = ["failure", "state change"]
+    assert await numbers(EventFilter(categories=both)) == [2, 4]
+    assert await numbers(EventFilter(categories=both), after=2) == [4]
+    assert await numbers(EventFilter(categories=both, source_type="replication")) == [2, 4]
+    assert await numbers(EventFilter(categories=both, source_type="endpoint")) == []
+    assert await numbers(EventFilter(categories=both, source_id="r1")) == [4]
+    assert await numbers(EventFilter(categories=both, since=added[3].at)) == [4]
+    assert await numbers(EventFilter(categories=both, since=added[3].at + 1)) == []
+    assert await numbers(EventFilter(categories=both, until=added[2].at)) == [2]
+    async with store.read() as reading:
+        page = await reading.events(EventFilter(categories=both), limit=1)
+        assert [event.number for event in page] == [2]
     assert await numbers(EventFilter(since=added[0].at)) == [1, 2, 3, 4]
     assert await numbers(EventFilter(since=added[0].at), after=2) == [3, 4]
     assert await numbers(EventFilter(since=added[3].at + 1)) == []

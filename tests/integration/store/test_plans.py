@@ -40,6 +40,11 @@ STATEMENTS: Final[dict[str, Statement]] = {
     "of one": sql.events(EventFilter(source_type="replication", source_id="name10007"), 0, 100),
     "next events": sql.events(EventFilter(), 15_000, 100),
     "failures": sql.events(EventFilter(categories=["failure"]), 15_000, 100),
+    "failures of replications": sql.events(
+        EventFilter(source_type="replication", categories=["failure", "creation"], since=11_000.0),
+        0,
+        100,
+    ),
 }
 
 
@@ -106,6 +111,8 @@ async def test_an_index_serves_every_page_and_every_look_up(filled: Store) -> No
             assert await walked(store, sql.find("endpoint", where, after, 100)) == []
         for statement in STATEMENTS.values():
             assert await walked(store, statement) == []
+        by_category = await plan_of(store, STATEMENTS["failures of replications"])
+        assert re.search(r"SEARCH c USING|event_category_pkey", by_category)
         by_id = await plan_of(store, sql.find("endpoint", PAGES["ids"][0], "", 100))
         assert re.search(r"m USING.*id=\?|id = ANY", by_id)
         async with store.read() as reading:
