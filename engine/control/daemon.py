@@ -7,6 +7,7 @@ drain for at most 10 s and ends it; a second one ends it at once, which loses no
 
 import asyncio
 import contextlib
+import gc
 import os
 import shutil
 import signal
@@ -179,6 +180,9 @@ class Daemon:
         if metrics is not None:
             beside = probing(probes, callers if config.tokens else None)
             servers.append((server(beside, config.limits), metrics))
+        # What was loaded stays: no pass of the collector, which holds every answer up, looks at it.
+        gc.collect()
+        gc.freeze()
         await self._live(leadership, servers, stop)
 
     async def _live(

@@ -61,10 +61,9 @@ class SqliteStore:
                 lambda: sqlite_file.prepare(writer.raw, self._path, self._now, self._steps)
             )
             for _ in range(READERS):
-                reader = _Connection(self._path, self._now)
+                reader = _Connection(self._path, self._now, reads=True)
                 self._connections.append(reader)
                 await reader.open()
-                await reader.rows("PRAGMA query_only = ON", ())
                 self._idle.append(reader)
         except BaseException:
             await self.__aexit__()
@@ -81,17 +80,16 @@ class SqliteStore:
         async with turn(self._reading, self._busy):
             reader = self._idle.pop()
             try:
-                async with _transaction(reader, "BEGIN", "ROLLBACK") as reading:
+                async with _transaction(reader, "ROLLBACK") as reading:
                     yield reading
             finally:
                 self._idle.append(reader)
 
     @asynccontextmanager
     async def write(self, *, fence: int | None = None) -> AsyncIterator[Transaction]:
-        async with (
-            turn(self._writing, self._busy),
-            _transaction(self._connections[0], "BEGIN IMMEDIATE", "COMMIT") as writing,
-        ):
+        writer = self._connections[0]
+        async with turn(self._writing, self._busy), _transaction(writer, "COMMIT") as writing:
+            await writer.begin()
             await writing.guard(len(self._steps), fence)
             yield writing
 
@@ -106,11 +104,13 @@ class SqliteStore:
 
 
 class _Connection:
-    """A connection and the thread that it is used in. A `Link`."""
+    """A connection and the thread that it is used in. A `Link`. One that only reads begins a
+    transaction with its first statement: a turn of the thread less."""
 
-    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+    def __init__(self, path: Path, now: Callable[[], float], *, reads: bool = False) -> None:
         self._path = path
         self._now = now
+        self._reads = reads
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
         self._raw: sqlite3.Connection | None = None
 
@@ -122,6 +122,8 @@ class _Connection:
     async def open(self) -> None:
         def connect() -> None:
             self._raw = sqlite_file.connect(self._path)
+            if self._reads:
+                self._raw.execute("PRAGMA query_only = ON")
 
         await self.run(connect)
 
@@ -142,8 +144,17 @@ class _Connection:
         # Cancelled while it waits in the thread's queue, a COMMIT would never be done or undone.
         return await asyncio.shield(asked)
 
+    async def begin(self) -> None:
+        """Begin to write."""
+        await self.run(lambda: self.raw.execute("BEGIN IMMEDIATE"))
+
     async def rows(self, text: str, values: Sequence[Value]) -> Sequence[Sequence[Any]]:
-        return await self.run(lambda: self.raw.execute(text, values).fetchall())
+        def ask() -> Sequence[Sequence[Any]]:
+            if self._reads and not self.raw.in_transaction:
+                self.raw.execute("BEGIN")
+            return self.raw.execute(text, values).fetchall()
+
+        return await self.run(ask)
 
     async def change(self, text: str, values: Sequence[Value]) -> int:
         return await self.run(lambda: self.raw.execute(text, values).rowcount)
@@ -176,9 +187,9 @@ def _heard(asked: asyncio.Future[Any]) -> None:
 
 
 @asynccontextmanager
-async def _transaction(connection: _Connection, begin: str, end: str) -> AsyncIterator[Transaction]:
+async def _transaction(connection: _Connection, end: str) -> AsyncIterator[Transaction]:
+    """What has begun by the end of the block ends so; with a ROLLBACK where the block failed."""
     try:
-        await connection.rows(begin, ())
         async with transaction(connection) as opened:
             yield opened
     except BaseException:

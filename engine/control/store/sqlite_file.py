@@ -113,8 +113,9 @@ def prepare(
 
 
 def _recognise(connection: sqlite3.Connection, path: Path) -> None:
-    ((mark,),) = connection.execute("PRAGMA application_id")
+    # In this order: a daemon that makes it ours meanwhile does both at once.
     ((tables,),) = connection.execute("SELECT count(*) FROM sqlite_schema")
+    ((mark,),) = connection.execute("PRAGMA application_id")
     if mark != APPLICATION_ID and (mark or tables):
         raise StoreFormatError(
             f"{path} is an SQLite file of another program",
