@@ -1,7 +1,7 @@
 """Our own routes: what AWS has no operation for. They answer JSON, and errors in AWS's form.
 
 Callers have a signature or a bearer token (`callers.Callers.known`); what is not GET needs the role
-admin, and is in the audit. NAME is an identifier, letter case aside, or the end of an ARN.
+admin, and is in the audit. NAME is an identifier, letter case aside, an ARN, or the end of one.
 
 - `GET /penstock/v1/replications?after=NAME`: how all of them are and do (`telling.replication`), by
   name, at most `PAGE`; `after` in the answer leads on.

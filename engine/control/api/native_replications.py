@@ -89,9 +89,13 @@ class Replications:
 
 
 async def found(reading: Reading, name: str) -> Record:
-    """The record of a replication by its identifier, or by the end of its ARN. Raises
+    """The record of a replication by its identifier, by its ARN, or by the end of that. Raises
     ResourceNotFoundFault."""
-    if name:
+    if name.startswith("arn:"):
+        record = await reading.get(KIND, name.rpartition(":")[2])
+        if record is not None:
+            return record
+    elif name:
         for face in Face:
             record = await reading.named(KIND, record_name(face, name))
             if record is not None:

@@ -20,8 +20,9 @@ from engine.control.cli.reach import (
     say,
 )
 from engine.control.client.daemon import Daemon
-from engine.control.client.replications import LOOK_SECONDS, known, one, serverless
-from engine.control.happenings import DELETING, LEFT_BEHIND, SourceType
+from engine.control.client.faces import face, which
+from engine.control.client.replications import LOOK_SECONDS, known, one
+from engine.control.happenings import DELETING, LEFT_BEHIND
 
 WithEndpoints: TypeAlias = Annotated[
     bool,
@@ -53,16 +54,16 @@ def _delete(
 ) -> int:
     asked = daemon(url)
     found = one(asked, id)
-    name, arn = str(found["identifier"]), serverless(found)
+    name, arn = str(found["identifier"]), str(found["arn"])
     if not agreed(f"Delete {name} ({found['status']}) with its slot and its position?", yes=yes):
         say("nothing was deleted", output)
         return 1
-    asked.call("DeleteReplicationConfig", ReplicationConfigArn=arn)
+    asked.call(face(found).delete, **which(found))
     deleted, kept = [name], list[str]()
     if with_endpoints or not no_wait:
-        while known(asked, name) is not None:
+        while known(asked, arn) is not None:
             time.sleep(LOOK_SECONDS)
-    left = "" if no_wait and not with_endpoints else _left_behind(asked, name)
+    left = "" if no_wait and not with_endpoints else _left_behind(asked, found)
     if with_endpoints:
         kept = _endpoints(asked, found, deleted)
     for each in deleted:
@@ -76,10 +77,10 @@ def _delete(
     return 1 if left else 0
 
 
-def _left_behind(asked: Daemon, name: str) -> str:
+def _left_behind(asked: Daemon, found: dict[str, Any]) -> str:
     """The daemon's sentence on what it could not remove at the databases; empty when nothing."""
     left = ""
-    of = {"SourceIdentifier": name, "SourceType": SourceType.REPLICATION}
+    of = {"SourceIdentifier": found["identifier"], "SourceType": face(found).source_type}
     for event in asked.pages("DescribeEvents", "Events", **of):
         message = str(event["Message"])
         if message.startswith(DELETING.text):  # an earlier one had this name

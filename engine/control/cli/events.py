@@ -9,6 +9,7 @@ from engine.config.kind import Duration
 from engine.control.cli.durations import moment
 from engine.control.cli.ending import end_with
 from engine.control.cli.reach import USUAL, As, Output, Url, daemon, document, table
+from engine.control.client.faces import face
 from engine.control.client.replications import known, one
 from engine.control.happenings import SourceType
 from engine.errors import ConfigError
@@ -39,11 +40,10 @@ def _events(id: str, since: str, url: str, output: Output) -> int:
     asked = daemon(url)
     members: dict[str, object] = {"StartTime": SystemClock().wall() - _seconds(since)}
     if id:
-        replication = known(asked, id) or {"identifier": id}  # its events outlive it
-        members |= {
-            "SourceIdentifier": replication["identifier"],
-            "SourceType": SourceType.REPLICATION,
-        }
+        replication = known(asked, id)
+        kind = face(replication).source_type if replication else SourceType.REPLICATION
+        name = replication["identifier"] if replication else id  # its events outlive it
+        members |= {"SourceIdentifier": name, "SourceType": kind}
     found = list(asked.pages("DescribeEvents", "Events", **members))
     if id and not found:
         one(asked, id)  # refuses one that never was

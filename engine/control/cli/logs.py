@@ -61,9 +61,10 @@ def logs(
 
 def _logs(id: str, url: str, lines: int, stream: Which, output: Output, *, follow: bool) -> int:
     asked = daemon(url)
-    name = str(one(asked, id)["identifier"])
+    found = one(asked, id)
+    name, arn = str(found["identifier"]), str(found["arn"])
     query: dict[str, object] = {} if stream is Which.BOTH else {"stream": stream}
-    read = asked.get("replications", name, "logs", lines=lines, **query)
+    read = asked.get("replications", arn, "logs", lines=lines, **query)
     shown = _Shown(output)
     shown.add(read["streams"])
     if not follow:
@@ -72,13 +73,13 @@ def _logs(id: str, url: str, lines: int, stream: Which, output: Output, *, follo
         return 0
     with contextlib.suppress(KeyboardInterrupt):  # how it ends
         while True:
-            read = _next(asked, name, read["after"], query)
+            read = _next(asked, arn, read["after"], query)
             shown.add(read["streams"])
     return 0
 
 
-def _next(asked: Daemon, name: str, after: str, query: Mapping[str, object]) -> dict[str, Any]:
-    return asked.get("replications", name, "logs", after=after, wait=WAIT_SECONDS_MAX, **query)
+def _next(asked: Daemon, arn: str, after: str, query: Mapping[str, object]) -> dict[str, Any]:
+    return asked.get("replications", arn, "logs", after=after, wait=WAIT_SECONDS_MAX, **query)
 
 
 class _Shown:

@@ -40,7 +40,11 @@ As: TypeAlias = Annotated[
 ]
 
 Id: TypeAlias = Annotated[
-    str, typer.Argument(metavar="ID", help="The replication's identifier, letter case aside.")
+    str,
+    typer.Argument(
+        metavar="ID",
+        help="Identifier of a replication or task, letter case aside; or its ARN.",
+    ),
 ]
 
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", metavar="", help="Do not ask.")]

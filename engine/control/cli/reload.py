@@ -14,7 +14,8 @@ import typer
 from engine.control.cli.arguments import load, parse_table
 from engine.control.cli.ending import end_with
 from engine.control.cli.reach import USUAL, As, Output, Url, daemon, document, say
-from engine.control.client.replications import one, serverless
+from engine.control.client.faces import face, which
+from engine.control.client.replications import one
 from engine.errors import ConfigError
 from engine.model.relation import TableName
 
@@ -75,8 +76,9 @@ def _of_file(file: Path, tables: Sequence[TableName]) -> None:
 
 def _of_daemon(name: str, tables: Sequence[TableName], url: str) -> None:
     asked = daemon(url)
+    found = one(asked, name)
     asked.call(
-        "ReloadReplicationTables",
-        ReplicationConfigArn=serverless(one(asked, name)),
+        face(found).reload,
+        **which(found),
         TablesToReload=[{"SchemaName": table.schema, "TableName": table.name} for table in tables],
     )

@@ -6,7 +6,8 @@ import typer
 
 from engine.control.cli.ending import end_with
 from engine.control.cli.reach import USUAL, As, Id, NoWait, Output, Url, daemon, document, say
-from engine.control.client.replications import REST, one, serverless, wait
+from engine.control.client.faces import face, which
+from engine.control.client.replications import REST, one, wait
 from engine.control.lifecycle import STARTING, StartType, Status
 from engine.errors import ConfigError
 
@@ -48,18 +49,18 @@ def _kind(reload: bool, resume: bool) -> StartType | None:
 def _start(id: str, url: str, output: Output, kind: StartType | None, *, no_wait: bool) -> int:
     asked = daemon(url)
     found = one(asked, id)
-    name, arn = str(found["identifier"]), serverless(found)
+    name, arn, of = str(found["identifier"]), str(found["arn"]), face(found)
     if kind is None:
         first = found["status"] == Status.CREATED
         kind = StartType.START if first else StartType.RESUME
     if found["status"] == Status.RUNNING and kind is not StartType.RELOAD:
         say(f"{name} is running already", output)
     elif found["status"] not in STARTING:
-        asked.call("StartReplication", ReplicationConfigArn=arn, StartReplicationType=kind)
+        asked.call(of.start, **which(found), **{of.start_type: kind})
     if not no_wait:
-        wait(asked, name, _runs, lambda status: say(f"{name}  {status}", output))
+        wait(asked, arn, _runs, lambda status: say(f"{name}  {status}", output))
     if output is Output.JSON:
-        document(one(asked, name))
+        document(one(asked, arn))
     return 0
 
 

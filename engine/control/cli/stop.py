@@ -2,7 +2,8 @@
 
 from engine.control.cli.ending import end_with
 from engine.control.cli.reach import USUAL, As, Id, NoWait, Output, Url, daemon, document, say
-from engine.control.client.replications import REST, one, serverless, wait
+from engine.control.client.faces import face, which
+from engine.control.client.replications import REST, one, wait
 from engine.control.lifecycle import Status
 
 
@@ -18,15 +19,15 @@ def stop(id: Id, no_wait: NoWait = False, output: As = Output.TEXT, url: Url = U
 def _stop(id: str, url: str, output: Output, *, no_wait: bool) -> int:
     asked = daemon(url)
     found = one(asked, id)
-    name, arn = str(found["identifier"]), serverless(found)
+    name, arn = str(found["identifier"]), str(found["arn"])
     if found["status"] in REST:
         say(f"{name} does not run: it is {found['status']}", output)
     elif found["status"] != Status.STOPPING:
-        asked.call("StopReplication", ReplicationConfigArn=arn)
+        asked.call(face(found).stop, **which(found))
     if no_wait and found["status"] not in REST:
         say(f"{name}  {Status.STOPPING}", output)
     if not no_wait:
-        wait(asked, name, REST.__contains__, lambda status: say(f"{name}  {status}", output))
+        wait(asked, arn, REST.__contains__, lambda status: say(f"{name}  {status}", output))
     if output is Output.JSON:
-        document(one(asked, name))
+        document(one(asked, arn))
     return 0

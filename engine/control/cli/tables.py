@@ -7,7 +7,8 @@ import typer
 
 from engine.control.cli.ending import end_with
 from engine.control.cli.reach import USUAL, As, Id, Output, Url, daemon, document, table
-from engine.control.client.replications import one, serverless
+from engine.control.client.faces import face, which
+from engine.control.client.replications import one
 from engine.observe.redact import clean
 
 HEADING: Final = ("TABLE", "STATE", "LOADED", "INSERTS", "UPDATES", "DELETES", "DDL")
@@ -26,14 +27,8 @@ def tables(id: Id, output: As = Output.TEXT, url: Url = USUAL) -> None:
 def _tables(id: str, url: str, output: Output) -> int:
     asked = daemon(url)
     found = one(asked, id)
-    statistics = list(
-        asked.pages(
-            "DescribeReplicationTableStatistics",
-            "ReplicationTableStatistics",
-            ReplicationConfigArn=serverless(found),
-            MaxRecords=PAGE,
-        )
-    )
+    of = face(found)
+    statistics = list(asked.pages(of.statistics, of.tables, **which(found), MaxRecords=PAGE))
     if output is Output.JSON:
         document(statistics)
     elif statistics:

@@ -23,15 +23,14 @@ from engine.control.client.difference import (
     settings_change,
 )
 from engine.control.client.errors import FaultError
+from engine.control.client.faces import face, is_task, which
 from engine.control.client.replications import (
     LOOK_SECONDS,
     NOT_FOUND,
     REST,
     every,
-    is_task,
     known,
     one,
-    serverless,
     wait,
 )
 from engine.control.client.wanted import (
@@ -256,14 +255,15 @@ def check_running(plan: Plan, *, restart: bool) -> None:
 
 
 def _stop(daemon: Daemon, name: str) -> None:
-    arn = serverless(one(daemon, name))
-    daemon.call("StopReplication", ReplicationConfigArn=arn)
-    wait(daemon, name, REST.__contains__, lambda _status: None)
+    found = one(daemon, name)
+    daemon.call(face(found).stop, **which(found))
+    wait(daemon, found["arn"], REST.__contains__, lambda _status: None)
 
 
 def _start(daemon: Daemon, name: str) -> None:
-    arn = one(daemon, name)["arn"]
-    daemon.call("StartReplication", ReplicationConfigArn=arn, StartReplicationType=StartType.RESUME)
+    found = one(daemon, name)
+    of = face(found)
+    daemon.call(of.start, **which(found), **{of.start_type: StartType.RESUME})
 
 
 def _create(daemon: Daemon, step: Step) -> None:

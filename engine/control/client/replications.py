@@ -1,7 +1,7 @@
 """Replications at the daemon: found by name, started, stopped and waited for."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from engine.config.problems import nearest, shown
@@ -37,7 +37,8 @@ def every(daemon: Daemon) -> Iterator[dict[str, Any]]:
 
 
 def one(daemon: Daemon, name: str) -> dict[str, Any]:
-    """How one of them is, with what was given for it. Raises ConfigError for an unknown one."""
+    """How one of them is, with what was given for it. `name`: its identifier or ARN. Raises
+    ConfigError for an unknown one."""
     found = known(daemon, name)
     if found is not None:
         return found
@@ -60,23 +61,6 @@ def known(daemon: Daemon, name: str) -> dict[str, Any] | None:
         if error.code == NOT_FOUND:
             return None
         raise
-
-
-def is_task(found: Mapping[str, Any]) -> bool:
-    """Whether it is a classic task, which has operations of its own."""
-    return ":task:" in str(found["arn"])
-
-
-def serverless(found: dict[str, Any]) -> str:
-    """Its ARN. Raises ConfigError for a classic task, which has operations of its own."""
-    arn = str(found["arn"])
-    if ":task:" in arn:
-        raise ConfigError(
-            "ID",
-            f"{found['identifier']} is a classic task",
-            hint=f"use `aws dms` with --replication-task-arn {arn}",
-        )
-    return arn
 
 
 def wait(

@@ -218,17 +218,50 @@ async def test_a_classic_task_is_shown_and_driven_by_its_own_operations(town: To
         SourceEndpointArn=SOURCE,
         TargetEndpointArn=TARGET,
         ReplicationInstanceArn="arn:aws:dms:us-east-1:000000000000:rep:penstock",
-        MigrationType="cdc",
+        MigrationType="full-load-and-cdc",
         TableMappings=MAPPINGS,
     )
     arn = made["ReplicationTask"]["ReplicationTaskArn"]
     assert "old  " in await town.done("status")
     assert f"arn         {arn}" in await town.done("status", "old")
-    for command in (("start",), ("stop",), ("delete", "--yes"), ("tables",)):
-        said = await town.refused(2, command[0], "old", *command[1:])
-        assert said == (
-            f"error: ID: old is a classic task - use `aws dms` with --replication-task-arn {arn}"
-        )
+    assert "nothing yet: old has not been started" in await town.done("logs", "old")
+    assert (await town.done("start", "OLD")).splitlines()[-1] == "old  running"
+    assert await town.told("tables", "old") == []
+    await town.fleet.tables(
+        arn.rpartition(":")[2], TableFacts(schema="public", table="t", state="streaming")
+    )
+    assert "public.t" in await town.done("tables", "old")
+    await town.done("reload", "old", "public.t")
+    assert (await town.done("stop", arn)).splitlines()[-1] == "old  stopped"
+    assert "running" in (await town.done("start", "old", "--reload")).splitlines()[-1]
+    await town.done("stop", "old")
+    assert "  replication-task  old  " in await town.done("events", "old")
+    assert await town.done("delete", "old", "--yes") == "deleted  old\n"
+    assert await town.told("status") == []
+    done = [entry.operation for entry in town.daemon.audit]
+    for operation in ("StartReplicationTask", "StopReplicationTask", "DeleteReplicationTask"):
+        assert operation in done
+
+
+async def test_one_of_two_by_the_same_name_is_told_apart_by_its_arn(town: Town) -> None:
+    """A task may be called what a serverless replication is."""
+    await town.orders()
+    made = await town.daemon.call(
+        "create_replication_task",
+        ReplicationTaskIdentifier="orders",
+        SourceEndpointArn=SOURCE,
+        TargetEndpointArn=TARGET,
+        ReplicationInstanceArn="arn:aws:dms:us-east-1:000000000000:rep:penstock",
+        MigrationType="cdc",
+        TableMappings=MAPPINGS,
+    )
+    arn = made["ReplicationTask"]["ReplicationTaskArn"]
+    assert (await town.done("start", arn)).splitlines()[-1] == "orders  running"
+    statuses = {each["arn"]: each["status"] for each in await town.told("status")}
+    assert statuses.pop(arn) == "running"
+    assert list(statuses.values()) == ["created"]
+    said = await town.refused(2, "status", arn.replace(":task:", ":task:NO"))
+    assert "has no replication arn:" in said
 
 
 async def test_two_ways_to_start_at_once(town: Town) -> None:
