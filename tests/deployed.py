@@ -26,6 +26,7 @@ DASHBOARD: Final[Mapping[str, Any]] = json.loads(
 DAEMONS: Final = (
     "penstock_capacity_waiting",
     "penstock_daemon_acts",
+    "penstock_notices_failed_total",
     "penstock_replication_status",
 )
 """Metrics in our queries that only `penstock serve` has."""

@@ -166,7 +166,7 @@ class Daemon:
             Work("notices", lambda: notices.run(fenced.number), around.log),
         ]
         leadership = Leadership(election, fenced, parts, fleet.lost, around.clock, around.log)
-        probes = Probes(means, fleet, leadership, config.cost).paths()
+        probes = Probes(means, fleet, leadership, notices, config.cost).paths()
         callers = self._callers()
         services = self._services(fenced, vault, fleet, looker)
         dispatcher = self._dispatcher(services, callers)

@@ -47,10 +47,24 @@ PAUSE_SECONDS: Final = 2.0
 PAUSE_SECONDS_MAX: Final = 300.0
 """Between two tries: the first pause, each of the next twice as long, and the longest."""
 
+TOLD_MAX: Final = 100
+"""Subscriptions that are counted one by one; those beyond are counted together as `OTHER`."""
+
+OTHER: Final = "other"
+
 SUBJECT: Final = "DMS Notification Message"
 
 EVENT_PAGE: Final = "http://docs.aws.amazon.com/dms/latest/userguide/CHAP_Events.html#"
 """What AWS writes before the id of an event; receivers look for the id behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Posts:
+    """What came of a subscription's posts since the daemon began: notices that its topic took, and
+    tries in vain."""
+
+    delivered: int = 0
+    failed: int = 0
 
 
 @dataclass(slots=True)
@@ -88,6 +102,12 @@ class Notices:
         self._log = log
         self._followers: dict[str, _Follower] = {}
         self._turns = asyncio.Semaphore(AT_ONCE_MAX)
+        self._posts: dict[str, Posts] = {}
+
+    @property
+    def posts(self) -> Mapping[str, Posts]:
+        """By subscription, for as long as there is one; of a daemon that stands by, as it was."""
+        return self._posts
 
     async def run(self, fence: Callable[[], int | None]) -> None:
         """Look again and again; without a topic, return at once. `fence`: the number of the lease
@@ -118,12 +138,17 @@ class Notices:
                     facts = await reading.facts(KIND, record.id, prefix=DELIVERED)
                     number = decode(Delivered, facts[0].document).number if facts else 0
                     self._followers[record.id] = _Follower(number, number)
-        for gone in self._followers.keys() - {record.id for record in records}:
+        names = {record.id for record in records}
+        for gone in self._followers.keys() - names:
             del self._followers[gone]
+        for gone in self._posts.keys() - names - {OTHER}:
+            del self._posts[gone]
         for record in records:
             subscription = decode(Subscription, record.document)
             topic = self._topics.get(subscription.topic_name)
             follower = self._followers[record.id]
+            if topic is not None and subscription.enabled:
+                self._count(record.id)
             rests = follower.under_way or self._clock.monotonic() < follower.again
             if topic is not None and subscription.enabled and not rests:
                 follower.under_way = True
@@ -167,7 +192,14 @@ class Notices:
                 await writing.put_facts(KIND, work.id, {DELIVERED: document})
         follower.stored = follower.reached
 
+    def _count(self, subscription: str, *, delivered: int = 0, failed: int = 0) -> None:
+        known = subscription in self._posts or len(self._posts) < TOLD_MAX
+        name = subscription if known else OTHER
+        before = self._posts.get(name, Posts())
+        self._posts[name] = Posts(before.delivered + delivered, before.failed + failed)
+
     def _is_well(self, work: _Work, follower: _Follower) -> None:
+        self._count(work.id, delivered=1)
         if follower.tries:
             self._log.info(
                 "a topic takes events again",
@@ -179,6 +211,7 @@ class Notices:
         follower.tries, follower.again = 0, 0.0
 
     def _failed(self, work: _Work, follower: _Follower, error: WebhookError) -> None:
+        self._count(work.id, failed=1)
         follower.tries += 1
         pause = min(PAUSE_SECONDS * 2.0 ** min(follower.tries - 1, 16), PAUSE_SECONDS_MAX)
         follower.again = self._clock.monotonic() + pause

@@ -17,6 +17,7 @@ from engine.control.exposition import merged
 from engine.control.fleet import Replications
 from engine.control.leading import Leadership
 from engine.control.means import Means
+from engine.control.notices import Notices
 from engine.control.unit_hours import HOUR_SECONDS
 from engine.errors import StateError
 from engine.observe.http import Address
@@ -41,11 +42,17 @@ class Probes(Collector):
     """Answers from what the daemon knows at the moment."""
 
     def __init__(
-        self, means: Means, fleet: Replications, leadership: Leadership, prices: CostConfig
+        self,
+        means: Means,
+        fleet: Replications,
+        leadership: Leadership,
+        notices: Notices,
+        prices: CostConfig,
     ) -> None:
         self._means = means
         self._fleet = fleet
         self._leadership = leadership
+        self._notices = notices
         self._prices = prices
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -90,6 +97,7 @@ class Probes(Collector):
         yield self._statuses()
         yield self._kept()
         yield from self._cost()
+        yield from self._delivery()
 
     def _room(self) -> Iterator[Family]:
         ledger = self._means.room.ledger
@@ -145,6 +153,23 @@ class Probes(Collector):
         yield hours
         if self._prices.unit_hour:
             yield spent
+
+    def _delivery(self) -> Iterator[Family]:
+        delivered = CounterMetricFamily(
+            "penstock_notices_delivered",
+            "Events that the topic of an event subscription took.",
+            labels=["subscription"],
+        )
+        failed = CounterMetricFamily(
+            "penstock_notices_failed",
+            "Tries in vain to post an event to the topic of an event subscription.",
+            labels=["subscription"],
+        )
+        for name, posts in self._notices.posts.items():
+            delivered.add_metric([name], posts.delivered)
+            failed.add_metric([name], posts.failed)
+        yield delivered
+        yield failed
 
 
 def _gauge(name: str, text: str, **labels: str) -> Family:

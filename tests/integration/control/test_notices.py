@@ -14,7 +14,7 @@ from engine.config.secret import Secret
 from engine.config.serve import Topic
 from engine.control import happenings, lease
 from engine.control.happenings import Happening, SourceType
-from engine.control.notices import Notices
+from engine.control.notices import OTHER, PAUSE_SECONDS, Notices, Posts
 from engine.control.resources.document import encode
 from engine.control.resources.subscription import KIND, Subscription
 from engine.control.store.errors import LeaseLostError
@@ -119,6 +119,36 @@ async def test_only_what_is_subscribed_for_is_posted(office: Post) -> None:
         "DMS replication has failed.",
         "DMS replication has started.",
     ]
+
+
+async def test_what_is_delivered_and_what_fails_is_counted_by_subscription(office: Post) -> None:
+    for name in ("all", "gone"):
+        await office.subscribe(name)
+    await office.subscribe("off", enabled=False)
+    await office.happen(happenings.CREATED)
+    office.receiver.answers = [b"HTTP/1.1 503 Busy\r\n\r\n"] * 2
+    notices = office.notices()
+    await notices.look(None)
+    assert notices.posts == {"all": Posts(failed=1), "gone": Posts(failed=1)}
+    office.clock.at += PAUSE_SECONDS
+    async with office.store.write() as writing:
+        await writing.delete(KIND, "gone")
+    await notices.look(None)
+    assert notices.posts == {"all": Posts(delivered=1, failed=1)}
+
+
+async def test_labels_are_bounded(office: Post, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.control.notices.TOLD_MAX", 2)
+    for name in ("a", "b", "c", "d"):
+        await office.subscribe(name)
+    await office.happen(happenings.CREATED)
+    notices = office.notices()
+    await notices.look(None)
+    assert notices.posts == {
+        "a": Posts(delivered=1),
+        "b": Posts(delivered=1),
+        OTHER: Posts(delivered=2),
+    }
 
 
 async def test_what_a_topic_does_not_take_comes_again_in_order_and_by_its_id(office: Post) -> None:

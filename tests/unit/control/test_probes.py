@@ -5,6 +5,7 @@ from typing import Any
 
 from engine.config.serve import CostConfig
 from engine.control.ledger import Ledger
+from engine.control.notices import Posts
 from engine.control.probes import Family, Probes
 from engine.control.unit_hours import HOUR_SECONDS
 from tests.deployed import DAEMONS, GUIDE
@@ -19,7 +20,9 @@ def families() -> list[Family]:
     )
     fleet: Any = SimpleNamespace(looked_after=lambda: iter([failed]), carried=lambda: iter([]))
     leadership: Any = SimpleNamespace(acts=True)
-    return list(Probes(means, fleet, leadership, CostConfig(unit_hour=0.5)).collect())
+    notices: Any = SimpleNamespace(posts={"alarms": Posts(delivered=5, failed=2)})
+    cost = CostConfig(unit_hour=0.5)
+    return list(Probes(means, fleet, leadership, notices, cost).collect())
 
 
 def shown(family: Family) -> str:
@@ -51,3 +54,13 @@ def test_what_was_spent_is_told() -> None:
 def test_what_is_kept_for_one_at_rest_is_told() -> None:
     values = {shown(family): family.samples[0].value for family in families()}
     assert values["penstock_source_retained_bytes"] == 3 << 20
+
+
+def test_what_a_topic_takes_and_does_not_take_is_told_of_each_subscription() -> None:
+    found = {shown(family): family.samples for family in families()}
+    (taken,), (failed,) = found["penstock_notices_delivered_total"], found[FAILED]
+    assert (taken.labels, taken.value) == ({"subscription": "alarms"}, 5)
+    assert (failed.labels, failed.value) == ({"subscription": "alarms"}, 2)
+
+
+FAILED = "penstock_notices_failed_total"
