@@ -2,12 +2,13 @@
 of each kind that are stored, and 200 replications of which one has all the work there can be."""
 
 import asyncio
+import contextlib
 import http.client
 import json
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from benchmarks.calibration import calibrate
 from benchmarks.case import Options
 from benchmarks.result import Figure, Pair, Result, from_pairs
 from benchmarks.servers import Servers
+from benchmarks.starts import cpu_seconds
 from engine.config.reach import KEY_ID, REGION, SECRET_KEY
 from engine.control.api.sigv4 import Request, sign
 from engine.control.lifecycle import Begin, Provision, StartType, Status, StopReason
@@ -42,8 +44,12 @@ from tests.servers.postgres import Database
 LIMIT_MS: Final = 50.0
 POLL_MS: Final = 100.0
 
+CALM_SECONDS: Final = 1.0
+
 POLLED: Final = 200
 POLLS_PER_SECOND: Final = 50
+
+CONNECTIONS: Final = 10
 
 OPERATIONS: Final[Mapping[str, tuple[str, str]]] = {
     "DescribeEndpoints": ("endpoint-id", "endpoint-{0:05}"),
@@ -85,13 +91,17 @@ def describe(servers: Servers, options: Options) -> Iterator[Result]:
         asyncio.run(_fill(state, count))
         with Serving(Path(folder), config=CONFIG_FILE, **KEYS) as daemon:
             asking = _Asking(daemon.address)
+            _await_calm(daemon)
             for operation in OPERATIONS:
-                for how, times in (
-                    ("pages of 100", asking.pages(operation, count)),
-                    ("one by its identifier", asking.single(operation, count)),
+                for how, ask in (
+                    ("pages of 100", asking.pages),
+                    ("one by its identifier", asking.single),
                 ):
+                    cost = _Cost(daemon)
+                    times = ask(operation, count)
                     mode = f"{operation}, {how}"
-                    yield _result(servers, "describe", mode, count, LIMIT_MS, times)
+                    facts = cost.of(times)
+                    yield _result(servers, "describe", mode, count, LIMIT_MS, times, facts)
             asking.close()
             daemon.stop()
 
@@ -115,10 +125,36 @@ def poll(servers: Servers, options: Options) -> Iterator[Result]:
             start(daemon, it.arn)
             daemon.await_status(it.arn, "running")
             with _writing(source):
-                times = _Asking(daemon.address).paced(operation, ["busy", *names], seconds)
+                cost = _Cost(daemon)
+                times = _paced(daemon.address, operation, ["busy", *names], seconds)
+                facts = cost.of(times)
             daemon.stop()
     mode = f"{operation}, {POLLS_PER_SECOND} a second"
-    yield _result(servers, "poll", mode, POLLED, POLL_MS, times)
+    yield _result(servers, "poll", mode, POLLED, POLL_MS, times, facts)
+
+
+class _Cost:
+    """What the daemon's own process spends from now on."""
+
+    def __init__(self, daemon: Serving) -> None:
+        self._pid = daemon.process.pid
+        self._spent = cpu_seconds(self._pid)
+
+    def of(self, times: Sequence[float]) -> Mapping[str, object]:
+        """Milliseconds of CPU for each of so many answers, whatever else it did meanwhile."""
+        spent = cpu_seconds(self._pid) - self._spent
+        return {"cpu_ms": round(spent * 1e3 / len(times), 2)}
+
+
+def _await_calm(daemon: Serving) -> None:
+    """Until the daemon has looked at everything that it has, which it does when it begins."""
+
+    def calm() -> bool:
+        before = cpu_seconds(daemon.process.pid)
+        time.sleep(CALM_SECONDS)
+        return cpu_seconds(daemon.process.pid) - before < CALM_SECONDS / 10
+
+    daemon.until(calm, "its beginning")
 
 
 @contextmanager
@@ -173,15 +209,12 @@ class _Asking:
             assert seen == count, f"{operation} showed {seen} of {count}"
         return times
 
-    def paced(self, operation: str, names: Sequence[str], seconds: int) -> Sequence[float]:
-        """Milliseconds of each answer, from the moment in which it was to be asked for; the names
-        are looked up in turn."""
+    def due(self, operation: str, asked: Iterable[tuple[float, str]]) -> Sequence[float]:
+        """Milliseconds of each answer, from the moment in which it was to be asked for by name."""
         times: list[float] = []
-        begun = time.perf_counter()
-        for number in range(seconds * POLLS_PER_SECOND):
-            due = begun + number / POLLS_PER_SECOND
+        for due, name in asked:
             time.sleep(max(0.0, due - time.perf_counter()))
-            self._ask(operation, _filtered(operation, names[number % len(names)]))
+            self._ask(operation, _filtered(operation, name))
             times.append((time.perf_counter() - due) * 1e3)
         return times
 
@@ -205,15 +238,39 @@ class _Asking:
         return json.loads(text), took
 
 
+def _paced(address: str, operation: str, names: Sequence[str], seconds: int) -> Sequence[float]:
+    """Milliseconds of each answer; the names are looked up in turn, over several connections: one
+    that waits for a late answer makes no other late, as waiters know nothing of each other."""
+    begun = time.perf_counter()
+    asked = [
+        (begun + number / POLLS_PER_SECOND, names[number % len(names)])
+        for number in range(seconds * POLLS_PER_SECOND)
+    ]
+
+    def ask(first: int) -> Sequence[float]:
+        with contextlib.closing(_Asking(address)) as asking:
+            return asking.due(operation, asked[first::CONNECTIONS])
+
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return [each for times in pool.map(ask, range(CONNECTIONS)) for each in times]
+
+
 def _filtered(operation: str, name: str) -> dict[str, Any]:
     return {"Filters": [{"Name": OPERATIONS[operation][0], "Values": [name]}]}
 
 
 def _result(
-    servers: Servers, case: str, mode: str, count: int, limit_ms: float, times: Sequence[float]
+    servers: Servers,
+    case: str,
+    mode: str,
+    count: int,
+    limit_ms: float,
+    times: Sequence[float],
+    facts: Mapping[str, object],
 ) -> Result:
     ordered = sorted(times)
-    p99 = Figure(ordered[int(0.99 * (len(ordered) - 1))], facts={"p50": ordered[len(ordered) // 2]})
+    p50 = ordered[len(ordered) // 2]
+    p99 = Figure(ordered[int(0.99 * (len(ordered) - 1))], facts={"p50": p50, **facts})
     speed = calibrate()
     return from_pairs(
         case,

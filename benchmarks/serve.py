@@ -1,8 +1,9 @@
 """What a start costs under `penstock serve`, and what the daemon and its workers hold at rest."""
 
+import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,6 +13,7 @@ from benchmarks.case import Options
 from benchmarks.memory import peak_mib, resident_mib
 from benchmarks.result import Figure, Pair, Result, from_pairs
 from benchmarks.servers import Servers
+from benchmarks.starts import cpu_seconds
 from engine.control.client.address import parse_address
 from engine.control.client.daemon import Daemon
 from engine.seams import SystemClock
@@ -25,6 +27,9 @@ WORKER_MIB: Final = 80.0
 
 ASK_SECONDS: Final = 0.1
 
+UNITS: Final = (1, 4)
+"""What a size is chosen from."""
+
 IDLE: Final = 5
 """Replications that run and have nothing to do."""
 
@@ -36,15 +41,18 @@ TABLE: Final = (
 
 def serve_start(servers: Servers, options: Options) -> Iterator[Result]:
     """Seconds from the request of a start, the first of its replication, until its status is
-    `running`: a table of a thousand rows, databases that answer at once."""
+    `running`: a table of a thousand rows, databases that answer at once, a size to be chosen."""
     pairs = []
     with tempfile.TemporaryDirectory() as folder, Serving(Path(folder)) as daemon:
         assert daemon.address
         for number in range(options.pairs):
             with _replicated(servers, daemon, f"start-{number}") as it:
                 speed = calibrate()
+                spent = _spent(daemon)
                 seconds = _started(daemon, it)
-                pairs.append(Pair(Figure(seconds), Figure(START_SECONDS), (speed, speed)))
+                facts = {"cpu_seconds": _cpu(spent, _spent(daemon), daemon.worker())}
+                ours = Figure(seconds, facts=facts)
+                pairs.append(Pair(ours, Figure(START_SECONDS), (speed, speed)))
                 _stopped(daemon, it)
         daemon.stop()
     yield _result(servers, "serve-start", "the first start of a replication", pairs, "s")
@@ -76,13 +84,28 @@ def _replicated(servers: Servers, daemon: Serving, name: str) -> Iterator[Replic
     """A replication of a small table, between databases of its own."""
     with servers.source_database() as source, servers.target_database() as target:
         source.execute(TABLE)
-        yield replicated(daemon, name, source, target)
+        yield replicated(daemon, name, source, target, units=UNITS)
 
 
 def _beside(daemon: Serving, first: Replicated, number: int) -> Replicated:
     """Another one from the same source, into a database of its own."""
     target = Database.create(first.target.cluster, f"{first.target.name}_{number}")
-    return replicated(daemon, f"idle-{number}", first.source, target)
+    return replicated(daemon, f"idle-{number}", first.source, target, units=UNITS)
+
+
+def _spent(daemon: Serving) -> tuple[float, float]:
+    """CPU seconds of the daemon, and of its children that have ended."""
+    words = Path(f"/proc/{daemon.process.pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = [int(word) / os.sysconf("SC_CLK_TCK") for word in words[11:15]]
+    return sum(ticks[:2]), sum(ticks[2:])
+
+
+def _cpu(
+    before: tuple[float, float], after: tuple[float, float], worker: int
+) -> Mapping[str, float]:
+    """What a start cost: the daemon, the process that looked at both databases, the worker."""
+    daemon, probe = (round(new - old, 2) for old, new in zip(before, after, strict=True))
+    return {"daemon": daemon, "probe": probe, "worker": round(cpu_seconds(worker), 2)}
 
 
 def _started(daemon: Serving, it: Replicated) -> float:
