@@ -9,6 +9,7 @@ from engine.contracts import SnapshotSource, Source, Target, TargetSession
 from engine.model.activity import Activity
 from engine.model.chunk import Chunk
 from engine.model.finding import Finding
+from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.snapshot import Snapshot
 
@@ -32,6 +33,44 @@ class SpeakingSource(Source, Protocol):
 
         Raises:
             ConfigError: it knows none of them.
+        """
+        ...
+
+
+@runtime_checkable
+class DatedSource(Source, Protocol):
+    """Optional: its log tells when each transaction was committed (`committed_at_us`)."""
+
+    async def now_us(self) -> int:
+        """The clock by which it tells so, in microseconds since the Unix epoch. One round trip.
+
+        Raises:
+            SourceConnectionError, SourceError.
+        """
+        ...
+
+    async def committed_from(self, moment_us: int, attached_us: int, end: Position) -> Position:
+        """The place in the log before its first transaction that was committed at this moment or
+        later, `end` where there is none up to there: the log's end when its clock was past the
+        moment. `attached_us`: what the clock said after `attach`.
+
+        Raises:
+            PositionLostError: it is not sure that all that was committed since then can be read.
+            SourceConnectionError, SlotBusyError, SourceError.
+        """
+        ...
+
+
+@runtime_checkable
+class NamingSource(Source, Protocol):
+    """Optional: places of its log have more than one name, and a stream begins by one of them."""
+
+    async def named(self, position: Position) -> Position:
+        """The position that a stream begins with, for one that a person gave.
+
+        Raises:
+            PositionLostError: there is no such place in the log.
+            SourceConnectionError, SourceError.
         """
         ...
 

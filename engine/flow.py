@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack
 from typing import Final
 
 from engine.apart import apart_where_told
+from engine.beginning import beginning
 from engine.branching import keep_branch
 from engine.checkpoint.ownership import (
     Claim,
@@ -29,7 +30,7 @@ from engine.contracts import (
     TargetSession,
     TransactionalTarget,
 )
-from engine.errors import FencedError, PositionLostError, ReaderUnknownError
+from engine.errors import ConfigError, FencedError, PositionLostError, ReaderUnknownError
 from engine.load_judging import LoadJudging
 from engine.loading import Loading
 from engine.model.finding import Severity
@@ -270,8 +271,10 @@ class Flow:
         self._reader_made = attached.created
         if row is None:
             self._refuse_lost_start(claimed, attached)
-            text = self._config.start_position or str(attached.start)
-            row = LaneRow(claimed.epoch, 0, text)
+            first = await self._beginning(attached)
+            if first is None:
+                return None
+            row = LaneRow(claimed.epoch, 0, str(first))
             await store_rows(control, claimed.epoch, {FRONTIER: row})
         position = self._source.position(row.position)
         if self.told is not None and not position.reaches(self.told):
@@ -296,6 +299,28 @@ class Flow:
             await unless_stopped(attach(), self._around.stop)
             telling.cancel()
         return found[0] if found else None
+
+    async def _beginning(self, attached: Attached) -> Position | None:
+        """Where the stream begins the first time, which may have to be looked for. None when it
+        was stopped. Unless it begins, a reader that was made for it is dropped: of one that is
+        there without a position the next start would not know what it has let go of."""
+        found: list[Position] = []
+
+        async def look() -> None:
+            found.append(await beginning(self._config, self._source, attached))
+
+        try:
+            await unless_stopped(look(), self._around.stop)
+        except* (ConfigError, PositionLostError):
+            await self._drop_made(attached)
+            raise
+        if not found:
+            await self._drop_made(attached)
+        return found[0] if found else None
+
+    async def _drop_made(self, attached: Attached) -> None:
+        if attached.created:
+            await self._source.detach()
 
     async def _tell_of_waiting(self) -> None:
         while True:

@@ -8,13 +8,14 @@ HANDED_OVER: Final = "handed-over"
 
 CAUGHT_UP: Final = "caught-up"
 POSITION: Final = "position"
-GOALS: Final = (CAUGHT_UP, POSITION)
+COMMIT_TIME: Final = "commit-time"
+GOALS: Final = (CAUGHT_UP, POSITION, COMMIT_TIME)
 """Reasons of an end that was asked for by `--stop-at`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`reason`: `stopped`, `caught-up`, `position` or `loaded`; `position`: the stored frontier."""
+    """`reason`: `stopped`, `loaded` or one of `GOALS`; `position`: the stored frontier."""
 
     reason: str
     position: str = ""

@@ -16,6 +16,7 @@ from engine.config.problems import nearest
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Source, Target
 from engine.errors import ComparisonError, ConfigError
+from engine.goal import Goal
 from engine.machine import Clock, Random
 
 if TYPE_CHECKING:
@@ -117,6 +118,16 @@ def check_position(source: Source, field: str, text: str) -> None:
         source.position(text)
     except ValueError as error:
         raise ConfigError(field, f"must be a position of the source's log: {error}") from None
+
+
+def check_goal(source: Source, text: str) -> None:
+    """Raises ConfigError for a `--stop-at` other than `caught-up` that this source cannot reach."""
+    try:
+        if Goal(source, text).until_us is not None:
+            return
+    except ValueError as error:
+        raise ConfigError("--stop-at", str(error)) from None
+    check_position(source, "--stop-at (caught-up, commit_time:MOMENT, or a position)", text)
 
 
 def names(side: Side) -> tuple[str, ...]:

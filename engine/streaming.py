@@ -25,6 +25,7 @@ from engine.config.replication import OnSchemaChange, ReplicationConfig
 from engine.contracts import SnapshotSource, TargetSession, TransactionalTarget
 from engine.errors import PenstockError, StateError
 from engine.gauges import Gauges
+from engine.goal import Goal
 from engine.judging import Judging
 from engine.lagging import Lagging
 from engine.lane_table import LaneTable
@@ -33,7 +34,7 @@ from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow, TableState
 from engine.observe.metrics import TableRows
-from engine.outcome import CAUGHT_UP, HANDED_OVER, POSITION, Outcome
+from engine.outcome import CAUGHT_UP, HANDED_OVER, Outcome
 from engine.overflow import Overflow
 from engine.queue.bounded import BoundedQueue, Budget
 from engine.reloading import Reloading
@@ -89,7 +90,7 @@ class Streaming:
         self._sessions = sessions
         self._silence = silence
         self._loading = loading
-        self._stop_at = stop_at
+        self._goal = Goal(source, stop_at)
         self._epoch = epoch
         self._start = start
         self._began = around.clock.monotonic()
@@ -156,7 +157,7 @@ class Streaming:
         evolution = self._evolution()
         station = self._station(evolution)
         reader = self._reader()
-        goal = await self._goal()
+        await self._goal.aim()
         if self._loading.late_keys and not self._loading.keys_wait:
             self._loading.late_chunks = await self._loading.stored_chunks(control)
         self._around.state("catching-up")
@@ -173,12 +174,13 @@ class Streaming:
             others.append(tasks.create_task(self._judging.watch_target(), name="target-watch"))
             others.append(tasks.create_task(self._lagging.watch(), name="lag-watch"))
             others.append(tasks.create_task(self._watch_lanes(), name="lanes-watch"))
+            others.append(tasks.create_task(self._goal.watch_clock(), name="clock-watch"))
             if self._config.loads:
                 reloading = self._reloads = self._reloading(evolution)
                 self._router.noticed = reloading.look_soon
                 others.append(tasks.create_task(reloading.run(desk), name="reload"))
             with self._around.stalls.watching(self._watched(reader)):
-                reason = await self._until(goal)
+                reason = await self._until()
             self._around.state("draining")
             reader.rest()
             self._queue.close()
@@ -201,6 +203,8 @@ class Streaming:
             self._around.random,
             connected=self._connected,
             stages=self._around.stages,
+            until_us=self._goal.until_us,
+            cut=self._goal.cut_at,
         )
 
     async def _route(self, gauges: Gauges) -> None:
@@ -431,23 +435,18 @@ class Streaming:
 
     # the end
 
-    async def _goal(self) -> Position | None:
-        if self._stop_at is None:
-            return None
-        if self._stop_at == CAUGHT_UP:
-            return await self._source.head()
-        return self._source.position(self._stop_at)
-
-    async def _until(self, goal: Position | None) -> str:
+    async def _until(self) -> str:
         """Wait for the stop, the goal, or, while foreign keys are put off, until the stream has
         passed the snapshots that tables were read at; say which."""
-        stop = self._around.stop
+        stop, goal = self._around.stop, self._goal
         while True:
-            if goal is not None and self._frontier.position.reaches(goal):
+            if goal.position is not None and self._frontier.position.reaches(goal.position):
+                if goal.cut:
+                    break  # nothing comes that a reload or a snapshot could wait for
                 if not await unless_stopped(self._settle(), stop):
                     return "stopped"
                 if self._loaded_since():
-                    goal = await self._goal()
+                    await goal.aim()
                     continue
                 if self._passed_snapshots():
                     return HANDED_OVER
@@ -455,15 +454,15 @@ class Streaming:
                     break
             if self._regroup or self._handed_over():
                 return HANDED_OVER
-            idle = goal is None and self._loading.late_chunks is None
+            idle = not goal.set and self._loading.late_chunks is None
             try:
                 async with asyncio.timeout(IDLE_POLL_SECONDS if idle else GOAL_POLL_SECONDS):
                     await stop.wait()
             except TimeoutError:
                 continue
             return "stopped"
-        self._around.report(CAUGHT_UP, {"position": str(goal)})
-        return CAUGHT_UP if self._stop_at == CAUGHT_UP else POSITION
+        self._around.report(CAUGHT_UP, {"position": str(goal.position)})
+        return goal.reason
 
     async def _settle(self) -> None:
         """Every reload that was asked for by now is carried out before the end."""

@@ -34,6 +34,7 @@ from connectors.mysql.binlog.events import (
     XaPrepare,
     Xid,
 )
+from connectors.mysql.commit_time import committed_at_us
 from connectors.mysql.log_walk import LogWalk
 from connectors.mysql.position import (
     AnyGtid,
@@ -201,8 +202,7 @@ class Assembler:
             coordinate: object = FileCoordinate(start)
         else:
             coordinate = GtidCoordinate(gtid, self._done, start)
-        committed = event.committed_at_us if isinstance(event, MysqlGtid) else 0
-        self.committed_at_us = committed = committed or _end_of_second(header.timestamp)
+        self.committed_at_us = committed = committed_at_us(header, event)
         self._transaction = Transaction(coordinate, committed_at_us=committed)
         self._ordinal = 0
         self._told = False
@@ -347,12 +347,6 @@ class Assembler:
             self._done = end.done
             return end
         return FilePosition(place)
-
-
-def _end_of_second(timestamp: int) -> int:
-    """A commit time in microseconds, 0 for none, of a server that tells the whole second: its end,
-    as an age that is counted from its beginning shows a second that nothing waited."""
-    return timestamp * 1_000_000 + 999_999 if timestamp else 0
 
 
 def _in_statement_form(what: str) -> SourceError:

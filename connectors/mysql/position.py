@@ -7,8 +7,9 @@ Three kinds, as one line of text without blanks:
     file=<binlog file>:<offset>                 a server without GTIDs
 
 each followed, inside a transaction, by `;at=<its GTID, or file:offset of its start>+<ordinal>`. The
-first two may carry `;log=<file>:<offset>`, for people and for the lag in bytes: nothing is decided
-by it, since files and offsets mean something on one server only.
+first two may carry `;log=<file>:<offset>`, for people and for the lag in bytes. It decides only
+whether a stream has come to a place that a person named: files and offsets mean something on one
+server alone.
 """
 
 import re
@@ -130,6 +131,8 @@ class GtidPosition:
         return has_gtid(self.done, gtid) or (gtid == self.within and ordinal <= self.ordinal)
 
     def reaches(self, goal: Position) -> bool:
+        if isinstance(goal, FilePosition):
+            return self.log is not None and goal.place <= self.log
         assert isinstance(goal, GtidPosition)
         if not includes(self.done, goal.done):
             return False

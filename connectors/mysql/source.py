@@ -18,6 +18,7 @@ from connectors.mysql.definitions import define
 from connectors.mysql.description import describe
 from connectors.mysql.dump import Dump, open_dump
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
+from connectors.mysql.gtid import GtidSet
 from connectors.mysql.history import History
 from connectors.mysql.key_obstacles import obstacle
 from connectors.mysql.keyhash import key_hash
@@ -26,13 +27,14 @@ from connectors.mysql.load_sql import FORMS, POSTGRES_TEXT
 from connectors.mysql.log_check import check_history, check_reachable, check_server
 from connectors.mysql.log_mark import LogMark, LogMarks
 from connectors.mysql.log_reader import lock_holder, reading
+from connectors.mysql.log_search import LogSearch
 from connectors.mysql.log_stream import LogStream
 from connectors.mysql.mark_lock import mark_name
 from connectors.mysql.open_transactions import OpenTransactions
 from connectors.mysql.places import places_of
 from connectors.mysql.position import AnyPosition, FilePosition, LogPlace, parse_position
 from connectors.mysql.preflight_source import PreflightSource
-from connectors.mysql.server import Server, read_head, read_server
+from connectors.mysql.server import Server, read_end, read_head, read_server
 from connectors.mysql.snapshot import Snapshots
 from connectors.mysql.source_config import MysqlSourceConfig, derived_server_id, replica_uuid
 from connectors.mysql.sql import Sql, asker, open_session
@@ -56,6 +58,9 @@ from engine.model.value import Key, KeyHash
 
 MARKING: Final = "marking the source, to know it from the target"
 
+CLOCK: Final = "SELECT TIMESTAMPDIFF(MICROSECOND, '1970-01-01', UTC_TIMESTAMP(6))"
+"""Microseconds since the Unix epoch, whatever the session's time zone."""
+
 CATALOG_ATTEMPTS: Final = 10
 """Readings of the catalog while tables change; each takes a fraction of a second."""
 
@@ -68,8 +73,8 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSo
 
 class MysqlSource:
     """See `engine.contracts.SnapshotSource`, `KeyedSource`, `SpeakingSource`, `BranchingSource`,
-    `RememberingSource`, `ReaderSnapshots`, `CountedReaders`, `NoticingSource`, `ReadSource` and
-    `Checked`."""
+    `RememberingSource`, `ReaderSnapshots`, `CountedReaders`, `NoticingSource`, `ReadSource`,
+    `DatedSource`, `NamingSource` and `Checked`."""
 
     def __init__(self, config: MysqlSourceConfig, clock: Clock, readers: int = 1) -> None:
         self._config = config
@@ -299,9 +304,15 @@ class MysqlSource:
 
     async def _dump_again(self, place: LogPlace) -> Dump:
         """The log from an earlier place on, beside the stream and under another name."""
+        return await self._dump_as("prepared", place)
+
+    async def _dump_searched(self, place: LogPlace) -> Dump:
+        return await self._dump_as("searching", place)
+
+    async def _dump_as(self, name: str, place: LogPlace) -> Dump:
         start = FilePosition(place)
-        name = derived_server_id(f"{self._config.replication} prepared")
-        return await self._dump(await self._checked(start), start, name)
+        server_id = derived_server_id(f"{self._config.replication} {name}")
+        return await self._dump(await self._checked(start), start, server_id)
 
     async def _dump(self, link: Link, start: AnyPosition, server_id: int) -> Dump:
         return await open_dump(
@@ -334,6 +345,37 @@ class MysqlSource:
     async def head(self) -> Position:
         server, _, _ = self._opened()
         return await read_head(self._sql.ask, server)
+
+    async def now_us(self) -> int:
+        """See `abilities.DatedSource`, and `commit_time` for what the log tells."""
+        ((now,),) = await self._sql.ask("reading the source's clock", CLOCK)
+        return int(now or 0)
+
+    async def committed_from(self, moment_us: int, attached_us: int, end: Position) -> Position:
+        """See `abilities.DatedSource`."""
+        search, place = await self._search(), parse_position(str(end)).log
+        assert place is not None
+        return await search.since(moment_us, place)
+
+    async def named(self, position: Position) -> Position:
+        """See `abilities.NamingSource`: a place in a file, by its GTIDs where the server has them,
+        as a stream knows it."""
+        server, _, _ = self._opened()
+        if not isinstance(position, FilePosition) or not server.gtid:
+            return position
+        await check_reachable(self._sql.ask, position)
+        search = await self._search()
+        return await search.at(position.place, await read_end(self._sql.ask, server))
+
+    async def _search(self) -> LogSearch:
+        server, _, _ = self._opened()
+        purged = GtidSet()
+        if server.gtid and not server.mariadb:
+            doing = "asking the source for what its binary log has lost"
+            ((text,),) = await self._sql.ask(doing, "SELECT @@global.gtid_purged")
+            purged = GtidSet.parse(text or "")
+        files = await self._marks(server).files()
+        return LogSearch(self._dump_searched, files, gtids=server.gtid, purged=purged)
 
     async def reader(self) -> str | None:
         """See `contracts.ReadSource.reader`."""

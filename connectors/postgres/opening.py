@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from typing import Final
 
 from connectors.postgres.added_columns import added_columns
 from connectors.postgres.catalog import Catalog
+from connectors.postgres.commit_times import FirstCommit, first_commit
 from connectors.postgres.config import STATUS_SECONDS_MAX, PostgresSourceConfig
 from connectors.postgres.ddl_capture import MESSAGES_FROM
 from connectors.postgres.errors import LOAD_AGAIN, TextModeNeededError
@@ -160,6 +162,32 @@ class StreamOpener:
             await connection.close()
             raise
 
+    async def committed_from(
+        self, server: Server, slot: Slot, moment_us: int, end: int
+    ) -> FirstCommit:
+        """Look through the slot's log, up to `end`, and tell the slot nothing. Raises as `open`."""
+        after = slot.confirmed or 0
+        connection = await self._replication()
+        try:
+            await self._start(connection, server, after)
+            with closing(self._feedback(connection, server, after)) as feedback:
+                return await first_commit(
+                    connection, feedback, moment_us, end, self._config.block_bytes_max
+                )
+        finally:
+            await connection.close()
+
+    def _feedback(
+        self, connection: ReplicationConnection, server: Server, flushed: int
+    ) -> Feedback:
+        interval = self._sender_timeout_ms(server) / 1000 / SENDER_TIMEOUT_SHARE
+        interval = min(interval or STATUS_SECONDS_MAX, STATUS_SECONDS_MAX)
+        return Feedback(connection, self._clock, interval, flushed)
+
+    def _sender_timeout_ms(self, server: Server) -> int:
+        timeout = self._config.wal_sender_timeout_ms
+        return server.sender_timeout_ms if timeout is None else timeout
+
     async def _start(self, connection: ReplicationConnection, server: Server, after: int) -> None:
         names = ",".join('"' + name.replace('"', '""') + '"' for name in self._config.publications)
         options = {"proto_version": "1", "publication_names": names}
@@ -183,9 +211,7 @@ class StreamOpener:
         flushed: int,
         check: Callable[[], Awaitable[None]],
     ) -> LogStream:
-        timeout = self._config.wal_sender_timeout_ms
-        timeout_ms = server.sender_timeout_ms if timeout is None else timeout
-        interval = timeout_ms / 1000 / SENDER_TIMEOUT_SHARE or STATUS_SECONDS_MAX
+        timeout_ms = self._sender_timeout_ms(server)
         # A server that wants to hear from us that often lets us hear from it as often.
         heartbeat = min(self._config.heartbeat_seconds, timeout_ms / 2000 or math.inf)
         return LogStream(
@@ -198,7 +224,7 @@ class StreamOpener:
                 token=self.token,
                 left_out=LEFT_OUT.get(self._config.origin),
             ),
-            Feedback(connection, self._clock, min(interval, STATUS_SECONDS_MAX), flushed),
+            self._feedback(connection, server, flushed),
             self._describe,
             self._clock,
             after=after,

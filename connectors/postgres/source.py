@@ -28,7 +28,7 @@ from connectors.postgres.heartbeat import Heartbeat
 from connectors.postgres.held_snapshot import HeldSnapshot
 from connectors.postgres.key_obstacles import key_obstacles
 from connectors.postgres.load_connection import Connection, close, prepare
-from connectors.postgres.lsn import parse_lsn
+from connectors.postgres.lsn import lsn_text, parse_lsn
 from connectors.postgres.open_transactions import OpenTransactions
 from connectors.postgres.opening import StreamOpener
 from connectors.postgres.partition_watch import PartitionWatch
@@ -55,6 +55,7 @@ from engine.machine import Clock, Random
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
 from engine.model.finding import Finding
+from engine.model.moment import moment_text
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Relation, TableName
 from engine.model.retained import Retained
@@ -108,7 +109,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
 
 class PostgresSource:
     """See `engine.contracts.SnapshotSource`, `ExclusiveSource`, `BranchingSource` and `Checked`,
-    and `abilities.MarkingSource` and `MakingSource`."""
+    and `abilities.DatedSource`, `MarkingSource` and `MakingSource`."""
 
     def __init__(self, config: PostgresSourceConfig, clock: Clock) -> None:
         self._config = config
@@ -311,6 +312,29 @@ class PostgresSource:
             self._stream.feedback.ask()
         return LogPosition(lsn)
 
+    async def now_us(self) -> int:
+        """See `abilities.DatedSource`. Of a transaction that was made elsewhere, and came with an
+        origin, the log tells when it was committed there."""
+        return int(await self._sql.value("reading the source's clock", _CLOCK) or 0)
+
+    async def committed_from(self, moment_us: int, attached_us: int, end: Position) -> Position:
+        """See `abilities.DatedSource`. The log is kept for the slot alone, so the slot must be
+        older than the moment: it is when something in its log is, or when the moment came later
+        than the slot."""
+        assert isinstance(end, LogPosition)
+        server = await self._checked_server()
+        slot = await self._opener.slot(server, end.offset)
+        found = await self._opener.committed_from(server, slot, moment_us, end.offset)
+        if not found.earlier and moment_us <= attached_us:
+            begins = lsn_text(slot.confirmed or 0)
+            raise PositionLostError(
+                f"replication slot {slot.name} begins at {begins}, and nothing in its log is from"
+                f" before {moment_text(moment_us)} (UTC): what was committed between may be gone",
+                hint="PostgreSQL keeps log for slots alone: give the name of a slot that was made"
+                f" before that time (SlotName), or the position {begins} to begin where it does",
+            )
+        return LogPosition(found.lsn)
+
     async def retained(self) -> Retained:
         return await self._slots.retained()
 
@@ -435,6 +459,8 @@ class PostgresSource:
         finally:
             await close(connection)
 
+
+_CLOCK: Final = "SELECT (extract(epoch FROM pg_catalog.clock_timestamp()) * 1000000)::int8"
 
 _HEAD: Final = (
     "SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()"

@@ -34,9 +34,14 @@ class Inlet(Protocol):
     async def put(self, block: Block) -> None: ...
 
 
+def _nobody(_: Position) -> None:
+    """Is told of an end that was not asked for."""
+
+
 class Reader:
     """`connected` is told None with a connection's first block, and the error when it breaks;
-    `stages` of the waits for the source, and for room."""
+    `stages` of the waits for the source, and for room. Before the first transaction that was
+    committed after `until_us` the reader rests; `cut` is told then how far it has come."""
 
     def __init__(
         self,
@@ -48,12 +53,16 @@ class Reader:
         *,
         connected: Callable[[PenstockError | None], None],
         stages: Stages | None = None,
+        until_us: int | None = None,
+        cut: Callable[[Position], None] = _nobody,
     ) -> None:
         self._source = source
         self._inlet = inlet
         self._clock = clock
         self._connected = connected
         self._stages = stages or Stages()
+        self._until_us = until_us
+        self._cut_at = cut
         self._reconnect = Backoff(RECONNECT, clock, random)
         self._slot = Backoff(SLOT_WAIT, clock, random)
         self._number = 0
@@ -127,8 +136,23 @@ class Reader:
                     await asyncio.Event().wait()
                 block.received_at = self._clock.monotonic()
                 self._stages.decode += block.decode_seconds
+                late = self._until_us is not None and self._leave_late(block, self._until_us)
                 self._number_parts(block)
                 await self._put(block)
+                if late:
+                    self.rest()
+                    self._cut_at(self.passed)
+
+    def _leave_late(self, block: Block, until_us: int) -> bool:
+        """Cut off what stands from the first new transaction on that was committed too late;
+        whether there is one. The one that goes on was in time when it began."""
+        for index, part in enumerate(block.parts):
+            transaction = part.transaction
+            late = transaction.committed_at_us > until_us
+            if late and not self.passed.covers(transaction.coordinate, 1):
+                block.parts, block.idle = block.parts[:index], None
+                return True
+        return False
 
     def _number_parts(self, block: Block) -> None:
         """Give transactions their running number; drop what was dispatched before."""

@@ -14,6 +14,7 @@ from engine.config.mapping import EVERYTHING, TableMapping
 from engine.config.section import Section, key
 from engine.config.settings import ReplicationSettings
 from engine.errors import ConfigError
+from engine.model.moment import EXAMPLE, moment_us
 
 RESERVED_IDS: Final = frozenset({"all", "control", "default", "none", "penstock"})
 """Words with a meaning of their own: `all` and `none` for commands, the others for what is
@@ -226,6 +227,13 @@ class ReplicationConfig(Section):
         "Where cdc begins, e.g. the LSN of a backup. Default: now. Only with type = cdc.",
         default="",
     )
+    start_time: str = key(
+        Text(f"a moment such as {EXAMPLE}", empty=True),
+        "When cdc begins: with the first transaction in the log that was committed at this moment"
+        " or later, by the source's clock. In UTC unless an offset stands there. Not beside"
+        " `start_position`; of PostgreSQL only what its slot still has.",
+        default="",
+    )
     source: SourceConfig
     target: TargetConfig
     mapping: TableMapping = EVERYTHING
@@ -303,7 +311,15 @@ class ReplicationConfig(Section):
             raise ConfigError("replication.id", f"must not end in {RESERVED_SUFFIX}")
 
     def _validate_start(self) -> None:
-        if not self.start_position:
+        given = [name for name in ("start_position", "start_time") if getattr(self, name)]
+        if not given:
             return
         if self.type is not ReplicationType.CDC:
-            raise ConfigError("replication.start_position", "is only allowed with type = cdc")
+            raise ConfigError(f"replication.{given[0]}", "is only allowed with type = cdc")
+        if len(given) > 1:
+            raise ConfigError("replication.start_time", "is not allowed beside start_position")
+        if self.start_time:
+            try:
+                moment_us(self.start_time)
+            except ValueError as error:
+                raise ConfigError("replication.start_time", str(error)) from None

@@ -187,14 +187,16 @@ class Carrying:
             return self._reason
         if self._config.type is ReplicationType.FULL_LOAD:
             return StopReason.FULL_LOAD_ONLY_FINISHED
+        if self._stop.commit_time:
+            return StopReason.STOPPED_AT_COMMIT_TIME
         caught_up = self._stop_at(self._stop) == CAUGHT_UP
         return StopReason.STOPPED_AFTER_CACHED_EVENTS if caught_up else StopReason.NORMAL
 
     # --- ends that were asked for before -------------------------------------------------------
 
     def _stop_at(self, stop: Stop) -> str | None:
-        if stop.position:
-            return stop.position
+        if stop.position or stop.commit_time:
+            return stop.position or stop.commit_time
         return CAUGHT_UP if self._loads_first(AFTER_CACHED) else None
 
     def _loads_first(self, setting: str) -> bool:

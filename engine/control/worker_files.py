@@ -21,7 +21,7 @@ from engine.config.replication import ReplicationConfig
 from engine.control.endpoint_side import Reached
 from engine.control.resources.replication import Replication
 from engine.control.translate.listing import Note
-from engine.control.translate.positions import start_position
+from engine.control.translate.positions import Start, start
 from engine.control.translate.replication_file import Plan, file_texts
 from engine.errors import ConfigError, StateError
 from engine.seams import FILE_MODE, FOLDER_MODE
@@ -109,16 +109,11 @@ def passed_on(environment: Mapping[str, str]) -> dict[str, str]:
 def plan_of(id: str, replication: Replication, source: Reached, target: Reached) -> Plan:
     """What goes into the file. Raises ConfigError for a start that cannot be carried."""
     config, wish = replication.config, replication.life.wish
-    position = ""
-    if wish is not None and wish.start_time is not None:
-        raise ConfigError(
-            "CdcStartTime",
-            "cannot be told as a position of the source's log",
-            hint="give CdcStartPosition: an LSN of PostgreSQL's, or file:offset of MySQL's log",
-        )
-    if wish is not None and wish.start_position:
+    begin = Start()
+    if wish is not None:
+        engine = str(source.side.table["engine"])
         try:
-            position = start_position(wish.start_position, str(source.side.table["engine"]))
+            begin = start(wish.start_position, engine, wish.start_time)
         except ValueError as error:
             raise ConfigError("CdcStartPosition", str(error)) from None
     return Plan(
@@ -130,7 +125,8 @@ def plan_of(id: str, replication: Replication, source: Reached, target: Reached)
         settings=config.settings,
         units_min=config.compute.units_min,
         units_max=config.compute.units_max,
-        start_position=position,
+        start_position=begin.position,
+        start_time=begin.time,
         ours=config.ours,
     )
 

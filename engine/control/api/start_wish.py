@@ -5,6 +5,8 @@ was told would be worse than none.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, Final
 
 import msgspec
@@ -17,9 +19,13 @@ from engine.control.api.faults import (
 from engine.control.lifecycle import StartType
 from engine.control.resources.replication import Face, Life, Replication, Wish
 from engine.control.translate.names import ENGINES
-from engine.control.translate.positions import start_position, stop_position
+from engine.control.translate.positions import start, stop_position
 
-POSITIONS: Final = ("CdcStartTime", "CdcStartPosition", "CdcStopPosition")
+START_TIME: Final = "CdcStartTime"
+START_POSITION: Final = "CdcStartPosition"
+STOP_POSITION: Final = "CdcStopPosition"
+
+POSITIONS: Final = (START_TIME, START_POSITION, STOP_POSITION)
 """Members that say where a start begins and ends."""
 
 
@@ -50,19 +56,28 @@ def wish(
         lifecycle.Wish(
             type=kind,
             replication_type=replication.config.type,
-            has_start_time="CdcStartTime" in request,
-            has_start_position=bool(request.get("CdcStartPosition")),
+            has_start_time=START_TIME in request,
+            has_start_position=bool(request.get(START_POSITION)),
         ),
         ran=life.ran,
     )
-    start, stop = _positions(request, source, replication.config.type)
+    asked = _positions(request, source, replication.config.type)
     kept = life.wish if replication.config.face is Face.TASK else None
     if kept is not None:
         # A task has positions of its own: those of its creation, or of its newest start.
         changes_only = replication.config.type == "cdc"
-        start = start or (kept.start_position if changes_only and not life.ran else "")
-        stop = stop or (kept.stop_position if replication.config.type != "full-load" else "")
-    return Wish(type=kind, begin=begin, start_position=start, stop_position=stop, at=at)
+        if changes_only and not life.ran and not asked.begins:
+            asked = replace(asked, position=kept.start_position, time=kept.start_time)
+        if not asked.stop and replication.config.type != "full-load":
+            asked = replace(asked, stop=kept.stop_position)
+    return Wish(
+        type=kind,
+        begin=begin,
+        start_time=asked.time,
+        start_position=asked.position,
+        stop_position=asked.stop,
+        at=at,
+    )
 
 
 def positions(
@@ -70,25 +85,28 @@ def positions(
 ) -> Wish | None:
     """What the creation or a modification of a task says of positions, to be kept for its next
     start; what it does not say stays. Raises faults."""
-    start, stop = _positions(request, source, replication_type)
-    if start and replication_type != "cdc":
+    asked = _positions(request, source, replication_type)
+    if asked.begins and replication_type != "cdc":
         raise InvalidParameterCombinationException(
-            "CdcStartPosition needs MigrationType cdc: with a full load the changes begin at its"
+            f"{asked.begins} needs MigrationType cdc: with a full load the changes begin at its"
             " snapshot."
         )
-    if start and life.ran:
+    if asked.begins and life.ran:
         raise InvalidParameterCombinationException(
-            "CdcStartPosition is for the first start: the stored position would be lost; delete the"
+            f"{asked.begins} is for the first start: the stored position would be lost; delete the"
             " task and create it again to begin elsewhere."
         )
     if not any(member in request for member in POSITIONS):
         return life.wish
-    before = life.wish or Wish(type=StartType.START, begin=lifecycle.Begin.FRESH)
-    return msgspec.structs.replace(
-        before,
-        start_position=start if "CdcStartPosition" in request else before.start_position,
-        stop_position=stop if "CdcStopPosition" in request else before.stop_position,
-    )
+    wished = life.wish or Wish(type=StartType.START, begin=lifecycle.Begin.FRESH)
+    if START_TIME in request or START_POSITION in request:
+        # The one takes the place of the other.
+        wished = msgspec.structs.replace(
+            wished, start_time=asked.time, start_position=asked.position
+        )
+    if STOP_POSITION in request:
+        wished = msgspec.structs.replace(wished, stop_position=asked.stop)
+    return wished
 
 
 def _start_type(text: str) -> StartType:
@@ -100,28 +118,45 @@ def _start_type(text: str) -> StartType:
     )
 
 
-def _positions(request: Mapping[str, Any], source: str, replication_type: str) -> tuple[str, str]:
-    """The texts of start and stop as they were given: they are shown again."""
-    if "CdcStartTime" in request:
-        raise InvalidParameterValueException(
-            "CdcStartTime is not supported: a log is entered at a position here, not at a time."
-            " Give CdcStartPosition, or start without either to begin now."
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Texts of start and stop as they were given, as they are shown again, and the start time in
+    seconds since 1970."""
+
+    time: float | None = None
+    position: str = ""
+    stop: str = ""
+
+    @property
+    def begins(self) -> str:
+        """The member that says where it begins, if one does."""
+        if self.time is not None:
+            return START_TIME
+        return START_POSITION if self.position else ""
+
+
+def _positions(request: Mapping[str, Any], source: str, replication_type: str) -> _Asked:
+    time: datetime | None = request.get(START_TIME)
+    position: str = request.get(START_POSITION, "")
+    if time is not None and position:
+        raise InvalidParameterCombinationException(
+            f"{START_TIME} and {START_POSITION} exclude each other: give one of them."
         )
-    start: str = request.get("CdcStartPosition", "")
-    if start:
-        _check(start_position, start, source, "CdcStartPosition")
-    return start, _stop_position(request, source, replication_type)
+    if position:
+        _check(start, position, source, START_POSITION)
+    seconds = None if time is None else time.timestamp()
+    return _Asked(seconds, position, _stop_position(request, source, replication_type))
 
 
 def _stop_position(request: Mapping[str, Any], source: str, replication_type: str) -> str:
-    text: str = request.get("CdcStopPosition", "")
+    text: str = request.get(STOP_POSITION, "")
     if not text:
         return ""
     if replication_type == "full-load":
         raise InvalidParameterCombinationException(
-            "CdcStopPosition is for changes, and a full-load replication has none."
+            f"{STOP_POSITION} is for changes, and a full-load replication has none."
         )
-    _check(stop_position, text, source, "CdcStopPosition")
+    _check(stop_position, text, source, STOP_POSITION)
     return text
 
 

@@ -41,9 +41,11 @@ class LogFormat(StrEnum):
 StopAt: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="caught-up|POSITION",
+        metavar="caught-up|POSITION|commit_time:MOMENT",
         help="End when everything that the source had committed when the stream began is durable"
-        " in the target, or when a log position is reached. Without it: run until stopped.",
+        " in the target, when a log position is reached, or before the first transaction that was"
+        " committed after a moment such as 2026-02-09T12:12:12 (UTC). Without it: run until"
+        " stopped.",
     ),
 ]
 TakeOver: TypeAlias = Annotated[
@@ -174,7 +176,7 @@ def _check(arguments: WorkerArguments, config: ReplicationConfig) -> None:
     stop_at = arguments.stop_at
     if stop_at is not None and stop_at != CAUGHT_UP:
         # What knows a source stays out of this process, which lives as long as the replication.
-        from engine.registry import check_position, source
+        from engine.registry import check_goal, source
 
         reader = source(config.source.engine)(config, SystemClock(), SystemRandom())
-        check_position(reader, "--stop-at (caught-up, or a position)", stop_at)
+        check_goal(reader, stop_at)

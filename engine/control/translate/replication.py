@@ -15,7 +15,7 @@ from engine.config.shared_endpoint import NAME, TABLE
 from engine.control.api.identifiers import RESOURCE_CHARACTERS_MAX
 from engine.control.translate.endpoint import Role, Side, side_of
 from engine.control.translate.listing import Note, Variable
-from engine.control.translate.positions import start_position
+from engine.control.translate.positions import Start, start
 from engine.control.translate.replication_file import Plan, file_texts
 from engine.control.translate.settings_file import settings_file
 from engine.errors import ConfigError
@@ -241,7 +241,7 @@ class _Writing:
 
     def _texts(self, source: Side, target: Side, names: Sequence[str]) -> dict[str, str]:
         mapping, settings = self._mapping(), self._settings()
-        position = self._position(str(source.table["engine"]))
+        begin = self._start(str(source.table["engine"]))
         low, high = self._units()
         self._not_carried()
         # Under AWS's own name an endpoint is the one that it was, for `penstock apply` too.
@@ -260,32 +260,31 @@ class _Writing:
             settings=settings,
             units_min=low,
             units_max=high,
-            start_position=position,
+            start_position=begin.position,
+            start_time=begin.time,
         )
         comment = f"Made by penstock import from {shown_file(self.replication.arn)}"
         return file_texts(plan, name=self.id, comment=comment)
 
-    def _position(self, engine: str) -> str:
-        start = self.replication.start
-        if not start:
-            return ""
-        if self.replication.type != ReplicationType.CDC:
+    def _start(self, engine: str) -> Start:
+        text = self.replication.start
+        if text and self.replication.type != ReplicationType.CDC:
             self._note("CdcStartPosition", "is for cdc only here: the load decides where it begins")
-            return ""
+            return Start()
         try:
-            position = start_position(start, engine)
+            begin = start(text, engine)
         except ValueError as error:
             self._note("CdcStartPosition", str(error), blocks=True)
-            return ""
-        if self.slot:
+            return Start()
+        if self.slot and text:
             self._note(
                 "CdcStartPosition",
                 f"is in the log that the slot {self.slot} keeps, and a slot made anew has none of"
                 " it: import with --keep-slots once the other is stopped for good, or take"
-                " start_position out",
+                f" {'start_time' if begin.time else 'start_position'} out",
                 blocks=True,
             )
-        return position
+        return begin
 
     def _units(self) -> tuple[int | None, int | None]:
         low, high = (self._size(f"{end}CapacityUnits") for end in ("Min", "Max"))

@@ -29,6 +29,7 @@ class Plan:
     units_min: int | None = None
     units_max: int | None = None
     start_position: str = ""
+    start_time: str = ""
     ours: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Document])
     endpoints: Mapping[str, Document] = field(default_factory=dict[str, Document])
 
@@ -42,6 +43,8 @@ def file_texts(plan: Plan, *, name: str, comment: str = "") -> dict[str, str]:
     head: Document = {"id": plan.id, "type": plan.type}
     if plan.start_position:
         head["start_position"] = escaped(plan.start_position)
+    if plan.start_time:
+        head["start_time"] = plan.start_time
     named = {"mapping": plan.mappings, "settings": plan.settings}
     documents = {part: document for part, document in named.items() if document}
     tables: Document = {

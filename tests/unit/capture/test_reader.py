@@ -76,7 +76,12 @@ def broken() -> SourceConnectionError:
     return SourceConnectionError("cut")
 
 
-async def read(log: Log, start: int = 0) -> tuple[Inlet, Reader, list[PenstockError | None]]:
+async def read(
+    log: Log,
+    start: int = 0,
+    until_us: int | None = None,
+    cut: Callable[[Position], None] = lambda _: None,
+) -> tuple[Inlet, Reader, list[PenstockError | None]]:
     """Read until nothing more comes."""
     inlet, told = Inlet(), list[PenstockError | None]()
     reader = Reader(
@@ -86,6 +91,8 @@ async def read(log: Log, start: int = 0) -> tuple[Inlet, Reader, list[PenstockEr
         Clock(),
         Random(),
         connected=told.append,
+        until_us=until_us,
+        cut=cut,
     )
     task = asyncio.create_task(reader.run())
     for _ in range(50):
@@ -248,3 +255,57 @@ async def test_what_is_in_hand_is_never_lost_to_a_cut() -> None:
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
+
+
+def at(us: int, piece: Part) -> Part:
+    """A part of a transaction that was committed then."""
+    piece.transaction.committed_at_us = us
+    return piece
+
+
+async def test_before_the_first_transaction_that_was_committed_too_late_it_rests() -> None:
+    """Also where the next one in the log was committed in time again."""
+    log = Log(
+        lambda: [
+            block(at(5, part(1, row("a"), ends=True)), idle=150),
+            block(
+                at(9, part(2, row("b"), ends=True)),
+                at(10, part(3, row("c"), ends=True)),
+                at(8, part(4, row("d"), ends=True)),
+                idle=450,
+            ),
+            block(at(7, part(5, row("e"), ends=True))),
+        ]
+    )
+    cuts: list[Position] = []
+    inlet, reader, _ = await read(log, until_us=9, cut=cuts.append)
+    assert inlet.events == [(1, 1, row("a")), (2, 1, row("b"))]
+    assert [one.idle for one in inlet.blocks] == [LogPosition(150), None]
+    assert cuts == [reader.passed] == [LogPosition(210)]
+
+
+async def test_one_that_had_begun_in_time_is_carried_to_its_end() -> None:
+    log = Log(
+        lambda: [block(at(9, part(1, row("a")))), broken()],
+        lambda: [
+            block(
+                at(9, part(1, row("a"), row("b"), ends=True)),
+                at(10, part(2, row("c"))),
+                at(10, part(2, row("d"), first=2, ends=True)),
+            )
+        ],
+    )
+    cuts: list[Position] = []
+    inlet, _, _ = await read(log, until_us=9, cut=cuts.append)
+    assert inlet.events == [(1, 1, row("a")), (1, 2, row("b"))]
+    assert inlet.ends == cuts == [LogPosition(110)]
+
+
+async def test_one_that_was_carried_before_does_not_end_it() -> None:
+    log = Log(
+        lambda: [block(at(10, part(1, row("a"), ends=True)), at(9, part(2, row("b"), ends=True)))]
+    )
+    cuts: list[Position] = []
+    inlet, _, _ = await read(log, 110, until_us=9, cut=cuts.append)
+    assert inlet.events == [(1, 1, row("b"))]
+    assert cuts == []

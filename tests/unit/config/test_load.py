@@ -486,6 +486,21 @@ def test_a_wrong_aws_setting_names_its_file_and_key(
             "only allowed with type = cdc",
         ),
         (
+            REPLICATION + 'start_time = "2018-02-09T12:12:12"\n' + SOURCE + TARGET,
+            "replication.start_time: is only allowed with type = cdc",
+        ),
+        (
+            REPLICATION + 'type = "cdc"\nstart_time = "soon"\n' + SOURCE + TARGET,
+            "replication.start_time: is no moment such as 2026-02-09T12:12:12",
+        ),
+        (
+            REPLICATION
+            + 'type = "cdc"\nstart_time = "2018-02-09T12:12:12"\nstart_position = "0/1"\n'
+            + SOURCE
+            + TARGET,
+            "replication.start_time: is not allowed beside start_position",
+        ),
+        (
             WHOLE + '[mapping]\nfile = "m.json"\ninclude = ["a.b"]\n',
             "mapping.include: cannot stand beside file",
         ),

@@ -375,8 +375,11 @@ def test_a_malformed_stop_position_is_found_before_anything_starts(
     file.write_text(FILE.replace('engine = "memory"', postgres))
     result = penstock("run", "--stop-at", "soon")
     assert result.exit_code == 2
-    assert "--stop-at (caught-up, or a position): must be a position of" in result.stderr
+    assert "commit_time:MOMENT, or a position): must be a position of" in result.stderr
     assert "such as 16/B374D848" in result.stderr
+    result = penstock("run", "--stop-at", "commit_time:soon")
+    assert result.exit_code == 2
+    assert "--stop-at: is no moment such as 2026-02-09T12:12:12" in result.stderr
 
 
 def test_a_command_that_there_is_not_is_told_with_one_that_there_is() -> None:

@@ -2,7 +2,14 @@
 
 import pytest
 
-from engine.control.translate.positions import recovery_checkpoint, start_position
+from engine.control.translate.positions import (
+    Start,
+    Stop,
+    recovery_checkpoint,
+    start,
+    start_position,
+    stop_position,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +53,38 @@ def test_a_checkpoint_leads_back_to_the_position_that_it_was_made_of(
     if checkpoint:
         assert start_position(checkpoint, engine) == position
         assert start_position(position, engine) == position
+
+
+@pytest.mark.parametrize("ours", ["postgres", "mysql", "mariadb"])
+def test_a_date_is_a_time_to_begin_at(ours: str) -> None:
+    assert start("2018-03-08T12:12:12", ours) == Start(time="2018-03-08T12:12:12")
+    assert start("", ours, 1_520_511_132.25) == Start(time="2018-03-08T12:12:12.250000")
+    assert start("", ours) == Start()
+    with pytest.raises(ValueError, match="nor a date such as 2026-02-09T12:12:12"):
+        start("2018-03-08", ours)
+
+
+def test_what_is_no_date_is_a_position() -> None:
+    assert start("4AF/B0", "postgres") == Start(position="4AF/B0")
+    assert start("bin.000024:373", "mysql") == Start(position="file=bin.000024:373")
+
+
+@pytest.mark.parametrize(
+    ("text", "stop"),
+    [
+        ("", Stop()),
+        ("4AF/B0", Stop(position="4AF/B0")),
+        ("server_time:2018-02-09T12:12:12", Stop(moment=1_518_178_332.0)),
+        ("commit_time:2018-02-09T12:12:12", Stop(commit_time="commit_time:2018-02-09T12:12:12")),
+        ("commit_time: 2018-02-09T14:12:12+02:00", Stop(
+            commit_time="commit_time:2018-02-09T12:12:12")),
+    ],
+)  # fmt: skip
+def test_stop_positions(text: str, stop: Stop) -> None:
+    assert stop_position(text, "postgres") == stop
+
+
+@pytest.mark.parametrize("kind", ["server_time", "commit_time"])
+def test_a_stop_that_is_no_moment_is_refused_with_its_form(kind: str) -> None:
+    with pytest.raises(ValueError, match=f"{kind} is of the form {kind}:2026-02-09T12:12:12"):
+        stop_position(f"{kind}:soon", "postgres")

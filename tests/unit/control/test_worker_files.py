@@ -128,9 +128,13 @@ def test_removing_takes_what_overflowed_too(files: WorkerFiles, tmp_path: Path) 
     files.remove("orders")
 
 
-def test_a_start_by_time_is_refused(files: WorkerFiles) -> None:
-    with pytest.raises(ConfigError, match="CdcStartTime"):
-        files.write("orders", replication(start_time=1.0), SOURCE, TARGET)
+@pytest.mark.parametrize(
+    "wish", [{"start_time": 1_520_511_132.0}, {"start_position": "2018-03-08T12:12:12"}]
+)
+def test_a_start_may_be_a_time(files: WorkerFiles, wish: dict[str, object]) -> None:
+    given = files.write("orders", replication(**wish), SOURCE, TARGET)
+    assert given.config.start_time == "2018-03-08T12:12:12"
+    assert not given.config.start_position
 
 
 def test_a_position_of_another_database_is_refused(files: WorkerFiles) -> None:

@@ -12,12 +12,11 @@ from engine.control.api.replication_records import Kept, page_of
 from engine.control.resources.replication import Face
 
 REFUSED: Final[Mapping[str, str]] = {
-    "CdcStartTime": "a log is entered at a position here, not at a time",
     "PremigrationAssessmentSettings": "every start looks at both databases before it carries a row",
 }
 
 PARTLY: Final[Mapping[str, str]] = {
-    "CdcStopPosition": "`commit_time:` is refused: no commit is looked at for its time",
+    "CdcStartTime": "of PostgreSQL what was committed since then must be in the log of the slot",
 }
 
 

@@ -32,12 +32,8 @@ MOVED_TO: Final = "TargetReplicationInstanceArn"
 
 NO_EFFECT: Final[Mapping[str, str]] = {"TaskData": "for Neptune targets: kept and shown"}
 
-REFUSED: Final[Mapping[str, str]] = {
-    "CdcStartTime": "a log is entered at a position here, not at a time"
-}
-
 PARTLY: Final[Mapping[str, str]] = {
-    "CdcStopPosition": "`commit_time:` is refused: no commit is looked at for its time",
+    "CdcStartTime": "of PostgreSQL what was committed since then must be in the log of the slot",
 }
 
 

@@ -5,6 +5,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import pytest_asyncio
 from botocore.exceptions import ClientError
 
+from engine.control.api.start_wish import POSITIONS
 from engine.control.lifecycle import STARTING, Provision, Status, StopReason
 from engine.control.resources.document import decode
 from engine.control.resources.replication import Provisioned, Replication, Times
@@ -218,10 +220,10 @@ async def test_nothing_is_started_stopped_or_deleted_out_of_turn(daemon: Daemon)
             "reload-target has nothing to load again",
         ),
         (
-            "cdc",
+            "full-load-and-cdc",
             {"CdcStartTime": 1_700_000_000},
-            "InvalidParameterValueException",
-            "CdcStartTime is not supported: a log is entered at a position",
+            "InvalidParameterCombinationException",
+            "need ReplicationType cdc",
         ),
         (
             "cdc",
@@ -237,7 +239,7 @@ async def test_nothing_is_started_stopped_or_deleted_out_of_turn(daemon: Daemon)
         ),
         (
             "cdc",
-            {"CdcStartPosition": "2018-03-08T12:12:12"},
+            {"CdcStartPosition": "2018-03-08"},
             "InvalidParameterValueException",
             "CdcStartPosition is not valid for a postgres source: is no log sequence number",
         ),
@@ -249,9 +251,9 @@ async def test_nothing_is_started_stopped_or_deleted_out_of_turn(daemon: Daemon)
         ),
         (
             "cdc",
-            {"CdcStopPosition": "commit_time:2018-02-09T12:12:12"},
+            {"CdcStopPosition": "commit_time:soon"},
             "InvalidParameterValueException",
-            "is not valid for a postgres source: a time of commit is not looked for",
+            "commit_time is of the form commit_time:2026-02-09T12:12:12",
         ),
         (
             "cdc",
@@ -289,26 +291,31 @@ async def test_a_start_that_cannot_be_honoured_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("engine", "position"),
+    ("engine", "start"),
     [
         ("postgres", "4AF/B00000D0"),
         ("postgres", "checkpoint:V1#1#000004AF/B00000D0#0#0#*#0#0"),
         ("mysql", "mysql-bin-changelog.000024:373"),
+        ("mysql", datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)),
         ("mariadb", "checkpoint:V1#1#maria=0-1-9#0#0#*#0#0"),
     ],
 )
-async def test_positions_are_kept_and_shown_as_given(
-    daemon: Daemon, engine: str, position: str
+async def test_positions_and_times_are_kept_and_shown_as_given(
+    daemon: Daemon, engine: str, start: str | datetime
 ) -> None:
     source = await add_endpoint(daemon, "LOG", "source", engine)
     running = await created(daemon, ReplicationType="cdc", SourceEndpointArn=source)
-    shown = await running.start(CdcStartPosition=position, CdcStopPosition=position)
-    assert (shown["CdcStartPosition"], shown["CdcStopPosition"]) == (position, position)
+    time = isinstance(start, datetime)
+    asked: dict[str, Any] = {"CdcStartTime" if time else "CdcStartPosition": start}
+    stop = "commit_time:2018-02-09T12:12:12" if time else start
+    shown = await running.start(**asked, CdcStopPosition=stop)
+    found = {name: shown[name] for name in POSITIONS if name in shown}
+    assert found == {**asked, "CdcStopPosition": stop}
     await running.fleet.settle(running.id)
     await running.call("stop_replication")
     await running.fleet.settle(running.id)
     code, message = await running.refused(
-        "start_replication", StartReplicationType="resume-processing", CdcStartPosition=position
+        "start_replication", StartReplicationType="resume-processing", **asked
     )
     assert code == "InvalidParameterCombinationException"
     assert "the stored position would be lost" in message

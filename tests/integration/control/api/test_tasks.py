@@ -233,6 +233,25 @@ async def test_a_task_keeps_its_positions_for_its_first_start(daemon: Daemon) ->
     assert (wish.start_position, wish.stop_position) == ("", "server_time:2040-01-01T00:00:00")
 
 
+async def test_of_a_tasks_time_and_position_the_newer_counts(daemon: Daemon) -> None:
+    task = await created(daemon, MigrationType="cdc", CdcStartPosition="4AF/B0")
+    await task.call("modify_replication_task", CdcStartTime=1_700_000_000)
+    assert "CdcStartPosition" not in await task.described()
+    await task.call("modify_replication_task", CdcStopPosition="commit_time:2040-01-01T00:00:00")
+    await task.start()
+    wish = (await task.stored()).life.wish
+    assert wish is not None
+    assert (wish.start_time, wish.start_position) == (1_700_000_000.0, "")
+    assert wish.stop_position == "commit_time:2040-01-01T00:00:00"
+    other = await created(
+        daemon, MigrationType="cdc", CdcStartTime=1_700_000_000, ReplicationTaskIdentifier="other"
+    )
+    await other.start(CdcStartPosition="4AF/B0")
+    wish = (await other.stored()).life.wish
+    assert wish is not None
+    assert (wish.start_time, wish.start_position) == (None, "4AF/B0")
+
+
 async def test_a_task_is_moved_to_another_instance(daemon: Daemon) -> None:
     answer = await daemon.call(
         "create_replication_instance",
@@ -335,8 +354,13 @@ async def test_tasks_are_filtered_by_everything_that_aws_has(daemon: Daemon) -> 
         ),
         (
             {"CdcStartTime": 1_700_000_000},
-            "InvalidParameterValueException",
-            "CdcStartTime is not supported",
+            "InvalidParameterCombinationException",
+            "CdcStartTime needs MigrationType cdc",
+        ),
+        (
+            {"MigrationType": "cdc", "CdcStartTime": 1_700_000_000, "CdcStartPosition": "4AF/B0"},
+            "InvalidParameterCombinationException",
+            "CdcStartTime and CdcStartPosition exclude each other",
         ),
         (
             {"CdcStartPosition": "4AF/B0"},
