@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from engine.control.reports import next_line, not_started, outcome_of, reading
+from engine.control.reports import REFUSALS, next_line, not_started, outcome_of, reading
 from engine.errors import Retry
 from engine.observe.report import Outcome, parse
 
@@ -53,7 +53,7 @@ async def run(
             process_group=0,
             env=environment,
         )
-    except OSError as error:
+    except REFUSALS as error:
         os.close(read_end)
         return not_started(error)
     finally:

@@ -40,16 +40,19 @@ def outcome_of(event: Mapping[str, object]) -> Outcome:
     return Outcome(exit_code if isinstance(exit_code, int) else 1, **texts)
 
 
+REFUSALS: Final = (OSError, RuntimeError)
+"""How Python tells that the machine makes no process, or not the thread that waits for one."""
+
 NOT_STARTED: Final = "ProcessNotStartedError"
 """`Outcome.error` of a process that the machine did not make."""
 
 
-def not_started(error: OSError) -> Outcome:
+def not_started(error: OSError | RuntimeError) -> Outcome:
     """The outcome of a process that could not be made. It may pass: other processes end."""
     return Outcome(
         1,
         retry=Retry.BACKOFF.value,
         error=NOT_STARTED,
-        reason=f"no process could be started: {error.strerror}",
+        reason=f"no process could be started: {getattr(error, 'strerror', None) or error}",
         remedy="see the machine's limits of processes, files and memory",
     )

@@ -19,7 +19,7 @@ from engine.control.keeping import Keeper
 from engine.control.ledger import TooLargeError
 from engine.control.lifecycle import Status
 from engine.control.means import Means
-from engine.control.reports import NOT_STARTED
+from engine.control.reports import NOT_STARTED, not_started
 from engine.control.resources import endpoint
 from engine.control.resources.document import decode
 from engine.control.resources.endpoint import Endpoint
@@ -130,6 +130,8 @@ class Starting:
             raise kind(str(error)) from None
         except GoneError as error:
             raise StartError(str(error)) from None
+        except RuntimeError as error:  # no thread is to be had
+            raise refused(not_started(error)) from error
 
     async def _reach(self, end: str) -> Reached:
         """A store that is away for a moment ends no start."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from engine.control.memory_group import WorkerMemory
-from engine.control.reports import next_line, not_started, outcome_of, reading
+from engine.control.reports import REFUSALS, next_line, not_started, outcome_of, reading
 from engine.control.restart import Life, Restarts
 from engine.errors import Retry
 from engine.machine import Clock, Random
@@ -237,8 +237,8 @@ class Supervisor:
                 limit=LINE_BYTES_MAX,
                 env=self._environment,
             )
-        except OSError as error:
-            os.close(read_end)
+        except REFUSALS as error:
+            os.close(read_end)  # one that runs unwatched ends when it finds that
             raise _NotStartedError(error) from error
         finally:
             os.close(write_end)
@@ -362,7 +362,7 @@ class Supervisor:
 class _NotStartedError(Exception):
     """No process could be made."""
 
-    def __init__(self, error: OSError) -> None:
+    def __init__(self, error: OSError | RuntimeError) -> None:
         super().__init__(str(error))
         self.outcome = not_started(error)
 

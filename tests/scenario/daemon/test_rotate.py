@@ -1,10 +1,23 @@
 """`penstock rotate`: a new key for what a daemon keeps, whose replications go on."""
 
+import asyncio
+import contextlib
 import os
+import random
 import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
+from engine.config.secret import Secret
 from engine.control import key_file
+from engine.control.rotation import place_of, require_keys
+from engine.control.sealing import open_secrets, seal_secrets, sealed_places
+from engine.control.store.records import Record
+from engine.control.store.sqlite import SqliteStore
+from engine.control.vault import Vault
 from tests.scenario.daemon.replicated import replicated, start
 from tests.scenario.daemon.serving import Serving
 from tests.scenario.running import PENSTOCK, ROOT
@@ -68,3 +81,78 @@ def test_keys_in_the_environment_are_left_alone(tmp_path: Path) -> None:
     assert code == 2
     assert "PENSTOCK_KEY_FILE" in said
     assert own not in said
+
+
+SEED: Final = 20_261_130
+
+MANY: Final = 400
+"""Secrets of one store: their rotation takes some tenths of a second, after a second of start."""
+
+ROUNDS_MAX: Final = 40
+
+CUTS: Final = 3
+"""Kills that are to leave some secrets under one key and some under another."""
+
+
+def secrets(state: Path, vault: Vault) -> tuple[dict[str, Secret], set[str]]:
+    """Every secret of a store, opened, and the keys that they are sealed under."""
+
+    async def read() -> tuple[dict[str, Secret], set[str]]:
+        opened, used = {}, set[str]()
+        async with SqliteStore(state / "penstock.db") as store, store.read() as reading:
+            await require_keys(store, vault)
+            for record in await reading.find("endpoint"):
+                place = place_of(record)
+                opened[record.name] = open_secrets(vault, place, record.document)["Password"]
+                used |= {key for _, key in sealed_places(place, record.document)}
+        return opened, used
+
+    return asyncio.run(read())
+
+
+async def fill(state: Path, vault: Vault, wanted: Mapping[str, Secret]) -> None:
+    async with SqliteStore(state / "penstock.db") as store, store.write() as writing:
+        for name, secret in wanted.items():
+            record = Record("endpoint", name, name, {})
+            sealed = seal_secrets(vault, place_of(record), {"Password": secret})
+            await writing.insert(replace(record, document=sealed))
+
+
+def test_every_secret_can_be_read_after_a_kill_at_any_moment(tmp_path: Path) -> None:
+    """kill -9 of the command at random moments, again and again, until some have cut it in two."""
+    with Serving(tmp_path) as daemon:
+        assert daemon.address
+        assert daemon.stop() == 0
+    state = tmp_path / "state"
+    file, chance = state / "penstock.key", random.Random(SEED)
+
+    def vault() -> Vault:
+        return Vault(key_file.read(file))
+
+    wanted = {f"e{number:04}": Secret(f"secret {number}") for number in range(MANY)}
+    asyncio.run(fill(state, vault(), wanted))
+    whole, cut = 0.0, 0
+    for _ in range(ROUNDS_MAX):
+        began = time.monotonic()
+        process = subprocess.Popen(
+            [*PENSTOCK, "rotate", f"--state-dir={state}"],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        if whole:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(whole * chance.uniform(0.5, 1.1))
+            process.kill()
+        code = process.wait()
+        whole = whole if code else time.monotonic() - began
+        opened, used = secrets(state, vault())
+        assert opened == wanted
+        cut += len(used) > 1
+        if cut == CUTS:
+            break
+    assert cut == CUTS, "no kill came in the middle"
+    code, said = rotate(state)
+    assert code == 0, said
+    (key,) = key_file.read(file)
+    assert secrets(state, Vault([key])) == (wanted, {key.id})
