@@ -12,6 +12,7 @@ from engine.model.finding import Finding
 from engine.model.position import Position
 from engine.model.relation import Relation, TableName
 from engine.model.snapshot import Snapshot
+from engine.model.state import QuarantinedRow
 
 
 @runtime_checkable
@@ -21,6 +22,23 @@ class ResumingTarget(Target, Protocol):
     async def begun(self) -> Sequence[TableName]:
         """Tables that the replication's control rows name, by name; none where there are no
         control tables. Writes nothing."""
+        ...
+
+
+@runtime_checkable
+class QuarantineTarget(Target, Protocol):
+    """Optional: what was kept of rows that were not applied can be read back."""
+
+    async def quarantined(
+        self, after: int, rows_max: int, bytes_max: int
+    ) -> Sequence[QuarantinedRow]:
+        """The replication's next ones behind number `after`, by number: at most so many, and none
+        behind the one with which their payloads exceed `bytes_max`; at least one where there is
+        any. None where there are no control tables. Writes nothing.
+
+        Raises:
+            TargetConnectionError, TargetError; StateError: a row was not understood.
+        """
         ...
 
 

@@ -16,6 +16,7 @@ from engine.load_silence import watch_source
 from engine.model.chunk import ChunkDone
 from engine.model.relation import Relation, TableName
 from engine.model.state import LaneRow
+from engine.quarantine import Sealer
 from engine.surroundings import Surroundings
 
 
@@ -109,5 +110,6 @@ class Copying:
             self._config.on_row_error,
             self._tied,
             self._seqs.add,
+            Sealer(self._config.id, self._config.quarantine_key, self._around.random).sealed,
             self._stages,
         )

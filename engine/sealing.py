@@ -1,7 +1,8 @@
-"""Seals what goes to disk, so that only this process reads it: AES-256-GCM. (pure)
+"""Seals what overflows, so that only this process reads it, and what is kept of refused rows, so
+that only who has the key does: AES-256-GCM. (pure)
 
-A module of its own for its library, which the first spool imports: most processes never make one,
-and do without 5 MiB and a twentieth of their start.
+A module of its own for its library, which the first spool or the first refused row imports: most
+processes never have one, and do without 5 MiB and a twentieth of their start.
 """
 
 from typing import Final
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 NONCE_BYTES: Final = 12
 
 KEY_BYTES: Final = 32
+
+ID_BYTES: Final = 8
 
 
 class Seal:
@@ -37,3 +40,31 @@ class Seal:
 
 def _nonce(place: int) -> bytes:
     return place.to_bytes(NONCE_BYTES, "big")
+
+
+class LastingSeal:
+    """Seals texts that outlive the process, each with what it belongs to; no place need be told
+    apart from another. `id` tells the key apart and gives nothing of it away.
+
+    Random nonces (`NONCE_BYTES`) allow 2^32 texts under one key (NIST SP 800-38D, 8.3).
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self.id = _derived(key, b"id", ID_BYTES).hex()
+        self._cipher = AESGCM(_derived(key, b"cipher", KEY_BYTES))
+
+    def close(self, text: bytes, context: bytes, nonce: bytes) -> bytes:
+        """Nonce and ciphertext; `nonce` is drawn for this text."""
+        return nonce + self._cipher.encrypt(nonce, text, context)
+
+    def open(self, sealed: bytes, context: bytes) -> bytes | None:
+        """What was sealed with this context; None when that is not what this is, or not intact."""
+        try:
+            return self._cipher.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], context)
+        except (InvalidTag, ValueError):
+            return None
+
+
+def _derived(key: bytes, use: bytes, length: int) -> bytes:
+    """Each use has a key of its own: the id says nothing about the cipher's."""
+    return HKDF(SHA256(), length, None, b"penstock quarantine v1 " + use).derive(key)

@@ -36,6 +36,7 @@ from engine.model.state import LaneRow, TableState
 from engine.observe.metrics import TableRows
 from engine.outcome import CAUGHT_UP, HANDED_OVER, Outcome
 from engine.overflow import Overflow
+from engine.quarantine import Sealer
 from engine.queue.bounded import BoundedQueue, Budget
 from engine.reloading import Reloading
 from engine.retention import Retention, SlotGivenUpError
@@ -242,6 +243,7 @@ class Streaming:
             stopped=self._lane_stopped,
             committed=self._seqs.add,
             suspend=self._suspend,
+            sealed=Sealer(self._config.id, self._config.quarantine_key, around.random).sealed,
         )
         return ApplyStation(
             self._scheduler,

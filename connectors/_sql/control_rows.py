@@ -10,7 +10,7 @@ from typing import Final, TypeAlias, TypeVar
 from engine.errors import StateError
 from engine.model.chunk import ChunkDone
 from engine.model.relation import TableName
-from engine.model.state import LaneRow, Owner, TableRecord, TableState
+from engine.model.state import LaneRow, Owner, QuarantinedRow, RejectedRow, TableRecord, TableState
 
 Cells: TypeAlias = Sequence[str | None]
 """A row's values as the server writes them in text."""
@@ -35,6 +35,10 @@ def table(row: Cells) -> TableRecord:
 
 def chunk(row: Cells) -> ChunkDone:
     return _read("chunk", _chunk, row)
+
+
+def quarantined(row: Cells) -> QuarantinedRow:
+    return _read("quarantine", _quarantined, row)
 
 
 def _read(name: str, read: Callable[[Cells], Read], row: Cells) -> Read:
@@ -77,6 +81,17 @@ def _chunk(row: Cells) -> ChunkDone:
     return ChunkDone(
         TableName(schema, name), int(ordinal), by, low, high, snapshot, until, int(count)
     )
+
+
+def _quarantined(row: Cells) -> QuarantinedRow:
+    number, at, schema, name, *texts = (cell or "" for cell in row)
+    lane, position, operation, reason, sqlstate, message, payload = texts
+    return QuarantinedRow(
+        int(number), at,
+        RejectedRow(
+            TableName(schema, name), lane, position, operation, reason, sqlstate, message, payload
+        ),
+    )  # fmt: skip
 
 
 def _texts(text: str) -> tuple[str, ...]:

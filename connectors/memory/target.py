@@ -7,10 +7,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import accumulate
 from typing import Final, TypeVar, cast
 
 from connectors.memory import definitions, keys, rows
-from connectors.memory.control import TABLES, prepare
+from connectors.memory.control import QUARANTINE, TABLES, prepare
 from connectors.memory.database import MemoryDatabase, ServerSession
 from connectors.memory.servers import server
 from connectors.memory.storage import Table
@@ -21,7 +22,7 @@ from engine.errors import RowRejectedError, SchemaMismatchError, TargetConnectio
 from engine.machine import Clock, Random
 from engine.model.finding import Finding, Severity
 from engine.model.relation import Relation, TableName
-from engine.model.state import Fence
+from engine.model.state import Fence, QuarantinedRow, RejectedRow
 from engine.model.table import ForeignKey, TableDefinition
 
 T = TypeVar("T")
@@ -117,6 +118,18 @@ class MemoryTarget:
         await self._reach()
         held = self._database.visible_rows(TABLES)
         return sorted(cast(TableName, row[1]) for row in held if row[0] == self._replication)
+
+    async def quarantined(
+        self, after: int, rows_max: int, bytes_max: int
+    ) -> Sequence[QuarantinedRow]:
+        """See `abilities.QuarantineTarget.quarantined`."""
+        await self._reach()
+        held = self._database.visible_rows(QUARANTINE)
+        mine = [cast(RejectedRow, row[1]) for row in held if row[0] == self._replication]
+        numbered = [QuarantinedRow(number, "", row) for number, row in enumerate(mine, 1)]
+        page = numbered[after : after + rows_max]
+        sums = accumulate([len(each.row.payload) for each in page], initial=0)
+        return [each for each, before in zip(page, sums, strict=False) if before <= bytes_max]
 
     # --- sessions -----------------------------------------------------------------------------
 

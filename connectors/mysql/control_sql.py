@@ -159,6 +159,18 @@ def begun(replication: str) -> bytes:
     ).encode()
 
 
+def quarantined(replication: str, after: int, rows_max: int, bytes_max: int) -> bytes:
+    """A page of kept rows; of one whose payload alone is too large no other row is read."""
+    return (
+        "SELECT id, DATE_FORMAT(rejected_at, '%Y-%m-%dT%H:%i:%s.%fZ'), schema_name, table_name,"
+        " lane, position, operation, reason, `sqlstate`, message, payload"
+        " FROM (SELECT *, COALESCE(SUM(LENGTH(payload)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED"
+        " PRECEDING AND 1 PRECEDING), 0) AS bytes_before FROM (SELECT * FROM penstock.quarantine"
+        f" WHERE {_of(replication)} AND id > {int(after)} ORDER BY id LIMIT {int(rows_max)}) page)"
+        f" sized WHERE bytes_before <= {int(bytes_max)} ORDER BY id"
+    ).encode()
+
+
 def save_table(replication: str, record: TableRecord) -> bytes:
     columns = "replication, schema_name, table_name, state, position, reason, relation, changed_at"
     table = record.table

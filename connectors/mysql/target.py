@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Final
 
+from connectors._sql import control_rows
 from connectors._sql.kept import KeptSession
 from connectors._sql.shared_plans import SharedPlans
 from connectors.mysql import (
@@ -18,6 +19,7 @@ from connectors.mysql import (
 )
 from connectors.mysql.column_plan import NATIVE
 from connectors.mysql.connecting import connect
+from connectors.mysql.control import cells
 from connectors.mysql.ensure import ensure
 from connectors.mysql.errors import DRIVER_ERRORS
 from connectors.mysql.finish import finish, loosen
@@ -42,6 +44,7 @@ from engine.model.activity import Activity
 from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows
 from engine.model.relation import Relation, TableName
+from engine.model.state import QuarantinedRow
 from engine.model.table import ForeignKey, TableDefinition
 
 TOKEN_BYTES: Final = 16
@@ -202,6 +205,18 @@ class MysqlTarget:
                 TableName(*[cell.decode() for cell in row if cell is not None])
                 for row in result.rows
             ]
+
+    async def quarantined(
+        self, after: int, rows_max: int, bytes_max: int
+    ) -> Sequence[QuarantinedRow]:
+        """See `abilities.QuarantineTarget.quarantined`."""
+        replication = self._config.replication
+        async with self._question() as session:
+            if not await _control_version(session):
+                return ()
+            asked = control_sql.quarantined(replication, after, rows_max, bytes_max)
+            (result,) = await session.run(asked)
+            return [control_rows.quarantined(row) for row in cells(result)]
 
     async def sees(self, number: int) -> bool:
         """See `abilities.SeeingTarget`. A database is a schema here, so a server is one place."""

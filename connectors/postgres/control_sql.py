@@ -103,6 +103,16 @@ BEGUN: Final = (
 )
 """Read also where the control tables are of an older version."""
 
+QUARANTINED: Final = (
+    "SELECT id::text, to_char(rejected_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'),"
+    " schema_name, table_name, lane, position, operation, reason, sqlstate, message, payload"
+    " FROM (SELECT *, coalesce(sum(octet_length(payload)) OVER (ORDER BY id ROWS BETWEEN UNBOUNDED"
+    " PRECEDING AND 1 PRECEDING), 0) AS bytes_before FROM (SELECT * FROM penstock.quarantine"
+    " WHERE replication = $1 AND id > $2 ORDER BY id LIMIT $3) page) sized"
+    " WHERE bytes_before <= $4::bigint ORDER BY id"
+)
+"""A page of kept rows; of one whose payload alone is too large no other row is read."""
+
 _SAVE_TABLE: Final = _statement(
     "save_table",
     "INSERT INTO penstock.table_state (replication, schema_name, table_name, state, position,"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from connectors._interchange.load_rows import BinaryRows, TextRows
+from connectors._sql import control_rows
 from connectors._sql.kept import KeptSession
 from connectors._sql.quoting import literal, qualified
 from connectors._sql.shared_plans import SharedPlans
@@ -49,6 +50,7 @@ from engine.model.activity import Activity
 from engine.model.finding import Finding
 from engine.model.load_rows import LoadRows
 from engine.model.relation import Relation, TableName
+from engine.model.state import QuarantinedRow
 from engine.model.table import ForeignKey, TableDefinition
 
 T = TypeVar("T")
@@ -232,6 +234,23 @@ class PostgresTarget:
             return ()
         rows = await self._sql.fetch(doing, control_sql.BEGUN, self._config.replication)
         return [TableName(schema, name) for schema, name in rows]
+
+    async def quarantined(
+        self, after: int, rows_max: int, bytes_max: int
+    ) -> Sequence[QuarantinedRow]:
+        """See `abilities.QuarantineTarget.quarantined`."""
+        return await _of_target(self._quarantined(after, rows_max, bytes_max))
+
+    async def _quarantined(
+        self, after: int, rows_max: int, bytes_max: int
+    ) -> Sequence[QuarantinedRow]:
+        doing = "reading rows that were kept aside"
+        if not await self._sql.value(doing, control_schema.EXISTS):
+            return ()
+        rows = await self._sql.fetch(
+            doing, control_sql.QUARANTINED, self._config.replication, after, rows_max, bytes_max
+        )
+        return [control_rows.quarantined(tuple(row)) for row in rows]
 
     # --- replication origins ------------------------------------------------------------------
 

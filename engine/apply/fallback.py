@@ -69,7 +69,8 @@ class _Stopped:
 
 class RowByRow:
     """`rejected(table, reason)` counts, `stopped(lane, error)` tells that tables of a lane stopped.
-    `suspend(lane)` gives room for what a stopped lane may not apply."""
+    `suspend(lane)` gives room for what a stopped lane may not apply, `sealed(row)` a kept row as it
+    may stand in the target."""
 
     def __init__(
         self,
@@ -82,6 +83,7 @@ class RowByRow:
         stopped: Callable[[Lane, PenstockError], None],
         committed: Callable[[int], None],
         suspend: Callable[[Lane], Suspension],
+        sealed: Callable[[RejectedRow], RejectedRow],
     ) -> None:
         self._policy = policy
         self._evolutions = evolutions
@@ -91,6 +93,7 @@ class RowByRow:
         self._stopped = stopped
         self._committed = committed
         self._waiting = suspend
+        self._sealed = sealed
 
     async def apply(
         self, session: TargetSession, lane: Lane, batch: LaneBatch, tally: Tally
@@ -126,7 +129,7 @@ class RowByRow:
             replay = _Replay(self._policy, self._evolutions, transaction, lane, kept)
             stopped = await replay.all(items)
             for row in kept:
-                await transaction.reject(row)
+                await transaction.reject(self._sealed(row))
             positions = batch.at(batch.position)
             if stopped is not None:
                 await _record(transaction, lane, stopped, self._evolutions.left(lane.name))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from engine import quarantine
 from engine.config.capacity import CapacityConfig
 from engine.config.document import Document, read_json, read_toml
 from engine.config.endpoint import SourceConfig, TargetConfig
@@ -28,6 +29,7 @@ from engine.config.replication import (
     OnRowError,
     ReplicationConfig,
 )
+from engine.config.secret import Secret
 from engine.config.section import read_section, type_name
 from engine.config.settings import ReplicationSettings, SettingsFile, read_settings
 from engine.config.shared_endpoint import SIDES, TABLE, SharedEndpoints, Side
@@ -194,6 +196,7 @@ class _Loading:
         mapping = self._mapping()
         settings = self._settings(sections)
         self._fix_row_policy(sections["apply"])
+        quarantine_key = self._quarantine_key()
         self._problems.raise_found()
         return self._checked(
             lambda: ReplicationConfig(
@@ -209,8 +212,21 @@ class _Loading:
                 warnings=tuple(reading.warnings),
                 no_effect=(*sorted(reading.no_effect), *without_effect(settings)),
                 file=self._problems.file,
+                quarantine_key=quarantine_key,
             )
         )
+
+    def _quarantine_key(self) -> Secret | None:
+        """Of the environment alone: a file would be shared and copied with it."""
+        text = self._reading.environment.get(quarantine.VARIABLE)
+        if not text:
+            return None
+        key = Secret(text)
+        try:
+            quarantine.key_bytes(key)
+        except ConfigError as error:
+            self._problems.add(error.field, error.constraint, hint=error.hint)
+        return key
 
     def _checked(self, make: Callable[[], ReplicationConfig]) -> ReplicationConfig:
         config = make()

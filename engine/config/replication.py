@@ -11,6 +11,7 @@ from engine.config.intervals import IntervalsConfig
 from engine.config.kind import Duration, Flag, Integer, Size
 from engine.config.kind_text import Choice, Text
 from engine.config.mapping import EVERYTHING, TableMapping
+from engine.config.secret import Secret
 from engine.config.section import Section, key
 from engine.config.settings import ReplicationSettings
 from engine.errors import ConfigError
@@ -207,7 +208,8 @@ class ApplyConfig(Section):
 @dataclass(frozen=True, kw_only=True)
 class ReplicationConfig(Section):
     """Everything. `warnings` are sentences for the user; `no_effect` are keys that were accepted
-    and do nothing yet; `file` is where it was read from."""
+    and do nothing yet; `file` is where it was read from. `quarantine_key`, which no file holds, is
+    what the values of rows that are kept aside are sealed under (`engine.quarantine`)."""
 
     TABLE: ClassVar[str] = "replication"
 
@@ -245,6 +247,7 @@ class ReplicationConfig(Section):
     warnings: tuple[str, ...] = ()
     no_effect: tuple[str, ...] = ()
     file: str = ""
+    quarantine_key: Secret | None = None
 
     @property
     def loads(self) -> bool:

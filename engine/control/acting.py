@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from engine.model.state import QuarantinedRow
+
 
 @dataclass(frozen=True, slots=True)
 class Looked:
@@ -57,6 +59,18 @@ class Prober(Protocol):
 
     async def schemas(self, endpoint: str) -> Looked:
         """The schemas of the (source) endpoint with this record id."""
+        ...
+
+
+class RowReader(Protocol):
+    """Reads rows that replications kept aside in their targets."""
+
+    async def rows(self, replication: str, target: str, after: int) -> Sequence[QuarantinedRow]:
+        """A page of the replication's with this record id, as they are kept, behind number `after`,
+        from the endpoint with the record id `target`; empty at the end.
+
+        Raises PenstockError where they cannot be had.
+        """
         ...
 
 

@@ -6,6 +6,8 @@ of it runs: `python -m engine.control.chores --chore=CHORE FILE`.
   where the first one did; the file's own `[load] prepare` does that where it is not `do-nothing`
 - `kept`: tell how much log its source keeps for it (`kept` {bytes}), and let that go where
   `wal_retained_policy` says so
+- `quarantine`, with `--after=NUMBER`: write a page of the rows that were kept aside to standard
+  output, as they stand there, a line each (`kept_rows.line`); a worker may run
 - `reload`, with `--table` for each: note that tables are to be loaded again; a worker may run
 
 It tells its outcome, as a worker does (`engine/observe/report.py`). Each may be done again
@@ -15,14 +17,17 @@ after it was killed at any moment.
 import argparse
 import asyncio
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import engine.registry as connectors
 from engine import addresses
 from engine.config.load import load_replication
 from engine.config.replication import Prepare, ReplicationConfig
 from engine.contracts import SchemaTarget, SnapshotSource, Source, Target
+from engine.control import kept_rows
 from engine.control.cleaning import clean, refuse_running
 from engine.control.control_rows import control_session, owner_locked
 from engine.control.reload_request import request_reload
@@ -41,7 +46,9 @@ KEPT_NICENESS: Final = 10
 """Nobody waits for that look, which is made for each replication at rest every few minutes: some
 hundred of them must not slow what runs, nor who asks for it."""
 
-CHORES: Final = ("clean", "anew", "reload", KEPT)
+QUARANTINE: Final = "quarantine"
+
+CHORES: Final = ("clean", "anew", "reload", KEPT, QUARANTINE)
 
 MODULE: Final = "engine.control.chores"
 """For `errand.run`."""
@@ -58,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if given.chore == KEPT:
             os.nice(KEPT_NICENESS)
             asyncio.run(_measure(config, reports))
+        elif given.chore == QUARANTINE:
+            asyncio.run(_quarantined(config, given.after))
         else:
             asyncio.run(_do(given.chore, config, given.table))
         outcome = Outcome(0)
@@ -72,6 +81,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("file", type=Path)
     parser.add_argument("--chore", choices=CHORES, required=True)
     parser.add_argument("--table", action="append", default=[], help="schema.table")
+    parser.add_argument("--after", type=int, default=0, help="number of the last row seen")
     parser.add_argument("--report", type=int, required=True, help="descriptor of the pipe")
     parser.add_argument("--parent", type=int, help="process id of who started this")
     return parser
@@ -102,6 +112,14 @@ async def _measure(config: ReplicationConfig, reports: ReportPipe) -> None:
             raise
     finally:
         await source.close()
+
+
+async def _quarantined(config: ReplicationConfig, after: int) -> None:
+    target = connectors.target(config.target.engine)(config, SystemClock(), SystemRandom())
+    async with kept_rows.opened(target) as keeping:
+        for row in await keeping.quarantined(after, kept_rows.ROWS_MAX, kept_rows.BYTES_MAX):
+            sys.stdout.buffer.write(kept_rows.line(row))
+    sys.stdout.flush()
 
 
 async def empty(source: Source, target: Target) -> None:

@@ -47,6 +47,7 @@ from engine.control.prober import DatabaseProber
 from engine.control.probes import Probes
 from engine.control.room import Room
 from engine.control.rotation import is_sealed, record_keys, require_keys
+from engine.control.row_reader import TargetRowReader
 from engine.control.service_manager import READY, STOPPING, ServiceManager
 from engine.control.state_places import key_source, locked, state_directory, store_of
 from engine.control.store.contract import Store
@@ -172,7 +173,12 @@ class Daemon:
         dispatcher = self._dispatcher(services, callers)
         bodies = Bodies(config.limits)
         routes = native.routes(
-            services, dispatcher, bodies, logs=around.state / LOGS, prices=config.cost
+            services,
+            dispatcher,
+            bodies,
+            logs=around.state / LOGS,
+            rows=self._rows(fenced, vault),
+            prices=config.cost,
         )
         shown = probes if on_loopback(config.serve.listen) else {}
         app = application(dispatcher, bodies, probes=shown, routes=routes)
@@ -266,6 +272,11 @@ class Daemon:
         environment = passed_on(self._worker_environment())
         prober = DatabaseProber(store, vault, folder, around.environment, environment)
         return EndpointLooker(store, prober, around.log)
+
+    def _rows(self, store: Store, vault: Vault) -> TargetRowReader:
+        around = self._around
+        environment = passed_on(self._worker_environment())
+        return TargetRowReader(store, vault, around.state / LOOKS, around.environment, environment)
 
     def _services(
         self, store: FencedStore, vault: Vault, fleet: Replications, looker: EndpointLooker

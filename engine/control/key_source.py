@@ -43,17 +43,12 @@ class KeySource:
             return self.file
         if environment.get(KEY):
             return None
-        if environment.get(KEY_FILE):
-            return Path(environment[KEY_FILE])
-        credentials = environment.get(CREDENTIALS)
-        if credentials and (found := Path(credentials) / FILE_NAME).exists():
-            return found
-        return self.state_directory / FILE_NAME
+        return _given_file(environment) or self.state_directory / FILE_NAME
 
     def _default_keys(self, environment: Mapping[str, str], *, may_make: bool) -> list[Key]:
         path = self.default_file(environment)
         if path is None:
-            return key_file.parse_keys("\n".join(environment[KEY].split()), KEY)
+            return _in_environment(environment)
         try:
             return key_file.read(path)
         except FileNotFoundError:
@@ -75,6 +70,35 @@ class KeySource:
                 hint="it must belong to the account that runs the daemon",
             ) from error
         return [key for file in files for key in key_file.read(file, file.stem)]
+
+
+def given_keys(environment: Mapping[str, str]) -> list[Key]:
+    """Keys that the environment itself names, oldest first; none where it names none.
+
+    Raises VaultError.
+    """
+    if environment.get(KEY):
+        return _in_environment(environment)
+    path = _given_file(environment)
+    if path is None:
+        return []
+    try:
+        return key_file.read(path)
+    except FileNotFoundError:
+        raise _absent(path) from None
+
+
+def _in_environment(environment: Mapping[str, str]) -> list[Key]:
+    return key_file.parse_keys("\n".join(environment[KEY].split()), KEY)
+
+
+def _given_file(environment: Mapping[str, str]) -> Path | None:
+    if environment.get(KEY_FILE):
+        return Path(environment[KEY_FILE])
+    credentials = environment.get(CREDENTIALS)
+    if credentials and (found := Path(credentials) / FILE_NAME).exists():
+        return found
+    return None
 
 
 def _absent(path: Path) -> VaultError:

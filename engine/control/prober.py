@@ -74,7 +74,7 @@ class DatabaseProber:
             reached = await reach(self._store, endpoint, self._vault, self._secrets)
             self._folder.mkdir(FOLDER_MODE, parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self._folder) as folder:
-                file = _written(reached, Path(folder))
+                file = written(reached, Path(folder))
                 words = words or (f"--connect={reached.role}",)
                 outcome = await errand.run(
                     PROBE,
@@ -88,11 +88,11 @@ class DatabaseProber:
         return Looked(_failure(outcome), tuple(sorted(schemas)))
 
 
-def _written(reached: Reached, folder: Path) -> Path:
-    """The file about one endpoint."""
+def written(reached: Reached, folder: Path, id: str = NAME) -> Path:
+    """A file about one endpoint in a private folder, for the replication of that id."""
     ends = {**_NOBODY, reached.role: reached.side}
     plan = Plan(
-        id=NAME,
+        id=id,
         type="full-load",
         source=ends["source"],
         target=ends["target"],

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from engine.config.capacity import CapacityConfig
 from engine.config.quantity import format_size
+from engine.config.secret import Secret
 from engine.config.settings_effect import BY_DAEMON, changed_without_effect
-from engine.control import errand
+from engine.control import errand, quarantine_keys
 from engine.control.endpoint_side import Reached, reach
 from engine.control.happenings import WITHOUT_EFFECT
 from engine.control.keeping import Keeper
@@ -122,7 +123,10 @@ class Starting:
         means, ends = self._means, (replication.config.source, replication.config.target)
         try:
             source, target = [await self._reach(end) for end in ends]
-            return await asyncio.to_thread(means.files.write, self._id, replication, source, target)
+            key = await self._quarantine_key(replication)
+            return await asyncio.to_thread(
+                means.files.write, self._id, replication, source, target, key
+            )
         except ConfigError as error:
             raise StartError(*map(_told, error.problems)) from None
         except StateError as error:
@@ -132,6 +136,12 @@ class Starting:
             raise StartError(str(error)) from None
         except RuntimeError as error:  # no thread is to be had
             raise refused(not_started(error)) from error
+
+    async def _quarantine_key(self, replication: Replication) -> Secret:
+        means, named = self._means, replication.config.compute.kms_key
+        return await self._keeper.until_stored(
+            lambda: quarantine_keys.current(means.store, means.vault, means.random, self._id, named)
+        )
 
     async def _reach(self, end: str) -> Reached:
         """A store that is away for a moment ends no start."""

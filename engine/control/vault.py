@@ -148,6 +148,14 @@ class Vault:
         """A key for another use, the same as long as the newest default key is."""
         return self._newest[DEFAULT].derived(use)
 
+    def every_derived(self, use: bytes) -> list[bytes]:
+        """One for each of its keys, older ones too."""
+        return [key.derived(use) for key in self._keys.values()]
+
+    def newest_id(self, name: str) -> str:
+        """The key that something is sealed under by this name from now on. Raises KeyError."""
+        return self._newest[name].id
+
     def seal(self, plain: str | bytes, context: str, *, key: str = DEFAULT) -> str:
         """A text that `open` accepts with the same context only. Raises VaultError when there is no
         key of that name."""

@@ -18,12 +18,14 @@ from engine.config.document import Document, read_json
 from engine.config.load import load_replication
 from engine.config.problems import Problems
 from engine.config.replication import ReplicationConfig
+from engine.config.secret import Secret
 from engine.control.endpoint_side import Reached
 from engine.control.resources.replication import Replication
 from engine.control.translate.listing import Note
 from engine.control.translate.positions import Start, start
 from engine.control.translate.replication_file import Plan, file_texts
 from engine.errors import ConfigError, StateError
+from engine.quarantine import VARIABLE as QUARANTINE_KEY
 from engine.seams import FILE_MODE, FOLDER_MODE
 
 COMMENT: Final = "Made by penstock serve for this start; changes in it are lost"
@@ -60,9 +62,15 @@ class WorkerFiles:
         """Held by who writes: one who was cancelled goes on in its thread."""
 
     def write(
-        self, id: str, replication: Replication, source: Reached, target: Reached
+        self,
+        id: str,
+        replication: Replication,
+        source: Reached,
+        target: Reached,
+        quarantine_key: Secret,
     ) -> WorkerInput:
-        """Write everything for one start, in the place of what was there.
+        """Write everything for one start, in the place of what was there. `quarantine_key` is what
+        the values of rows that are kept aside are sealed under; no file holds it.
 
         Raises:
             ConfigError: something of it cannot be run; every problem is in it.
@@ -76,7 +84,7 @@ class WorkerFiles:
         folder = self.folder_of(id)
         with self._turn:
             _replace(folder, {**texts, **source.files, **target.files})
-        secrets = {**source.variables, **target.variables}
+        secrets = {**source.variables, **target.variables, QUARANTINE_KEY: quarantine_key}
         environment = self._environment | {name: each.reveal() for name, each in secrets.items()}
         file = folder / f"{id}.toml"
         config = load_replication(file, environment)

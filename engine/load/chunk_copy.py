@@ -67,7 +67,8 @@ class _Table:
 @dataclass(slots=True)
 class ChunkCopy:
     """Loads tables with copiers, one session and one lane each. `tied` gives the tables
-    that are set aside with one of which a row is refused, itself among them."""
+    that are set aside with one of which a row is refused, itself among them; `sealed` such a row as
+    it may stand in the target."""
 
     source: SnapshotSource
     target: SchemaTarget
@@ -79,6 +80,7 @@ class ChunkCopy:
     on_row_error: OnRowError
     tied: Callable[[TableName], Awaitable[Sequence[TableName]]]
     committed: Callable[[int], None]
+    sealed: Callable[[RejectedRow], RejectedRow]
     stages: LoadStages = field(default_factory=LoadStages)
     _aside: dict[TableName, RowRejectedError] = field(default_factory=dict)
     _recording: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -243,7 +245,9 @@ class ChunkCopy:
         async def write(transaction: TargetTransaction) -> None:
             nonlocal written, kept
             rows = self.target.load_rows(relation, form)
-            load = RowByRow(transaction, relation, form, rows, loader[1].name, place, leave_out)
+            load = RowByRow(
+                transaction, relation, form, rows, loader[1].name, place, leave_out, self.sealed
+            )
             async with aclosing(self._rows(chunk, snapshot, form)) as data:
                 written = await load.load(data)
             await transaction.save_chunk(self._done(chunk, snapshot, written.rows))
@@ -274,7 +278,7 @@ class ChunkCopy:
 
         async def write(transaction: TargetTransaction) -> None:
             if row is not None:
-                await transaction.reject(row)
+                await transaction.reject(self.sealed(row))
             for record in records:
                 await transaction.save_table(record)
                 await transaction.remove_chunks(record.table)

@@ -5,7 +5,7 @@ rows are left. A refused row is kept aside and the others are loaded, or the fir
 and its table is not loaded.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -39,7 +39,8 @@ class FirstRefusalError(Exception):
 @dataclass(slots=True)
 class RowByRow:
     """One pass over a chunk's data. `leave_out`: refused rows are kept aside, `kept` counts them.
-    `lane` and `place`, a position of the log that the chunk was read at, are noted with them."""
+    `lane` and `place`, a position of the log that the chunk was read at, are noted with them.
+    `sealed` gives such a row as it may stand in the target."""
 
     transaction: TargetTransaction
     relation: Relation
@@ -48,6 +49,7 @@ class RowByRow:
     lane: str
     place: str
     leave_out: bool
+    sealed: Callable[[RejectedRow], RejectedRow]
     kept: int = 0
 
     async def load(self, data: AsyncIterator[bytes]) -> Written:
@@ -96,7 +98,7 @@ class RowByRow:
         kept = self._rejected_row(row, error)
         if not self.leave_out:
             raise FirstRefusalError(kept, error)
-        await self.transaction.reject(kept)
+        await self.transaction.reject(self.sealed(kept))
         self.kept += 1
 
     def _rejected_row(self, row: bytes, error: RowRejectedError) -> RejectedRow:

@@ -91,8 +91,9 @@ class TableRecord:
 class RejectedRow:
     """A row that was not applied, kept with everything needed to apply it later.
 
-    `payload` holds the change (JSON, values included): it goes to the quarantine table and nowhere
-    else. `reason` is a short fixed word, for the metric's label.
+    `payload` holds the change (JSON, values included, sealed where there is a key:
+    `engine.quarantine`): it goes to the quarantine table and nowhere else. `reason` is a short
+    fixed word, for the metric's label.
     """
 
     table: TableName
@@ -103,3 +104,12 @@ class RejectedRow:
     sqlstate: str
     message: str
     payload: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedRow:
+    """A rejected row as the quarantine table has it: its number there, which grows, and when."""
+
+    number: int
+    at: str
+    row: RejectedRow

@@ -3,10 +3,11 @@
 # ruff: noqa: PT012 (what must raise is a whole transaction)
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from engine.abilities import ResumingTarget
+from engine.abilities import QuarantineTarget, ResumingTarget
 from engine.contracts import TargetSession, TargetTransaction
 from engine.errors import (
     CommitUnknownError,
@@ -435,6 +436,29 @@ async def test_a_rejected_row_is_kept_with_its_transaction_or_not_at_all(
             await transaction.reject(a_rejected_row())
             await transaction.commit()
         assert await target_side.quarantined() == 2
+
+
+@pytest.mark.needs("isolation")
+async def test_kept_rows_are_read_back_page_by_page_as_they_were_given(
+    target_side: TargetBench,
+) -> None:
+    target = await target_side.target()
+    assert isinstance(target, QuarantineTarget)
+    kept = [
+        replace(a_rejected_row(), position=f"0/{n}", payload=f'{{"é\\\'": "{"x" * 100}"}}')
+        for n in range(5)
+    ]
+    assert list(await target.quarantined(0, 10, 1000)) == []
+    async with target.session() as session, session.begin() as transaction:
+        for row in kept:
+            await transaction.reject(row)
+        await transaction.commit()
+    first = await target.quarantined(0, 2, 1000)
+    second = await target.quarantined(first[-1].number, 10, 0)
+    third = await target.quarantined(second[-1].number, 10, 150)
+    assert list(await target.quarantined(third[-1].number, 10, 1000)) == []
+    assert list(map(len, (first, second, third))) == [2, 1, 2]
+    assert [each.row for each in (*first, *second, *third)] == kept
 
 
 async def test_a_closed_target_can_be_opened_again(target_side: TargetBench) -> None:

@@ -252,11 +252,12 @@ class Started:
         words = ["run", "--log-format=json", f"--state-dir={self.folder / 'state'}"]
         return Run([*words, *arguments, "--", str(self.file)], {**self.environment, **environment})
 
-    def command(self, name: str, *arguments: str) -> tuple[int, str]:
+    def command(self, name: str, *arguments: str, **environment: str) -> tuple[int, str]:
         """Run another command to its end: its exit code and all it said."""
         done = subprocess.run(
             [*PENSTOCK, name, str(self.file), *arguments],
             cwd=ROOT,
+            env={**os.environ, **self.environment, **environment},
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,

@@ -23,6 +23,7 @@ LAYERS: Final = (
         "observe",
         "retry",
         "failpoint",
+        "quarantine",
         "sealing",
         "spool",
     },

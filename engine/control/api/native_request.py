@@ -48,7 +48,7 @@ class Asked:
     def number(self, name: str, usual: int, most: int) -> int:
         """A whole number of the query, from 0 to `most`. Raises InvalidParameterValueException."""
         text = self.query.get(name, str(usual))
-        if not (text.isascii() and text.isdecimal() and len(text) <= 6 and int(text) <= most):
+        if not (text.isascii() and text.isdecimal() and len(text) <= 19 and int(text) <= most):
             raise InvalidParameterValueException(
                 f"The parameter {name} must be a whole number from 0 to {most}."
             )

@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "start": "Start a replication: from the beginning the first time, later where it was.",
     "stop": "Stop a replication, which can be started again where it was.",
     "tables": "List the tables of a replication with their state and what was carried of each.",
+    "quarantine": "Show the rows that a replication could not apply, with their values.",
     "events": "List what happened, oldest first: created, started, stopped, failed, changed,"
     " deleted.",
     "delete": "Delete a replication that is not running: also its slot, publications and control"

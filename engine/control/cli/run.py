@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +17,7 @@ from engine.control.cli.arguments import File, load
 from engine.control.cli.ending import end_with, say_error, say_warning
 from engine.control.managed import Managed
 from engine.control.memory_group import NotDelegatedError, WorkerMemory
+from engine.control.quarantine_keys import worker_environment
 from engine.control.service_manager import ServiceManager
 from engine.control.supervisor import Supervisor, WorkerArguments, stopped_by_signals
 from engine.machine import Clock
@@ -115,8 +116,9 @@ def _run(arguments: WorkerArguments) -> int:
         warnings.append(f"accepted, but has no effect yet: {', '.join(config.no_effect)}")
     for warning in warnings:
         say_warning(warning, arguments.log_format)
+    environment = worker_environment(os.environ)
     with _held(config.capacity) as held:
-        outcome = _watch(arguments, config.id, held)
+        outcome = _watch(arguments, config.id, environment, held)
     if outcome.exit:
         say_error(outcome, arguments.log_format)
     return outcome.exit
@@ -138,12 +140,19 @@ def _held(capacity: CapacityConfig) -> Iterator[WorkerMemory | None]:
         held.release()
 
 
-def _watch(arguments: WorkerArguments, replication: str, held: WorkerMemory | None) -> Outcome:
+def _watch(
+    arguments: WorkerArguments,
+    replication: str,
+    environment: Mapping[str, str],
+    held: WorkerMemory | None,
+) -> Outcome:
     clock = SystemClock()
     manager = ServiceManager(os.environ)
     with closing(_view(replication, clock)) as view:
         told = Managed(view, manager)
-        supervisor = Supervisor(arguments, told, clock, SystemRandom(), held=held)
+        supervisor = Supervisor(
+            arguments, told, clock, SystemRandom(), environment=environment, held=held
+        )
         outcome = asyncio.run(_supervise(supervisor, manager))
         ended = {"exit": outcome.exit, "reason": outcome.reason, "remedy": outcome.remedy}
         view.event({"event": "ended", **ended})

@@ -29,6 +29,7 @@ class WrongRequestError(FaultError):
 
 
 _LATER: Final[Mapping[str, str]] = {
+    "FailedDependencyFault": "",
     "InternalFailure": "the daemon's own log says why",
     "InvalidResourceStateFault": "",
     "ServiceUnavailableException": "try again in a moment",

@@ -27,8 +27,8 @@ class Watched(Replication):
         self.runs.append(run)
         return run
 
-    def command(self, name: str, *arguments: str) -> tuple[int, str]:
-        code, text = super().command(name, *arguments)
+    def command(self, name: str, *arguments: str, **environment: str) -> tuple[int, str]:
+        code, text = super().command(name, *arguments, **environment)
         self.said += text.splitlines()
         return code, text
 

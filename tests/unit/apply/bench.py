@@ -171,6 +171,7 @@ class Bench:
             stopped=lambda _lane, error: self.stopped.append(error),
             committed=self._committed,
             suspend=self._suspend,
+            sealed=lambda row: row,
         )
         self.station = ApplyStation(
             self.scheduler,

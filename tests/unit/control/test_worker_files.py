@@ -1,5 +1,6 @@
 """What a worker is given, and what it is not."""
 
+import base64
 import json
 import stat
 from dataclasses import replace
@@ -54,6 +55,8 @@ TARGET = Reached(
     {},
 )
 
+KEY = Secret(base64.b64encode(CANARY.encode().ljust(32)).decode())
+
 ENVIRONMENT = {
     "PATH": "/bin",
     "LC_ALL": "C",
@@ -92,7 +95,7 @@ def files(tmp_path: Path) -> WorkerFiles:
 def test_a_start_has_all_that_it_needs_and_nothing_that_is_anothers(
     files: WorkerFiles, tmp_path: Path
 ) -> None:
-    given = files.write("orders", replication(start_position="16/B374D848"), SOURCE, TARGET)
+    given = files.write("orders", replication(start_position="16/B374D848"), SOURCE, TARGET, KEY)
     assert given.config.id == "orders"
     assert given.config.capacity.units_max == 4
     assert given.config.capacity.unit_memory_bytes == 256 << 20
@@ -102,25 +105,30 @@ def test_a_start_has_all_that_it_needs_and_nothing_that_is_anothers(
         "LC_ALL": "C",
         "PENSTOCK_ADDRESSES": "+10.0.0.0/8",
         "PENSTOCK_SOURCE_PASSWORD": CANARY,
+        "PENSTOCK_QUARANTINE_KEY": KEY.reveal(),
     }
+    assert given.config.quarantine_key == KEY
     written = "".join(path.read_text() for path in given.file.parent.iterdir())
     assert CANARY not in written
+    assert KEY.reveal() not in written
     assert stat.S_IMODE(given.file.parent.stat().st_mode) == 0o700
     modes = {stat.S_IMODE(path.stat().st_mode) for path in given.file.parent.iterdir()}
     assert modes == {0o600}
 
 
 def test_what_an_earlier_start_had_is_gone(files: WorkerFiles) -> None:
-    before = files.write("orders", replication(), SOURCE, TARGET)
+    before = files.write("orders", replication(), SOURCE, TARGET, KEY)
     (before.file.parent / ".orders.toml.new").write_text("cut off by a kill")
     plain = replace(SOURCE.side, table={**SOURCE.side.table, "url": "postgresql://u@db/shop"})
-    files.write("orders", replication(), Reached("source", plain, SOURCE.variables, {}), TARGET)
+    files.write(
+        "orders", replication(), Reached("source", plain, SOURCE.variables, {}), TARGET, KEY
+    )
     names = sorted(path.name for path in before.file.parent.iterdir())
     assert names == ["orders.mapping.json", "orders.settings.json", "orders.toml"]
 
 
 def test_removing_takes_what_overflowed_too(files: WorkerFiles, tmp_path: Path) -> None:
-    given = files.write("orders", replication(), SOURCE, TARGET)
+    given = files.write("orders", replication(), SOURCE, TARGET, KEY)
     (tmp_path / "overflow" / "orders").mkdir(parents=True)
     files.remove("orders")
     assert not given.file.parent.exists()
@@ -132,14 +140,14 @@ def test_removing_takes_what_overflowed_too(files: WorkerFiles, tmp_path: Path) 
     "wish", [{"start_time": 1_520_511_132.0}, {"start_position": "2018-03-08T12:12:12"}]
 )
 def test_a_start_may_be_a_time(files: WorkerFiles, wish: dict[str, object]) -> None:
-    given = files.write("orders", replication(**wish), SOURCE, TARGET)
+    given = files.write("orders", replication(**wish), SOURCE, TARGET, KEY)
     assert given.config.start_time == "2018-03-08T12:12:12"
     assert not given.config.start_position
 
 
 def test_a_position_of_another_database_is_refused(files: WorkerFiles) -> None:
     with pytest.raises(ConfigError, match="CdcStartPosition"):
-        files.write("orders", replication(start_position="binlog.000001:4"), SOURCE, TARGET)
+        files.write("orders", replication(start_position="binlog.000001:4"), SOURCE, TARGET, KEY)
 
 
 def test_secrets_have_names_that_nobody_knows_so_what_is_unknown_stays_here() -> None:

@@ -131,6 +131,7 @@ class Bench:
             self.on_row_error,
             self._tied,
             self._committed,
+            lambda row: row,
         )
         stored = {self.name: self.chunks()}
         given = Given([session for session, _ in loaders])

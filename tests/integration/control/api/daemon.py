@@ -32,6 +32,8 @@ from engine.control.looker import EndpointLooker
 from engine.control.store.contract import Store
 from engine.control.store.sqlite import SqliteStore
 from engine.control.vault import Key, Vault
+from engine.errors import PenstockError
+from engine.model.state import QuarantinedRow
 from engine.observe.log import Line, Log
 from engine.observe.writer import as_json
 from engine.seams import SystemClock, SystemRandom
@@ -55,6 +57,9 @@ class Idle:
     """What is known of replications, by record id; set by tests."""
     unattended: str = ""
     """Why nobody looks after replications; set by tests."""
+    kept: list[QuarantinedRow] = field(default_factory=list[QuarantinedRow])
+    """What a target keeps of rows, two a page; set by tests."""
+    unreadable: PenstockError | None = None
 
     def figures(self, replication: str) -> Figures:
         return self.told.get(replication, Figures())
@@ -64,6 +69,12 @@ class Idle:
 
     async def reload_tables(self, replication: str, tables: Sequence[str]) -> None:
         self.asked.append(("reload", replication, *tables))
+
+    async def rows(self, replication: str, target: str, after: int) -> Sequence[QuarantinedRow]:
+        self.asked.append(("rows", replication, target, str(after)))
+        if self.unreadable is not None:
+            raise self.unreadable
+        return [row for row in self.kept if row.number > after][:2]
 
     async def connect(self, endpoint: str) -> Looked:
         self.asked.append(("connect", endpoint))
@@ -171,7 +182,7 @@ async def serving(
             limits=limits,
         )
         bodies, logs = Bodies(limits), directory / "logs"
-        routes = native.routes(services, dispatcher, bodies, logs=logs, prices=prices)
+        routes = native.routes(services, dispatcher, bodies, logs=logs, rows=idle, prices=prices)
         app = application(dispatcher, bodies, probes=probes, routes=routes)
         listening = server(app, limits, tls=tls)
         serve = asyncio.create_task(listening.serve(sockets=[listener]))
