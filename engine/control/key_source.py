@@ -11,15 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from engine.config.key_variables import CREDENTIALS, KEY, KEY_FILE
 from engine.control import key_file
 from engine.control.vault import Key, Vault, VaultError
 
 FILE_NAME: Final = "penstock.key"
-
-KEY: Final = "PENSTOCK_KEY"
-KEY_FILE: Final = "PENSTOCK_KEY_FILE"
-CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
-"""Where systemd puts what LoadCredential= names (systemd.exec, "Credentials")."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ import base64
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from engine.config.key_variables import KEY
 from engine.config.secret import Secret
-from engine.control.key_source import KEY, given_keys
+from engine.control.key_source import given_keys
 from engine.control.resources.replication import KIND
 from engine.control.rotation import place_of
 from engine.control.sealing import open_secrets, seal_secrets

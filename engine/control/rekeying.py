@@ -9,9 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from engine.config.key_variables import KEY
 from engine.config.serve import DaemonConfig
 from engine.control import key_file
-from engine.control.key_source import KEY
 from engine.control.lease import acquire, release
 from engine.control.rotation import Rotated, is_sealed, require_keys, rotate
 from engine.control.state_places import key_source, locked, state_directory, store_of

@@ -28,6 +28,7 @@ from engine.control.resources.replication import Replication
 from engine.control.size import Size
 from engine.control.store.errors import GoneError
 from engine.control.store.records import Record
+from engine.control.translate.key_name import plain_name
 from engine.control.worker_files import WorkerInput
 from engine.errors import ConfigError, Retry, StateError
 from engine.observe.report import Outcome
@@ -138,7 +139,7 @@ class Starting:
             raise refused(not_started(error)) from error
 
     async def _quarantine_key(self, replication: Replication) -> Secret:
-        means, named = self._means, replication.config.compute.kms_key
+        means, named = self._means, plain_name(replication.config.compute.kms_key)
         return await self._keeper.until_stored(
             lambda: quarantine_keys.current(means.store, means.vault, means.random, self._id, named)
         )

@@ -1,25 +1,16 @@
 """`KmsKeyId`: which of the daemon's keys something is sealed under. There is no AWS KMS here; a key
 is a file NAME.key in the folder that `[serve] encryption_keys_dir` names."""
 
-import re
-from typing import Final
-
 from engine.control.api.faults import KMSKeyNotAccessibleFault
+from engine.control.translate.key_name import plain_name
 from engine.control.vault import DEFAULT, Vault
-
-OF_AWS: Final = "aws/dms"
-"""The alias under which AWS has a key of its own: here it is the key that is used where none is
-named."""
-
-_KEY: Final = re.compile(r"(?:arn:[a-z-]+:kms:[a-z0-9-]*:[0-9]*:)?(?:alias/|key/)?(?P<name>.+)")
 
 
 def key_name(text: str, vault: Vault) -> str:
     """The vault's name of a key that is given as AWS does: an id, an alias, or the ARN of one; of
     none, the default's. Raises KMSKeyNotAccessibleFault where there is no such key."""
-    match = _KEY.fullmatch(text)
-    name = match["name"] if match else ""
-    if name in ("", OF_AWS):
+    name = plain_name(text)
+    if not name:
         return DEFAULT
     if name not in vault.names:
         known = ", ".join(vault.names) or "none is there"

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from engine.config.capacity import CapacityConfig
+from engine.config.key_variables import CREDENTIALS, KEY, KEY_FILE
 from engine.config.replication import ReplicationConfig
 from engine.control.cli.arguments import File, load
 from engine.control.cli.ending import end_with, say_error, say_warning
 from engine.control.managed import Managed
 from engine.control.memory_group import NotDelegatedError, WorkerMemory
-from engine.control.quarantine_keys import worker_environment
 from engine.control.service_manager import ServiceManager
 from engine.control.supervisor import Supervisor, WorkerArguments, stopped_by_signals
 from engine.machine import Clock
@@ -116,7 +116,7 @@ def _run(arguments: WorkerArguments) -> int:
         warnings.append(f"accepted, but has no effect yet: {', '.join(config.no_effect)}")
     for warning in warnings:
         say_warning(warning, arguments.log_format)
-    environment = worker_environment(os.environ)
+    environment = _environment()
     with _held(config.capacity) as held:
         outcome = _watch(arguments, config.id, environment, held)
     if outcome.exit:
@@ -138,6 +138,15 @@ def _held(capacity: CapacityConfig) -> Iterator[WorkerMemory | None]:
         yield held
     finally:
         held.release()
+
+
+def _environment() -> Mapping[str, str]:
+    """The worker's. What knows keys stays out of a process that is given none."""
+    if not any(os.environ.get(name) for name in (KEY, KEY_FILE, CREDENTIALS)):
+        return os.environ
+    from engine.control.quarantine_keys import worker_environment
+
+    return worker_environment(os.environ)
 
 
 def _watch(

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from engine.config.key_variables import CREDENTIALS, KEY, KEY_FILE
 from engine.control import key_file
-from engine.control.key_source import CREDENTIALS, KEY, KEY_FILE, KeySource
+from engine.control.key_source import KeySource
 from engine.control.vault import Key, VaultError
 
 

@@ -17,8 +17,6 @@ _NETWORK: Final = "there is no network of a cloud here: kept and shown"
 NO_EFFECT: Final[Mapping[str, str]] = {
     "ComputeConfig.AvailabilityZone": _NETWORK,
     "ComputeConfig.DnsNameServers": _NETWORK,
-    "ComputeConfig.KmsKeyId": "what overflows to disk is sealed under keys of its own: kept and"
-    " shown",
     "ComputeConfig.MultiAZ": "a standby daemon takes over all replications, whatever they say: kept"
     " and shown",
     "ComputeConfig.PreferredMaintenanceWindow": "upkeep keeps to the daemon's own window: held to"
@@ -26,6 +24,11 @@ NO_EFFECT: Final[Mapping[str, str]] = {
     "ComputeConfig.ReplicationSubnetGroupId": f"it must be there; {_NETWORK}",
     "ComputeConfig.VpcSecurityGroupIds": _NETWORK,
     "SupplementalSettings": "for Neptune targets: kept and shown",
+}
+
+PARTLY: Final[Mapping[str, str]] = {
+    "ComputeConfig.KmsKeyId": "where it names one of the daemon's own keys, a file NAME.key, the key"
+    " of the rows that are kept aside is sealed under that one; any other is kept and shown",
 }
 
 
