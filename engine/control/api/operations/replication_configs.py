@@ -27,8 +27,8 @@ NO_EFFECT: Final[Mapping[str, str]] = {
 }
 
 PARTLY: Final[Mapping[str, str]] = {
-    "ComputeConfig.KmsKeyId": "where it names one of the daemon's own keys, a file NAME.key, the key"
-    " of the rows that are kept aside is sealed under that one; any other is kept and shown",
+    "ComputeConfig.KmsKeyId": "where it names one of the daemon's own keys, a file NAME.key, the"
+    " key of rows that are kept aside is sealed under it; any other is kept and shown",
 }
 
 
