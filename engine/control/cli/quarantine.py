@@ -77,10 +77,10 @@ class _Shown:
 
 def _of_daemon(name: str, url: str, shown: _Shown) -> None:
     asked = daemon(url)
-    identifier = str(one(asked, name)["identifier"])
+    arn = str(one(asked, name)["arn"])
     after = 0
     while True:
-        answer = asked.get("replications", identifier, "quarantine", after=after)
+        answer = asked.get("replications", arn, "quarantine", after=after)
         for row in answer["rows"]:
             shown.row(row)
         if "after" not in answer:

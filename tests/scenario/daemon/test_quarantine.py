@@ -74,7 +74,7 @@ def test_kept_rows_are_sealed_and_stay_readable_through_rotations(
         (audited, *_) = [
             line for line in daemon.lines if line.get("operation") == "GetReplicationQuarantine"
         ]
-        assert (audited["resource"], audited["result"]) == ("kept", "done")
+        assert (audited["resource"], audited["result"]) == (it.arn, "done")
     assert holding(daemon.state) == []
     code, said = rotate(daemon.state)
     assert code == 0, said
