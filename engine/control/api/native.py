@@ -6,8 +6,8 @@ an ARN, or the end of one.
 
 - `GET /penstock/v1/replications?after=NAME`: how all of them are and do (`telling.replication`), by
   name, at most `PAGE`; `after` in the answer leads on.
-- `GET /penstock/v1/replications/NAME`: one of them, with its cost, and what was given for it
-  (`given`), without any default.
+- `GET /penstock/v1/replications/NAME`: one of them, with its cost, why tables of it stand
+  (`tables_stopped`, the first of them), and what was given for it (`given`), without any default.
 - `PUT /penstock/v1/replications/NAME/ours` {"ours": {TABLE: {...}}}: what a replication file has
   and AWS does not know, in the place of what was there; when nothing runs.
 - `GET /penstock/v1/replications/NAME/logs?stream=&lines=&after=&wait=`: the last `lines` (100) of

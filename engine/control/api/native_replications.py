@@ -18,6 +18,8 @@ from engine.control.resources.document import decode, encode
 from engine.control.resources.endpoint import KIND as ENDPOINT
 from engine.control.resources.endpoint import Endpoint
 from engine.control.resources.replication import KIND, Face, Replication, record_name
+from engine.control.resources.table import ERRORED, TableFacts
+from engine.control.resources.table import PREFIX as TABLES
 from engine.control.store.contract import VALUES_MAX, Reading
 from engine.control.store.records import Event, Record
 from engine.control.translate.ours import check_replication
@@ -56,6 +58,7 @@ class Replications:
             record = await found(reading, asked.name)
             kept = decode(Replication, record.document)
             endpoints = await _identifiers(reading, [kept])
+            stopped = await _stopped(reading, record.id) if kept.life.progress.errored else []
         figures = self._services.fleet.figures(record.id)
         now = self._services.clock.wall()
         return {
@@ -67,6 +70,7 @@ class Replications:
                 figures,
             ),
             **telling.cost(kept.config, figures, self._prices, now),
+            **({"tables_stopped": telling.stopped(stopped)} if stopped else {}),
             "given": telling.given(kept.config),
         }
 
@@ -104,6 +108,13 @@ async def found(reading: Reading, name: str) -> Record:
         if record is not None:
             return record
     raise ResourceNotFoundFault(f"Replication {name} not found.")
+
+
+async def _stopped(reading: Reading, id: str) -> list[TableFacts]:
+    """Its tables that stand, by name."""
+    facts = await reading.facts(KIND, id, prefix=TABLES)
+    found = (decode(TableFacts, fact.document) for fact in facts)
+    return [each for each in found if each.state in ERRORED]
 
 
 async def _identifiers(reading: Reading, of: Iterable[Replication]) -> Mapping[str, str]:

@@ -11,7 +11,9 @@ from engine.control.api.arn import Home, Kind
 from engine.control.lifecycle import Status
 from engine.control.resources.endpoint import Endpoint
 from engine.control.resources.replication import Config, Face, Replication
+from engine.control.resources.table import TableFacts
 from engine.control.sealing import is_sealed
+from engine.model.state import TableState
 
 TOLD: Final[Mapping[str, str]] = {
     "phase": "state",
@@ -60,6 +62,27 @@ def replication(
             "failures": list(life.failures) or None,
         }
     )
+
+
+STOPPED_MAX: Final = 20
+"""Tables that stand of which is told why; statistics list all of them."""
+
+_WITHOUT_REASON: Final[Mapping[str, str]] = {
+    TableState.SUSPENDED.value: "stopped; its changes wait on disk (the log says why)",
+    TableState.NEEDS_RELOAD.value: "needs a new load, by `penstock reload`",
+}
+
+
+def stopped(tables: Sequence[TableFacts]) -> list[dict[str, str]]:
+    """Why tables stand, and what to do; the first of them."""
+    return [
+        {
+            "table": f"{each.schema}.{each.table}",
+            "state": each.state,
+            "reason": each.error or _WITHOUT_REASON.get(each.state, ""),
+        }
+        for each in tables[:STOPPED_MAX]
+    ]
 
 
 def _at_rest(told: Mapping[str, object]) -> Mapping[str, object]:

@@ -20,9 +20,11 @@ from engine.control.cli.reach import (
     say,
 )
 from engine.control.client.daemon import Daemon
+from engine.control.client.errors import RunningError
 from engine.control.client.faces import face, which
-from engine.control.client.replications import LOOK_SECONDS, known, one
+from engine.control.client.replications import LOOK_SECONDS, REST, known, one
 from engine.control.happenings import DELETING, LEFT_BEHIND
+from engine.control.lifecycle import Status
 
 WithEndpoints: TypeAlias = Annotated[
     bool,
@@ -55,6 +57,11 @@ def _delete(
     asked = daemon(url)
     found = one(asked, id)
     name, arn = str(found["identifier"]), str(found["arn"])
+    if found["status"] not in (*REST, Status.DELETING):
+        raise RunningError(
+            f"{name} is {found['status']}: what is deleted must not run",
+            hint=f"`penstock stop {name}` first",
+        )
     if not agreed(f"Delete {name} ({found['status']}) with its slot and its position?", yes=yes):
         say("nothing was deleted", output)
         return 1

@@ -53,11 +53,12 @@ def _start(id: str, url: str, output: Output, kind: StartType | None, *, no_wait
     if kind is None:
         first = found["status"] == Status.CREATED
         kind = StartType.START if first else StartType.RESUME
-    if found["status"] == Status.RUNNING and kind is not StartType.RELOAD:
+    runs = found["status"] == Status.RUNNING and kind is not StartType.RELOAD
+    if runs:
         say(f"{name} is running already", output)
     elif found["status"] not in STARTING:
         asked.call(of.start, **which(found), **{of.start_type: kind})
-    if not no_wait:
+    if not (runs or no_wait):
         wait(asked, arn, _runs, lambda status: say(f"{name}  {status}", output))
     if output is Output.JSON:
         document(one(asked, arn))

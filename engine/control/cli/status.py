@@ -21,6 +21,12 @@ from engine.seams import SystemClock
 WATCH_SECONDS: Final = 1.0
 """Between two looks: a worker tells its figures once a second."""
 
+IDLE: Final = "idle"
+"""The verdict where nothing waits."""
+
+AWS_REASON: Final = "Stop Reason "
+"""What AWS's words for why something stopped begin with."""
+
 HEADING: Final = ("ID", "STATUS", "PHASE", "LAG", "UNITS", "ROWS", "SINCE")
 
 OptionalId: TypeAlias = Annotated[
@@ -114,7 +120,13 @@ def _cells(each: Mapping[str, Any], now: float) -> tuple[str, ...]:
 
 def _phase(each: Mapping[str, Any]) -> str:
     phase = str(each.get("phase", "-"))
-    return f"{phase} {each['load_percent']}%" if phase == "loading" else phase
+    if phase == "loading":
+        phase = f"{phase} {each['load_percent']}%"
+    errored = each.get("tables_errored")
+    if not errored:
+        return phase
+    stand = f"{errored} table{'s' if errored > 1 else ''} errored"
+    return stand if phase == "-" else f"{phase}, {stand}"
 
 
 def _rows(each: Mapping[str, Any]) -> int | None:
@@ -133,11 +145,12 @@ def details(each: Mapping[str, Any], now: float) -> list[str]:
         *zip(map(str.lower, HEADING[1:6]), _cells(each, now)[:5], strict=True),
         ("sizes", f"{each['units_min']} to {each['units_max']} units"),
         ("tables", _tables(each)),
-        ("limited by", each.get("verdict")),
+        *(("errored", table) for table in stopped(each)),
+        ("limited by", verdict if (verdict := each.get("verdict")) != IDLE else None),
         ("position", each.get("position")),
         ("log kept", _kept(each)),
         ("unit-hours", _hours(each)),
-        ("stopped by", each.get("stop_reason")),
+        ("stopped by", str(each.get("stop_reason") or "-").removeprefix(AWS_REASON)),
         ("since", moment(each["since"]) if each.get("since") else None),
         *(("failure", failure) for failure in each.get("failures", ())),
     ]
@@ -145,6 +158,11 @@ def details(each: Mapping[str, Any], now: float) -> list[str]:
     return [
         f"{name:<{width}}  {clean(str(value))}" for name, value in pairs if value not in (None, "-")
     ]
+
+
+def stopped(each: Mapping[str, Any]) -> list[str]:
+    """A line for each table that stands: why, and what to do."""
+    return [f"{table['table']}: {table['reason']}" for table in each.get("tables_stopped", ())]
 
 
 def _tables(each: Mapping[str, Any]) -> str:

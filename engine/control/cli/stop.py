@@ -20,13 +20,14 @@ def _stop(id: str, url: str, output: Output, *, no_wait: bool) -> int:
     asked = daemon(url)
     found = one(asked, id)
     name, arn = str(found["identifier"]), str(found["arn"])
-    if found["status"] in REST:
+    rests = found["status"] in REST
+    if rests:
         say(f"{name} does not run: it is {found['status']}", output)
     elif found["status"] != Status.STOPPING:
         asked.call(face(found).stop, **which(found))
-    if no_wait and found["status"] not in REST:
+    if no_wait and not rests:
         say(f"{name}  {Status.STOPPING}", output)
-    if not no_wait:
+    elif not rests:
         wait(asked, arn, REST.__contains__, lambda status: say(f"{name}  {status}", output))
     if output is Output.JSON:
         document(one(asked, arn))

@@ -7,6 +7,7 @@ import typer
 
 from engine.control.cli.ending import end_with
 from engine.control.cli.reach import USUAL, As, Id, Output, Url, daemon, document, table
+from engine.control.cli.status import stopped
 from engine.control.client.faces import face, which
 from engine.control.client.replications import one
 from engine.observe.redact import clean
@@ -34,6 +35,8 @@ def _tables(id: str, url: str, output: Output) -> int:
     elif statistics:
         for line in table([HEADING, *map(_row, statistics)]):
             typer.echo(line)
+        for line in stopped(found):
+            typer.echo(clean(line))
     else:
         typer.echo(f"none yet: {found['identifier']} has not read its source's catalog")
     return 0

@@ -22,7 +22,7 @@ from engine.control.client.difference import (
     replication_differences,
     settings_change,
 )
-from engine.control.client.errors import FaultError
+from engine.control.client.errors import FaultError, RunningError
 from engine.control.client.faces import face, is_task, which
 from engine.control.client.replications import (
     LOOK_SECONDS,
@@ -40,7 +40,7 @@ from engine.control.client.wanted import (
     check_resource,
 )
 from engine.control.lifecycle import StartType, Status
-from engine.errors import ConfigError, PenstockError
+from engine.errors import ConfigError
 
 
 class Action(StrEnum):
@@ -85,10 +85,6 @@ class Plan:
     def running(self) -> Sequence[str]:
         """Replications that must be stopped for it, sorted."""
         return sorted({name for step in self.changes for name in step.running})
-
-
-class RunningError(PenstockError):
-    """What differs cannot change while something runs."""
 
 
 def planned(daemon: Daemon, wanted: Wanted, *, prune: bool = False) -> Plan:

@@ -13,6 +13,10 @@ class UnreachableError(PenstockError):
     """No answer came; what was asked for may have been done or not."""
 
 
+class RunningError(PenstockError):
+    """What is asked for cannot be while something runs."""
+
+
 class FaultError(PenstockError):
     """The daemon's refusal, under AWS's name of it. It may succeed at another time."""
 

@@ -103,7 +103,11 @@ def engine_line(line: Mapping[str, Any], thread: int) -> str:
     """A worker's line (`writer.as_json`) in the form of the engine stream; facts follow the text.
     `thread`: the worker's process id."""
     action = str(line.get("action", ""))
-    facts = "".join(f"; {name}={value}" for name, value in line.items() if name not in _HEAD)
+    facts = "".join(
+        f"; {name}={value}"
+        for name, value in line.items()
+        if name not in _HEAD and value not in ("", None)
+    )
     place = f"  ({action})" if action else ""
     name = component(action)[:16]
     return (

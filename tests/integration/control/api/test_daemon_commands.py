@@ -56,6 +56,42 @@ async def test_status_of_all_and_of_one(town: Town) -> None:
     assert "loading 25%" in await town.done("status")
 
 
+async def test_a_table_that_stands_is_seen_everywhere(town: Town) -> None:
+    """With why and what to do; AWS's statistics have no place for it."""
+    key = await town.orders()
+    await town.done("start", "orders")
+    town.daemon.idle.told[key] = Figures({"state": "streaming", "verdict": "idle"})
+    why = "a constraint forbids it (mend the row)"
+    await town.fleet.tables(
+        key,
+        TableFacts(schema="public", table="a", state="streaming"),
+        TableFacts(schema="public", table="b", state="suspended", error=why),
+        TableFacts(schema="public", table="c", state="needs-reload"),
+    )
+    assert "streaming, 2 tables errored" in (await town.done("status")).splitlines()[1]
+    details = (await town.done("status", "orders")).splitlines()
+    assert f"errored     public.b: {why}" in details
+    assert "errored     public.c: needs a new load, by `penstock reload`" in details
+    assert not [line for line in details if line.startswith("limited by")], "nothing limits it"
+    assert (await town.done("tables", "orders")).splitlines()[-2:] == [
+        f"public.b: {why}",
+        "public.c: needs a new load, by `penstock reload`",
+    ]
+    found = await town.told("status", "orders")
+    assert [each["table"] for each in found["tables_stopped"]] == ["public.b", "public.c"]
+    await town.done("stop", "orders")
+    assert "  2 tables errored  " in (await town.done("status")).splitlines()[1]
+
+
+async def test_what_runs_is_not_deleted_and_the_way_is_told(town: Town) -> None:
+    await town.orders()
+    await town.done("start", "orders")
+    said = await town.refused(1, "delete", "orders", "--yes")
+    assert said == (
+        "error: Orders is running: what is deleted must not run - `penstock stop Orders` first"
+    )
+
+
 async def test_a_replication_that_failed_says_why(town: Town) -> None:
     key = await town.orders()
     await town.fleet.life(key, status=Status.INITIALIZING)
@@ -173,9 +209,10 @@ async def test_from_the_first_start_to_the_next(town: Town) -> None:
     key = await town.orders()
     first = (await town.done("start", "orders")).splitlines()
     assert first[-1] == "Orders  running"
-    assert await town.done("start", "orders") == "Orders is running already\nOrders  running\n"
+    assert await town.done("start", "orders") == "Orders is running already\n"
     assert (await town.done("stop", "orders")).splitlines()[-1] == "Orders  stopped"
-    assert "Orders does not run: it is stopped" in await town.done("stop", "orders")
+    assert await town.done("stop", "orders") == "Orders does not run: it is stopped\n"
+    assert "stopped by  NORMAL" in await town.done("status", "orders")
     found = await town.told("start", "orders", "--resume")
     assert found["status"] == "running"
     await town.done("stop", "orders")
@@ -341,6 +378,7 @@ async def test_tables_and_reloading_some(town: Town) -> None:
     )
     heading, *rows = (await town.done("tables", "orders")).splitlines()
     assert heading.split()[0] == "TABLE"
+    assert rows.pop().startswith("public.B c: stopped; its changes wait")
     assert [row.split("  ")[0] for row in rows] == ["public.B c", "public.a"]
     assert "1,500" in rows[1]
     assert len(await town.told("tables", "orders")) == 2
@@ -382,7 +420,7 @@ async def test_delete_asks_and_waits(town: Town) -> None:
     )
     await town.done("start", "orders")
     said = await town.refused(1, "delete", "orders", "--yes")
-    assert "InvalidResourceStateFault" in said
+    assert "`penstock stop Orders` first" in said
     await town.done("stop", "orders")
     said = await town.done("delete", "orders", "--yes", "--with-endpoints")
     assert said == "deleted  Orders\ndeleted  shop\ndeleted  store\n"

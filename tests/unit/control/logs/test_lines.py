@@ -64,6 +64,11 @@ def test_an_engine_line() -> None:
     )
 
 
+def test_what_is_not_known_is_left_out() -> None:
+    line = {"time": LINE["time"], "message": "m", "hint": "", "position": None, "rows": 0}
+    assert engine_line(line, 1).endswith("]I:  m; rows=0")
+
+
 def test_a_time_of_another_zone_is_told_in_utc() -> None:
     line = {**LINE, "time": "2026-11-30T05:40:01+02:00"}
     assert " 2026-11-30T03:40:01 " in engine_line(line, 1)
