@@ -149,6 +149,16 @@ class LoadForms(SnapshotSource, Protocol):
 
 
 @runtime_checkable
+class DecodingSource(SnapshotSource, Protocol):
+    """Optional: it makes the rows of a load itself, of what its server sends."""
+
+    @property
+    def decode_seconds(self) -> float:
+        """Time that has gone into that, in all `rows`."""
+        ...
+
+
+@runtime_checkable
 class MakingSource(Source, Protocol):
     """Optional: `attach` makes things on its server."""
 

@@ -112,4 +112,5 @@ class Copying:
             self._seqs.add,
             Sealer(self._config.id, self._config.quarantine_key, self._around.random).sealed,
             self._stages,
+            self._around.stalls.questions,
         )

@@ -35,7 +35,7 @@ from engine.load_judging import LoadJudging
 from engine.loading import Loading
 from engine.model.finding import Severity
 from engine.model.position import Position
-from engine.model.relation import TableName
+from engine.model.relation import Relation, TableName
 from engine.model.state import FRONTIER, LaneRow
 from engine.outcome import GOALS, Outcome
 from engine.retention import Retention, SlotGivenUpError
@@ -94,7 +94,8 @@ class Flow:
             stack.push_async_callback(self._source.close)
             stack.push_async_callback(self._target.close)
             around.state("starting")
-            identity = await self._source.open()
+            with around.stalls.questions.asking("a connection"):
+                identity = await self._source.open()
             await self._target.open()
             await apart_where_told(self._source, self._target, around.random, around.log)
             await self._target.prepare_control()
@@ -185,7 +186,7 @@ class Flow:
     ) -> Outcome:
         first = self._around.first_start
         await first.look(self._source)
-        roster = build(self._config, await self._source.relations())
+        roster = build(self._config, await self._relations())
         tell_exceptions(roster, self._around.log)
         start: tuple[Position, LaneRow] | None = None
         if self._config.streams:
@@ -193,7 +194,7 @@ class Flow:
             if start is None:
                 return Outcome("stopped")
         # Described again: what changed until the reader was made is in no log.
-        roster = roster.refreshed(await self._source.relations())
+        roster = roster.refreshed(await self._relations())
         await first.settle(self._source, list(roster.relations.values()))
         loading = Loading(
             self._config, self._source, self._target, self._around, claimed, seqs, sessions, roster
@@ -210,6 +211,10 @@ class Flow:
         if outcome.reason in GOALS:
             await loading.require_whole(control)
         return outcome
+
+    async def _relations(self) -> Sequence[Relation]:
+        with self._around.stalls.questions.asking("its tables"):
+            return await self._source.relations()
 
     async def _load(self, loading: Loading, control: TargetSession, start: Position | None) -> bool:
         """Load what is to be loaded, and watch the log that is kept meanwhile. False: stopped."""
@@ -294,7 +299,8 @@ class Flow:
                 await self._source.attach(roster.streamed, roster.insert_only, create=create)
             )
 
-        async with asyncio.TaskGroup() as tasks:
+        questions = self._around.stalls.questions
+        async with questions.meanwhile(self._source.head), asyncio.TaskGroup() as tasks:
             telling = tasks.create_task(self._tell_of_waiting(), name="attach-slow")
             await unless_stopped(attach(), self._around.stop)
             telling.cancel()

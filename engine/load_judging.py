@@ -38,12 +38,14 @@ class LoadJudging:
             self._judge(self._measured(self._readings[0], self._readings[-1]))
 
     def _measured(self, first: Reading, last: Reading) -> LoadMeasured:
-        source, target, finish = (
-            rate(first, last, f"load-{name}") or 0.0 for name in ("source", "target", "finish")
+        source, decode, target, finish = (
+            rate(first, last, f"load-{name}") or 0.0
+            for name in ("source", "decode", "target", "finish")
         )
         return LoadMeasured(
             core=core(first, last),
-            copying=source + target,
+            decode=decode,
+            copying=source + decode + target,
             source=source,
             finishing=finish,
             at_work=self._stages.copying.count,

@@ -193,12 +193,18 @@ class Loading:
     ) -> Sequence[TableDefinition]:
         """Make target tables, and bring those to the present shape that were made before; returns
         what is still there to load."""
-        definitions = await self._source.definitions(tables, to_load=True)
+        definitions = await self._definitions(tables, to_load=True)
         self.roster = self.roster.refreshed(_described(self.roster, tables, definitions))
         definitions = [d for d in definitions if d.table in self.roster.relations]
         await self._fit(definitions, control)
         await self.make(definitions, control)
         return definitions
+
+    async def _definitions(
+        self, tables: Sequence[TableName], *, to_load: bool = False
+    ) -> Sequence[TableDefinition]:
+        with self._around.stalls.questions.asking("the definitions of its tables"):
+            return await self._source.definitions(tables, to_load=to_load)
 
     async def _fit(self, definitions: Sequence[TableDefinition], control: TargetSession) -> None:
         """Change target tables that were made from another version of their source tables, which
@@ -236,9 +242,10 @@ class Loading:
     async def _publish(self) -> None:
         if self._config.streams:
             roster = self.roster
-            await self._source.publish(
-                roster.streamed, roster.insert_only, waiting=self._around.waiting
-            )
+            async with self._around.stalls.questions.meanwhile(self._source.head):
+                await self._source.publish(
+                    roster.streamed, roster.insert_only, waiting=self._around.waiting
+                )
 
     async def _demote(self, control: TargetSession) -> None:
         """What comes for a table that is not carried is passed over: it may be selected again
@@ -340,7 +347,7 @@ class Loading:
         emptied, and what is read now does not fit to the others yet."""
         if not await self.tied(tables):
             return
-        definitions = await self._source.definitions(self.roster.carried)
+        definitions = await self._definitions(self.roster.carried)
         if self._config.streams:
             await self.put_off_keys(control)
         await check_owner(control, self._claimed.epoch)
@@ -363,7 +370,7 @@ class Loading:
 
     async def _groups(self) -> Sequence[tuple[TableName, ...]]:
         """The carried tables, those that foreign keys tie on either side together."""
-        definitions = await self._source.definitions(self.roster.carried)
+        definitions = await self._definitions(self.roster.carried)
         pairs = [(d.table, k.parent) for d in definitions for k in d.foreign_keys if k.parent]
         pairs += [(key.child, key.parent) for key in await self._schema.foreign_keys()]
         return groups(self.roster.carried, pairs)
@@ -423,7 +430,7 @@ class Loading:
 
     async def tied(self, tables: Collection[TableName]) -> bool:
         """Whether a foreign key starts from or leads to one of these tables, here or there."""
-        definitions = await self._source.definitions(self.roster.carried)
+        definitions = await self._definitions(self.roster.carried)
         ends = [(d.table, key.parent) for d in definitions for key in d.foreign_keys]
         if any(child in tables or parent in tables for child, parent in ends):
             return True
@@ -473,7 +480,7 @@ class Loading:
         that is not whole gets nothing, and no foreign key leads to it: it would refuse valid rows
         of others."""
         whole = [table for table in tables if not self._has_stopped(table)]
-        definitions = await self._source.definitions(whole)
+        definitions = await self._definitions(whole)
         definitions = [
             replace(d, foreign_keys=tuple([k for k in d.foreign_keys if self._is_due(k)]))
             for d in definitions

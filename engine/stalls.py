@@ -7,7 +7,8 @@ are said within half a minute: in the log with what to do, in `penstock_stuck` a
 It is watched from the first attempt to the last: an attempt that a silent server holds up before
 its stream begins counts as that stage standing still, from the moment at which it last moved. So
 does a load: reading is stuck when copiers wait for rows and none come, applying when they bring
-rows and none are taken.
+rows and none are taken. Beside a stream and a load, a source is stuck when it was asked something
+(its tables, their chunks: `engine/observe/questions.py`) and does not answer.
 
 A link to the source on which nothing comes is given up and opened again, which its connector does
 by itself when it misses the server's heartbeats. Here it is the last resort, tried at growing
@@ -31,6 +32,7 @@ from engine.observe.lag import SourceLag
 from engine.observe.load_stages import LoadStages
 from engine.observe.log import Log
 from engine.observe.metrics import Metrics, Stage
+from engine.observe.questions import Questions
 
 STUCK_SECONDS: Final = 25.0
 """How long a stage may have work and not move. Longer than a server takes to restart, and shorter
@@ -47,8 +49,8 @@ REOPEN_SECONDS: Final = 60.0
 it helps nothing, twice as long is waited. A connector gives a silent link up after twenty."""
 
 SOURCE_HINT: Final = (
-    "see on the source whether the session that sends the log runs, and what it waits for;"
-    " the link is given up and opened again by itself"
+    "see on the source whether its server runs, and the session that sends the log, and what it"
+    " waits for; the link is given up and opened again by itself"
 )
 
 TARGET_HINT: Final = (
@@ -208,11 +210,15 @@ class Stalls:
         self._clock = clock
         self._metrics = metrics
         self._frozen = Frozen(clock)
+        self.questions = Questions(clock.monotonic)
+        """Told of what the source is asked beside its log and its rows."""
         self._loaded = 0
         self._progress = {
             Stage.SOURCE: Progress(Stage.SOURCE, clock, metrics, log, SOURCE_HINT),
             Stage.TARGET: Progress(Stage.TARGET, clock, metrics, log, TARGET_HINT),
         }
+        self._unanswered = False
+        """Whether the source is held for stuck because it does not answer."""
         self._stream: Watched | None = None
         self._load: WatchedLoad | None = None
         self._began = False
@@ -278,13 +284,20 @@ class Stalls:
 
     def look(self) -> None:
         """Judge both stages by what has moved since the last look."""
-        self._leave_out(self._frozen.seconds())
+        if self._unanswered and self.questions.unanswered() < STUCK_SECONDS:
+            self._unanswered = False
+            self._progress[Stage.SOURCE].moved()
+        frozen = self._frozen.seconds()
+        self._leave_out(frozen)
+        self.questions.leave_out(frozen)
         loaded, self._loaded = self._loaded, self._metrics.load_rows
         if loaded != self._loaded:
             self._down = None  # rows are copied: both sides are reached
         if self._stream is not None:
             self._stream.look_at_source(self._progress[Stage.SOURCE])
             self._stream.look_at_target(self._progress[Stage.TARGET])
+        elif self.questions.silent()[0] >= STUCK_SECONDS:
+            self._look_at_question(*self.questions.silent())
         elif self._load is not None:
             self._load.look(self._progress[Stage.SOURCE], self._progress[Stage.TARGET])
         elif self._down is not None:
@@ -292,6 +305,14 @@ class Stalls:
         elif not self._broke:  # closing the sessions of a silent server takes its time
             for progress in self._progress.values():
                 progress.moved()  # what an attempt does before its stream is no stage of it
+
+    def _look_at_question(self, seconds: float, what: str) -> None:
+        """The source does not answer, so the target is not asked for anything."""
+        self._unanswered = True
+        source = self._progress[Stage.SOURCE]
+        source.since = min(source.since, self._clock.monotonic() - seconds)
+        source.still(f"it was asked for {what}, and has not answered")
+        self._progress[Stage.TARGET].since += LOOK_SECONDS
 
     def _look_at_attempt(self, stage: Stage, why: str) -> None:
         """One that follows another which failed, and has not begun to move anything."""

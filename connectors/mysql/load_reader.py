@@ -12,6 +12,7 @@ from connectors.mysql.load_sql import kinds, rows_query
 from connectors.mysql.snapshot import Snapshots
 from connectors.mysql.temporal import ZeroDates
 from engine.errors import SourceConnectionError
+from engine.machine import Clock
 from engine.model.chunk import Chunk
 from engine.model.snapshot import Snapshot
 
@@ -23,9 +24,12 @@ END: Final = b"\xfe"
 class LoadReader:
     """See `contracts.SnapshotSource`: `snapshot`, `rows`; `ReaderSnapshots.read_at`."""
 
-    def __init__(self, snapshots: Snapshots, zero: ZeroDates) -> None:
+    def __init__(self, snapshots: Snapshots, zero: ZeroDates, clock: Clock) -> None:
         self.snapshots = snapshots
+        self.decode_seconds = 0.0
+        """Time that went into making lines of rows."""
         self._zero = zero
+        self._clock = clock
         self._read_at: dict[tuple[str, int], Snapshot] = {}
 
     @asynccontextmanager
@@ -52,7 +56,7 @@ class LoadReader:
             try:
                 writer = LineWriter(kinds(description, form), self._zero.policy)
                 link.send(COM_QUERY, rows_query(chunk, description, form).encode())
-                async for buffer in _lines(link, writer, doing):
+                async for buffer in self._lines(link, writer, doing):
                     yield buffer
                 finished = True
                 self._zero.met += writer.met
@@ -65,20 +69,21 @@ class LoadReader:
                     link.close()  # what is still being sent would be taken for the next answer
             self._read_at[relation.qualified, chunk.ordinal] = reader.at
 
-
-async def _lines(link: Link, writer: LineWriter, doing: str) -> AsyncIterator[bytes]:
-    """The lines of a query's rows, as they come. Raises the driver's errors, SourceConnectionError,
-    DecodeError."""
-    await link.head_of_rows()
-    reader = link.reader
-    while True:
-        data = await reader.read(READ_BYTES_MAX)
-        if not data:
-            raise SourceConnectionError(f"{doing}: the source closed the connection")
-        lines, end = writer.feed(data)
-        if lines:
-            yield lines[0] if len(lines) == 1 else b"".join(lines)
-        if end is not None:
-            if end[:1] != END:
-                link.refused(end)
-            return
+    async def _lines(self, link: Link, writer: LineWriter, doing: str) -> AsyncIterator[bytes]:
+        """The lines of a query's rows, as they come. Raises the driver's errors,
+        SourceConnectionError, DecodeError."""
+        await link.head_of_rows()
+        reader, now = link.reader, self._clock.monotonic
+        while True:
+            data = await reader.read(READ_BYTES_MAX)
+            if not data:
+                raise SourceConnectionError(f"{doing}: the source closed the connection")
+            began = now()
+            lines, end = writer.feed(data)
+            self.decode_seconds += now() - began
+            if lines:
+                yield lines[0] if len(lines) == 1 else b"".join(lines)
+            if end is not None:
+                if end[:1] != END:
+                    link.refused(end)
+                return

@@ -73,8 +73,8 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MysqlSo
 
 class MysqlSource:
     """See `engine.contracts.SnapshotSource`, `KeyedSource`, `SpeakingSource`, `BranchingSource`,
-    `RememberingSource`, `ReaderSnapshots`, `CountedReaders`, `NoticingSource`, `ReadSource`,
-    `DatedSource`, `NamingSource` and `Checked`."""
+    `RememberingSource`, `ReaderSnapshots`, `CountedReaders`, `DecodingSource`, `NoticingSource`,
+    `ReadSource`, `DatedSource`, `NamingSource` and `Checked`."""
 
     def __init__(self, config: MysqlSourceConfig, clock: Clock, readers: int = 1) -> None:
         self._config = config
@@ -88,6 +88,8 @@ class MysqlSource:
         self._history: History | None = None
         self._known: Mapping[TableName, Relation] = {}
         self._reader: LoadReader | None = None
+        self._decoded = 0.0
+        """Of earlier readers."""
         self._lookup = ChunkLookup()
         self._visible: dict[str, AnyPosition] = {}
         self._notices: list[str] = []
@@ -133,7 +135,8 @@ class MysqlSource:
             places_of(self._session, server, self._config),
             self._notices.append,
         )
-        self._reader = LoadReader(snapshots, self._zero)
+        self._decoded = self.decode_seconds
+        self._reader = LoadReader(snapshots, self._zero, self._clock)
         return server.identity
 
     def readers(self, count: int) -> None:
@@ -442,6 +445,11 @@ class MysqlSource:
     def rows(self, chunk: Chunk, snapshot: Snapshot, form: str) -> AsyncGenerator[bytes, None]:
         """See `contracts.SnapshotSource.rows`."""
         return self._opened()[2].rows(chunk, form)
+
+    @property
+    def decode_seconds(self) -> float:
+        """See `abilities.DecodingSource`."""
+        return self._decoded + (0.0 if self._reader is None else self._reader.decode_seconds)
 
     def read_at(self, chunk: Chunk, snapshot: Snapshot) -> Snapshot:
         """See `abilities.ReaderSnapshots`."""

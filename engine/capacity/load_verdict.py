@@ -31,6 +31,8 @@ class LoadMeasured:
 
     core: float | None = None
     """See `Measured.core`."""
+    decode: float = 0.0
+    """Part of the time in which we made rows of what the source had sent."""
     copying: float = 0.0
     source: float = 0.0
     """Those of them that waited for the source's rows."""
@@ -68,7 +70,8 @@ def explain_load(cause: Cause, now: LoadMeasured) -> Finding:
         )
     if cause is Cause.CPU:
         return Finding(
-            "our core is the limit: bringing rows into the target's form",
+            "our core is the limit: making the source's rows ready for the target takes"
+            f" {now.decode:.0%} of its time, passing them on the rest",
             "larger units do not help, a process has one core: compile the loops per row (`make"
             " accelerate`), leave out tables or columns that are not needed ([mapping]), or split"
             " the tables over several replications",

@@ -10,11 +10,12 @@ is recorded with the row, its other chunks are not copied, and the load of the o
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, Protocol
 
-from engine.abilities import LoadForms, ReaderSnapshots
+from engine.abilities import DecodingSource, LoadForms, ReaderSnapshots
 from engine.config.replication import OnRowError
 from engine.contracts import SchemaTarget, SnapshotSource, TargetTransaction
 from engine.errors import RowRejectedError, TargetBusyError
@@ -31,6 +32,7 @@ from engine.model.relation import Relation, TableName
 from engine.model.snapshot import Snapshot
 from engine.model.state import RejectedRow, TableRecord, TableState
 from engine.observe.load_stages import LoadStages, no_chunk
+from engine.observe.questions import Questions
 from engine.retry import Backoff, Policy
 
 PLANNED: Final = register("load.planned", "a table's chunks are stored, no row copied")
@@ -81,7 +83,8 @@ class ChunkCopy:
     tied: Callable[[TableName], Awaitable[Sequence[TableName]]]
     committed: Callable[[int], None]
     sealed: Callable[[RejectedRow], RejectedRow]
-    stages: LoadStages = field(default_factory=LoadStages)
+    stages: LoadStages
+    questions: Questions
     _aside: dict[TableName, RowRejectedError] = field(default_factory=dict)
     _recording: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while what became of a table is recorded: one that is set aside stays so."""
@@ -101,7 +104,9 @@ class ChunkCopy:
 
         Raises what source and target raise; chunks that are done stay done.
         """
-        async with self.source.snapshot() as snapshot:
+        async with AsyncExitStack() as stack:
+            async with self.questions.meanwhile(self.source.head):
+                snapshot = await stack.enter_async_context(self.source.snapshot())
             tables: dict[TableName, _Table] = {}
             waiting: list[Chunk] = []
             for relation in relations:
@@ -114,6 +119,8 @@ class ChunkCopy:
                 waiting += chunks
                 if not chunks:
                     await self._loaded(relation.table, first)
+            if isinstance(self.source, DecodingSource):
+                self.stages.decoded = partial(_decoded, self.source)
             queue = ChunkQueue(waiting, self.loaders_per_table)
             self.stages.has_more = queue.has_more
             try:
@@ -139,7 +146,8 @@ class ChunkCopy:
         done = [chunk for chunk in stored if chunk.snapshot]
         if stored and not again and (resumable or not done):
             return [_chunk(relation, c) for c in stored if not c.snapshot]
-        chunks = list(await self.source.chunks(relation, self.rows_per_chunk))
+        with self.questions.asking(f"the chunks of {relation.table}"):
+            chunks = list(await self.source.chunks(relation, self.rows_per_chunk))
         await self._store_plan(relation, chunks, loader, again=again or bool(done))
         return chunks
 
@@ -324,6 +332,10 @@ class ChunkCopy:
             lane.seq += 1
             self.committed(1)
             return
+
+
+def _decoded(source: DecodingSource) -> float:
+    return source.decode_seconds
 
 
 def _planned(chunk: Chunk) -> ChunkDone:

@@ -10,7 +10,7 @@ from typing import Final
 
 from engine.observe.occupancy import Occupancy, no_time
 
-STAGES: Final = ("load-source", "load-target", "load-idle", "load-finish")
+STAGES: Final = ("load-source", "load-decode", "load-target", "load-idle", "load-finish")
 """What `LoadStages.seconds` tells of."""
 
 SILENT_SECONDS: Final = 20.0
@@ -25,7 +25,9 @@ class LoadStages:
     def __init__(self, now: Callable[[], float] = no_time) -> None:
         self._now = now
         self.source = Occupancy(now)
-        """Copiers that wait for the source's rows."""
+        """Copiers that wait for the source's rows, or for us to make them of what it sent."""
+        self.decoded: Callable[[], float] = no_time
+        """Seconds of that in which we made them."""
         self.copying = Occupancy(now)
         """Copiers at a chunk: they wait for one of the two sides."""
         self.idle = Occupancy(now)
@@ -44,9 +46,10 @@ class LoadStages:
 
     def seconds(self) -> Mapping[str, float]:
         """Seconds by stage since the process began."""
-        copying, source = self.copying.seconds, self.source.seconds
+        copying, source, decode = self.copying.seconds, self.source.seconds, self.decoded()
         return {
-            "load-source": source,
+            "load-source": max(0.0, source - decode),
+            "load-decode": decode,
             "load-target": max(0.0, copying - source),
             "load-idle": self.idle.seconds,
             "load-finish": self.finish.seconds,

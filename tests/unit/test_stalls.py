@@ -349,6 +349,64 @@ def _load_silently(bench: Bench, stages: LoadStages, stuck: list[set[str]]) -> N
         raise SourceConnectionError("silent")
 
 
+def test_a_source_that_does_not_answer_is_stuck_before_it_streams() -> None:
+    bench = Bench()
+    with bench.stalls.questions.asking("its tables"):
+        assert bench.after(STUCK_SECONDS - 1, streams=False) == {}
+        found = bench.after(2, streams=False)
+    assert _stages(list(found)) == {"source"}
+    assert "asked for its tables" in found[Stage.SOURCE]
+    assert bench.after(1, streams=False) == {}
+    assert bench.said == ["a stage is stuck", "a stage moves again"]
+
+
+def test_a_source_that_does_not_answer_a_load_is_stuck() -> None:
+    bench, stages = Bench(), LoadStages()
+    with bench.stalls.loading(stages):
+        with bench.stalls.questions.asking("the chunks of shop.orders"):
+            assert bench.after(STUCK_SECONDS - 1, streams=False) == {}
+            assert _stages(list(bench.after(2, streams=False))) == {"source"}
+        assert bench.after(1000, streams=False) == {}
+    assert bench.said == ["a stage is stuck", "a stage moves again"]
+
+
+def test_a_source_that_answers_each_of_many_questions_is_not_stuck() -> None:
+    bench = Bench()
+    for _ in range(10):
+        with bench.stalls.questions.asking("its tables"):
+            assert bench.after(STUCK_SECONDS - 1, streams=False) == {}
+
+
+def test_a_source_that_does_not_answer_stays_stuck_over_attempts_that_fail() -> None:
+    bench = Bench()
+    stuck: list[set[str]] = []
+    for _ in range(4):
+        with (
+            contextlib.suppress(SourceConnectionError),
+            bench.stalls.questions.asking("its tables"),
+        ):
+            stuck.append(_stages(list(bench.after(15, streams=False))))
+            raise SourceConnectionError("it has not answered within 15 s")
+        bench.stalls.failed(SourceConnectionError("it has not answered within 15 s"))
+        bench.after(2, streams=False)
+    assert stuck == [set(), {"source"}, {"source"}, {"source"}]
+    assert bench.said == ["a stage is stuck"]
+
+
+def test_a_stream_alone_says_what_stands_still() -> None:
+    bench = Bench()
+    with bench.stalls.questions.asking("its tables"):
+        assert bench.after(10 * STUCK_SECONDS) == {}
+
+
+def test_a_process_that_was_frozen_does_not_blame_its_source() -> None:
+    bench = Bench()
+    with bench.stalls.questions.asking("its tables"):
+        bench.after(1, streams=False)
+        bench.clock.now += 600
+        assert bench.after(STUCK_SECONDS - 2, streams=False) == {}
+
+
 def test_a_reload_that_fails_beside_a_stream_does_not_make_the_next_one_stuck() -> None:
     bench, stages = Bench(), LoadStages()
     with bench.stalls.watching(bench.watched):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.scenario.dialects import server_of
+from tests.scenario.dialects import ERRORS, server_of
 from tests.scenario.faults.proxied import proxied
 from tests.scenario.pairs.conftest import Ends
 from tests.scenario.pairs.replication import PairReplication
@@ -148,6 +148,55 @@ def test_a_server_that_is_frozen(replicate: Replicate, sides: tuple[Side, Side],
             server.sigcont()
         _flows(source, target, gauges, 3)
         assert run.stop() == 0, run.story()
+
+
+ASKED = {
+    "tables": ("ownership.claimed", "SELECT count(*) FROM penstock.owner WHERE replication = '{}'"),
+    "chunks": (
+        "load.planned",
+        "SELECT count(*) FROM penstock.table_state WHERE replication = '{}' AND state = 'loading'",
+    ),
+}
+"""What a source is asked next when the process comes to a crash point, and how the target shows
+that it has come there."""
+
+
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_source_that_is_frozen_before_it_streams(
+    replicate: Replicate, sides: tuple[Side, Side], asked: str
+) -> None:
+    """While its tables are described, and while chunks are planned; the process sleeps just before,
+    so that it is frozen in time."""
+    source, target = sides
+    server = server_of(source.database)
+    if server is server_of(target.database):
+        pytest.skip("both are databases of one server")
+    point, there = ASKED[asked]
+    replication = replicate(f"{asked}-frozen", "%")
+    source.execute(f"INSERT INTO {SCHEMA}.t VALUES (1)")
+    with replication.run(METRICS, PENSTOCK_FAILPOINT=f"{point}:1:sleep") as run:
+        gauges = Gauges.of(run, SCHEMA)
+        until(lambda: _found(target, there.format(replication.id)), "the crash point", run=run)
+        server.sigstop()
+        began = time.monotonic()
+        try:
+            gauges.until(lambda g: g.stuck("source"), "the source to be stuck", patience=60.0)
+            assert time.monotonic() - began <= TOLD_SECONDS + MARGIN_SECONDS
+            assert gauges.readiness()["ok"] is False
+            run.says("it was asked for ")
+        finally:
+            server.sigcont()
+        run.state("streaming", patience=90.0)
+        _flows(source, target, gauges, 3)
+        assert run.stop() == 0, run.story()
+
+
+def _found(side: Side, question: str) -> bool:
+    """Whether there is a row yet, or even the table."""
+    try:
+        return bool(side.execute(question)[0][0])
+    except ERRORS:
+        return False
 
 
 # --- one session of PostgreSQL --------------------------------------------------------------------

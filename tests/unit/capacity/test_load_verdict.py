@@ -39,7 +39,7 @@ def test_the_rule(now: LoadMeasured, cause: Cause | None) -> None:
     ("cause", "now", "detail", "remedy"),
     [
         (Cause.COPIERS, LoadMeasured(copying=1.0), "chunks wait", "parallel_tables"),
-        (Cause.CPU, BUSY, "our core", "accelerate"),
+        (Cause.CPU, LoadMeasured(copying=4.0, decode=0.8), "target takes 80%", "accelerate"),
         (Cause.SOURCE, LoadMeasured(copying=4.0, source=3.6), "rows 90% of", "its disk"),
         (Cause.TARGET, BUSY, "take rows 75% of", "indexes, keys and triggers"),
         (Cause.TARGET, LoadMeasured(finishing=1.0), "indexes and keys", "maintenance_work_mem"),

@@ -25,7 +25,9 @@ from engine.model.chunk import Chunk, ChunkDone
 from engine.model.relation import TableName
 from engine.model.snapshot import Snapshot
 from engine.model.state import LaneRow, RejectedRow, TableRecord, TableState
+from engine.observe.load_stages import LoadStages
 from engine.observe.log import Log
+from engine.observe.questions import Questions
 from engine.provision import Provision
 from tests.unit.apply.bench import Clock, Random
 
@@ -132,6 +134,8 @@ class Bench:
             self._tied,
             self._committed,
             lambda row: row,
+            LoadStages(),
+            Questions(lambda: 0.0),
         )
         stored = {self.name: self.chunks()}
         given = Given([session for session, _ in loaders])

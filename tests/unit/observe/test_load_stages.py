@@ -37,6 +37,17 @@ async def test_waiting_for_rows_and_bringing_them_to_the_target_are_told_apart()
     assert (seconds["load-source"], seconds["load-target"]) == (6.0, 15.0)
 
 
+async def test_what_making_rows_takes_is_no_waiting_for_the_source() -> None:
+    watch = Watch()
+    stages = LoadStages(watch)
+    stages.decoded = lambda: 1.5
+    with stages.copying, stages.waiting("t"):
+        watch.at += 4
+    seconds = stages.seconds()
+    assert (seconds["load-source"], seconds["load-decode"]) == (2.5, 1.5)
+    assert seconds["load-target"] == 0.0
+
+
 async def test_rows_that_are_closed_early_are_closed_where_they_come_from() -> None:
     closed = False
 
