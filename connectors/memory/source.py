@@ -14,7 +14,7 @@ from connectors.memory import definitions, keys, rows
 from connectors.memory.cutting import Cutter
 from connectors.memory.database import MemoryDatabase, ServerSession, Slot
 from connectors.memory.events import Publication
-from connectors.memory.servers import server
+from connectors.memory.servers import named
 from connectors.memory.storage import Cells, Columns, Table, View, pick
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Waiting
@@ -48,9 +48,8 @@ ROWS_PER_BUFFER: Final = 50
 
 
 def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MemorySource":
-    """The source that a replication file names; connects to nothing yet."""
-    url = config.source.url
-    return MemorySource(server(url.database if url else "source", clock), config.slot_name)
+    """The source that a replication file names; connects to nothing yet. Raises ConfigError."""
+    return MemorySource(named(config, "source", clock), config.slot_name)
 
 
 class MemorySource:

@@ -13,7 +13,7 @@ from typing import Final, TypeVar, cast
 from connectors.memory import definitions, keys, rows
 from connectors.memory.control import QUARANTINE, TABLES, prepare
 from connectors.memory.database import MemoryDatabase, ServerSession
-from connectors.memory.servers import server
+from connectors.memory.servers import named
 from connectors.memory.storage import Table
 from connectors.memory.transaction import ServerTransaction
 from connectors.memory.writing import MemoryTransaction
@@ -32,9 +32,8 @@ LOCK_TIMEOUT_SECONDS: Final = 10.0
 
 
 def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "MemoryTarget":
-    """The target that a replication file names; connects to nothing yet."""
-    url = config.target.url
-    return MemoryTarget(server(url.database if url else "target", clock), config.id)
+    """The target that a replication file names; connects to nothing yet. Raises ConfigError."""
+    return MemoryTarget(named(config, "target", clock), config.id)
 
 
 class MemorySession:
