@@ -159,6 +159,16 @@ class DecodingSource(SnapshotSource, Protocol):
 
 
 @runtime_checkable
+class HoldingSource(SnapshotSource, Protocol):
+    """Optional: the snapshot of a slot that `attach` has created is held until `snapshot` takes
+    it, which costs the source something."""
+
+    async def let_go(self) -> None:
+        """It will not be taken. Idempotent."""
+        ...
+
+
+@runtime_checkable
 class MakingSource(Source, Protocol):
     """Optional: `attach` makes things on its server."""
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, cast
 
-from engine.abilities import OtherTypes
+from engine.abilities import HoldingSource, OtherTypes
 from engine.apply.evolution import LEFT
 from engine.checkpoint.ownership import (
     NO_ANSWERS,
@@ -142,6 +142,8 @@ class Loading:
             if begun:
                 await self._load_again(begun, control)
             await self.copy([self.roster.relations[t] for t in self._pending()], control)
+        if isinstance(self._source, HoldingSource):
+            await self._source.let_go()  # where all was loaded before, or nothing was left to load
         await self._finish(control)
 
     async def _begun(self, control: TargetSession) -> list[TableName]:

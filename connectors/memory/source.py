@@ -313,6 +313,13 @@ class MemorySource:
         finally:
             self._disconnect(session)
 
+    async def let_go(self) -> None:
+        """See `abilities.HoldingSource`."""
+        await asyncio.sleep(0)
+        held, self._first_view = self._first_view, None
+        if held is not None:
+            self._disconnect(held[1])
+
     def _export(self) -> tuple[Snapshot, ServerSession]:
         """A view of now, kept by a session of its own."""
         session = self._connect()

@@ -109,7 +109,7 @@ def create(config: ReplicationConfig, clock: Clock, _random: Random) -> "Postgre
 
 class PostgresSource:
     """See `engine.contracts.SnapshotSource`, `ExclusiveSource`, `BranchingSource` and `Checked`,
-    and `abilities.DatedSource`, `MarkingSource` and `MakingSource`."""
+    and `abilities.DatedSource`, `MarkingSource`, `MakingSource` and `HoldingSource`."""
 
     def __init__(self, config: PostgresSourceConfig, clock: Clock) -> None:
         self._config = config
@@ -415,6 +415,10 @@ class PostgresSource:
 
     def snapshot(self) -> AbstractAsyncContextManager[Snapshot]:
         return self._held.taken()
+
+    async def let_go(self) -> None:
+        """See `abilities.HoldingSource`."""
+        await self._held.release()
 
     async def chunks(self, relation: Relation, rows_max: int) -> Sequence[Chunk]:
         async with self._session(f"cutting {relation.qualified} into chunks") as connection:

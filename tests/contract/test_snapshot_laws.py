@@ -2,7 +2,7 @@
 
 import pytest
 
-from engine.abilities import ReaderSnapshots
+from engine.abilities import HoldingSource, ReaderSnapshots
 from engine.contracts import SnapshotSource
 from engine.errors import SnapshotLostError
 from engine.model.chunk import Chunk, ChunkDone
@@ -61,6 +61,17 @@ async def test_equal_rows_without_key_are_all_read(snapshots: SourceBench) -> No
     await insert(snapshots, "same", "same", "same", table="audit")
     source = await snapshots.source()
     assert await ids_in(snapshots, source, "audit", 1) == ["same"] * 3
+
+
+async def test_a_snapshot_that_was_let_go_is_not_read_at(snapshots: SourceBench) -> None:
+    source = await snapshots.source()
+    if not isinstance(source, HoldingSource):
+        pytest.skip("this source holds no snapshot")
+    await attach(source)
+    await insert(snapshots, "later")
+    await source.let_go()
+    await source.let_go()
+    assert await ids_in(snapshots, source, "accounts", 10) == ["later"]
 
 
 @pytest.mark.needs("shared_snapshot")

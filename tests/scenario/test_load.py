@@ -8,10 +8,12 @@ from typing import Final
 
 import pytest
 
+from engine.model.state import FRONTIER
 from tests.scenario.conftest import Replicate, one_pair
 from tests.scenario.running import Event, Replication
 from tests.scenario.workload import broken_rules, create
 from tests.scenario.writers import Writers
+from tests.servers.postgres import Database
 
 SEED = random.SystemRandom().randrange(1 << 32)
 
@@ -145,3 +147,34 @@ def test_tables_that_are_there_with_their_foreign_keys_are_loaded_in_any_order(
     assert replication.target.execute(
         "SELECT count(*) FROM pg_constraint WHERE contype = 'f' AND convalidated"
     ) == [(1,)]
+
+
+HOLDING: Final = (
+    "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend'"
+    " AND datname = current_database() AND state = 'idle in transaction'"
+    " AND backend_xmin IS NOT NULL"
+)
+"""Sessions that keep the source from cleaning up dead rows, and do nothing."""
+
+
+@one_pair
+def test_the_snapshot_of_a_new_slot_is_let_go_where_nothing_is_loaded(
+    replicate: Replicate, source: Database, target: Database
+) -> None:
+    """Every table is loaded, and the slot and the place in its log are gone: it begins anew there."""
+    source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
+    replication = replicate()
+    with replication.run() as run:
+        run.state("streaming")
+        assert run.stop() == 0
+    source.execute(f"SELECT pg_drop_replication_slot('{replication.slot}')")
+    target.execute(f"DELETE FROM penstock.checkpoint WHERE lane = '{FRONTIER}'")
+    with replication.run() as run:
+        run.state("streaming")
+        there = f"SELECT count(*) FROM pg_replication_slots WHERE slot_name = '{replication.slot}'"
+        assert source.execute(there) == [(1,)]
+        assert source.execute(HOLDING) == [(0,)]
+        source.execute("INSERT INTO t VALUES (2)")
+        replication.await_applied(run)
+        assert run.stop() == 0
+    assert replication.differences() == []
