@@ -116,8 +116,8 @@ STAGE_SECONDS: Final = Metric(
     "counter",
     "Seconds of the stream by stage: waiting for the source, decoding, routing, waiting for room in"
     " the queue, ready lanes waiting for an applier, appliers at work on the target. Of a load:"
-    " copiers waiting for the source's rows, for the target, or idle, and indexes and keys being"
-    " made. What runs side by side adds up.",
+    " copiers waiting for the source's rows, for these to be decoded, for the target, or idle, and"
+    " indexes and keys being made. What runs side by side adds up.",
     ("stage",),
 )
 INCOMING_CHANGES: Final = Metric(

@@ -64,21 +64,23 @@ class Questions:
     def leave_out(self, seconds: float) -> None:
         """In this time nothing could be heard."""
         if self._silent_since is not None:
-            self._silent_since += seconds
+            self._silent_since = min(self._silent_since + seconds, self._now())
 
     @asynccontextmanager
     async def meanwhile(self, ask: Callable[[], Awaitable[object]]) -> AsyncIterator[None]:
         """Work of the source that may rightly take long, because it waits for others: a small
         question beside it, again and again, tells whether its server lives."""
-        asking = asyncio.create_task(self._ask(ask), name="source-asked")
-        try:
-            yield
-            self.answered()
-        finally:
+        failed: BaseException | None = None
+        async with asyncio.TaskGroup() as tasks:
+            asking = tasks.create_task(self._ask(ask), name="source-asked")
+            try:
+                yield
+            except BaseException as error:  # noqa: BLE001 - raised below, in no group
+                failed = error
             asking.cancel()
-            await asyncio.wait((asking,))
-        if not asking.cancelled():
-            asking.result()
+        if failed is not None:
+            raise failed
+        self.answered()
 
     async def _ask(self, ask: Callable[[], Awaitable[object]]) -> None:
         while True:
