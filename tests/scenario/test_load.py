@@ -161,7 +161,7 @@ HOLDING: Final = (
 def test_the_snapshot_of_a_new_slot_is_let_go_where_nothing_is_loaded(
     replicate: Replicate, source: Database, target: Database
 ) -> None:
-    """Every table is loaded, and the slot and the place in its log are gone: it begins anew there."""
+    """Every table is loaded, the slot and the place in its log are gone: it begins anew there."""
     source.execute("CREATE TABLE t (id int PRIMARY KEY); INSERT INTO t VALUES (1)")
     replication = replicate()
     with replication.run() as run:
