@@ -71,7 +71,8 @@ class Reader:
         self._receiving: asyncio.Timeout | None = None
         self._cut = ""
         self.waits_for_room = False
-        """Whether it has something in hand that the queue has no room for."""
+        """Whether it has something in hand that the queue has no room for, or that came too late:
+        it does not stand still for want of the source."""
         self.passed = start
         """Everything up to here has been put into the queue."""
 
@@ -141,6 +142,7 @@ class Reader:
                 await self._put(block)
                 if late:
                     self.rest()
+                    self.waits_for_room = True
                     self._cut_at(self.passed)
 
     def _leave_late(self, block: Block, until_us: int) -> bool:

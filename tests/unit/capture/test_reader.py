@@ -282,6 +282,7 @@ async def test_before_the_first_transaction_that_was_committed_too_late_it_rests
     assert inlet.events == [(1, 1, row("a")), (2, 1, row("b"))]
     assert [one.idle for one in inlet.blocks] == [LogPosition(150), None]
     assert cuts == [reader.passed] == [LogPosition(210)]
+    assert reader.waits_for_room, "it would count as stuck"
 
 
 async def test_one_that_had_begun_in_time_is_carried_to_its_end() -> None:
