@@ -1,5 +1,8 @@
 """Reading files: the only module of this folder that opens any."""
 
+import errno
+import os
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -16,6 +19,16 @@ ReadBytes = Callable[[Path], bytes]
 def file_bytes(path: Path) -> bytes:
     """A `ReadBytes`."""
     with path.open("rb") as file:
+        return file.read(FILE_BYTES_MAX + 1)
+
+
+def regular_bytes(path: Path) -> bytes:
+    """A `ReadBytes` that no file holds up: a pipe or a device, which may never have anything to be
+    read, is refused."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file")
         return file.read(FILE_BYTES_MAX + 1)
 
 

@@ -6,13 +6,14 @@
 Secrets go to a worker by variables of its environment, never by a file.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from engine.config.document import Document
-from engine.config.files import file_bytes, read_text
+from engine.config.files import read_text, regular_bytes
 from engine.config.problems import Problems
 from engine.config.secret import Secret
 from engine.control.resources.certificate import KIND as CERTIFICATE
@@ -113,7 +114,10 @@ async def reach(store: Store, id: str, vault: Vault, environment: Mapping[str, s
     async with store.read() as reading:
         endpoint = decode(Endpoint, (await _record(reading, ENDPOINT, id)).document)
         certificate = await _certificate(reading, endpoint)
-    return reached(endpoint, id, vault, environment, certificate=certificate)
+    # What a reference names may stand on a disk that does not answer.
+    return await asyncio.to_thread(
+        reached, endpoint, id, vault, environment, certificate=certificate
+    )
 
 
 async def _certificate(reading: Reading, endpoint: Endpoint) -> str | None:
@@ -153,7 +157,7 @@ def _credentials(settings: Any, environment: Mapping[str, str]) -> Credentials |
     match reference.keeper:
         case Keeper.FILE:
             problems = Problems("")
-            text = read_text(file_bytes, Path(reference.name), SECRET_MEMBERS[0], problems)
+            text = read_text(regular_bytes, Path(reference.name), SECRET_MEMBERS[0], problems)
             problems.raise_found()
             return read_credentials(text or "")
         case Keeper.ENVIRONMENT if reference.name in environment:

@@ -112,7 +112,8 @@ def everything(daemon: Serving) -> str:
     ]
     paths = ["metrics", "healthz", "readyz", "penstock/v1/replications"]
     paths += [f"penstock/v1/endpoints/{name}" for name in ("canary-source", "canary-target")]
-    paths += ["penstock/v1/replications/canary", "penstock/v1/replications/canary/logs"]
+    own = "penstock/v1/replications/canary"
+    paths += [own, f"{own}/logs", f"{own}/quarantine"]
     for path in paths:
         status, text = daemon.get(f"/{path}")
         assert status == 200, (path, text)

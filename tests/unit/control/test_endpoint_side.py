@@ -1,5 +1,6 @@
 """From what is stored of an endpoint to what a worker reads."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any, Final
@@ -101,6 +102,7 @@ def test_a_secret_that_is_kept_elsewhere_is_read(keeper: str, tmp_path: Path) ->
         ("env:NOT_SET", "environment variable NOT_SET is not set"),
         ("env:BROKEN", "must hold password"),
         ("file:/does/not/exist", "cannot be read: No such file"),
+        ("file:/dev/zero", "cannot be read: not a regular file"),
     ],
 )
 def test_a_secret_that_is_not_to_be_had_is_named_and_not_quoted(settings: str, why: str) -> None:
@@ -109,6 +111,13 @@ def test_a_secret_that_is_not_to_be_had_is_named_and_not_quoted(settings: str, w
         found({**MEMBERS, "PostgreSQLSettings": {"SecretsManagerSecretId": settings}}, broken)
     assert error.value.field == "SecretsManagerSecretId"
     assert CANARY not in f"{error.value!r} {error.value}"
+
+
+def test_a_pipe_that_nobody_writes_to_holds_nobody_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "secret.json")
+    settings = {"SecretsManagerSecretId": f"file:{tmp_path}/secret.json"}
+    with pytest.raises(ConfigError, match="not a regular file"):
+        found({**MEMBERS, "PostgreSQLSettings": settings})
 
 
 @pytest.mark.parametrize("missing", ["ServerName", "Username", "DatabaseName"])

@@ -5,7 +5,7 @@ import pytest
 
 from engine.config.key_variables import CREDENTIALS, KEY, KEY_FILE
 from engine.control import key_file
-from engine.control.key_source import KeySource
+from engine.control.key_source import KeySource, given_keys
 from engine.control.vault import Key, VaultError
 
 
@@ -37,6 +37,28 @@ def test_the_first_place_that_is_there_counts(places: dict[str, tuple[Path, str]
     environment[KEY] = direct.text().reveal()
     assert used() == direct.id
     assert used(KeySource(state, places["setting"][0])) == places["setting"][1]
+
+
+def test_what_the_environment_itself_names_and_nothing_else(
+    places: dict[str, tuple[Path, str]],
+) -> None:
+    environment: dict[str, str] = {}
+
+    def used() -> list[str]:
+        return [key.id for key in given_keys(environment)]
+
+    assert used() == [], "no state directory is looked into"
+    environment[CREDENTIALS] = str(places["credentials"][0].parent)
+    assert used() == [places["credentials"][1]]
+    environment[KEY_FILE] = str(places["variable"][0])
+    key_file.add(places["variable"][0])
+    assert used()[0] == places["variable"][1]
+    assert len(used()) == 2, "older ones too"
+    environment[KEY] = Key.make().text().reveal()
+    assert len(used()) == 1
+    environment = {KEY_FILE: "/does/not/exist"}
+    with pytest.raises(VaultError, match="is not there"):
+        used()
 
 
 def test_credentials_without_a_key_are_passed_over(tmp_path: Path) -> None:
