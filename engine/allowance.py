@@ -23,9 +23,9 @@ class Allowance(Protocol):
         ...
 
     @property
-    def reckoned(self) -> bool:
-        """Whether that many are what catalog and log of the source speak for: a first start, whose
-        size nothing else has decided, begins with them."""
+    def reckoned(self) -> str:
+        """How that many were reckoned from catalog and log of the source just now; empty: they were
+        not. A first start, whose size nothing else has decided, begins with them."""
         ...
 
     def ask(self, units: int) -> None:
@@ -41,7 +41,7 @@ class Unlimited:
     """Nobody shares the machine."""
 
     units: int | None = None
-    reckoned = False
+    reckoned = ""
 
     def ask(self, units: int) -> None:
         """There is nothing to ask for."""
@@ -54,7 +54,7 @@ class Granted:
     """What whoever started this process grants. `tell` tells it something (`WANTED`, `KEPT`)."""
 
     def __init__(
-        self, units: int, tell: Callable[[str, int], object], *, reckoned: bool = False
+        self, units: int, tell: Callable[[str, int], object], *, reckoned: str = ""
     ) -> None:
         self.units: int | None = units
         self.reckoned = reckoned

@@ -57,9 +57,6 @@ RUNNING: Final = Policy()
 
 TOKEN_BYTES: Final = 16
 
-RECKONED: Final = "catalog and log were looked at before this start"
-"""How a size was reckoned that whoever grants it has reckoned."""
-
 Report = Callable[[str, Mapping[str, object]], None]
 
 
@@ -147,7 +144,7 @@ async def run_replication(
         scaling.died(known)
     with provision.told(lambda budget: room.resize(budget.spool_bytes_max)):
         if first and allowance.reckoned:
-            begin(allowance.units or units, RECKONED)
+            begin(allowance.units or units, allowance.reckoned)
         try:
             async with asyncio.TaskGroup() as tasks:
                 adjusting = tasks.create_task(scaling.run(), name="capacity")

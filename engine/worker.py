@@ -88,7 +88,7 @@ class Options:
     metrics: Address | None = None
     log_format: str = "text"
     granted: int | None = None
-    reckoned: bool = False
+    reckoned: str = ""
     grants: int | None = None
     report: int | None = None
     parent: int | None = None
@@ -418,9 +418,7 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--metrics", type=_address)
     parser.add_argument("--log-format", choices=sorted(FORMATS), default="text")
     parser.add_argument("--granted", type=int, help="units that it may have for now")
-    parser.add_argument(
-        "--reckoned", action="store_true", help="they are what catalog and log speak for"
-    )
+    parser.add_argument("--reckoned", default="", help="how they were reckoned just now")
     parser.add_argument("--grants", type=int, help="descriptor on which others are granted")
     parser.add_argument("--report", type=int, help="descriptor to report on")
     parser.add_argument("--parent", type=int, help="process to die with")

@@ -106,7 +106,7 @@ class Carrying:
                 # Whoever holds the lease may end what another daemon has left running.
                 take_over=life.worker is not None,
                 state_dir=means.overflow,
-                reckoned=size.reckoned,
+                reckoned=size.reckoned or None,
                 metrics=METRICS,
                 log_format="json",
             ),

@@ -5,8 +5,8 @@ finds as JSON lines over a pipe, as a worker does (`engine/observe/report.py`):
 
 - `step` {step}: a `preflight.Step` begins
 - `finding` {check, severity, subject, message, remedy}
-- `found` {tables, schemas, units, reckoned}: what the source has; `units` to begin with, and
-  whether they were reckoned from it
+- `found` {tables, schemas, units, reckoned}: what the source has; `units` to begin with, and how
+  these were reckoned from it, empty where they were not
 - `outcome`: the last one; its reason is what blocks, if anything does
 
 `--connect SIDE` looks at one side's connection alone, `--schemas` at the source's names too.
@@ -111,7 +111,8 @@ def _found(preflight: Preflight) -> dict[str, object]:
     tables = preflight.selection.tables if preflight.selection else ()
     prediction = preflight.prediction
     units = prediction.units if prediction else preflight.config.capacity.units_min
-    return {"tables": len(tables), "units": units, "reckoned": prediction is not None}
+    reckoned = "; ".join(prediction.arithmetic) if prediction else ""
+    return {"tables": len(tables), "units": units, "reckoned": reckoned}
 
 
 def _judged(findings: Sequence[Finding]) -> Outcome:

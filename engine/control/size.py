@@ -16,9 +16,9 @@ class Size:
         capacity: CapacityConfig,
         units: int,
         *,
-        reckoned: bool = False,
+        reckoned: str = "",
     ) -> None:
-        """`units` are held already. `reckoned`: they are what the source speaks for just now."""
+        """`units` are held already. `reckoned`: how, if the source speaks for them."""
         self._id = id
         self._room = room
         self._capacity = capacity

@@ -102,8 +102,8 @@ class Found:
 
     units: int = 0
     """To begin with; 0 where nothing was told."""
-    reckoned: bool = False
-    """Catalog and log speak for so many."""
+    reckoned: str = ""
+    """How, from catalog and log; empty where these do not tell."""
     blocking: list[Mapping[str, object]] = field(default_factory=list[Mapping[str, object]])
     """The first `FAILURES_MAX` findings that block, as `preflight.document` makes them."""
     blocked: int = 0
@@ -223,7 +223,7 @@ class Starting:
             case "found":
                 units = event.get("units")
                 found.units = units if isinstance(units, int) else 0
-                found.reckoned = event.get("reckoned") is True
+                found.reckoned = str(event.get("reckoned", ""))
             case "step" if not found.blocking:
                 await self._enter(STATUS_OF_STEP[str(event["step"])])
 

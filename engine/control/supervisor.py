@@ -84,7 +84,7 @@ class WorkerArguments:
     take_over: bool = False
     state_dir: Path | None = None
     capacity_trace: Path | None = None
-    reckoned: bool = False
+    reckoned: str | None = None
     metrics: str | None = None
     log_format: str = "text"
 
@@ -94,13 +94,12 @@ class WorkerArguments:
             "--stop-at": self.stop_at,
             "--state-dir": self.state_dir,
             "--capacity-trace": self.capacity_trace,
+            "--reckoned": self.reckoned,
             "--metrics": self.metrics,
             "--log-format": self.log_format,
         }
         words = [f"{name}={value}" for name, value in given.items() if value is not None]
-        flags = {"--take-over": self.take_over, "--reckoned": self.reckoned}
-        words += [name for name, given in flags.items() if given]
-        return [*words, "--", str(self.file)]
+        return [*words, *(["--take-over"] if self.take_over else []), "--", str(self.file)]
 
 
 class Supervisor:

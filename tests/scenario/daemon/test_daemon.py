@@ -14,7 +14,6 @@ from botocore.exceptions import ClientError
 
 from engine.config.load import load_replication
 from engine.control.chores import empty
-from engine.pipeline import RECKONED
 from engine.registry import connect
 from engine.seams import SystemClock, SystemRandom
 from tests.scenario.daemon.replicated import RULES, replicated, start
@@ -80,7 +79,10 @@ def test_from_creation_to_deletion(tmp_path: Path, source: Database, target: Dat
         assert counted(daemon, it.arn, TableName="t")(), "at once"
         daemon.until(it.rows("t"), "the load")
         (sized,) = [line for line in daemon.lines if line.get("action") == "capacity.first"]
-        assert sized["message"].endswith(RECKONED), "the log's rate is measured once"
+        words = Path(f"/proc/{daemon.worker()}/cmdline").read_text().split("\0")
+        (how,) = [word for word in words if word.startswith("--reckoned=")]
+        assert "queue: " in how, "the log's rate is measured by who looks at the source"
+        assert sized["message"].endswith(how.removeprefix("--reckoned=")), "and not again"
         source.execute("INSERT INTO t VALUES (1001, 'new'); DELETE FROM t WHERE id < 10")
         daemon.until(it.rows("t"), "the changes")
         lines = [literal_eval(line)["replication_state"] for line in said(daemon, it.id)]
