@@ -64,11 +64,12 @@ class LoadTelling:
         now, rows = self._around.clock.monotonic(), self._rows.get(table, 0)
         if state is TableState.LOADING:
             self._loads[table] = _Load(now, rows)
+            estimate = self.estimates.get(table)
             self._around.log.info(
                 "table load begun",
                 action="load.begun",
                 relation=str(table),
-                rows_estimated=self.estimates.get(table, 0),
+                **({"rows_estimated": estimate} if estimate else {}),
             )
             return
         load = self._loads.pop(table, None)
