@@ -58,7 +58,9 @@ CONNECTORS: Final[Mapping[str, Connector]] = {
     "mariadb": _MYSQL,
     "aurora": _MYSQL,
     "memory": Connector(
-        source="connectors.memory.source:create", target="connectors.memory.target:create"
+        source="connectors.memory.source:create",
+        target="connectors.memory.target:create",
+        comparable="connectors.memory.compare:create",
     ),
     "blackhole": Connector(target="connectors.blackhole.target:create"),
 }

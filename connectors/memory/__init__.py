@@ -11,6 +11,7 @@
 | `definitions` | a table's description, to make it elsewhere |
 | `source`, `cutting` | the source connector; how the log is cut into blocks |
 | `target`, `writing`, `control` | the target connector; rows as runs say; the control tables |
+| `compare`, `preflight` | what `penstock compare` and `penstock check` read |
 | `evolution` | a table after a schema change |
 | `servers` | the servers of this process, by name |
 

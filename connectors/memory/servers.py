@@ -18,14 +18,15 @@ Side: TypeAlias = Literal["source", "target"]
 _servers: Final[dict[str, tuple[MemoryDatabase, Side]]] = {}
 
 
-def server(name: str, side: Side, clock: Clock) -> MemoryDatabase:
-    """The server of that name; `clock` gives the commit times of one made now.
+def server(name: str, side: Side, clock: Clock | None = None) -> MemoryDatabase:
+    """The server of that name; `clock` gives the commit times of one made now, else they are 0.
 
     Raises:
         ConfigError: the other side has it.
     """
     if name not in _servers:
-        _servers[name] = MemoryDatabase(name, logging=side == "source", wall=clock.wall), side
+        wall = no_time if clock is None else clock.wall
+        _servers[name] = MemoryDatabase(name, logging=side == "source", wall=wall), side
     database, given = _servers[name]
     if given != side:
         raise ConfigError(
@@ -37,10 +38,14 @@ def server(name: str, side: Side, clock: Clock) -> MemoryDatabase:
     return database
 
 
-def named(config: ReplicationConfig, side: Side, clock: Clock) -> MemoryDatabase:
+def named(config: ReplicationConfig, side: Side, clock: Clock | None = None) -> MemoryDatabase:
     """The server that a replication file names for a side. Raises ConfigError."""
     url = config.source.url if side == "source" else config.target.url
     return server(url.database if url else side, side, clock)
+
+
+def no_time() -> float:
+    return 0.0
 
 
 def forget(name: str) -> None:

@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager
 from itertools import pairwise
 from typing import Final
 
-from connectors.memory import definitions, keys, rows
+from connectors.memory import definitions, keys, preflight, rows
 from connectors.memory.cutting import Cutter
 from connectors.memory.database import MemoryDatabase, ServerSession, Slot
 from connectors.memory.events import Publication
@@ -29,6 +29,7 @@ from engine.errors import (
 from engine.machine import Clock, Random
 from engine.model.change import Block, Transaction
 from engine.model.chunk import Chunk, ChunkDone
+from engine.model.finding import Finding
 from engine.model.position import LogPosition, Position
 from engine.model.relation import Column, Relation, TableName
 from engine.model.retained import Retained
@@ -138,6 +139,12 @@ class MemorySource:
         await asyncio.sleep(0)
         self._live()
         return keys.obstacles(relations, self._database.tables)
+
+    async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
+        """See `contracts.Checked.preflight`."""
+        await asyncio.sleep(0)
+        self._live()
+        return preflight.of_source(relations, self._database.tables)
 
     def key_hash(self, relation: Relation) -> KeyHash | None:
         return keys.key_hash(relation)

@@ -10,7 +10,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Final, TypeVar, cast
 
-from connectors.memory import definitions, keys, rows
+from connectors.memory import definitions, keys, preflight, rows
 from connectors.memory.control import QUARANTINE, TABLES, prepare
 from connectors.memory.database import MemoryDatabase, ServerSession
 from connectors.memory.servers import named
@@ -225,6 +225,11 @@ class MemoryTarget:
     async def key_obstacles(self, relations: Sequence[Relation]) -> Mapping[TableName, str]:
         await self._reach()
         return keys.obstacles(relations, self._database.tables)
+
+    async def preflight(self, relations: Sequence[Relation]) -> Sequence[Finding]:
+        """See `contracts.Checked.preflight`."""
+        await self._reach()
+        return preflight.of_target(relations, self._database.tables)
 
     def _at_once(self, work: Callable[[ServerTransaction], T]) -> T:
         """A transaction of its own, without waiting."""

@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
+from engine.comparable import Comparable
 from engine.contracts import SchemaTarget, SnapshotSource, TransactionalTarget
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation, TableName
@@ -91,6 +92,8 @@ class TargetFeatures:
     foreign_keys: bool = True
     immediate_fence: bool = False
     """The fence is judged when the transaction begins, not only at the latest by `commit`."""
+    comparable: bool = True
+    """Its tables can be compared."""
     sqlstates: Mapping[str, str] = field(default_factory=dict[str, str])
     """Its own code for a refusal that PostgreSQL gives another one."""
 
@@ -142,6 +145,10 @@ class TargetBench(Protocol):
         ...
 
     async def quarantined(self, replication: str = "law") -> int: ...
+
+    async def comparable(self) -> Comparable:
+        """A new, opened one each time, closed by the bench."""
+        ...
 
     async def load_data(self, relation: Relation, rows: Sequence[Row]) -> Sequence[bytes]:
         """Rows in the target's own load form, in buffers cut at awkward places."""

@@ -4,13 +4,16 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from connectors.blackhole.target import BlackholeTarget
+from engine.comparable import Comparable
 from engine.model.relation import Column, ColumnType, Relation
 from engine.model.value import Row
 from tests.contract.bench import SCHEMA, LawTarget, TargetFeatures, Text
 
 
 class BlackholeTargetBench:
-    features = TargetFeatures(rows=False, isolation=False, foreign_keys=False, immediate_fence=True)
+    features = TargetFeatures(
+        rows=False, isolation=False, foreign_keys=False, immediate_fence=True, comparable=False
+    )
 
     def __init__(self) -> None:
         # Its control rows last as long as the object, so every client is the same one.
@@ -31,6 +34,9 @@ class BlackholeTargetBench:
 
     async def quarantined(self, replication: str = "law") -> int:
         return self._target.state.rejected
+
+    async def comparable(self) -> Comparable:
+        raise AssertionError("a law that compares needs a feature that this target lacks")
 
     async def load_data(self, relation: Relation, rows: Sequence[Row]) -> Sequence[bytes]:
         raise AssertionError("a law that loads rows needs a feature that this target lacks")

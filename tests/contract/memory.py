@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from connectors.memory import rows
+from connectors.memory.compare import MemoryComparable
 from connectors.memory.control import QUARANTINE
 from connectors.memory.database import MemoryDatabase
 from connectors.memory.definitions import References, table
@@ -11,6 +12,7 @@ from connectors.memory.source import MemorySource
 from connectors.memory.storage import Cells, Table, Version
 from connectors.memory.target import MemoryTarget
 from connectors.memory.transaction import ServerTransaction
+from engine.comparable import Comparable
 from engine.contracts import SnapshotSource
 from engine.model.chunk import Chunk
 from engine.model.relation import Relation, ReplicaIdentity
@@ -128,7 +130,7 @@ class MemoryTargetBench:
 
     def __init__(self) -> None:
         self._database = _database("memory target", logging=False)
-        self._clients: list[MemoryTarget] = []
+        self._clients: list[MemoryTarget | MemoryComparable] = []
 
     async def target(self, replication: str = "law") -> LawTarget:
         client = MemoryTarget(self._database, replication, lock_timeout_seconds=2.0)
@@ -147,6 +149,12 @@ class MemoryTargetBench:
     async def quarantined(self, replication: str = "law") -> int:
         stored = self._database.visible_rows(QUARANTINE)
         return sum(row[0] == replication for row in stored)
+
+    async def comparable(self) -> Comparable:
+        client = MemoryComparable("target", self._database)
+        self._clients.append(client)
+        await client.open()
+        return client
 
     async def load_data(self, relation: Relation, rows_: Sequence[Row]) -> Sequence[bytes]:
         data = b"".join(rows.encode(row) for row in rows_)

@@ -4,8 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
+from connectors.mysql.compare import MysqlComparable
 from connectors.mysql.target import MysqlTarget
 from connectors.mysql.target_config import MysqlTargetConfig
+from engine.comparable import Comparable
 from engine.config.url import parse_url
 from engine.model.relation import Relation
 from engine.model.value import Row
@@ -26,7 +28,7 @@ class MysqlTargetBench:
 
     def __init__(self, server: str) -> None:
         self._server = fresh(server)
-        self._clients: list[MysqlTarget] = []
+        self._clients: list[MysqlTarget | MysqlComparable] = []
         self._relations: dict[str, Relation] = {}
 
     async def target(self, replication: str = "law") -> LawTarget:
@@ -56,6 +58,12 @@ class MysqlTargetBench:
             "SELECT count(*) FROM penstock.quarantine WHERE replication = %s", replication
         )
         return int(found[0][0])
+
+    async def comparable(self) -> Comparable:
+        client = MysqlComparable("target", parse_url(self._server.url(SCHEMA)))
+        self._clients.append(client)
+        await client.open()
+        return client
 
     async def load_data(self, relation: Relation, rows: Sequence[Row]) -> Sequence[bytes]:
         data = b"".join([b"\t".join(map(_field, row)) + b"\n" for row in rows])

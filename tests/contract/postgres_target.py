@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+from connectors.postgres.compare import PostgresComparable
 from connectors.postgres.target import PostgresTarget
 from connectors.postgres.target_config import PostgresTargetConfig
+from engine.comparable import Comparable
 from engine.model.relation import Relation
 from engine.model.value import Row
 from tests.contract.bench import LawTarget, TargetFeatures, Text, name
@@ -30,7 +32,7 @@ class PostgresTargetBench:
     def __init__(self, major: str) -> None:
         self._database = Database.create(cluster(major), f"law_target_{next(_numbers)}")
         self._database.execute(TABLES)
-        self._clients: list[PostgresTarget] = []
+        self._clients: list[PostgresTarget | PostgresComparable] = []
         self._relations: dict[str, Relation] = {}
 
     async def target(self, replication: str = "law") -> LawTarget:
@@ -60,6 +62,12 @@ class PostgresTargetBench:
             "SELECT count(*) FROM penstock.quarantine WHERE replication = %s", replication
         )
         return int(found[0][0])
+
+    async def comparable(self) -> Comparable:
+        client = PostgresComparable("target", self._database.dsn)
+        self._clients.append(client)
+        await client.open()
+        return client
 
     async def load_data(self, relation: Relation, rows: Sequence[Row]) -> Sequence[bytes]:
         data = b"".join([_HEAD, *map(_copied, rows), _END])
