@@ -98,7 +98,9 @@ def test_a_stop_under_a_heavy_load_ends_in_order_and_the_next_daemon_goes_on(
         it = running(daemon, source, target)
         with Writers(source, seed=SEED) as writers:
             burden(it, 1)
-            daemon.until(lambda: bool(target.execute("SELECT 1 FROM big LIMIT 1")), "the first rows")
+            daemon.until(
+                lambda: bool(target.execute("SELECT 1 FROM big LIMIT 1")), "the first rows"
+            )
             burden(it, 1 + ROWS)
             code = daemon.stop()
         assert writers.committed
