@@ -1,3 +1,4 @@
+import base64
 import json
 import re
 from dataclasses import replace
@@ -18,6 +19,7 @@ from engine.config.replication import (
     ReplicationConfig,
     ReplicationType,
 )
+from engine.config.secret import Secret
 from engine.errors import ConfigError
 
 FILE = Path("orders.toml")
@@ -235,6 +237,17 @@ def test_a_password_behind_a_reference_is_not_warned_about() -> None:
     assert parse(with_password("${PW}"), {"PW": SECRET}).warnings == ()
     whole = WHOLE.replace("postgresql://u@db.example.com/d", "${URL}")
     assert parse(whole, {"URL": f"postgresql://u:{SECRET}@h/d"}).warnings == ()
+
+
+def test_the_key_of_refused_rows_comes_from_the_environment_alone() -> None:
+    key = base64.b64encode(bytes(range(32))).decode()
+    assert parse(WHOLE).quarantine_key is None
+    config = parse(WHOLE, {"PENSTOCK_QUARANTINE_KEY": key})
+    assert config.quarantine_key == Secret(key)
+    assert key not in repr(config)
+    found = problems(WHOLE, {"PENSTOCK_QUARANTINE_KEY": key[:-8]})
+    assert "PENSTOCK_QUARANTINE_KEY: must be 32 bytes in base64" in found
+    assert key[:8] not in found
 
 
 def test_a_secret_from_the_environment_in_a_wrong_place_is_not_shown() -> None:
