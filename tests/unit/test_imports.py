@@ -1,7 +1,9 @@
 """Which module may import which: the layers of the engine, read from the source text."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Final
@@ -75,10 +77,30 @@ def layer(part: str) -> int:
     return next(named, PIPELINE)
 
 
-def imports(module: str, *, typing: bool = True) -> Iterator[str]:
-    """Every module that import statements name, wherever they stand; `from package import module`
-    names the module. `typing=False` leaves out what only a type checker runs."""
-    for node in nodes(ast.parse(MODULES[module].read_text()), typing=typing):
+@dataclass(frozen=True)
+class Read:
+    """What a module's text says: whether it is marked pure, and every module that import statements
+    name, wherever they stand; `from package import module` names the module."""
+
+    pure: bool
+    imports: frozenset[str]
+    at_run_time: frozenset[str]
+    """Without what only a type checker runs."""
+
+
+@cache
+def read(module: str) -> Read:
+    """Once for all rules."""
+    tree = ast.parse(MODULES[module].read_text())
+    return Read(
+        pure="(pure)" in (ast.get_docstring(tree) or ""),
+        imports=frozenset(imports(tree, typing=True)),
+        at_run_time=frozenset(imports(tree, typing=False)),
+    )
+
+
+def imports(tree: ast.Module, *, typing: bool) -> Iterator[str]:
+    for node in nodes(tree, typing=typing):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -116,33 +138,38 @@ def objection(module: str, imported: str) -> str:
     return "" if both_peers else "stands beside or above"
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
-    found = {imported: objection(module, imported) for imported in imports(module)}
-    assert {imported: reason for imported, reason in found.items() if reason} == {}
+def misplaced(module: str) -> list[str]:
+    """Imports of what stands beside or above, each with the reason."""
+    found = ((name, objection(module, name)) for name in sorted(read(module).imports))
+    return [f"{name}: {reason}" for name, reason in found if reason]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_module_marked_pure_imports_neither_the_event_loop_nor_a_driver(module: str) -> None:
-    if "(pure)" in (ast.get_docstring(ast.parse(MODULES[module].read_text())) or ""):
-        assert {name.partition(".")[0] for name in imports(module)} & IMPURE == set()
+def impure(module: str) -> list[str]:
+    """The event loop or a driver, in a module that is marked pure."""
+    found = read(module)
+    packages = {name.partition(".")[0] for name in found.imports}
+    return sorted(packages & IMPURE) if found.pure else []
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_a_package_of_the_face_is_imported_at_its_place_only(module: str) -> None:
-    packages = {imported.partition(".")[0] for imported in imports(module)}
-    strangers = {
+def strangers(module: str) -> list[str]:
+    """A package of the daemon's face that is imported outside its place."""
+    packages = {imported.partition(".")[0] for imported in read(module).imports}
+    return sorted(
         package
         for package in packages & AT_ONE_PLACE.keys()
         if not module.startswith(AT_ONE_PLACE[package])
-    }
-    assert strangers == set()
+    )
+
+
+@pytest.mark.parametrize("rule", [misplaced, impure, strangers])
+def test_no_module_imports_what_it_may_not(rule: Callable[[str], list[str]]) -> None:
+    found = {module: rule(module) for module in MODULES}
+    assert {module: objections for module, objections in found.items() if objections} == {}
 
 
 def test_no_two_modules_import_each_other() -> None:
     graph = {
-        module: {name for name in imports(module, typing=False) if name in MODULES}
-        for module in MODULES
+        module: {name for name in read(module).at_run_time if name in MODULES} for module in MODULES
     }
     assert set(TopologicalSorter(graph).static_order()) == set(MODULES)
 
