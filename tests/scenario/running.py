@@ -48,7 +48,7 @@ SOON: Final = {
 }
 """`[intervals]` of all replications here: nobody waits for a look longer than it takes."""
 
-LOOK_SECONDS: Final = 0.02
+LOOK_SECONDS: Final = 0.05
 """Time between two questions to a server that has no way to tell us."""
 
 LINES_SHOWN: Final = 25

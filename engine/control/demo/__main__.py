@@ -27,6 +27,7 @@ from engine.control.demo.processes import (
     compared,
     replicating,
 )
+from engine.control.demo.second_scene import STREAM_SECONDS as SECOND_SECONDS
 from engine.control.demo.second_scene import second_scene
 from engine.control.demo.server import free_port, programs, running
 from engine.control.demo.view import Bars, Lines, View
@@ -70,7 +71,12 @@ def main() -> int:
 
 def _size() -> Size:
     parser = argparse.ArgumentParser(prog="python -m engine.control.demo", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=STREAM_SECONDS, help="of streaming")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=STREAM_SECONDS,
+        help="of streaming; the second scene has 8 at most",
+    )
     parser.add_argument("--accounts", type=int, default=bank.ACCOUNTS, help="rows to load")
     arguments = parser.parse_args()
     return Size(arguments.seconds, arguments.accounts)
@@ -87,7 +93,7 @@ async def _until_signal(view: View, size: Size) -> int:
         started = time.monotonic()
         verified = await _first_scene(view, folder, size)
     with _folder() as folder:
-        verified &= await second_scene(view, folder)
+        verified &= await second_scene(view, folder, min(size.seconds, SECOND_SECONDS))
     view.say(f"Took {time.monotonic() - started:.0f} s; nothing is left running.")
     return 0 if verified else 1
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from engine.control.demo.shop import Shop
 
 STREAM_SECONDS: Final = 8.0
+"""How long its stream is shown."""
 
 WITHOUT_DRIVER: Final = (
     "Second scene, MariaDB to PostgreSQL: left out, its driver is not installed;"
@@ -25,8 +26,9 @@ WITHOUT_SERVER: Final = (
 )
 
 
-async def second_scene(view: View, folder: Path) -> bool:
-    """Whether the copy was verified; also where there is nothing to make one from."""
+async def second_scene(view: View, folder: Path, seconds: float = STREAM_SECONDS) -> bool:
+    """Whether the copy was verified; also where there is nothing to make one from. The stream is
+    shown for these seconds."""
     try:
         from engine.control.demo import mariadb, shop
     except ModuleNotFoundError:
@@ -50,16 +52,16 @@ async def second_scene(view: View, folder: Path) -> bool:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(work.run(), name="shop")
             try:
-                return await _replicate(view, folder, ends, work)
+                return await _replicate(view, folder, ends, work, seconds)
             finally:
                 work.stop.set()
 
 
-async def _replicate(view: View, folder: Path, ends: Ends, work: "Shop") -> bool:
+async def _replicate(view: View, folder: Path, ends: Ends, work: "Shop", seconds: float) -> bool:
     view.say("penstock run: full load, then every change")
     async with replicating(folder, ends, free_port()) as penstock:
         await watch_load(view, penstock, {"customers": work.customers, "orders": 0})
-        await _watch_stream(view, penstock, work)
+        await _watch_stream(view, penstock, work, seconds)
         view.say(f"Writers stop after {work.transactions:,} transactions.")
         work.stop.set()
         result = await verify(folder)
@@ -67,9 +69,9 @@ async def _replicate(view: View, folder: Path, ends: Ends, work: "Shop") -> bool
     return result.code == 0
 
 
-async def _watch_stream(view: View, penstock: Penstock, work: "Shop") -> None:
+async def _watch_stream(view: View, penstock: Penstock, work: "Shop", seconds: float) -> None:
     """Show the stream for a while."""
-    ends = time.monotonic() + STREAM_SECONDS
+    ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         figures = await penstock.figures()
         if figures is not None:
