@@ -50,13 +50,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _take_turns(items: list[pytest.Item]) -> None:
-    """Each case of tests marked `in_turn` runs on one version, chosen by the case's name: the same
-    in every process. On the others it is nightly."""
+    """Each case of tests marked `in_turn` runs on one version, chosen by the name of its test and
+    its own: the same in every process. On the others it is nightly. A test without cases runs on
+    all."""
     for item in items:
-        if isinstance(item, pytest.Function) and item.get_closest_marker("in_turn"):
+        if not isinstance(item, pytest.Function) or not item.get_closest_marker("in_turn"):
+            continue
+        if hasattr(item, "callspec"):  # else it needs no server
             version = item.callspec.params["postgres"]
             case = "-".join([part for part in item.callspec.id.split("-") if part != version])
-            if case and version != VERSIONS[crc32(case.encode()) % len(VERSIONS)]:
+            name = f"{item.originalname}-{case}"
+            if case and version != VERSIONS[crc32(name.encode()) % len(VERSIONS)]:
                 item.add_marker(pytest.mark.nightly)
 
 

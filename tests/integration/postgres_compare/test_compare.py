@@ -13,6 +13,8 @@ from engine.validate.report import KeyDifference, Report, TableReport
 from tests.integration.postgres_compare.system_clock import SystemClock
 from tests.servers.postgres import Cluster, Database
 
+pytestmark = pytest.mark.in_turn
+
 SMALL: Final = Limits(span_rows=7, listed_rows_max=20, suspects_max=10, patience_seconds=2.0)
 """Limits that cut tables of a few dozen rows into many pieces."""
 

@@ -12,6 +12,8 @@ from engine.model.state import Fence
 from engine.model.value import UNCHANGED
 from tests.integration.postgres_target.conftest import LANE, Rig, config
 
+pytestmark = pytest.mark.in_turn
+
 SIZES = (3, 300)
 """As calls, as a set."""
 

@@ -8,6 +8,8 @@ from engine.model.change import DELETE, INSERT, UPDATE
 from engine.model.value import UNCHANGED, Row
 from tests.integration.postgres_target.conftest import Rig
 
+pytestmark = pytest.mark.in_turn
+
 SIZES = (3, 300)
 """As calls, as a set."""
 
