@@ -26,7 +26,7 @@ from botocore.config import Config
 
 from tests.scenario.running import LOOK_SECONDS, PATIENCE_SECONDS, PENSTOCK, ROOT, alive, kill
 
-ASK_SECONDS: Final = 0.05
+ASK_SECONDS: Final = 0.1
 """Between two questions to a daemon, each of which costs it a millisecond or two."""
 
 LINES_SHOWN: Final = 60
