@@ -8,11 +8,12 @@ from typing import Final
 from engine.control import errand
 from engine.control.acting import Looked
 from engine.control.endpoint_side import Reached, reach, revealed
+from engine.control.reports import not_started
 from engine.control.store.contract import Store
 from engine.control.translate.endpoint import Role, Side
 from engine.control.translate.replication_file import Plan, file_texts
 from engine.control.vault import Vault
-from engine.errors import PenstockError
+from engine.errors import PenstockError, StateError
 from engine.observe.redact import clean
 from engine.observe.report import Outcome
 from engine.seams import FILE_MODE, FOLDER_MODE
@@ -85,6 +86,10 @@ class DatabaseProber:
                 )
         except PenstockError as error:
             outcome = Outcome.of(error)
+        except OSError as error:
+            outcome = Outcome.of(_unwritten(error))
+        except RuntimeError as error:  # no thread is to be had
+            outcome = not_started(error)
         return Looked(_failure(outcome), tuple(sorted(schemas)))
 
 
@@ -102,6 +107,13 @@ def written(reached: Reached, folder: Path, id: str = NAME) -> Path:
         (folder / name).touch(FILE_MODE)
         (folder / name).write_text(text)
     return folder / f"{NAME}.toml"
+
+
+def _unwritten(error: OSError) -> StateError:
+    return StateError(
+        f"cannot write the files of a look: {error.strerror}",
+        hint="see that the state directory has room, and that the daemon's account may write there",
+    )
 
 
 def _failure(outcome: Outcome) -> str:

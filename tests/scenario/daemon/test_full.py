@@ -234,6 +234,30 @@ def test_a_start_without_room_for_its_files_waits_and_says_why(
         assert daemon.stop() == 0
 
 
+def test_an_endpoint_that_cannot_be_looked_at_for_want_of_room_says_so(
+    tmp_path: Path, source: Database
+) -> None:
+    with Serving(tmp_path) as daemon:
+        dms = daemon.client()
+        arn = endpoint(dms, "orders-source", "source", source)
+        instance = dms.describe_replication_instances()["ReplicationInstances"][0]
+        looks = daemon.state / "looks"
+        shutil.rmtree(looks, ignore_errors=True)
+        looks.write_text("in the way")
+
+        def tested() -> dict[str, Any]:
+            (found,) = dms.describe_connections()["Connections"]
+            return dict(found)
+
+        dms.test_connection(
+            ReplicationInstanceArn=instance["ReplicationInstanceArn"], EndpointArn=arn
+        )
+        daemon.until(lambda: tested()["Status"] != "testing", "the test")
+        assert tested()["Status"] == "failed"
+        assert "cannot write the files of a look" in tested()["LastFailureMessage"]
+        assert daemon.stop() == 0
+
+
 def waits(daemon: Serving, arn: str) -> bool:
     """Whether it says why it does not go on."""
     return bool(daemon.replication(arn).get("FailureMessages"))
