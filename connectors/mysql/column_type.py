@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
-from connectors.mysql.quoting import unescaped
+from connectors.mysql.type_parts import LABELLED, take_apart
 
 INTEGERS: Final = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 """Integer types and their bits."""
@@ -28,7 +28,6 @@ GEOMETRIES: Final = frozenset(
 BINARY: Final = frozenset({*BLOBS, *GEOMETRIES, "binary", "varbinary", "vector"})
 """Types whose values are bytes."""
 
-LABELLED: Final = frozenset({"enum", "set"})
 CHARACTER: Final = frozenset({*TEXTS, *LABELLED, "char", "varchar"})
 """Types whose values are text of a character set."""
 
@@ -37,20 +36,8 @@ TEMPORAL: Final = frozenset({"date", "time", "datetime", "timestamp", "year"})
 BYTEWISE: Final = frozenset({"binary", "utf8mb4_0900_bin", "utf8mb4_nopad_bin"})
 """Collations that tell every two texts apart."""
 
-_SYNONYMS: Final = {
-    "integer": "int", "numeric": "decimal", "dec": "decimal", "fixed": "decimal",
-    "double precision": "double", "real": "double", "character": "char",
-    "character varying": "varchar", "bool": "tinyint", "boolean": "tinyint",
-}  # fmt: skip
-
-_TYPE: Final = re.compile(
-    r"\s*(?P<base>[a-z0-9]+(?: precision| varying)?)\s*"
-    r"(?:\((?P<arguments>(?:[^()']|'(?:[^'\\]|''|\\.)*')*)\))?(?P<rest>.*)\Z",
-    re.DOTALL | re.IGNORECASE,
-)
-_LABEL: Final = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
-_CHARSET: Final = re.compile(r"\bcharacter set (\w+)", re.IGNORECASE)
-_COLLATION: Final = re.compile(r"\bcollate (\w+)", re.IGNORECASE)
+_CHARSET: Final = re.compile(r"\bcharacter set (\w+)")
+_COLLATION: Final = re.compile(r"\bcollate (\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,27 +101,18 @@ class ColumnType:
 @lru_cache(maxsize=4096)
 def parse(text: str) -> ColumnType:
     """Read a type. An unknown one keeps its name as `base`: it equals only itself."""
-    match = _TYPE.match(text)
-    if match is None:
+    try:
+        parts = take_apart(text)
+    except ValueError:
         return ColumnType(text.strip().lower())
-    base = match["base"].lower()
-    base = _SYNONYMS.get(base, base)
-    arguments, rest = match["arguments"], match["rest"]
-    charset, collation = _CHARSET.search(rest), _COLLATION.search(rest)
-    labels: tuple[str, ...] = ()
-    size = scale = None
-    if base in LABELLED:
-        labels = tuple([unescaped(label) for label in _LABEL.findall(arguments or "")])
-    elif arguments:
-        numbers = [part.strip() for part in arguments.split(",")]
-        size = int(numbers[0]) if numbers[0].isdigit() else None
-        scale = int(numbers[1]) if len(numbers) > 1 and numbers[1].isdigit() else None
+    base, numbers = parts.base, (*parts.numbers, None, None)
+    charset, collation = _CHARSET.search(parts.rest), _COLLATION.search(parts.rest)
     return ColumnType(
         base=base,
-        size=None if base in INTEGERS or base == "year" else size,
-        scale=scale,
-        unsigned="unsigned" in rest.lower().split(),
-        charset=charset[1].lower() if charset else "",
-        collation=collation[1].lower() if collation else "",
-        labels=labels,
+        size=None if base in INTEGERS or base == "year" else numbers[0],
+        scale=numbers[1],
+        unsigned="unsigned" in parts.words,
+        charset=charset[1] if charset else "",
+        collation=collation[1] if collation else "",
+        labels=parts.labels,
     )

@@ -7,12 +7,11 @@ holds every value: unsigned integers widen, TIME becomes an interval since it go
 See: MySQL manual, "Data Types"; MariaDB documentation, "Data Types".
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from connectors.mysql.quoting import unescaped
+from connectors.mysql.type_parts import take_apart
 from engine.model.relation import ColumnType
 
 INT2: Final = 21
@@ -42,12 +41,8 @@ GEOMETRIES: Final = ("geometry", "point", "linestring", "polygon", "multipoint",
 
 _OTHERS: Final = ("decimal", "float", "double", "bit", "year", "date", "datetime", "timestamp",
                   "time", "enum", "set", "json", "vector", "uuid", "inet4", "inet6")  # fmt: skip
+_SIGNS: Final = frozenset({"unsigned", "zerofill"})
 _BASES: Final = frozenset((*INTEGERS, *CHARACTERS, *BINARIES, *GEOMETRIES, *_OTHERS))
-_ALIASES: Final = {"integer": "int", "numeric": "decimal", "geomcollection": "geometrycollection"}
-
-_TYPE: Final = re.compile(r"([a-z0-9]+)(?:\((.*)\))?((?: (?:unsigned|zerofill))*)", re.DOTALL)
-_COMMENT: Final = re.compile(r" */\*.*?\*/")
-_LABEL: Final = re.compile(r"'((?:[^'\\]|''|\\.)*)'(?:,|\Z)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,44 +78,27 @@ def parse_type(column_type: str, charset: str | None, collation: str | None) -> 
     Raises:
         ValueError: a type that is unknown here.
     """
-    bare = _COMMENT.sub("", column_type).strip()
-    match = _TYPE.fullmatch(bare if "'" in bare else bare.lower())
-    base = "" if match is None else _ALIASES.get(match[1], match[1])
-    if match is None or base not in _BASES:
+    parts = take_apart(column_type)
+    words = parts.words
+    if parts.base not in _BASES or not _SIGNS.issuperset(words):
         raise ValueError(f"the column type {column_type.partition('(')[0][:40]!r} is not supported")
-    inside = match[2] or ""
-    labels = _labels(inside) if base in ("enum", "set") else ()
-    sizes = [] if labels else [int(n) for n in inside.split(",") if n.isdecimal()]
-    size, scale = (*sizes, 0, 0)[:2]
+    size, scale = (*parts.numbers, 0, 0)[:2]
     return MysqlType(
-        base,
+        parts.base,
         size,
         scale,
-        unsigned="unsigned" in match[3] or "zerofill" in match[3],
-        zerofill="zerofill" in match[3],
-        labels=labels,
+        unsigned="unsigned" in words or "zerofill" in words,
+        zerofill="zerofill" in words,
+        labels=parts.labels,
         charset=_charset_name(charset),
         collation=collation or "",
-        compressed="COMPRESSED" in column_type,
+        compressed="COMPRESSED" in parts.comments,
     )
 
 
 def _charset_name(charset: str | None) -> str:
     """`utf8` is what older servers call utf8mb3."""
     return "utf8mb3" if charset == "utf8" else charset or ""
-
-
-def _labels(inside: str) -> tuple[str, ...]:
-    """Labels as the catalog quotes them."""
-    found: list[str] = []
-    at = 0
-    while at < len(inside):
-        match = _LABEL.match(inside, at)
-        if match is None:
-            raise ValueError("the labels of an ENUM or SET are not as the catalog writes them")
-        found.append(unescaped(match[1]))
-        at = match.end()
-    return tuple(found)
 
 
 # --- native ---------------------------------------------------------------------------------------
