@@ -269,8 +269,8 @@ GUARDS: Final = (
         "a-refused-row-is-kept",
         "a row that was refused is passed over without a trace",
         "engine/apply/fallback.py",
-        "            for row in kept:\n                await transaction.reject(row)\n",
-        "",
+        "                await transaction.reject(self._sealed(row))\n",
+        "                pass\n",
         ("tests/unit/apply/test_fallback.py",),
     ),
     Guard(
