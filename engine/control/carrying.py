@@ -17,7 +17,8 @@ from engine.control.listening import Listener
 from engine.control.logs.lines import run_id
 from engine.control.means import Means
 from engine.control.memory_group import WorkerMemory
-from engine.control.resources.document import Stored, decode
+from engine.control.recording import Recording
+from engine.control.resources.document import decode
 from engine.control.resources.replication import Provisioned, Replication
 from engine.control.resources.table import PREFIX as TABLES
 from engine.control.resources.table import TableFacts
@@ -32,12 +33,6 @@ from engine.observe.report import Outcome
 
 KEEP_SECONDS: Final = 2.0
 """Statistics in the store are no older than that."""
-
-CHECKPOINT_SECONDS: Final = 5.0
-"""A position that alone has changed is stored as seldom: nothing goes on from it but people."""
-
-HOURS_SECONDS: Final = 60.0
-"""A daemon that is killed forgets so much of what capacity cost."""
 
 METRICS: Final = "127.0.0.1:0"
 """Where a worker serves its metrics to the daemon: a free port."""
@@ -85,15 +80,14 @@ class Carrying:
         self._keeper = keeper
         self._streams = streams
         self._size = size
-        self._tables = tables
         self.hours = hours
         self._listener = Listener(tables, streams, size)
         self._life = life
         self._times = life.times
         self._anew = not life.ran
         self._moving = False
-        self._checkpoint, self._checkpoint_at = life.checkpoint, 0.0
-        self._hours_at = self._added_at = means.clock.monotonic()
+        self._recording = Recording(keeper, means.clock, tables, hours, life.checkpoint)
+        self._added_at = means.clock.monotonic()
         self._run = run_id(int(means.clock.wall() * 1000), _letters(means))
         streams.begin(self._run, given.config.settings)
         text = life.wish.stop_position if life.wish else ""
@@ -280,21 +274,8 @@ class Carrying:
 
     async def _keep(self, *, last: bool = False) -> None:
         """Store what has changed, if anything has."""
-        now = self._means.clock.monotonic()
-        self._spend(now)
-        facts: dict[str, Stored] = {**self._tables.take()}
-        counted = bool(facts)
-        if last or now - self._hours_at >= HOURS_SECONDS:
-            self._hours_at = now
-            facts |= self.hours.take()
-        members: dict[str, object] = {"progress": self._tables.progress()} if counted else {}
-        position = self._listener.position or self._checkpoint
-        due = last or now - self._checkpoint_at >= CHECKPOINT_SECONDS
-        if position != self._checkpoint and due:
-            self._checkpoint, self._checkpoint_at = position, now
-            members["checkpoint"] = position
-        if facts or members:
-            await self._keeper.change(having(**members), Note(facts=facts))
+        self._spend(self._means.clock.monotonic())
+        await self._recording.store(self._listener.position, last=last)
 
     def _spend(self, now: float) -> None:
         units = self._listener.units or self._size.units

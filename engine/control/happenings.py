@@ -115,6 +115,9 @@ LOG_GIVEN_UP: Final = Happening(
 )
 """Said of what AWS leaves to its users: a slot that nobody reads fills the source's disk."""
 
+TABLES_STAND: Final = Happening(Category.FAILURE, "", "Tables have stopped, and the others go on:")
+"""AWS tells of it in statistics and logs alone."""
+
 WITHOUT_EFFECT: Final = Happening(
     Category.CONFIGURATION_CHANGE, "", "Settings of the replication have no effect."
 )

@@ -25,6 +25,7 @@ class Tallies:
         self._before = {name: _counts(facts) for name, facts in stored.items()}
         """What counts before those of the process that runs now."""
         self._changed = set[str]()
+        self._stopped: list[str] = []
 
     def began(self) -> None:
         """A process begins, whose counts begin at 0."""
@@ -58,11 +59,18 @@ class Tallies:
             members["estimated"] = estimated
         members |= self._load_times(name, facts, state)
         self._store(name, facts, **members)
+        if state in ERRORED and facts.state not in ERRORED:
+            self._stopped.append(name)
 
     def take(self) -> dict[str, TableFacts]:
         """Facts that have changed since the last call, by key."""
         names, self._changed = sorted(self._changed), set[str]()
         return {_key(name): self._facts[name] for name in names}
+
+    def stopped(self) -> list[str]:
+        """Tables that have stopped since the last call, in that order."""
+        names, self._stopped = self._stopped, []
+        return names
 
     def progress(self) -> Progress:
         """All of them together."""

@@ -102,3 +102,28 @@ def test_what_an_earlier_process_did_unheard_is_known_from_the_next() -> None:
     facts = found.take()
     assert list(facts) == ["table/public.t"]
     assert facts["table/public.t"].load_end == 1000.0
+
+
+def test_a_table_that_stops_is_told_once() -> None:
+    found = tallies()
+    found.began()
+    found.table(table("streaming"))
+    assert found.stopped() == []
+    found.table(table("suspended", reason="no such column"))
+    found.table(table("needs-reload"))
+    found.table(table("suspended", name="public.u"))
+    assert found.stopped() == ["public.t", "public.u"]
+    assert found.stopped() == []
+    found.table(table("loading"))
+    found.table(table("needs-reload"))
+    assert found.stopped() == ["public.t"]
+
+
+def test_a_table_that_stood_before_is_told_no_more_by_another_process() -> None:
+    before = tallies()
+    before.table(table("suspended"))
+    found = tallies(before)
+    found.began()
+    found.table(table("suspended"))
+    found.known({"public.t": "suspended", "public.u": "needs-reload"})
+    assert found.stopped() == ["public.u"]
