@@ -63,9 +63,9 @@ def routes(
     `rows` reads what was kept aside; `prices`: `[cost]`."""
     of = Replications(services, prices or CostConfig())
     ends = Endpoints(services)
-    read_logs = Logs(logs, services.store, dispatcher.call_seconds).read
+    read_logs = Logs(logs, services, dispatcher.call_seconds).read
 
-    quarantine = Quarantine(services.store, services.vault, rows).read
+    quarantine = Quarantine(services, rows).read
 
     def route(method: str, path: str, name: str, run: Run, access: Access | None = None) -> Route:
         access = access or (Access.READ if method == "GET" else Access.ADMIN)

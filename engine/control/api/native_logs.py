@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from engine.control.api.call import Services
 from engine.control.api.faults import InvalidParameterValueException, ThrottlingException
 from engine.control.api.native_replications import found
 from engine.control.api.native_request import Asked, Document
@@ -22,7 +23,6 @@ from engine.control.logs.following import (
     streams,
 )
 from engine.control.logs.lines import GROUP, ORCHESTRATOR_STREAM
-from engine.control.store.contract import Store
 
 LINES: Final = 100
 """Last lines of each stream without being asked."""
@@ -39,9 +39,9 @@ KINDS: Final = ("orchestrator", "engine")
 class Logs:
     """Reads streams below `folder`; nobody waits longer than half of `call_seconds`."""
 
-    def __init__(self, folder: Path, store: Store, call_seconds: float) -> None:
+    def __init__(self, folder: Path, services: Services, call_seconds: float) -> None:
         self._folder = folder
-        self._store = store
+        self._services = services
         self._wait_seconds_max = call_seconds / 2
         self._waiting = 0
 
@@ -55,8 +55,8 @@ class Logs:
         lines = asked.number("lines", LINES, LINES_MAX)
         wait = asked.number("wait", 0, WAIT_SECONDS_MAX)
         cursor = _cursor(asked.query["after"]) if asked.query.get("after") else None
-        async with self._store.read() as reading:
-            record = await found(reading, asked.name)
+        async with self._services.store.read() as reading:
+            record = await found(reading, asked.name, self._services.home)
         of = _Group(self._folder, record.id, kind)
         if cursor is None:
             read = await asyncio.to_thread(of.last, lines)

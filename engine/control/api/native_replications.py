@@ -8,6 +8,7 @@ import msgspec
 
 from engine.config.serve import CostConfig
 from engine.control.api import telling
+from engine.control.api.arn import Home
 from engine.control.api.call import Services
 from engine.control.api.faults import InvalidResourceStateFault, ResourceNotFoundFault
 from engine.control.api.native_request import Asked, Document, refused
@@ -55,7 +56,7 @@ class Replications:
     async def one(self, asked: Asked) -> Document:
         """One of them, and what was given for it."""
         async with self._services.store.read() as reading:
-            record = await found(reading, asked.name)
+            record = await found(reading, asked.name, self._services.home)
             kept = decode(Replication, record.document)
             endpoints = await _identifiers(reading, [kept])
             stopped = await _stopped(reading, record.id) if kept.life.progress.errored else []
@@ -80,7 +81,7 @@ class Replications:
         with refused():
             check_replication(ours)
         async with self._services.store.write() as writing:
-            record = await found(writing, asked.name)
+            record = await found(writing, asked.name, self._services.home)
             kept = decode(Replication, record.document)
             if kept.config.ours != ours:
                 _check_may_change(kept)
@@ -92,12 +93,12 @@ class Replications:
         return {"ours": ours}
 
 
-async def found(reading: Reading, name: str) -> Record:
-    """The record of a replication by its identifier, by its ARN, or by the end of that. Raises
-    ResourceNotFoundFault."""
+async def found(reading: Reading, name: str, home: Home) -> Record:
+    """The record of a replication by its identifier, by its ARN at this daemon, or by the end of
+    that. Raises ResourceNotFoundFault."""
     if name.startswith("arn:"):
         record = await reading.get(KIND, name.rpartition(":")[2])
-        if record is not None:
+        if record is not None and home.arn(telling.OF_FACE[_face(record)], record.id) == name:
             return record
     elif name:
         for face in Face:
@@ -108,6 +109,10 @@ async def found(reading: Reading, name: str) -> Record:
         if record is not None:
             return record
     raise ResourceNotFoundFault(f"Replication {name} not found.")
+
+
+def _face(record: Record) -> Face:
+    return decode(Replication, record.document).config.face
 
 
 async def _stopped(reading: Reading, id: str) -> list[TableFacts]:

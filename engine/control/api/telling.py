@@ -68,21 +68,27 @@ STOPPED_MAX: Final = 20
 """Tables that stand of which is told why; statistics list all of them."""
 
 _WITHOUT_REASON: Final[Mapping[str, str]] = {
-    TableState.SUSPENDED.value: "stopped; its changes wait on disk (the log says why)",
-    TableState.NEEDS_RELOAD.value: "needs a new load, by `penstock reload`",
+    TableState.SUSPENDED.value: "stopped; the log says why",
+    TableState.NEEDS_RELOAD.value: "needs a new load",
 }
+
+_WAY_OUT: Final[Mapping[str, str]] = {
+    TableState.SUSPENDED.value: "its changes wait on disk, and it goes on once that is mended",
+    TableState.NEEDS_RELOAD.value: "load it again with `penstock reload`",
+}
+"""See the guide, "Operating", on states of tables."""
 
 
 def stopped(tables: Sequence[TableFacts]) -> list[dict[str, str]]:
     """Why tables stand, and what to do; the first of them."""
-    return [
-        {
-            "table": f"{each.schema}.{each.table}",
-            "state": each.state,
-            "reason": each.error or _WITHOUT_REASON.get(each.state, ""),
-        }
-        for each in tables[:STOPPED_MAX]
-    ]
+    return [_stopped(each) for each in tables[:STOPPED_MAX]]
+
+
+def _stopped(facts: TableFacts) -> dict[str, str]:
+    name = f"{facts.schema}.{facts.table}"
+    why = facts.error.removeprefix(f"{name}: ") or _WITHOUT_REASON.get(facts.state, "")
+    way = _WAY_OUT.get(facts.state)
+    return {"table": name, "state": facts.state, "reason": f"{why} - {way}" if way else why}
 
 
 def _at_rest(told: Mapping[str, object]) -> Mapping[str, object]:

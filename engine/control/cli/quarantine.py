@@ -67,7 +67,7 @@ class _Shown:
     def end(self) -> int:
         """The exit code, with what is to be said beside the rows."""
         if not self.rows:
-            say("none: every row was applied", self.output)
+            say("none was kept aside", self.output)
         if self.refused is None:
             return 0
         code, reason = QuarantineError.exit_code, str(self.refused[SEALED])

@@ -13,7 +13,7 @@ from engine.config.problems import Problems
 from engine.config.reconcile import refuse_unsupported
 from engine.config.settings import defaults, read_settings
 from engine.config.settings_catalog import CATALOG, Entry, Group, Items, Setting, Shown
-from engine.config.settings_effect import changed_without_effect, why_idle
+from engine.config.settings_effect import BY_DAEMON, changed_without_effect, why_idle
 from engine.control.translate.listing import Note
 from engine.errors import ConfigError
 
@@ -30,11 +30,16 @@ def settings_file(text: str, replication_type: str) -> tuple[Document, tuple[Not
     changed = _changed(CATALOG, whole, defaults(replication_type), "", notes)
     settings = read_settings(changed, problems, replication_type)
     notes += [
-        Note(path, f"accepted, but has no effect yet: {why_idle(path)}")
-        for path in changed_without_effect(settings, replication_type)
+        Note(path, _idle(path)) for path in changed_without_effect(settings, replication_type)
     ]
     refuse_unsupported(settings, problems)
     return changed, (*notes, *_notes(problems))
+
+
+def _idle(path: str) -> str:
+    if path.startswith(BY_DAEMON):
+        return f"is followed by the daemon, and not by `penstock run`: {why_idle(path)}"
+    return f"accepted, but has no effect yet: {why_idle(path)}"
 
 
 def _notes(problems: Problems) -> Iterator[Note]:

@@ -64,7 +64,7 @@ def test_kept_rows_are_sealed_and_stay_readable_through_rotations(
     with Serving(tmp_path) as daemon:
         it = replicated(daemon, "kept", source, target, settings=settings)
         code, said = asked(daemon, "kept")
-        assert (code, said) == (0, "none: every row was applied\n"), said
+        assert (code, said) == (0, "none was kept aside\n"), said
         start(daemon, it.arn)
         refuse(daemon, it, 1)
         assert [note_of(row) for row in rows(daemon, "kept")] == [f"{ROW} 1"]

@@ -477,6 +477,15 @@ def test_only_what_differs_from_awss_defaults_is_written() -> None:
     ]
 
 
+def test_settings_that_the_daemon_follows_are_said_to_be_followed() -> None:
+    given = {"Logging": {"EnableLogging": True}, "FullLoadSettings": {"CommitRate": 7}}
+    _, notes = settings_file(json.dumps(given), "full-load")
+    said = {note.subject: note.message for note in notes}
+    assert said["Logging.EnableLogging"].startswith("is followed by the daemon, and not by")
+    assert said["FullLoadSettings.CommitRate"].startswith("accepted, but has no effect yet: ")
+    assert not any(note.blocks for note in notes)
+
+
 def test_settings_that_are_no_json_block() -> None:
     document, (note,) = settings_file("{", "cdc")
     assert document == {}

@@ -65,17 +65,20 @@ async def test_a_table_that_stands_is_seen_everywhere(town: Town) -> None:
     await town.fleet.tables(
         key,
         TableFacts(schema="public", table="a", state="streaming"),
-        TableFacts(schema="public", table="b", state="suspended", error=why),
+        TableFacts(schema="public", table="b", state="suspended", error=f"public.b: {why}"),
         TableFacts(schema="public", table="c", state="needs-reload"),
     )
     assert "streaming, 2 tables errored" in (await town.done("status")).splitlines()[1]
     details = (await town.done("status", "orders")).splitlines()
-    assert f"errored     public.b: {why}" in details
-    assert "errored     public.c: needs a new load, by `penstock reload`" in details
+    mend = "its changes wait on disk, and it goes on once that is mended"
+    assert f"errored     public.b: {why} - {mend}" in details
+    assert (
+        "errored     public.c: needs a new load - load it again with `penstock reload`" in details
+    )
     assert not [line for line in details if line.startswith("limited by")], "nothing limits it"
     assert (await town.done("tables", "orders")).splitlines()[-2:] == [
-        f"public.b: {why}",
-        "public.c: needs a new load, by `penstock reload`",
+        f"public.b: {why} - {mend}",
+        "public.c: needs a new load - load it again with `penstock reload`",
     ]
     found = await town.told("status", "orders")
     assert [each["table"] for each in found["tables_stopped"]] == ["public.b", "public.c"]
@@ -378,7 +381,7 @@ async def test_tables_and_reloading_some(town: Town) -> None:
     )
     heading, *rows = (await town.done("tables", "orders")).splitlines()
     assert heading.split()[0] == "TABLE"
-    assert rows.pop().startswith("public.B c: stopped; its changes wait")
+    assert rows.pop().startswith("public.B c: stopped; the log says why - its changes wait")
     assert [row.split("  ")[0] for row in rows] == ["public.B c", "public.a"]
     assert "1,500" in rows[1]
     assert len(await town.told("tables", "orders")) == 2

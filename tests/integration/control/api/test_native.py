@@ -13,6 +13,7 @@ from engine.config.limits import Limits
 from engine.config.secret import Secret
 from engine.config.serve import AccessKey, CostConfig, Role
 from engine.control.acting import Figures
+from engine.control.api.arn import Kind
 from engine.control.api.native_logs import LOOK_SECONDS
 from engine.control.client.address import Credentials, parse_address
 from engine.control.client.daemon import Daemon as Client
@@ -500,3 +501,21 @@ async def test_a_body_that_is_nested_too_deep(tmp_path: Path) -> None:
         body = b'{"ours": {"a": ' + b"[" * 900 + b"]" * 900 + b"}}"
         with pytest.raises(WrongRequestError, match="nested deeper than 32 levels"):
             await asked(client(daemon)._native, "PUT", ("endpoints", "shop", "ours"), {}, body)
+
+
+async def test_an_arn_names_what_it_names_here_alone(tmp_path: Path) -> None:
+    """An endpoint may have a replication's id as the end of its ARN, and so may another's."""
+    async with serving(tmp_path) as daemon:
+        await put(daemon, "orders")
+        arn = daemon.services.home.arn(Kind.REPLICATION, "ORDERS7")
+        found = await asked(client(daemon).get, "replications", arn)
+        assert found["arn"] == arn
+        for other in (
+            arn.replace(":replication-config:", ":endpoint:"),
+            arn.replace(":replication-config:", ":task:"),
+            arn.replace(":000000000000:", ":999999999999:"),
+            arn.replace(":us-east-1:", ":eu-west-1:"),
+        ):
+            for more in ((), ("logs",), ("quarantine",)):
+                with pytest.raises(FaultError, match="not found"):
+                    await asked(client(daemon).get, "replications", other, *more)
