@@ -1,8 +1,8 @@
 """(pure) Follows the log from transaction to transaction, without what they hold.
 
-It tells every place between two of them, with the position there: what begins a transaction, and
-what ends a file behind the last one, stands at such a place. A file begins with the GTIDs of all
-before it, so whoever begins with a file knows what was passed.
+It tells every place between two of them, with the position there: what begins a transaction, what
+ends a file behind the last one, and what MariaDB notes of its files stand at such a place. A file
+begins with the GTIDs of all before it, so whoever begins with a file knows what was passed.
 """
 
 from dataclasses import dataclass
@@ -41,14 +41,14 @@ _END: Final = slice(13, 17)
 _TOLD: Final = frozenset(
     (codes.FORMAT_DESCRIPTION, codes.ROTATE, codes.STOP, codes.HEARTBEAT, codes.HEARTBEAT_V2,
      codes.PREVIOUS_GTIDS, codes.GTID, codes.ANONYMOUS_GTID, codes.GTID_TAGGED, codes.MARIA_GTID,
-     codes.MARIA_GTID_LIST)
+     codes.MARIA_GTID_LIST, codes.MARIA_BINLOG_CHECKPOINT)
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Between:
     """A place between two transactions. `committed_at_us`: of the one that begins there; None where
-    the file ends."""
+    none does."""
 
     place: LogPlace
     position: AnyPosition
@@ -96,7 +96,7 @@ class LogScan:
             ended = None if event.artificial else self._ended(header)
             self._walk.rotate(event)
             return ended
-        if isinstance(event, Stop):
+        if isinstance(event, Stop) or header.code == codes.MARIA_BINLOG_CHECKPOINT:
             return self._ended(header)
         if isinstance(event, Heartbeat):
             self._rested = LogPlace(event.file, event.offset)

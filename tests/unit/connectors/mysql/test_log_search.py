@@ -25,8 +25,11 @@ class File:
     number: int
     created: int
     transactions: Sequence[tuple[int, int]] = ()
+    checkpoint: int = 0
+    """The transaction behind which the server notes which file a restart reads first."""
     places: dict[int, LogPlace] = field(default_factory=dict[int, LogPlace])
     """Where transactions begin, and at -1 where the file ends."""
+    checkpointed: LogPlace = field(init=False)
 
     @property
     def name(self) -> str:
@@ -53,6 +56,10 @@ class File:
             self.places[number] = LogPlace(self.name, self._at)
             add(codes.MARIA_GTID, struct.pack("<QIB", number, 0, 0) + bytes(6), second)
             add(codes.XID, bytes(8), second)
+            if number == self.checkpoint:
+                self.checkpointed = LogPlace(self.name, self._at)
+                name = self.name.encode()
+                add(codes.MARIA_BINLOG_CHECKPOINT, struct.pack("<I", len(name)) + name, second)
         self.places[-1] = LogPlace(self.name, self._at)
         if goes_on:
             following = f"binlog.{self.number + 1:06}".encode()
@@ -189,3 +196,15 @@ async def test_places_between_transactions_have_positions_and_others_none() -> N
     for place in (first.places[1], first.places[2], second.places[3]):
         with pytest.raises(PositionLostError, match="is not between two transactions"):
             await log.at(LogPlace(place.file, place.offset + 1))
+
+
+async def test_an_end_of_a_transaction_is_a_place_whatever_the_server_notes_behind_it() -> None:
+    """MariaDB notes when the files before are not needed any more, some time after it began one."""
+    file = File(1, NOW, [(NOW, 1), (NOW, 2), (NOW, 3)], checkpoint=2)
+    log = Log(file)
+    assert file.checkpointed < file.places[3]
+    assert await log.at(file.checkpointed) == f"maria=0-7-2;log={file.checkpointed}"
+    assert await log.at(file.places[3]) == before(log, 3)
+    last = File(1, NOW, [(NOW, 1)], checkpoint=1)
+    log = Log(last)
+    assert await log.at(last.checkpointed) == f"maria=0-7-1;log={last.checkpointed}"
