@@ -16,7 +16,7 @@ from engine.errors import DecodeError
 
 _BEGIN: Final = struct.Struct(f">{DATA_HEADER_BYTES}xcQq")
 
-WAIT_SECONDS: Final = 1.0
+WAIT_SECONDS: Final = 0.1
 """For more of the log, before the server is asked how far it is."""
 
 
@@ -58,9 +58,8 @@ async def first_commit(
         if drained.ended:
             raise await connection.failure()
         feedback.check()
-        if not drained.messages:
+        if not drained.messages and not await connection.readable(WAIT_SECONDS):
             feedback.ask()
-            await connection.readable(WAIT_SECONDS)
 
 
 def _begun(message: bytes) -> tuple[int, int]:
