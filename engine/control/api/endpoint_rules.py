@@ -36,6 +36,10 @@ PORT_MAX: Final = 65_535
 EFFECTIVE: Final = frozenset({SECRET_ID, "CertificateArn", "KmsKeyId", "SslMode"})
 """What a file alone would lack, and the daemon has."""
 
+NEEDS_CERTIFICATE: Final = "verify-ca"
+"""AWS's guide asks for the certificate ("Using SSL with AWS Database Migration Service"); when AWS
+refuses its absence is not published. Here no connection could be made, so it is refused at once."""
+
 _HOST: Final = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,254})|\[?[0-9A-Fa-f:.]+(%\w+)?\]?|/.+")
 """A name, an address, or the directory of a socket."""
 
@@ -161,6 +165,12 @@ def _check_engine(members: Members, engine: Engine) -> tuple[Note, ...]:
     if host is not None and _HOST.fullmatch(host) is None:
         raise InvalidParameterValueException(
             "The parameter ServerName is not valid: it must be one name or address of a server."
+        )
+    if members.get("SslMode") == NEEDS_CERTIFICATE and not members.get("CertificateArn"):
+        raise InvalidParameterCombinationException(
+            f"SslMode {NEEDS_CERTIFICATE} needs CertificateArn: without the authority's certificate"
+            " there is nothing to know the server by. Import it by ImportCertificate, or give"
+            " verify-full, which trusts what the daemon's machine does."
         )
     notes = side_of(members, _role(members), prefix="X").notes
     for note in notes:

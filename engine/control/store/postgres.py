@@ -14,7 +14,8 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self, cast
 
 import asyncpg
-from asyncpg.exceptions import ClientConfigurationError
+from asyncpg.connect_utils import SessionAttribute
+from asyncpg.exceptions import ClientConfigurationError, TargetServerAttributeNotMatched
 
 from engine.config.secret import Secret
 from engine.control.store import migrations, sql
@@ -258,6 +259,8 @@ class PostgresStore:
                     command_timeout=ANSWER_SECONDS,
                     server_settings={**SESSION, "search_path": _quoted(self._schema)},
                     connection_class=_Session,
+                    # One that follows answers with what was, and knows nothing of newer commits.
+                    target_session_attrs=SessionAttribute.primary,
                 )
                 return await connection.begun()
         except ValueError:  # its words may hold a part of the password
@@ -386,7 +389,12 @@ def _speaking(*, committing: bool = False) -> Iterator[None]:
         yield
     except ClientConfigurationError as error:
         raise ConfigError("store", str(error).partition("\n")[0]) from error
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+    except (
+        OSError,
+        TimeoutError,
+        asyncpg.InterfaceError,
+        TargetServerAttributeNotMatched,
+    ) as error:
         raise _lost(error, committing=committing) from error
     except asyncpg.PostgresError as error:
         raise _error(error, committing=committing) from error

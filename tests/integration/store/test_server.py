@@ -202,6 +202,36 @@ async def test_after_a_crash_a_number_may_be_another_transactions(
         assert await store._committed(server, ahead) is False
 
 
+async def test_a_standby_behind_denies_no_commit(
+    private_cluster: Callable[..., Cluster], schema: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A url of several hosts leads there while the first one is away for a moment."""
+    monkeypatch.setattr(postgres, "RESOLVE_SECONDS", 0.5)
+    cluster = private_cluster()
+    standby = cluster.standby()
+    try:
+        both = f"postgresql://postgres@127.0.0.1:{{}},127.0.0.1:{standby.port}/postgres"
+        async with (
+            FaultProxy(cluster.host, cluster.port) as proxy,
+            PostgresStore(Secret(both.format(proxy.port)), schema=schema) as store,
+        ):
+            await insert(store, "before")
+            standby.execute("SELECT pg_wal_replay_pause()")
+
+            def spoil() -> None:
+                proxy.cut_after(1)
+                proxy.refuse()
+
+            with pytest.raises(StoreOutcomeUnknownError, match="read it again"):
+                await commit(store, spoil)
+            with pytest.raises(StoreConnectionError, match="cannot be reached"):
+                await names(store)  # not from the one that is behind
+            proxy.resume()
+            assert await names(store) == ["before", "done"]
+    finally:
+        standby.destroy()
+
+
 async def test_a_silent_server_is_given_up(
     store: Store, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -106,7 +106,10 @@ async def test_one_that_an_endpoint_names_stays(tmp_path: Path, pem: str) -> Non
         assert endpoint["CertificateArn"] == made["CertificateArn"]
         with refused("InvalidResourceStateFault", "is used by endpoint shop"):
             await daemon.call("delete_certificate", CertificateArn=made["CertificateArn"])
-        await daemon.call("modify_endpoint", EndpointArn=endpoint["EndpointArn"], CertificateArn="")
+        change = {"EndpointArn": endpoint["EndpointArn"], "CertificateArn": ""}
+        with refused("InvalidParameterCombinationException", "verify-ca needs CertificateArn"):
+            await daemon.call("modify_endpoint", **change)
+        await daemon.call("modify_endpoint", SslMode="require", **change)
         await daemon.call("delete_certificate", CertificateArn=made["CertificateArn"])
 
 
