@@ -22,7 +22,7 @@ _SYNONYMS: Final = {
 
 _TYPE: Final = re.compile(
     r"\s*(?P<base>[a-z0-9]+(?: precision| varying)?)\s*"
-    r"(?:\((?P<inside>(?:[^()']|'(?:[^'\\]|''|\\.)*')*)\))?(?P<rest>.*)\Z",
+    r"(?:\((?P<inside>(?:[^()']|'(?:[^'\\]|''|\\.)*+')*+)\))?(?P<rest>.*)\Z",
     re.DOTALL | re.IGNORECASE,
 )
 _COMMENT: Final = re.compile(r" */\*.*?\*/")

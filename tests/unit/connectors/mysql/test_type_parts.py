@@ -33,6 +33,14 @@ def test_what_is_no_type_is_refused(text: str) -> None:
         take_apart(text)
 
 
+def test_labels_without_an_end_are_refused_at_once() -> None:
+    """Two quotes in a row may only be read in one way, or each pair doubles the ways to try."""
+    text = "enum(" + "'it''s'," * 100
+    with pytest.raises(ValueError, match="not supported"):
+        parse_type(text, None, None)
+    assert parse_type(text + "'')", None, None).labels == ("it's",) * 100 + ("",)
+
+
 @pytest.mark.parametrize(
     "text", ["int unsigned", "varchar(40)", "decimal(12,4)", "enum('a','it''s')", "datetime(6)"]
 )
