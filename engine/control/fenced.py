@@ -28,7 +28,7 @@ class FencedStore:
         where this daemon does, or another one."""
         if self.lease is not None or self.trouble is None:
             return ""
-        return f"No daemon looks after it now. {self.trouble}"
+        return f"No daemon is known to look after it now. {self.trouble}"
 
     async def __aenter__(self) -> Self:
         return self

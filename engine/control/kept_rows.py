@@ -6,11 +6,13 @@ who asked (`line`, `row_of`), or from the target to a command's standard output.
 
 import contextlib
 from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import orjson
 
 from engine.abilities import QuarantineTarget
+from engine.config.quantity import format_size
 from engine.contracts import Target
 from engine.errors import ConfigError
 from engine.model.relation import TableName
@@ -23,8 +25,15 @@ ROWS_MAX: Final = 100
 BYTES_MAX: Final = 4 << 20
 """Of the payloads of one page; its last row may be larger."""
 
+LINE_BYTES_MAX: Final = 32 << 20
+"""Of one row on its way to who asked: a larger one is told without its values, so that those behind
+it are read."""
+
 SEALED: Final = "sealed"
 """In the place of a row's values: why they cannot be shown."""
+
+
+LARGE: Final = "they stand in penstock.quarantine of the target, under its number"
 
 
 @contextlib.asynccontextmanager
@@ -52,8 +61,11 @@ async def every(target: QuarantineTarget) -> AsyncIterator[QuarantinedRow]:
 
 
 def line(row: QuarantinedRow) -> bytes:
-    """A row as it is kept, for `row_of`."""
-    return orjson.dumps(row) + b"\n"
+    """A row as it is kept, for `row_of`; one that is too large, without what is kept of it."""
+    text = orjson.dumps(row)
+    if len(text) > LINE_BYTES_MAX:
+        text = orjson.dumps(replace(row, row=replace(row.row, payload="")))
+    return text + b"\n"
 
 
 def row_of(text: bytes) -> QuarantinedRow:
@@ -88,6 +100,8 @@ def shown(kept: QuarantinedRow, opener: Opener) -> dict[str, Any]:
 
 
 def _values(row: RejectedRow, opener: Opener) -> Mapping[str, Any]:
+    if not row.payload:
+        return {SEALED: f"the values are larger than {format_size(LINE_BYTES_MAX)}", "hint": LARGE}
     try:
         kept = opener.opened(row)
     except QuarantineError as error:

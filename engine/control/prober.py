@@ -87,7 +87,7 @@ class DatabaseProber:
         except PenstockError as error:
             outcome = Outcome.of(error)
         except OSError as error:
-            outcome = Outcome.of(_unwritten(error))
+            outcome = Outcome.of(unwritten(error))
         except RuntimeError as error:  # no thread is to be had
             outcome = not_started(error)
         return Looked(_failure(outcome), tuple(sorted(schemas)))
@@ -109,7 +109,8 @@ def written(reached: Reached, folder: Path, id: str = NAME) -> Path:
     return folder / f"{NAME}.toml"
 
 
-def _unwritten(error: OSError) -> StateError:
+def unwritten(error: OSError) -> StateError:
+    """What a file that cannot be written means for a look."""
     return StateError(
         f"cannot write the files of a look: {error.strerror}",
         hint="see that the state directory has room, and that the daemon's account may write there",

@@ -14,10 +14,11 @@ from engine.control import errand, kept_rows
 from engine.control.chores import MODULE as CHORES
 from engine.control.chores import QUARANTINE
 from engine.control.endpoint_side import reach, revealed
-from engine.control.prober import written
+from engine.control.prober import unwritten, written
+from engine.control.reports import NOT_STARTED
 from engine.control.store.contract import Store
 from engine.control.vault import Vault
-from engine.errors import PenstockError
+from engine.errors import PenstockError, StateError
 from engine.model.state import QuarantinedRow
 from engine.seams import FOLDER_MODE
 
@@ -49,6 +50,12 @@ class TargetRowReader:
 
     async def rows(self, replication: str, target: str, after: int) -> Sequence[QuarantinedRow]:
         """See `acting.RowReader.rows`."""
+        try:
+            return await self._rows(replication, target, after)
+        except OSError as error:
+            raise unwritten(error) from error
+
+    async def _rows(self, replication: str, target: str, after: int) -> Sequence[QuarantinedRow]:
         found = bytearray()
         async with self._turns:
             reached = await reach(self._store, target, self._vault, self._secrets)
@@ -62,6 +69,8 @@ class TargetRowReader:
                     written=found,
                     seconds=SECONDS,
                 )
+        if outcome.error == NOT_STARTED:
+            raise StateError(outcome.reason, hint=outcome.remedy)
         if outcome.exit:
             raise PenstockError(outcome.reason or outcome.error, hint=outcome.remedy)
         return list(kept_rows.rows_of(bytes(found)))

@@ -17,7 +17,7 @@ async def test_what_nobody_looks_after_is_told_with_the_reason(tmp_path: Path) -
             (found,) = (await daemon.call("describe_replications"))["Replications"]
             return found["Status"], found.get("FailureMessages", [])
 
-        daemon.idle.unattended = "No daemon looks after it now. The disk is full"
+        daemon.idle.unattended = "No daemon is known to look after it now. The disk is full"
         assert await told() == ("created", [])
         await daemon.call(
             "start_replication",
