@@ -66,29 +66,34 @@ def known(daemon: Daemon, name: str) -> dict[str, Any] | None:
 def wait(
     daemon: Daemon, name: str, done: Callable[[str], bool], tell: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Look at it until its status is `done`; each that it passes through is told.
+    """Look at it until its status is `done`; each that it passes through is told, and why it waits.
 
     Raises:
         FailedError: it failed, and that is not what was waited for.
     """
-    before, looks = "", 0
+    before, looks, told = "", 0, set[str]()
     while True:
         found = one(daemon, name)
-        status = str(found["status"])
+        status, identifier = str(found["status"]), found["identifier"]
+        failures = list(map(str, found.get("failures", ())))
         looks = looks + 1 if status == before else 0
         if status != before:
             tell(status)
         if looks == LOOKS_BEFORE_WAITING and status == Status.PROVISIONING_CAPACITY:
             tell(
-                f"waits until the machine has memory for it: `penstock logs {name}` tells how much"
+                f"waits until the machine has memory for it: `penstock logs {identifier}` tells how"
+                " much"
             )
         if done(status):
             return found
         if status == Status.FAILED:
-            failures = " ".join(found.get("failures", ())) or "for a reason it did not tell"
+            reason = " ".join(failures) or "for a reason it did not tell"
             raise FailedError(
-                f"{found['identifier']} has failed: {failures}",
-                hint=f"`penstock logs {found['identifier']}` has more",
+                f"{identifier} has failed: {reason}", hint=f"`penstock logs {identifier}` has more"
             )
+        for failure in failures:
+            if failure not in told:
+                tell(failure)
+        told.update(failures)
         before = status
         time.sleep(LOOK_SECONDS)

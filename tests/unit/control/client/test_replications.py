@@ -12,7 +12,8 @@ from engine.seams import SystemClock
 
 
 class Scripted(Daemon):
-    """Its replication has these statuses, one at each look, and then stays."""
+    """Its replication has these statuses, one at each look, and then stays. What stands behind a
+    colon is a failure that it tells."""
 
     def __init__(self, *statuses: str) -> None:
         super().__init__(parse_address("http://127.0.0.1:1"), None, SystemClock())
@@ -21,11 +22,9 @@ class Scripted(Daemon):
     def get(self, *path: str, **query: object) -> dict[str, Any]:
         assert path == ("replications", "orders")
         status = self._statuses.pop(0) if len(self._statuses) > 1 else self._statuses[0]
-        return {
-            "identifier": "Orders",
-            "status": status,
-            "failures": ["No way.", "no route to host"],
-        }
+        status, *failures = status.split(": ")
+        told = {"failures": failures} if failures else {}
+        return {"identifier": "Orders", "status": status, **told}
 
 
 @pytest.fixture(autouse=True)
@@ -49,11 +48,22 @@ def test_whoever_waits_for_memory_is_told_that_and_once() -> None:
     status, waits, end = waited(*here * 50, "running")
     assert (status, end) == ("provisioning_capacity", "running")
     assert waits == (
-        "waits until the machine has memory for it: `penstock logs orders` tells how much"
+        "waits until the machine has memory for it: `penstock logs Orders` tells how much"
     )
     assert len(waited(*["testing_connection"] * 50, "running")) == 2
 
 
 def test_a_failure_ends_it() -> None:
     with pytest.raises(FailedError, match=r"Orders has failed: No way\. no route to host"):
-        waited("initializing", "failed")
+        waited("initializing", "failed: No way.: no route to host")
+
+
+def test_whoever_waits_for_the_machine_is_told_why_and_each_reason_once() -> None:
+    """A start without room or processes is tried again for an hour."""
+    full = "initializing: The disk is full."
+    assert waited(full, full, f"{full}: It is tried again.", full, "running") == [
+        "initializing",
+        "The disk is full.",
+        "It is tried again.",
+        "running",
+    ]
