@@ -110,15 +110,18 @@ def _column(column: DescribedColumn, form: Form, identity: Sequence[str]) -> Col
 
 
 _DATES: Final = frozenset(("date", "datetime", "timestamp"))
+_JSON: Final = "json"
 
 
 def _misfits(columns: Sequence[DescribedColumn], zero_dates: bool) -> Sequence[int]:
-    """Columns whose values may have no place in the form."""
+    """Columns whose values may have no place in the form, or are logged as changes of one that is
+    not there."""
     always_text = ("", "binary", *ALWAYS_TEXT)
+    doubtful = {_JSON, *_DATES} if zero_dates else {_JSON}
     return [
         place
         for place, column in enumerate(columns)
-        if (zero_dates and column.type.base in _DATES) or column.type.charset not in always_text
+        if column.type.base in doubtful or column.type.charset not in always_text
     ]
 
 

@@ -45,14 +45,14 @@ def server(mysql: MysqlServer) -> Iterator[MysqlServer]:
     mysql.drop_database(SCHEMA)
 
 
-def _insert(server: MysqlServer, number: int, value: str) -> None:
-    server.execute(f"SET sql_mode = ''; INSERT INTO t VALUES ({number}, {value})", database=SCHEMA)
+def _inserted(number: int, value: str) -> str:
+    return f"SET sql_mode = ''; INSERT INTO t VALUES ({number}, {value})"
 
 
-async def _streamed(source: MysqlSource, relation: Relation, server: MysqlServer, value: str,
+async def _streamed(source: MysqlSource, relation: Relation, server: MysqlServer, work: str,
                     session: Session) -> None:  # fmt: skip
     start = (await source.attach([relation.table], ())).start
-    _insert(server, 2, value)
+    server.execute(work, database=SCHEMA)
     changes: list[Change] = []
     async with asyncio.timeout(PATIENCE_SECONDS), aclosing(source.blocks(start)) as blocks:
         async for block in blocks:
@@ -75,7 +75,7 @@ async def _refused(
     with pytest.raises(RowRejectedError, match=f"{SCHEMA}.t"):
         await load(source, target, session, relation)
     with pytest.raises(RowRejectedError, match=f"{SCHEMA}.t"):
-        await _streamed(source, relation, server, value, session)
+        await _streamed(source, relation, server, _inserted(2, value), session)
 
 
 @pytest.mark.parametrize(("declared", "value"), TO_POSTGRES)
@@ -83,7 +83,7 @@ async def test_by_postgres(
     server: MysqlServer, clusters: Clusters, declared: str, value: str
 ) -> None:
     server.execute(f"CREATE TABLE t (id int PRIMARY KEY, v {declared})", database=SCHEMA)
-    _insert(server, 1, value)
+    server.execute(_inserted(1, value), database=SCHEMA)
     database = Database.create(clusters.need("18"), f"refused_{server.name}")
     try:
         async with (
@@ -101,7 +101,34 @@ async def test_by_another_server_of_the_family(
 ) -> None:
     other = mysql_servers.need("mysql-9" if server.mariadb else "mariadb-10.11")
     server.execute(f"CREATE TABLE t (id int PRIMARY KEY, v {declared})", database=SCHEMA)
-    _insert(server, 1, value)
+    server.execute(_inserted(1, value), database=SCHEMA)
     async with source_of(server, "mysql") as source, into_mysql(other) as (target, session):
         await _refused(source, target, session, server, value)
     other.drop_database(SCHEMA)
+
+
+PARTIAL: Final = "binlog_row_image = 'MINIMAL', binlog_row_value_options = 'PARTIAL_JSON'"
+DOCUMENT: Final = f"""'{{"long": "{"x" * 100}", "v": 1}}'"""
+
+
+async def test_a_document_of_which_only_changes_were_logged(
+    server: MysqlServer, clusters: Clusters
+) -> None:
+    if server.mariadb:
+        pytest.skip("only MySQL changes documents in part")
+    server.execute("CREATE TABLE t (id int PRIMARY KEY, v json)", database=SCHEMA)
+    server.execute(_inserted(1, DOCUMENT), database=SCHEMA)
+    database = Database.create(clusters.need("18"), f"refused_{server.name}")
+    try:
+        async with (
+            source_of(server, "postgres") as source,
+            into_postgres(database) as (target, session),
+        ):
+            (relation,) = await relations_of(source, SCHEMA)
+            await target.ensure(await source.definitions([relation.table]), "do-nothing")
+            await load(source, target, session, relation)
+            work = f"SET {PARTIAL}; UPDATE t SET v = JSON_SET(v, '$.v', 2)"
+            with pytest.raises(RowRejectedError, match="column v is a JSON document of which only"):
+                await _streamed(source, relation, server, work, session)
+    finally:
+        database.drop()
