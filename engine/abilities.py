@@ -83,6 +83,11 @@ class DatedSource(Source, Protocol):
 class NamingSource(Source, Protocol):
     """Optional: places of its log have more than one name, and a stream begins by one of them."""
 
+    def check_kind(self, position: Position) -> None:
+        """Check that a position that a person gave is of a kind that this server, which was opened,
+        has. Raises ValueError."""
+        ...
+
     async def named(self, position: Position) -> Position:
         """The position that a stream begins with, for one that a person gave.
 

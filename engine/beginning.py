@@ -6,7 +6,7 @@ from engine.abilities import DatedSource, NamingSource
 from engine.config.replication import ReplicationConfig
 from engine.contracts import Attached, Source
 from engine.errors import ConfigError
-from engine.goal import past
+from engine.goal import check_kind, past
 from engine.model.moment import moment_text, moment_us
 from engine.model.position import Position
 
@@ -16,12 +16,15 @@ and who gives "now" means now."""
 
 FIELD: Final = "replication.start_time"
 
+POSITION_FIELD: Final = "replication.start_position"
+
 
 async def beginning(config: ReplicationConfig, source: Source, attached: Attached) -> Position:
     """What was asked for, as a position of the source's log; else where its reader begins.
 
     Raises:
-        ConfigError: a time that the source's log does not tell, or has not come to.
+        ConfigError: a time that the source's log does not tell, or has not come to; a position of
+            another kind than the source's.
         PositionLostError: the log does not go back to it.
         SourceConnectionError, SlotBusyError, SourceError.
     """
@@ -30,6 +33,7 @@ async def beginning(config: ReplicationConfig, source: Source, attached: Attache
     if not config.start_position:
         return attached.start
     position = source.position(config.start_position)
+    check_kind(source, position, POSITION_FIELD)
     return await source.named(position) if isinstance(source, NamingSource) else position
 
 

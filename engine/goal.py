@@ -10,12 +10,14 @@ when the source's clock was past the moment: what comes behind that was committe
 import asyncio
 from typing import Final
 
-from engine.abilities import DatedSource
+from engine.abilities import DatedSource, NamingSource
 from engine.contracts import Source
 from engine.errors import ConfigError, SourceConnectionError
 from engine.model.moment import moment_us
 from engine.model.position import Position
 from engine.outcome import CAUGHT_UP, COMMIT_TIME, POSITION
+
+FIELD: Final = "--stop-at"
 
 PREFIX: Final = "commit_time:"
 """Begins a `--stop-at` that is a commit time; AWS's word."""
@@ -37,6 +39,17 @@ def stop_time_us(text: str) -> int | None:
     return moment_us(text.removeprefix(PREFIX)) if text.startswith(PREFIX) else None
 
 
+def check_kind(source: Source, position: Position, field: str) -> None:
+    """Check a position that a person gave, which stands in `field`, once its source is open. Raises
+    ConfigError."""
+    if not isinstance(source, NamingSource):
+        return
+    try:
+        source.check_kind(position)
+    except ValueError as error:
+        raise ConfigError(field, str(error)) from None
+
+
 class Goal:
     """One of a stream. `position` is where it is, None while that is not known. `until_us`: nothing
     that was committed later is carried. `cut`: the stream ends before such a transaction, and
@@ -50,7 +63,7 @@ class Goal:
         self.until_us = stop_time_us(text) if text is not None else None
         self.cut = False
         if self.until_us is not None and not isinstance(source, DatedSource):
-            raise ConfigError("--stop-at", "the source's log tells no commit times")
+            raise ConfigError(FIELD, "the source's log tells no commit times")
 
     @property
     def set(self) -> bool:
@@ -66,11 +79,13 @@ class Goal:
 
     async def aim(self) -> None:
         """Find out where it is; again, when rows newer than that were loaded. Raises
-        SourceConnectionError, SourceError."""
+        SourceConnectionError, SourceError; ConfigError where no stream of this source comes."""
         if self._text == CAUGHT_UP:
             self.position = await self._source.head()
         elif self._text is not None and self.until_us is None:
-            self.position = self._source.position(self._text)
+            position = self._source.position(self._text)
+            check_kind(self._source, position, FIELD)
+            self.position = position
 
     def cut_at(self, position: Position) -> None:
         """The next transaction was committed too late."""

@@ -29,10 +29,17 @@ from connectors.mysql.log_mark import LogMark, LogMarks
 from connectors.mysql.log_reader import lock_holder, reading
 from connectors.mysql.log_search import LogSearch
 from connectors.mysql.log_stream import LogStream
+from connectors.mysql.maria_gtid import MariaGtids
 from connectors.mysql.mark_lock import mark_name
 from connectors.mysql.open_transactions import OpenTransactions
 from connectors.mysql.places import places_of
-from connectors.mysql.position import AnyPosition, FilePosition, LogPlace, parse_position
+from connectors.mysql.position import (
+    AnyPosition,
+    FilePosition,
+    GtidPosition,
+    LogPlace,
+    parse_position,
+)
 from connectors.mysql.preflight_source import PreflightSource
 from connectors.mysql.server import Server, read_end, read_head, read_server
 from connectors.mysql.snapshot import Snapshots
@@ -359,6 +366,17 @@ class MysqlSource:
         search, place = await self._search(), parse_position(str(end)).log
         assert place is not None
         return await search.since(moment_us, place)
+
+    def check_kind(self, position: Position) -> None:
+        """See `abilities.NamingSource`: GTIDs are MySQL's or MariaDB's, and some have none."""
+        server, _, _ = self._opened()
+        if not isinstance(position, GtidPosition):
+            return
+        if not server.gtid:
+            raise ValueError("names GTIDs, and the source has no GTIDs: give file=<file>:<offset>")
+        if isinstance(position.done, MariaGtids) != server.mariadb:
+            own = "MariaDB, maria=" if server.mariadb else "MySQL, gtid="
+            raise ValueError(f"is of another kind: the source has GTIDs of {own}<GTIDs>")
 
     async def named(self, position: Position) -> Position:
         """See `abilities.NamingSource`: a place in a file, by its GTIDs where the server has them,

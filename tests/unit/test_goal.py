@@ -104,3 +104,15 @@ def test_a_log_without_commit_times_has_no_such_goal() -> None:
 
     with pytest.raises(ConfigError, match="tells no commit times"):
         Goal(Undated(), MOMENT)  # type: ignore[arg-type]
+
+
+async def test_a_position_that_no_stream_of_the_source_comes_to_is_no_goal() -> None:
+    class Naming(Dated):
+        async def named(self, position: Position) -> Position:
+            raise AssertionError("a goal is no beginning")
+
+        def check_kind(self, position: Position) -> None:
+            raise ValueError("is of another source")
+
+    with pytest.raises(ConfigError, match="--stop-at: is of another source"):
+        await Goal(Naming(), "0/64").aim()

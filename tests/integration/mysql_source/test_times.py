@@ -26,6 +26,12 @@ def private(private_mysql: Private, mysql_version: str) -> MysqlServer:
     return prepared(private_mysql(mysql_version))
 
 
+@pytest.fixture
+def without_gtids(private_mysql: Private) -> MysqlServer:
+    settings = {"gtid_mode": False, "enforce_gtid_consistency": False}
+    return prepared(private_mysql("mysql-9", settings=settings))
+
+
 def prepared(server: MysqlServer) -> MysqlServer:
     server.create_database(SCHEMA)
     server.execute("CREATE TABLE t (id int PRIMARY KEY)", database=SCHEMA)
@@ -55,6 +61,17 @@ def place(server: MysqlServer) -> LogPlace:
     old = server.mariadb or server.name == "mysql-8.0"
     row = server.execute("SHOW MASTER STATUS" if old else "SHOW BINARY LOG STATUS")[0]
     return LogPlace(row[0], int(row[1]))
+
+
+def purge(server: MysqlServer) -> None:
+    """Take every file of the log away but the newest. MariaDB keeps one until what was committed in
+    it is on disk elsewhere, and says nothing."""
+
+    def purged() -> bool:
+        server.execute(f"PURGE BINARY LOGS TO '{place(server).file}'")
+        return len(server.execute("SHOW BINARY LOGS")) == 1
+
+    until(purged, "the end of the older files")
 
 
 async def opened(sources: Sources, server: MysqlServer) -> Side:
@@ -130,7 +147,7 @@ async def test_a_moment_before_the_log_is_refused(sources: Sources, private: Mys
         await since(side, moment - DAY_SECONDS * 1_000_000)
     private.execute("FLUSH BINARY LOGS")
     insert(private, 3)
-    private.execute(f"PURGE BINARY LOGS TO '{place(private).file}'")
+    purge(private)
     with pytest.raises(PositionLostError, match=rf"goes back to {place(private).file}") as lost:
         await since(side, moment)
     assert f"the position {place(private).file}:4 to begin with what there is" in lost.value.hint
@@ -145,15 +162,15 @@ async def test_what_was_purged_before_the_moment_is_not_missed(
     insert(private, 2)
     moment = second(private)
     insert(private, 3)
-    private.execute(f"PURGE BINARY LOGS TO '{place(private).file}'")
+    purge(private)
     side = await opened(sources, private)
     assert await behind(side, await since(side, moment), private) == [3]
 
 
-async def test_a_server_without_gtids_tells_files(sources: Sources, private_mysql: Private) -> None:
-    server = prepared(
-        private_mysql("mysql-9", settings={"gtid_mode": False, "enforce_gtid_consistency": False})
-    )
+async def test_a_server_without_gtids_tells_files(
+    sources: Sources, without_gtids: MysqlServer
+) -> None:
+    server = without_gtids
     insert(server, 1)
     moment = second(server)
     here = place(server)
@@ -218,3 +235,27 @@ async def test_a_place_that_a_person_names(sources: Sources, private: MysqlServe
     nowhere = FilePosition(LogPlace(between.file, 1 << 30))
     with pytest.raises(PositionLostError, match="does not have what was read"):
         await side.source.named(nowhere)
+
+
+async def test_a_position_of_another_kind_than_its_own_is_refused(
+    sources: Sources, private: MysqlServer
+) -> None:
+    """A stream tells none of the other dialect, so it would never come there."""
+    side = await opened(sources, private)
+    uuid = "7c1e4d0a-9a53-11ee-8c99-0242ac120002"
+    mine, other = "maria=0-1-5", f"gtid={uuid}:1-5"
+    if not private.mariadb:
+        mine, other = other, mine
+    side.source.check_kind(parse_position(mine))
+    side.source.check_kind(FilePosition(place(private)))
+    with pytest.raises(ValueError, match="has GTIDs of M"):
+        side.source.check_kind(parse_position(other))
+
+
+async def test_without_gtids_a_position_is_a_place_in_a_file(
+    sources: Sources, without_gtids: MysqlServer
+) -> None:
+    side = await opened(sources, without_gtids)
+    side.source.check_kind(FilePosition(place(without_gtids)))
+    with pytest.raises(ValueError, match="has no GTIDs"):
+        side.source.check_kind(parse_position("maria=0-1-5"))
