@@ -18,13 +18,15 @@ from engine.control.endpoint_side import Reached, reach
 from engine.control.happenings import WITHOUT_EFFECT
 from engine.control.keeping import Keeper
 from engine.control.ledger import TooLargeError
-from engine.control.lifecycle import Status
+from engine.control.lifecycle import Begin, Status
 from engine.control.means import Means
 from engine.control.reports import NOT_STARTED, not_started
 from engine.control.resources import endpoint
 from engine.control.resources.document import decode
 from engine.control.resources.endpoint import Endpoint
 from engine.control.resources.replication import Replication
+from engine.control.resources.table import ERRORED, TableFacts
+from engine.control.resources.table import PREFIX as TABLES
 from engine.control.size import Size
 from engine.control.store.errors import GoneError
 from engine.control.store.records import Record
@@ -108,6 +110,11 @@ class Found:
     """The first `FAILURES_MAX` findings that block, as `preflight.document` makes them."""
     blocked: int = 0
     """How many block."""
+    stand: frozenset[str] = frozenset()
+    """Tables that stand already: what is found of them is in the log, and keeps no other table from
+    going on, as it kept none before."""
+    whole: bool = False
+    """Whether it looked at everything."""
 
 
 class Starting:
@@ -166,7 +173,7 @@ class Starting:
     async def look(self, replication: Replication, given: WorkerInput) -> Found:
         """Both databases looked at, by a process of its own; what it found. Raises StartError."""
         await self._enter(Status.PREPARING_METADATA_RESOURCES)
-        found = Found()
+        found = Found(stand=await self._standing(replication))
         told: asyncio.Queue[Mapping[str, object] | None] = asyncio.Queue()
         looking = asyncio.create_task(
             errand.run(
@@ -186,9 +193,18 @@ class Starting:
             looking.cancel()
             await asyncio.wait((looking,))
         outcome = looking.result()
-        if outcome.exit:
+        if outcome.exit and (found.blocking or not found.whole):
             raise await self._blocked(replication, found, outcome)
         return found
+
+    async def _standing(self, replication: Replication) -> frozenset[str]:
+        """Tables that stand in what is to go on."""
+        wish = replication.life.wish
+        if wish is None or wish.begin is not Begin.RESUME:
+            return frozenset()
+        facts = await self._keeper.facts(TABLES)
+        tables = (decode(TableFacts, document) for document in facts.values())
+        return frozenset(f"{t.schema}.{t.table}" for t in tables if t.state in ERRORED)
 
     async def provision(self, capacity: CapacityConfig, found: Found) -> Size:
         """Memory held for what was found, or as much as the machine has at all. Raises StartError.
@@ -208,7 +224,7 @@ class Starting:
     async def _take(self, event: Mapping[str, object], found: Found) -> None:
         match event["event"]:
             case "finding":
-                if event.get("severity") == BLOCKS:
+                if event.get("severity") == BLOCKS and event.get("subject") not in found.stand:
                     found.blocked += 1
                     if found.blocked <= FAILURES_MAX:
                         found.blocking.append(event)
@@ -224,6 +240,7 @@ class Starting:
                 units = event.get("units")
                 found.units = units if isinstance(units, int) else 0
                 found.reckoned = str(event.get("reckoned", ""))
+                found.whole = True
             case "step" if not found.blocking:
                 await self._enter(STATUS_OF_STEP[str(event["step"])])
 
