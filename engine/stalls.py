@@ -139,18 +139,20 @@ class Watched:
         self._applied = self._applying_now()
         self._reopen_after = REOPEN_SECONDS
 
-    def look_at_source(self, progress: Progress) -> None:
+    def look_at_source(self, progress: Progress) -> bool:
+        """Whether it moved, or has no room to."""
         read, self._read = self._read, self._reading_now()
         if self._capture.waits_for_room or read != self._read:
             progress.moved()
             self._reopen_after = REOPEN_SECONDS
-            return
+            return True
         why = "it has given no sign of life"
         if self._reading.waits:
             why = "it has more, and nothing of it was read"
         progress.still(why)
         if progress.seconds >= self._reopen_after and self._capture.cut(f"the source: {why}"):
             self._reopen_after = 2 * progress.seconds
+        return False
 
     def look_at_target(self, progress: Progress) -> None:
         applied, self._applied = self._applied, self._applying_now()
@@ -294,7 +296,8 @@ class Stalls:
         if loaded != self._loaded:
             self._down = None  # rows are copied: both sides are reached
         if self._stream is not None:
-            self._stream.look_at_source(self._progress[Stage.SOURCE])
+            if self._stream.look_at_source(self._progress[Stage.SOURCE]):
+                self.questions.heard()
             self._stream.look_at_target(self._progress[Stage.TARGET])
         elif self.questions.silent()[0] >= STUCK_SECONDS:
             self._look_at_question(*self.questions.silent())

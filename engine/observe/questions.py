@@ -50,6 +50,11 @@ class Questions:
         """It has given a sign of life."""
         self._silent_since = self._now() if len(self._open) > 1 else None
 
+    def heard(self) -> None:
+        """It has given a sign of life beside what it was asked."""
+        if self._silent_since is not None:
+            self._silent_since = self._now() if self._open else None
+
     def silent(self) -> tuple[float, str]:
         """For how many seconds it has answered nothing, and what it is asked for; (0, "") when
         nobody asks."""

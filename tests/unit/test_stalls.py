@@ -399,6 +399,16 @@ def test_a_stream_alone_says_what_stands_still() -> None:
         assert bench.after(10 * STUCK_SECONDS) == {}
 
 
+def test_what_was_given_up_beside_a_stream_that_moves_is_no_silence_of_the_source() -> None:
+    bench = Bench()
+    with contextlib.suppress(SourceConnectionError), bench.stalls.questions.asking("its tables"):
+        raise SourceConnectionError("cut")
+    assert bench.after(10 * STUCK_SECONDS) == {}
+    with bench.stalls.questions.asking("a connection"):
+        assert bench.after(STUCK_SECONDS - 1, streams=False) == {}
+        assert _stages(list(bench.after(2 + SIGN_SECONDS, streams=False))) == {"source"}
+
+
 def test_a_process_that_was_frozen_does_not_blame_its_source() -> None:
     bench = Bench()
     with bench.stalls.questions.asking("its tables"):
