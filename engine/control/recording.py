@@ -71,4 +71,4 @@ class Recording:
 
 def _named(tables: Sequence[str]) -> str:
     more = f" and {len(tables) - NAMED_MAX} more" if len(tables) > NAMED_MAX else ""
-    return ", ".join(tables[:NAMED_MAX]) + f"{more}. Table statistics say why."
+    return ", ".join(tables[:NAMED_MAX]) + f"{more}. `penstock tables` says why."

@@ -86,7 +86,7 @@ def stopped(tables: Sequence[TableFacts]) -> list[dict[str, str]]:
 
 def _stopped(facts: TableFacts) -> dict[str, str]:
     name = f"{facts.schema}.{facts.table}"
-    why = facts.error.removeprefix(f"{name}: ") or _WITHOUT_REASON.get(facts.state, "")
+    why = facts.error or _WITHOUT_REASON.get(facts.state, "")
     way = _WAY_OUT.get(facts.state)
     return {"table": name, "state": facts.state, "reason": f"{why} - {way}" if way else why}
 

@@ -162,7 +162,12 @@ def details(each: Mapping[str, Any], now: float) -> list[str]:
 
 def stopped(each: Mapping[str, Any]) -> list[str]:
     """A line for each table that stands: why, and what to do."""
-    return [f"{table['table']}: {table['reason']}" for table in each.get("tables_stopped", ())]
+    return [_named(table["table"], table["reason"]) for table in each.get("tables_stopped", ())]
+
+
+def _named(table: str, reason: str) -> str:
+    """Most reasons begin with the table that they are of."""
+    return reason if reason.startswith((f"{table}:", f"{table},")) else f"{table}: {reason}"
 
 
 def _tables(each: Mapping[str, Any]) -> str:

@@ -128,4 +128,4 @@ async def test_tables_that_stop_are_an_event(world: World) -> None:
     await world.recording.store("")
     (message,) = await world.messages()
     assert message.startswith("Tables have stopped, and the others go on: public.t0, public.t1,")
-    assert message.endswith("public.t4 and 2 more. Table statistics say why.")
+    assert message.endswith("public.t4 and 2 more. `penstock tables` says why.")

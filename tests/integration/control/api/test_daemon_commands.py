@@ -61,23 +61,23 @@ async def test_a_table_that_stands_is_seen_everywhere(town: Town) -> None:
     key = await town.orders()
     await town.done("start", "orders")
     town.daemon.idle.told[key] = Figures({"state": "streaming", "verdict": "idle"})
-    why = "a constraint forbids it (mend the row)"
+    why = "public.b, constraint k: a constraint forbids it (mend the row)"
     await town.fleet.tables(
         key,
         TableFacts(schema="public", table="a", state="streaming"),
-        TableFacts(schema="public", table="b", state="suspended", error=f"public.b: {why}"),
+        TableFacts(schema="public", table="b", state="suspended", error=why),
         TableFacts(schema="public", table="c", state="needs-reload"),
     )
     assert "streaming, 2 tables errored" in (await town.done("status")).splitlines()[1]
     details = (await town.done("status", "orders")).splitlines()
     mend = "its changes wait on disk, and it goes on once that is mended"
-    assert f"errored     public.b: {why} - {mend}" in details
+    assert f"errored     {why} - {mend}" in details
     assert (
         "errored     public.c: needs a new load - load it again with `penstock reload`" in details
     )
     assert not [line for line in details if line.startswith("limited by")], "nothing limits it"
     assert (await town.done("tables", "orders")).splitlines()[-2:] == [
-        f"public.b: {why} - {mend}",
+        f"{why} - {mend}",
         "public.c: needs a new load - load it again with `penstock reload`",
     ]
     found = await town.told("status", "orders")
