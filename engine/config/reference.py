@@ -22,7 +22,7 @@ from engine.config.replication import ApplyConfig, LoadConfig, ReplicationConfig
 from engine.config.section import Declared, Section, declared_keys
 from engine.config.serve import CostConfig, KeySection, ServeConfig, TokenSection, TopicSection
 from engine.config.settings import SettingsFile
-from engine.config.settings_effect import Effect, KeyEffect, key_effects
+from engine.config.settings_effect import BY_DAEMON, Effect, KeyEffect, key_effects
 from engine.config.shared_endpoint import FILE, TABLE
 
 BEGIN: Final = "<!-- generated from engine/config by engine/config/reference.py: begin -->"
@@ -106,6 +106,8 @@ def _effect(key: KeyEffect) -> str:
         return f"decides `{key.about}`, when it is written"
     if key.effect is Effect.FIXED:
         return f"only `{_json(REFUSED[key.path][0])}`: any other value {key.about}"
+    if key.path.startswith(BY_DAEMON):
+        return f"followed by the daemon, and not by `penstock run`: {key.about}"
     return f"no effect yet: {key.about}"
 
 
