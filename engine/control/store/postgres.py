@@ -157,7 +157,8 @@ class PostgresStore:
     @asynccontextmanager
     async def _transaction(self, *begin: str, resolved: bool = False) -> AsyncIterator[_Session]:
         """A connection with a transaction on it, committed when the block ends without an error.
-        `resolved`: what became of it is found out where its COMMIT is not answered."""
+        `resolved`: what became of it is found out where its COMMIT is not answered; of another,
+        which reads or renews figures, nothing depends on that."""
         connection = await self._begun(begin)
         try:
             try:
@@ -168,11 +169,12 @@ class PostgresStore:
                 raise
             try:
                 await _commit(connection)
-            except StoreOutcomeUnknownError as unknown:
+            except StoreConnectionError as error:
                 connection.terminate()
-                if not resolved:
+                if isinstance(error, StoreOutcomeUnknownError) and resolved:
+                    await self._resolve(connection.server, number, error)
+                elif resolved:
                     raise
-                await self._resolve(connection.server, number, unknown)
         finally:
             self._take_back(connection)
 

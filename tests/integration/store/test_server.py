@@ -119,6 +119,18 @@ async def test_an_answer_lost_at_commit_is_found_out(store: Store, proxy: FaultP
     assert await names(store) == ["done"]
 
 
+@pytest.mark.parametrize("spoil", [lambda p: p.cut_after(1), lambda p: p.cut_after(up=1)])
+async def test_the_end_of_a_read_that_is_not_answered_takes_nothing_back(
+    store: Store, proxy: FaultProxy, spoil: Callable[[FaultProxy], None]
+) -> None:
+    await insert(store, "a")
+    async with store.read() as reading:
+        found = await reading.find("k")
+        spoil(proxy)
+    assert [record.name for record in found] == ["a"]
+    assert await names(store) == ["a"]
+
+
 async def test_a_commit_that_never_arrived_is_told_as_one_of_which_nothing_is_stored(
     store: Store, proxy: FaultProxy
 ) -> None:
