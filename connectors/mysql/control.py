@@ -12,7 +12,7 @@ from engine.model.state import LaneRow, Owner, RejectedRow, TableRecord
 
 
 class ControlRows(ABC):
-    """See `contracts.ControlTransaction`. The transaction gives `_add` and `_ask`."""
+    """See `contracts.ControlTransaction`. The transaction gives `_add`, `_add_many` and `_ask`."""
 
     @property
     @abstractmethod
@@ -22,6 +22,11 @@ class ControlRows(ABC):
     @abstractmethod
     def _add(self, sql: bytes, subject: str = "") -> None:
         """Do this in order with everything else, at the latest with the commit."""
+
+    @abstractmethod
+    async def _add_many(self, sql: bytes, what: str) -> None:
+        """As `_add`, one of many or a large one: those before it may be done now. Raises
+        TargetError where the server takes none of that size; `what` it is about, in words."""
 
     @abstractmethod
     async def _ask(self, *statements: bytes) -> Result:
@@ -76,13 +81,15 @@ class ControlRows(ABC):
         return [control_rows.chunk(row) for row in rows]
 
     async def save_chunk(self, chunk: ChunkDone) -> None:
-        self._add(control_sql.save_chunk(self._replication, chunk))
+        sql = control_sql.save_chunk(self._replication, chunk)
+        await self._add_many(sql, f"a chunk of {chunk.table}")
 
     async def remove_chunks(self, table: TableName) -> None:
         self._add(control_sql.remove_chunks(self._replication, table))
 
     async def reject(self, row: RejectedRow) -> None:
-        self._add(control_sql.reject(self._replication, row))
+        sql = control_sql.reject(self._replication, row)
+        await self._add_many(sql, f"a row of {row.table} that was refused")
 
     async def remove_replication(self) -> None:
         for statement in control_sql.remove_replication(self._replication):

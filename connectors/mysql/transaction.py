@@ -67,7 +67,6 @@ class MysqlTransaction(ControlRows):
 
     async def write(self, runs: Sequence[Run]) -> Written:
         written = Written()
-        limit = min(HELD_BYTES_MAX, self._session.packet_bytes_max // 2)
         for run in runs:
             if not run.rows:
                 continue
@@ -78,12 +77,16 @@ class MysqlTransaction(ControlRows):
                 await self._make_room(len(statement.sql))
                 self._outbox.add_rows(statement, subject)
                 written.bytes += len(statement.sql) + len(statement.data)
-                if self._outbox.size > limit:
-                    await self._flush()
+                await self._send_much()
             written.rows += len(run.rows)
         if self._depth:
             await self._flush()
         return written
+
+    async def _send_much(self) -> None:
+        """Hold no more back than is worth it."""
+        if self._outbox.size > min(HELD_BYTES_MAX, self._session.packet_bytes_max // 2):
+            await self._flush()
 
     async def _make_room(self, size: int) -> None:
         """Send what would not fit into one packet with a statement of this size."""
@@ -182,6 +185,17 @@ class MysqlTransaction(ControlRows):
 
     def _add(self, sql: bytes, subject: str = "") -> None:
         self._outbox.add(sql, subject)
+
+    async def _add_many(self, sql: bytes, what: str) -> None:
+        if len(sql) > self._session.packet_bytes_max:
+            raise TargetError(
+                f"{what} cannot be kept: with {len(sql)} bytes it is larger than the target's"
+                f" max_allowed_packet allows ({self._session.packet_bytes_max} bytes)",
+                hint="raise max_allowed_packet on the target, up to 1 GiB",
+            )
+        await self._make_room(len(sql))
+        self._add(sql)
+        await self._send_much()
 
     async def _ask(self, *statements: bytes) -> Result:
         for sql in statements:
