@@ -21,7 +21,7 @@ TEXTS: Final = {"tinytext": 2**8, "text": 2**16, "mediumtext": 2**24, "longtext"
 GEOMETRIES: Final = frozenset(
     {
         "geometry", "point", "linestring", "polygon", "multipoint", "multilinestring",
-        "multipolygon", "geomcollection", "geometrycollection",
+        "multipolygon", "geometrycollection",
     }
 )  # fmt: skip
 

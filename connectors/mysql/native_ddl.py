@@ -28,8 +28,8 @@ def adapted(type_: str, flavour: Flavour, collations: frozenset[str]) -> str:
         return "longblob"
     if flavour.mariadb and base == "json":
         return "longtext character set utf8mb4 collate utf8mb4_bin"
-    if flavour.mariadb and base == "geomcollection":
-        return "geometrycollection"
+    if flavour.mariadb and base == "geometrycollection":
+        return base
     found = _COLLATE.search(type_)
     if found is None or found[1].lower() in collations:
         return type_

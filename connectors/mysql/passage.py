@@ -126,11 +126,8 @@ def _fits(source: ColumnType, target: ColumnType) -> bool:
 
 def _bytes(source: ColumnType, target: ColumnType) -> Passage:
     if source.base in GEOMETRIES or source.base == "vector":
-        same = source.base == target.base or {source.base, target.base} <= {
-            "geomcollection", "geometrycollection",
-        }  # fmt: skip
         general = source.base in GEOMETRIES and target.base == "geometry"
-        return _if(same or general or target.base == "longblob")
+        return _if(source.base == target.base or general or target.base == "longblob")
     if target.base not in (*BLOBS, "binary", "varbinary"):
         return Passage.REFUSED
     if source.base in BLOBS:

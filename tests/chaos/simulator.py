@@ -129,7 +129,7 @@ _AT_HOME: Final = {
     ),
     "keys-load": "chunk-divided-move",
     "keys-left": "stop-in-load",
-    "keys-refuse": "commit-cut-lost fault-disk-damaged",
+    "keys-refuse": "commit-cut-lost",
     "load-cleared": "load-began-anew",
     "alter-load": "chunk-refused table-reshaped",
     "reload": "reloaded keys-put-off",
@@ -144,7 +144,10 @@ _AT_HOME: Final = {
     "keys-hot": "share-helped buckets-apart",
     "refuse-load": "load-set-aside commit-cut-late",
     "quarantine": "row-kept replay-divided",
-    "stuck": "queue-full queue-over-full lane-spilled lane-unspilled drain-given-up fault-slow",
+    "stuck": (
+        "queue-full queue-over-full lane-spilled lane-unspilled drain-given-up fault-slow"
+        " fault-disk-damaged"
+    ),
     "stuck-full-disk": "spill-refused stuck-stopped",
 }
 
