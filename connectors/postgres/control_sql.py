@@ -37,7 +37,13 @@ _ADVANCE_MARKED: Final = _statement(
     " pg_catalog.pg_replication_origin_xact_setup('0/0', pg_catalog.clock_timestamp())",
     _TEXT, _TEXT, _BIGINT, _BIGINT, _TEXT,
 )  # fmt: skip
-_SAME_SHAPE: Final = _statement("same_shape", "SELECT penstock.same_shape($1, $2)", _OIDS, _TEXTS)
+_SAME_SHAPE: Final = _statement(
+    "same_shape",
+    "SELECT penstock.same_shape(CASE WHEN ARRAY(SELECT to_regclass(name)::oid FROM"
+    " unnest($1::text[]) name) = $2::oid[] THEN $2::oid[] ELSE '{0}'::oid[] END, $3)",
+    _TEXTS, _OIDS, _TEXTS,
+)  # fmt: skip
+"""No table has the number 0, nor a shape."""
 _REPOSITION: Final = _statement(
     "reposition",
     "UPDATE penstock.checkpoint SET position = $3 WHERE replication = $1 AND lane = $2",
@@ -197,11 +203,12 @@ def advance(replication: str, fence: Fence, *, marked: bool = False) -> Call:
 
 
 @lru_cache(maxsize=1024)
-def same_shape(shapes: tuple[tuple[int, str], ...]) -> Call:
-    """Raises on the server when one of these tables (by OID) no longer has this shape. Kept, as
-    batch after batch writes the same few tables."""
-    oids, words = zip(*shapes, strict=True)
-    return _SAME_SHAPE, _encoded(_array(oids), _array(words))
+def same_shape(shapes: tuple[tuple[int, str, str], ...]) -> Call:
+    """Raises on the server when one of these tables (its OID, name in SQL, and shape) no longer has
+    this shape, or this name, by which its rows went: another may have been put in its place. Kept,
+    as batch after batch writes the same few tables."""
+    oids, names, words = zip(*shapes, strict=True)
+    return _SAME_SHAPE, _encoded(_array(names), _array(oids), _array(words))
 
 
 def reposition(replication: str, lane: str, position: str) -> Call:

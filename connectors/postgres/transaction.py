@@ -60,7 +60,8 @@ class PostgresTransaction(ControlRows):
         self._ended = False
         self._deferred = False
         self._depth = 0
-        self._shapes: dict[int, str] = {}
+        self._shapes: dict[int, tuple[int, str, str]] = {}
+        """What was written, as it was read: OID, name in SQL and shape, by OID."""
         self._stages: set[int] = set()
         self._tables: set[str] = set()
         """What statements about user tables name as their subject."""
@@ -149,7 +150,8 @@ class PostgresTransaction(ControlRows):
         return written
 
     def _touch(self, plan: TablePlan) -> None:
-        self._shapes[plan.target.oid] = plan.target.shape
+        target = plan.target
+        self._shapes[target.oid] = target.oid, target.sql, target.shape
         self._tables.add(plan.subject)
         if plan.target.deferrable and not self._deferred:
             self._add(control_sql.DEFER, plan.subject)
@@ -229,7 +231,7 @@ class PostgresTransaction(ControlRows):
             self._ended = True
             return
         if self._shapes:
-            self._add(control_sql.same_shape(tuple(self._shapes.items())), "")
+            self._add(control_sql.same_shape(tuple(self._shapes.values())), "")
         lone = self._lone()
         if not lone:
             self._add(control_sql.COMMIT)

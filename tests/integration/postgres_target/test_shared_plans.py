@@ -106,6 +106,24 @@ async def test_a_session_that_was_told_of_a_table_that_was_altered_since_reads_i
     assert readings.of == [rig.session, other, rig.session]
 
 
+@pytest.mark.parametrize("number", [1, 500])
+async def test_a_table_that_another_was_put_in_the_place_of_is_read_again(
+    rig: Rig, other: PostgresSession, number: int
+) -> None:
+    """The one that was read is as it was, under another name."""
+    rig.execute("CREATE TABLE t (id int PRIMARY KEY, v int); CREATE TABLE n (id int, v real)")
+    relation = await rig.relation()
+    for session in (rig.session, other):
+        row = f"SELECT {id(session) % 1000000}, 7"
+        await write(session, Run(INSERT, relation, rig.wire(row)))
+    rig.execute("ALTER TABLE t RENAME TO old; ALTER TABLE n RENAME TO t")
+    run = Run(INSERT, relation, rig.wire(f"SELECT n, 7 FROM generate_series(1, {number}) n"))
+    for session in (rig.session, other):
+        with pytest.raises(TargetBusyError):
+            await write(session, run)
+        assert rig.execute("SELECT count(*) FROM t") == [(0,)]
+
+
 async def test_a_column_renamed_behind_a_shared_plan_is_named_once_it_is_read(
     rig: Rig, other: PostgresSession
 ) -> None:
