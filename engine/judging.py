@@ -147,12 +147,12 @@ class Judging:
             await asyncio.sleep(SAMPLE_SECONDS)
 
     async def _ask(self, target: ObservedTarget) -> None:
+        if not self._connected:  # its answer waits for a connection too, and is no round trip
+            await target.activity(self._sessions.identities)
+            self._connected = True
         began = self._around.clock.monotonic()
         self._activities.append((began, await target.activity(self._sessions.identities)))
-        took = self._around.clock.monotonic() - began
-        if self._connected:  # the first question waited for a connection too
-            self._trips.append(took)
-        self._connected = True
+        self._trips.append(self._around.clock.monotonic() - began)
 
     async def _look_for_indexes(self, target: ObservedTarget) -> None:
         now = self._around.clock.monotonic()

@@ -99,7 +99,8 @@ class Stream:
         return self.second(LATE, target=4.0, applier=20.0, rows_out=400.0, batches=20.0)
 
     async def asked(self, times: int) -> None:
-        """The target has been asked so often while something is late."""
+        """The target has been asked so often while something is late; the first answer only shows
+        that there is a connection."""
         watching = asyncio.create_task(self.judging.watch_target())
         async with asyncio.timeout(10):
             while self.server.asked < times:
@@ -110,6 +111,17 @@ class Stream:
 
     def told(self) -> list[tuple[object, str]]:
         return [(line.fields["cause"], str(line.fields["hint"])) for line in self.lines]
+
+
+async def test_a_round_trip_is_known_from_the_first_answer_that_counts() -> None:
+    stream = Stream()
+    stream.changing = []
+    stream.server.says = lambda: Activity(working=0)
+    for _ in range(2):
+        stream.saturated()
+    await stream.asked(2)
+    assert stream.saturated() is Cause.APPLIERS
+    assert "a round trip takes" in stream.lines[-1].message
 
 
 def test_a_verdict_is_told_once_to_metrics_and_log() -> None:
@@ -132,7 +144,7 @@ def test_what_waits_for_appliers_is_told_within_five_seconds() -> None:
 async def test_the_target_is_asked_while_something_is_late_and_names_the_missing_index() -> None:
     stream = Stream()
     assert [stream.saturated() for _ in range(3)][-1] is Cause.APPLIERS
-    await stream.asked(1)
+    await stream.asked(2)
     assert [stream.saturated() for _ in range(4)][-1] is Cause.TARGET
     cause, remedy = stream.told()[-1]
     assert cause == "target"
@@ -142,8 +154,14 @@ async def test_the_target_is_asked_while_something_is_late_and_names_the_missing
 async def test_what_the_target_said_before_the_window_counts_no_more() -> None:
     stream = Stream()
     stream.changing = []
+
+    def far() -> Activity:
+        stream.clock.now += 0.2
+        return Activity(working=4)
+
+    stream.server.says = far
     assert [stream.saturated() for _ in range(3)][-1] is Cause.APPLIERS
-    await stream.asked(1)
+    await stream.asked(2)
     assert [stream.saturated() for _ in range(4)][-1] is Cause.TARGET
     assert [stream.saturated() for _ in range(2 * WINDOW_SAMPLES)][-1] is Cause.APPLIERS
 
