@@ -13,14 +13,14 @@ MariaDB Knowledge Base, "COM_BINLOG_DUMP" and "Replica registration".
 
 import asyncio
 import struct
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from typing import Final, TypeAlias
 
 from connectors.mysql.connecting import READ_BYTES_MAX, Link, close
 from connectors.mysql.errors import DRIVER_ERRORS, source_error
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.packets import PacketSplitter
-from connectors.mysql.position import FILE_BEGINNING, AnyPosition, FilePosition
+from connectors.mysql.position import FILE_BEGINNING, AnyPosition, FilePosition, LogPlace
 from engine.errors import DecodeError, SourceConnectionError
 
 COM_BINLOG_DUMP: Final = 0x12
@@ -104,6 +104,21 @@ class Dump:
         if not data:
             raise SourceConnectionError("the source closed the connection that read its binary log")
         return data
+
+
+Open: TypeAlias = Callable[[LogPlace], Awaitable[Dump]]
+"""Begins to read the log at a place. Raises as `open_dump`."""
+
+
+async def events_from(open_at: Open, place: LogPlace) -> AsyncGenerator[bytes, None]:
+    """The log from a place on, without end; to be closed. Raises as `Open` and `Dump.events`."""
+    dump = await open_at(place)
+    try:
+        while True:
+            for data in await dump.events(behind=True):
+                yield data
+    finally:
+        await dump.close()
 
 
 async def open_dump(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.binlog import codes
-from connectors.mysql.binlog.decoder import HEADER_BYTES, EventDecoder
+from connectors.mysql.binlog.decoder import EventDecoder
 from connectors.mysql.binlog.events import (
     Event,
     GtidList,
@@ -34,9 +34,6 @@ from connectors.mysql.position import (
     with_gtid,
 )
 from engine.errors import DecodeError
-
-_CODE_AT: Final = 4
-_END: Final = slice(13, 17)
 
 _TOLD: Final = frozenset(
     (codes.FORMAT_DESCRIPTION, codes.ROTATE, codes.STOP, codes.HEARTBEAT, codes.HEARTBEAT_V2,
@@ -80,8 +77,7 @@ class LogScan:
     def feed(self, data: bytes) -> Between | None:
         """Read an event; what stands before it, where that is between two transactions. Raises
         DecodeError."""
-        if len(data) >= HEADER_BYTES and data[_CODE_AT] not in _TOLD:
-            self._walk.advance(int.from_bytes(data[_END], "little"))
+        if self._walk.passes_by(data, _TOLD):
             return None
         header, event = self._decoder.decode(data)
         found = self._take(header, event)

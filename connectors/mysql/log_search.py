@@ -3,14 +3,14 @@ of a place that a person named. The log is read from the beginning of a file, ov
 its own.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
 from connectors.mysql.binlog import codes
 from connectors.mysql.binlog.decoder import EventDecoder
-from connectors.mysql.dump import Dump
+from connectors.mysql.dump import Open, events_from
 from connectors.mysql.gtid import GtidSet
 from connectors.mysql.log_scan import Between, LogScan
 from connectors.mysql.position import FILE_BEGINNING, AnyPosition, FilePosition, LogPlace
@@ -21,8 +21,6 @@ EARLY_US: Final = 3600 * 1_000_000
 """How much older than the moment the file must be from which the log is looked through. A file says
 that it was created when the statement began that the server changed files in, and MariaDB's
 transactions say the same of the statement that committed: both are late by as long as that ran."""
-
-Events = AsyncGenerator[bytes, None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class LogSearch:
 
     def __init__(
         self,
-        open_dump: Callable[[LogPlace], Awaitable[Dump]],
+        open_dump: Open,
         files: Sequence[str],
         *,
         gtids: bool,
@@ -135,14 +133,8 @@ class LogSearch:
                     yield Between(scan.place, scan.here(), None)
                     return
 
-    async def _events(self, file: str) -> Events:
-        dump = await self._open_dump(LogPlace(file, FILE_BEGINNING))
-        try:
-            while True:
-                for data in await dump.events(behind=True):
-                    yield data
-        finally:
-            await dump.close()
+    def _events(self, file: str) -> AsyncGenerator[bytes, None]:
+        return events_from(self._open_dump, LogPlace(file, FILE_BEGINNING))
 
 
 def _too_young(file: LogFile, moment_us: int) -> PositionLostError:

@@ -3,13 +3,19 @@
 Offsets in headers have 32 bits; files may be longer, and their offsets only grow.
 """
 
+from collections.abc import Container
 from typing import Final
 
+from connectors.mysql.binlog.decoder import HEADER_BYTES
 from connectors.mysql.binlog.events import Header, Rotate
 from connectors.mysql.position import LogPlace
 
 OFFSET_MAX: Final = (1 << 32) - 1
 """The largest offset that a header holds, and that a log can be asked for."""
+
+_CODE_AT: Final = 4
+_END: Final = slice(13, 17)
+"""Of an event's header."""
 
 
 class LogWalk:
@@ -34,6 +40,13 @@ class LogWalk:
             return
         end |= self._offset & ~OFFSET_MAX
         self._offset = end if end >= self._offset else end + OFFSET_MAX + 1
+
+    def passes_by(self, data: bytes, told: Container[int]) -> bool:
+        """Pass an event unread, unless its code is one of `told` or it has no whole header."""
+        if len(data) < HEADER_BYTES or data[_CODE_AT] in told:
+            return False
+        self.advance(int.from_bytes(data[_END], "little"))
+        return True
 
     def end_of(self, header: Header) -> LogPlace:
         """Where the event that comes now ends; it is passed then."""

@@ -10,7 +10,7 @@ from contextlib import aclosing
 from typing import Final
 
 from connectors.mysql.binlog.events import Event, XaId
-from connectors.mysql.dump import Dump
+from connectors.mysql.dump import Open, events_from
 from connectors.mysql.errors import LOAD_AGAIN
 from connectors.mysql.log_walk import OFFSET_MAX
 from connectors.mysql.position import FILE_BEGINNING, LogPlace
@@ -31,7 +31,7 @@ class XaLog:
 
     def __init__(
         self,
-        open_dump: Callable[[LogPlace], Awaitable[Dump]],
+        open_dump: Open,
         files: Callable[[], Awaitable[Sequence[str]]],
         known: PreparedGroups,
     ) -> None:
@@ -61,7 +61,7 @@ class XaLog:
         """Transactions that are prepared where a file ends, or at `before`."""
         reading = XaReading(rows=False)
         begun = None
-        async with aclosing(self._events(LogPlace(file, FILE_BEGINNING))) as events:
+        async with aclosing(events_from(self._open_dump, LogPlace(file, FILE_BEGINNING))) as events:
             async for data in events:
                 for _ in reading.feed(data):
                     pass
@@ -88,7 +88,7 @@ class XaLog:
         reading = XaReading(rows=True)
         found: list[Event] = []
         size = 0
-        async with aclosing(self._events(start)) as events:
+        async with aclosing(events_from(self._open_dump, start)) as events:
             async for data in events:
                 for event in reading.feed(data):
                     if _stands_there(reading.group, group):
@@ -102,15 +102,6 @@ class XaLog:
                 if reading.begun is not None and group.start < reading.begun:
                     raise _another(group)
         yield found, size
-
-    async def _events(self, start: LogPlace) -> AsyncGenerator[bytes, None]:
-        dump = await self._open_dump(start)
-        try:
-            while True:
-                for data in await dump.events(behind=True):
-                    yield data
-        finally:
-            await dump.close()
 
 
 def _stands_there(found: XaGroup | None, group: XaGroup) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from connectors.mysql.binlog import codes
-from connectors.mysql.binlog.decoder import HEADER_BYTES, EventDecoder
+from connectors.mysql.binlog.decoder import EventDecoder
 from connectors.mysql.binlog.events import (
     Event,
     Header,
@@ -20,9 +20,6 @@ from connectors.mysql.log_walk import LogWalk
 from connectors.mysql.position import AnyGtid, LogPlace
 from connectors.mysql.xa import XaGroup, holds_changes, read_statement
 from engine.errors import DecodeError
-
-_CODE_AT: Final = 4
-_END: Final = slice(13, 17)
 
 _TOLD: Final = frozenset(
     (codes.FORMAT_DESCRIPTION, codes.ROTATE, codes.GTID, codes.ANONYMOUS_GTID, codes.GTID_TAGGED,
@@ -53,8 +50,7 @@ class XaReading:
     def feed(self, data: bytes) -> Iterator[Event]:
         """Read an event: what it tells of the transaction in `group`, if anything. Raises
         DecodeError."""
-        if not self._rows and len(data) >= HEADER_BYTES and data[_CODE_AT] not in _TOLD:
-            self._walk.advance(int.from_bytes(data[_END], "little"))
+        if not self._rows and self._walk.passes_by(data, _TOLD):
             return
         header, event = self._decoder.decode(data)
         if isinstance(event, TransactionPayload):

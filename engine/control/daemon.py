@@ -40,6 +40,7 @@ from engine.control.leading import Acting, Election, Leadership, Work
 from engine.control.ledger import Ledger
 from engine.control.logs.files import LogFiles
 from engine.control.looker import EndpointLooker
+from engine.control.looks import Looks
 from engine.control.means import Means
 from engine.control.memory_group import MemoryTree, NotDelegatedError
 from engine.control.notices import Notices
@@ -157,7 +158,8 @@ class Daemon:
         election = Election(
             store, self._holder(), config.serve.lease_seconds, alone=not config.serve.store
         )
-        looker = self._looker(fenced, vault)
+        looks = self._looks(fenced, vault)
+        looker = EndpointLooker(fenced, DatabaseProber(looks), around.log)
         notices = Notices(store, config.topics, around.clock, around.log)
         parts: list[Acting] = [
             keys,
@@ -177,7 +179,7 @@ class Daemon:
             dispatcher,
             bodies,
             logs=around.state / LOGS,
-            rows=self._rows(fenced, vault),
+            rows=TargetRowReader(looks),
             prices=config.cost,
         )
         shown = probes if on_loopback(config.serve.listen) else {}
@@ -266,17 +268,11 @@ class Daemon:
         skew = config.limits.skew_seconds
         return Callers(keyring, around.clock, around.log, skew_seconds=skew)
 
-    def _looker(self, store: Store, vault: Vault) -> EndpointLooker:
-        around, folder = self._around, self._around.state / LOOKS
+    def _looks(self, store: Store, vault: Vault) -> Looks:
+        folder = self._around.state / LOOKS
         shutil.rmtree(folder, ignore_errors=True)  # what a daemon left that was killed
         environment = passed_on(self._worker_environment())
-        prober = DatabaseProber(store, vault, folder, around.environment, environment)
-        return EndpointLooker(store, prober, around.log)
-
-    def _rows(self, store: Store, vault: Vault) -> TargetRowReader:
-        around = self._around
-        environment = passed_on(self._worker_environment())
-        return TargetRowReader(store, vault, around.state / LOOKS, around.environment, environment)
+        return Looks(store, vault, folder, self._around.environment, environment)
 
     def _services(
         self, store: FencedStore, vault: Vault, fleet: Replications, looker: EndpointLooker

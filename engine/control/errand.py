@@ -27,12 +27,16 @@ PIECE_BYTES: Final = 1 << 16
 Told = Callable[[Mapping[str, object]], None]
 
 
+def nobody(_event: Mapping[str, object]) -> None:
+    """Is told of nothing."""
+
+
 async def run(
     module: str,
     words: Sequence[str],
     *,
     environment: Mapping[str, str],
-    told: Told = lambda _: None,
+    told: Told = nobody,
     written: bytearray | None = None,
     seconds: float,
 ) -> Outcome:

@@ -25,7 +25,7 @@ from engine.observe.metrics import Metrics
 from engine.observe.stages import Stages
 from engine.queue.bounded import Budget
 from engine.surroundings import Surroundings
-from tests.unit.test_judging import Clock
+from tests.unit.set_clock import Clock
 
 START = LogPosition(100)
 

@@ -20,6 +20,7 @@ from engine.model.usage import Usage
 from engine.observe.log import Line, Log
 from engine.observe.metrics import Metrics
 from engine.surroundings import Surroundings
+from tests.unit.set_clock import Clock
 
 COUNTS = dict.fromkeys(
     ("source", "decode", "route", "queue", "applier", "target", "rows_in", "rows_out", "batches"),
@@ -30,16 +31,6 @@ SESSIONS = [(7, "then")]
 
 IDLE = Standing(appliers=4, backlog_rows=0, more=0.0, source_age=0.0, overflowed=False)
 LATE = Standing(appliers=4, backlog_rows=9_000, more=0.0, source_age=0.0, overflowed=False)
-
-
-class Clock:
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return self.now
 
 
 class Server:

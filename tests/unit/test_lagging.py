@@ -17,18 +17,9 @@ from engine.model.position import LogPosition, Position
 from engine.observe.log import Line, Log
 from engine.observe.metrics import Metrics
 from engine.surroundings import Surroundings
+from tests.unit.set_clock import Clock
 
 START = LogPosition(100)
-
-
-class Clock:
-    now = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return self.now
 
 
 class Refusing:

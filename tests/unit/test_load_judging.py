@@ -10,16 +10,7 @@ from engine.observe.log import Line, Log
 from engine.observe.metrics import CAUSES, Metrics
 from engine.observe.stages import Stages
 from engine.surroundings import Surroundings
-
-
-class Clock:
-    now = 100.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return self.now
+from tests.unit.set_clock import Clock
 
 
 class Load:

@@ -9,18 +9,9 @@ from engine.model.state import TableRecord, TableState
 from engine.observe.log import Line, Log
 from engine.observe.metrics import Metrics
 from engine.surroundings import Surroundings
+from tests.unit.set_clock import Clock
 
 TABLE = TableName("public", "t")
-
-
-class Clock:
-    now = 1_000.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def wall(self) -> float:
-        return self.now
 
 
 def telling(clock: Clock, lines: list[Line]) -> LoadTelling:

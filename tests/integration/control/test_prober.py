@@ -13,6 +13,7 @@ from engine.addresses import LOOPBACK, USUAL
 from engine.config.secret import Secret
 from engine.control import errand
 from engine.control.acting import Looked
+from engine.control.looks import Looks
 from engine.control.prober import DatabaseProber
 from engine.control.resources.certificate import Certificate
 from engine.control.resources.document import encode
@@ -121,7 +122,7 @@ async def test_an_endpoint_is_looked_at_with_its_secret_and_certificate(
     guarded: Cluster, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with SqliteStore(tmp_path / "store.db") as store:
-        prober = DatabaseProber(store, VAULT, tmp_path / "looks", {}, os.environ)
+        prober = DatabaseProber(Looks(store, VAULT, tmp_path / "looks", {}, os.environ))
         guarding = {**os.environ, addresses.VARIABLE: str(USUAL.refuse(LOOPBACK, guarded.port))}
         authority = Certificate(name="authority", pem=(tmp_path / "authority.crt").read_text())
         async with store.write() as writing:
@@ -141,7 +142,7 @@ async def test_an_endpoint_is_looked_at_with_its_secret_and_certificate(
             await store_endpoint(store, wrong)
             failures[name] = (await prober.connect("AB")).failure
         await store_endpoint(store, members(guarded, ServerName="localhost"))
-        held = DatabaseProber(store, VAULT, tmp_path / "looks", {}, guarding)
+        held = DatabaseProber(Looks(store, VAULT, tmp_path / "looks", {}, guarding))
         failures["address"] = (await held.connect("AB")).failure
         failures["endpoint"] = (await prober.connect("CD")).failure
     assert "password authentication failed" in failures["password"]

@@ -7,31 +7,17 @@ import pytest
 
 from connectors.mysql import session as sessions
 from connectors.mysql.session import MysqlSession
-from connectors.mysql.target_table import TargetTable
 from engine.errors import RowRejectedError, SchemaMismatchError, TargetBusyError
 from engine.model.batch import Run
 from engine.model.change import INSERT, SchemaChanged, SchemaStep
-from engine.model.relation import Column, ColumnType, Format, Relation, TableName
+from engine.model.relation import Column, ColumnType, Format, Relation
 from tests.integration.mysql_target.conftest import Rig, rows
-
-
-class Readings:
-    """Counts the descriptions of tables, by session."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.of: list[MysqlSession] = []
-        describe = MysqlSession.table_now
-
-        async def counted(session: MysqlSession, name: TableName) -> TargetTable | None:
-            self.of.append(session)
-            return await describe(session, name)
-
-        monkeypatch.setattr(MysqlSession, "table_now", counted)
+from tests.integration.readings import Readings
 
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> Readings:
-    return Readings(monkeypatch)
+    return Readings(monkeypatch, MysqlSession)
 
 
 @pytest.fixture

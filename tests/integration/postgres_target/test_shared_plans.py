@@ -7,31 +7,17 @@ import pytest
 
 from connectors._sql import shared_plans
 from connectors.postgres.session import PostgresSession
-from connectors.postgres.target_table import TargetTable
 from engine.errors import RowRejectedError, SchemaMismatchError, TargetBusyError
 from engine.model.batch import Run
 from engine.model.change import INSERT, SchemaChanged, SchemaStep
-from engine.model.relation import Column, ColumnType, Format, Relation, TableName
+from engine.model.relation import Column, ColumnType, Format, Relation
 from tests.integration.postgres_target.conftest import Rig
-
-
-class Readings:
-    """Counts the descriptions of tables, by session."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.of: list[PostgresSession] = []
-        describe = PostgresSession.table_now
-
-        async def counted(session: PostgresSession, name: TableName) -> TargetTable | None:
-            self.of.append(session)
-            return await describe(session, name)
-
-        monkeypatch.setattr(PostgresSession, "table_now", counted)
+from tests.integration.readings import Readings
 
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> Readings:
-    return Readings(monkeypatch)
+    return Readings(monkeypatch, PostgresSession)
 
 
 @pytest.fixture

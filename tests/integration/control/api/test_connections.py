@@ -11,6 +11,7 @@ import pytest
 
 from engine.control.acting import Looked
 from engine.control.api.arn import Kind
+from engine.control.looks import Looks
 from engine.control.prober import DatabaseProber
 from engine.control.resources.instance import DEFAULT_ID
 from engine.control.store.contract import Store
@@ -249,7 +250,7 @@ async def test_real_servers_are_looked_at(
     cluster.execute("CREATE SCHEMA sales; CREATE TABLE sales.t (id int); CREATE TABLE t (id int)")
 
     def databases(store: Store, vault: Vault) -> DatabaseProber:
-        return DatabaseProber(store, vault, tmp_path / "looks", {}, os.environ)
+        return DatabaseProber(Looks(store, vault, tmp_path / "looks", {}, os.environ))
 
     async with serving(tmp_path, prober=databases) as daemon:
         answer = await daemon.call(
@@ -300,7 +301,7 @@ async def test_a_server_of_another_family_is_looked_at(
     )
 
     def databases(store: Store, vault: Vault) -> DatabaseProber:
-        return DatabaseProber(store, vault, tmp_path / "looks", {}, os.environ)
+        return DatabaseProber(Looks(store, vault, tmp_path / "looks", {}, os.environ))
 
     try:
         async with serving(tmp_path, prober=databases) as daemon:
