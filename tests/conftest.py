@@ -6,8 +6,10 @@ PENSTOCK_REQUIRE_SERVERS=15,mariadb-10.11 names it or CI is set.
 """
 
 import itertools
+import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import TypeVar
+from typing import Any, TypeGuard, TypeVar
 from zlib import crc32
 
 import pytest
@@ -50,18 +52,35 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _take_turns(items: list[pytest.Item]) -> None:
-    """Each case of tests marked `in_turn` runs on one version, chosen by the name of its test and
-    its own: the same in every process. On the others it is nightly. A test without cases runs on
-    all."""
+    """A test marked `in_turn` runs on some of what it is parametrized with, chosen by its name and
+    the rest of its case: the same in every process. On the others it is nightly.
+
+    The mark's first argument is the parameter (`postgres`), its second on how many it runs (1).
+    """
+    turns: dict[str, dict[str, pytest.Function]] = defaultdict(dict)
+    count: dict[str, int] = {}
     for item in items:
-        if not isinstance(item, pytest.Function) or not item.get_closest_marker("in_turn"):
+        mark = item.get_closest_marker("in_turn")
+        if mark is None or item.get_closest_marker("nightly") or not _is_case(item):
             continue
-        if hasattr(item, "callspec"):  # else it needs no server
-            version = item.callspec.params["postgres"]
-            case = "-".join([part for part in item.callspec.id.split("-") if part != version])
-            name = f"{item.originalname}-{case}"
-            if case and version != VERSIONS[crc32(name.encode()) % len(VERSIONS)]:
-                item.add_marker(pytest.mark.nightly)
+        parameter, asked = mark.args or ("postgres", 1)
+        if parameter in item.callspec.params:
+            value: Any = item.callspec.params[parameter]
+            label: str = value if isinstance(value, str) else "-to-".join(value)
+            case = re.sub(f"(^|-){re.escape(label)}(?=-|$)", "", item.callspec.id, count=1)
+            test = f"{item.nodeid.split('[')[0]}[{case}]"
+            turns[test][label] = item
+            count[test] = asked
+    for test, by_label in turns.items():
+        labels = sorted(by_label)
+        first = crc32(test.encode())
+        chosen = {labels[(first + i) % len(labels)] for i in range(count[test])}
+        for label in set(labels) - chosen:
+            by_label[label].add_marker(pytest.mark.nightly)
+
+
+def _is_case(item: pytest.Item) -> TypeGuard[pytest.Function]:
+    return isinstance(item, pytest.Function) and hasattr(item, "callspec")
 
 
 class Clusters:

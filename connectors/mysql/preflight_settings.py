@@ -21,8 +21,8 @@ RDS_DIRECTORY: Final = "/rdsdbbin"
 
 NAMES: Final = (
     "basedir", "binlog_expire_logs_auto_purge", "binlog_expire_logs_seconds", "binlog_format",
-    "binlog_row_image", "binlog_row_metadata", "binlog_space_limit", "expire_logs_days",
-    "gtid_mode", "gtid_strict_mode", "innodb_flush_log_at_trx_commit",
+    "binlog_row_image", "binlog_row_metadata", "binlog_row_value_options", "binlog_space_limit",
+    "expire_logs_days", "gtid_mode", "gtid_strict_mode", "innodb_flush_log_at_trx_commit",
     "innodb_native_foreign_keys", "log_replica_updates", "log_slave_updates",
     "lower_case_table_names", "max_allowed_packet", "max_binlog_total_size", "server_id",
     "sync_binlog",
@@ -93,6 +93,11 @@ def _image(server: Server, variables: Variables) -> Sequence[Finding]:
             "; a REPLACE is logged without the columns that went back to their defaults: under"
             " MINIMAL it stops its table, under NOBLOB the target keeps the old value of a BLOB or"
             " TEXT that it leaves out"
+        )
+    if "PARTIAL_JSON" in variables.get("binlog_row_value_options", "").upper():
+        text += (
+            "; binlog_row_value_options is PARTIAL_JSON: of a JSON document that an update changes"
+            " in part only the changes are logged, which stops its table"
         )
     return [Finding("row-image", WARNS, text, "SET GLOBAL binlog_row_image = 'FULL'")]
 

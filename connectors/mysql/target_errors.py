@@ -67,6 +67,9 @@ _ROW: Final = frozenset(
 )  # fmt: skip
 """A value or a row that the server does not take."""
 
+_NAMES_COLUMN: Final = frozenset({1048, 1264, 1265, 1406})
+"""Numbers of messages that name the column and not its value."""
+
 _KEY: Final = re.compile(r"for key '([^']*)'\Z")
 _CONSTRAINT: Final = re.compile(r"CONSTRAINT [`']?([\w$.-]+)[`']?")
 _COLUMN: Final = re.compile(r"(?:for|value for) column (?:[`'](?:[^`']*`\.`)*)([\w$ -]+)[`']")
@@ -183,7 +186,7 @@ def _rejected(
         where.append(f"key {key[1]}")
     elif constraint is not None and error.errno in _NO_PARENT | _HAS_CHILD:
         where.append(f"constraint {constraint[1]}")
-    elif column is not None and error.errno in (1048, 1264, 1406):
+    elif column is not None and error.errno in _NAMES_COLUMN:
         where.append(f"column {column[1]}")
     return RowRejectedError(
         f"{', '.join(where) or 'a row'}: {reason} ({condition(error)})",

@@ -42,6 +42,7 @@ LEFT: Final = "not carried any more"
 DOCUMENTED: Final[Mapping[str, str]] = {
     "a new row without a value": "row image without defaults",
     "which columns went back to their defaults": "row image of a replaced row",
+    "a JSON document of which only changes were logged": "row image without the document",
 }
 """What the reason of a stop says -> what it is called: docs/guide/mysql.md has them all."""
 

@@ -103,7 +103,7 @@ class _MysqlReader:
 
     def drop(self, table: str) -> None:
         self._ask("SET foreign_key_checks = OFF")
-        self._ask(f"DROP TABLE {SCHEMA}.{quoted(table)}")
+        self._ask(f"DROP TABLE IF EXISTS {SCHEMA}.{quoted(table)}")
 
     def close(self) -> None:
         self._connection.close()
@@ -148,7 +148,7 @@ class _PostgresReader:
         return _states(self._ask(STATES))
 
     def drop(self, table: str) -> None:
-        self._connection.execute(f"DROP TABLE {SCHEMA}.{_quoted(table)} CASCADE".encode())
+        self._connection.execute(f"DROP TABLE IF EXISTS {SCHEMA}.{_quoted(table)} CASCADE".encode())
 
     def close(self) -> None:
         self._connection.close()

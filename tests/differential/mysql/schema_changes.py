@@ -116,9 +116,12 @@ class SchemaChanges:
         return [self._altered(table, f"MODIFY {self._declared(column)}{place}")], _nothing
 
     def _swap_names(self, table: RandomTable) -> Made | None:
-        if len(table.columns) < 2 or self._dialect.old:
+        # A session that is not strict gives an ENUM of the other name what is no label of it, which
+        # a strict server refuses by name (TYPES.md).
+        columns = [c for c in table.columns if not c.kind.sql.startswith("enum")]
+        if len(columns) < 2 or self._dialect.old:
             return None
-        a, b = self._chance.sample(table.columns, 2)
+        a, b = self._chance.sample(columns, 2)
         action = (
             f"RENAME COLUMN {self._name(a.name)} TO {self._name(b.name)}",
             f"RENAME COLUMN {self._name(b.name)} TO {self._name(a.name)}",

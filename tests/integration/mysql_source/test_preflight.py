@@ -89,6 +89,22 @@ async def test_each_setting_that_should_be_another_is_named_with_its_statement(
     assert left <= {"binlog-filter", "gtid-mode", "lower-case"}
 
 
+@pytest.mark.parametrize(("image", "warned"), [("FULL", False), ("NOBLOB", True)])
+async def test_documents_logged_in_part_without_their_old_rows_are_warned_of(
+    sources: Sources,
+    private_mysql: Callable[..., MysqlServer],
+    mysql_version: str,
+    image: str,
+    warned: bool,
+) -> None:
+    if mysql_version.startswith("mariadb"):
+        pytest.skip("only MySQL logs documents in part")
+    settings = {"binlog_row_image": image, "binlog_row_value_options": "PARTIAL_JSON"}
+    server = start(private_mysql, mysql_version, **WELL, **settings)
+    said = [f.message for f in await findings(await sources.open(server)) if f.check == "row-image"]
+    assert [("PARTIAL_JSON" in text) for text in said] == ([True] if warned else [])
+
+
 async def test_a_server_that_numbers_itself_zero_sends_its_log_to_nobody(
     sources: Sources, private_mysql: Callable[..., MysqlServer], mysql_version: str
 ) -> None:

@@ -22,6 +22,8 @@ from engine.model.value import Row
 from tests.integration.mysql_target.conftest import Rig
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 SCHEMA: Final = """
 CREATE SCHEMA shop;
 CREATE TYPE shop.mood AS ENUM ('sad', 'it''s ok', 'a\\b');

@@ -4,6 +4,8 @@ import pytest
 
 from tests.integration.postgres_schema_changes.conftest import Pipe
 
+pytestmark = pytest.mark.in_turn
+
 BOTH = pytest.mark.parametrize("capture", [True, False], ids=["triggers", "no triggers"])
 
 

@@ -8,6 +8,8 @@ from engine.errors import SchemaChangeError
 from tests.integration.postgres_schema_changes.conftest import Pipe
 from tests.integration.postgres_schema_changes.test_followed import FOLLOWED, USE
 
+pytestmark = pytest.mark.in_turn
+
 MODE = "transactional"
 MORE_THAN_A_BLOCK = "INSERT INTO o SELECT 1000 + g, 0 FROM generate_series(1, 40000) g"
 NOTED = "noted text DEFAULT pg_current_xact_id()::text"

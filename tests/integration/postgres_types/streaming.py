@@ -137,10 +137,14 @@ class SystemClock:
         return time.time()
 
 
-async def stream(source: Database, target: Database, *, binary: bool) -> Streamed:
-    """Carry every type that both servers have. `binary`: those only with which the stream stays
-    binary and which the target takes so; else all of them, and then it is text."""
-    every = carried = _prepare(source, target)
+async def stream(
+    source: Database, target: Database, *, binary: bool, half: int | None = None
+) -> Streamed:
+    """Carry every type that both servers have, or each other one (`half`: 0 or 1). `binary`: those
+    only with which the stream stays binary and which the target takes so; else all of them, and
+    then it is text."""
+    every = [each for each in _prepare(source, target) if half in (None, each.number % 2)]
+    carried: Sequence[Carried] = every
     if binary:
         carried = await _binary_only(source, every)
     left_out = frozenset(each.declaration for each in every if each not in carried)

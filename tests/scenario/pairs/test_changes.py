@@ -11,6 +11,8 @@ from tests.scenario.running import until
 from tests.scenario.workload import create
 from tests.scenario.writers import Writers
 
+pytestmark = pytest.mark.in_turn("pair", 2)
+
 SEED = random.SystemRandom().randrange(1 << 32)
 
 

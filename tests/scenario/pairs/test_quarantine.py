@@ -5,10 +5,14 @@ import json
 from pathlib import Path
 from typing import Final
 
+import pytest
+
 from engine.control import key_file
 from tests.scenario.pairs.conftest import Replicate
 from tests.scenario.pairs.sides import SCHEMA, Side
 from tests.scenario.running import until
+
+pytestmark = pytest.mark.in_turn("pair", 2)
 
 CANARY: Final = "canary-of-a-kept-row-2718"
 

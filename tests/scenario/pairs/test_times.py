@@ -13,6 +13,8 @@ from tests.scenario.pairs.replication import PairReplication
 from tests.scenario.pairs.sides import SCHEMA, MysqlSide, PostgresSide, Side
 from tests.scenario.running import Run, until, wall
 
+pytestmark = pytest.mark.in_turn("pair", 2)
+
 PAIRS = (("15", "18"), ("mariadb-10.11", "18"), ("mysql-9", "mariadb-10.11"))
 NIGHTLY = (("18", "mysql-9"), ("mysql-8.0", "18"), ("mariadb-11.8", "18"))
 
