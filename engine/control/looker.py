@@ -68,13 +68,14 @@ class EndpointLooker:
             connection.KIND: connection.Status.TESTING,
             schemas.KIND: schemas.Status.REFRESHING,
         }
+        busy = frozenset(self._busy)  # one that ends while the store is read is read as it was
         async with self._store.read() as reading:
             found = [
                 _Work(record)
                 for kind, status in wanted.items()
                 for record in await reading.find(kind, {"status": [status]})
             ]
-        return [work for work in found if work.key not in self._busy]
+        return [work for work in found if work.key not in busy]
 
     async def _look(self, work: _Work) -> None:
         async with self._turns:

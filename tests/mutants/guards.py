@@ -247,7 +247,9 @@ GUARDS: Final = (
         "engine/load/handover.py",
         "            return None if self._visible(self._one, transaction) else change\n",
         "            return change\n",
-        ("tests/simulation/test_simulation.py::test_storms_and_kills_lose_and_repeat_nothing[load]",),
+        (
+            "tests/simulation/test_simulation.py::test_storms_and_kills_lose_and_repeat_nothing[load]",
+        ),
     ),
     Guard(
         "each-chunk-its-own-snapshot",

@@ -3,19 +3,23 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 
 from engine.control.acting import Looked
 from engine.control.api.arn import Kind
+from engine.control.looker import EndpointLooker
 from engine.control.looks import Looks
 from engine.control.prober import DatabaseProber
 from engine.control.resources.instance import DEFAULT_ID
-from engine.control.store.contract import Store
+from engine.control.store.contract import Reading, Store, Writing
 from engine.control.vault import Vault
+from engine.observe.log import Line, Log
+from engine.seams import SystemClock
 from tests.integration.control.api.asking import arn, pages, put, put_endpoint, refused
 from tests.integration.control.api.daemon import READER, Daemon, serving
 from tests.servers.mysql import MysqlDatabase
@@ -131,6 +135,53 @@ async def test_a_look_outlives_the_daemon(tmp_path: Path, held: Held) -> None:
         assert (await outcome(daemon))["Status"] == "successful"
         assert (await refreshed(daemon))["Status"] == "successful"
         assert daemon.idle.asked == [("connect", "SHOP"), ("schemas", "SHOP")]
+
+
+class LateStore:
+    """A store whose readings come to their reader when a test says so."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.readings = 0
+        self.may = asyncio.Event()
+        self.may.set()
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[Reading]:
+        async with self._store.read() as reading:
+            yield reading
+        self.readings += 1
+        await self.may.wait()
+
+    def write(self) -> AbstractAsyncContextManager[Writing]:
+        return self._store.write()
+
+
+async def test_a_look_that_ends_while_the_next_is_sought_is_not_taken_for_it(
+    daemon: Daemon, tmp_path: Path, held: Held
+) -> None:
+    await daemon.call("test_connection", **PAIR)
+    while not held.asked:
+        await asyncio.sleep(0.02)
+    late = LateStore(daemon.store)
+    other = Held()
+    looker = EndpointLooker(cast("Store", late), other, Log(list[Line]().append, SystemClock()))
+    running = asyncio.create_task(looker.run())
+    while not other.asked:
+        await asyncio.sleep(0.02)
+    late.may.clear()
+    looker.wake()
+    while late.readings < 2:
+        await asyncio.sleep(0.02)
+    other.may.set()
+    assert (await outcome(daemon))["Status"] == "successful"
+    await asyncio.sleep(0)
+    late.may.set()
+    while late.readings < 3:
+        await asyncio.sleep(0.02)
+    running.cancel()
+    await asyncio.wait([running])
+    assert other.asked == ["connect SHOP"]
 
 
 async def test_what_was_found_counts_for_what_was_asked_alone(daemon: Daemon, held: Held) -> None:
