@@ -48,9 +48,8 @@ def _require_none_failed(outcome: Outcome) -> None:
 
 @pytest.mark.parametrize("name", EVERYTHING)
 def test_a_calm_run_ends_equal(name: str) -> None:
-    for seed in range(3):
-        report = run(SCENARIOS[name], Spell(seed))
-        assert report.checks > 10
+    report = run(SCENARIOS[name], Spell(0))
+    assert report.checks > 10
 
 
 @pytest.mark.parametrize("name", EVERYTHING)

@@ -15,6 +15,8 @@ from engine.validate.report import KeyDifference, TableReport
 from tests.integration.postgres_compare.system_clock import SystemClock
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 LAG_SECONDS: Final = 0.05
 
 BEHIND_MAX: Final = 100

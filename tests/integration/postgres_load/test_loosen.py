@@ -11,6 +11,8 @@ from tests.integration.postgres_load.conftest import Relations
 from tests.integration.postgres_load.test_schema import Describe, describe
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 __all__ = ["describe"]
 
 SCHEMA = """

@@ -18,6 +18,8 @@ from engine.model.table import TableDefinition
 from tests.integration.postgres_load.conftest import Relations
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 Describe: TypeAlias = Callable[[], Awaitable[Sequence[TableDefinition]]]
 
 SCHEMA = """

@@ -22,6 +22,8 @@ from engine.model.snapshot import Snapshot
 from tests.integration.postgres_load.conftest import Relations
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 TEXT = "postgres-text"
 BINARY = "postgres-binary"
 

@@ -16,6 +16,8 @@ from engine.model.table import Definition, TableDefinition
 from tests.integration.postgres_target.conftest import LANE, Rig, config
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 OWNER = Owner(3, "id", "print", "host:1", "now", ((7, "2026-01-01"), (8, 'odd "start"')))
 ODD = TableName('sch"ema', "tab'le \\ é")
 

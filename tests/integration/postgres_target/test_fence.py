@@ -19,6 +19,8 @@ from engine.model.state import Fence, LaneRow
 from tests.integration.postgres_target.conftest import LANE, Rig, config
 from tests.servers.proxy import FaultProxy
 
+pytestmark = pytest.mark.in_turn
+
 SIZES = (1, 40, 500)
 """One row, a pipeline, a COPY."""
 

@@ -4,6 +4,8 @@ import pytest
 
 from tests.integration.postgres_target.conftest import Rig
 
+pytestmark = pytest.mark.in_turn
+
 PLAIN = "CREATE TABLE t (id int PRIMARY KEY, a text, b int)"
 
 

@@ -12,6 +12,8 @@ from engine.errors import TargetConnectionError
 from tests.integration.postgres_target.conftest import config
 from tests.servers.postgres import Database
 
+pytestmark = pytest.mark.in_turn
+
 ROUNDS = 20
 PATIENCE_SECONDS = 60
 

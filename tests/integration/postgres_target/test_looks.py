@@ -12,6 +12,8 @@ from engine.model.relation import Relation
 from tests.integration.postgres_target.conftest import Rig, config
 from tests.servers.proxy import FaultProxy
 
+pytestmark = pytest.mark.in_turn
+
 BYTES_MAX = 4_000
 STEP = 60
 

@@ -3,9 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+import pytest
+
 from engine.model.activity import Activity
 from engine.model.relation import Relation
 from tests.integration.postgres_target.conftest import Rig
+
+pytestmark = pytest.mark.in_turn
 
 KEYS = {
     "keyed": "id int PRIMARY KEY, v text",

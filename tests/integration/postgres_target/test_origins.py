@@ -22,6 +22,8 @@ from tests.integration.postgres_target.conftest import config
 from tests.servers.postgres import Cluster, Database
 from tests.servers.versions import VERSIONS
 
+pytestmark = pytest.mark.in_turn
+
 WRITERS = 2
 
 

@@ -24,6 +24,8 @@ from tests.integration.postgres_target.conftest import Rig, config
 from tests.servers.ports import free_port
 from tests.servers.postgres import Cluster, Database
 
+pytestmark = pytest.mark.in_turn
+
 
 async def failing(dsn: str) -> PenstockError:
     target = PostgresTarget(config(dsn))

@@ -14,6 +14,8 @@ from engine.model.relation import Column, ColumnType, Format, Relation
 from tests.integration.postgres_target.conftest import Rig
 from tests.integration.readings import Readings
 
+pytestmark = pytest.mark.in_turn
+
 
 @pytest.fixture
 def readings(monkeypatch: pytest.MonkeyPatch) -> Readings:

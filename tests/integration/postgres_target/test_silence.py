@@ -17,6 +17,8 @@ from engine.surroundings import Surroundings
 from tests.integration.postgres_target.conftest import Rig, config
 from tests.servers.proxy import FaultProxy
 
+pytestmark = pytest.mark.in_turn
+
 
 async def test_a_server_that_gives_no_more_connections_is_asked_over_the_one_it_gave(
     rig: Rig,

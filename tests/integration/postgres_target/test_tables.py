@@ -14,6 +14,8 @@ from engine.model.change import INSERT, UPDATE, SchemaChanged, SchemaStep, Trunc
 from engine.model.relation import Relation, TableName
 from tests.integration.postgres_target.conftest import Rig, config
 
+pytestmark = pytest.mark.in_turn
+
 T = TableName("public", "t")
 
 
