@@ -41,6 +41,9 @@ REGRESSIONS: Final = (
     ("stuck", Spell(31010044, late=True, slow=True)),
     # So was a neighbour of one for which a full disk had no room.
     ("stuck", Spell(34010048, disk=True, resized=True)),
+    # And those of a lane in which the only applier stood.
+    ("stuck", Spell(34040028, late=True, resized=True)),
+    ("stuck-full-disk", Spell(34040028, late=True, resized=True)),
     # A person who found a lock in the way of a reload did not ask again.
     (
         "alter-reload",

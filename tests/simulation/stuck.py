@@ -81,8 +81,8 @@ async def _stick(world: World, application: Application, *, hopeless: bool = Fal
 
 
 async def _neighbours_flow(world: World, seconds: float, behind_seconds_max: float) -> None:
-    """I-22, where nothing else holds them up, as a full disk does, or a write to the audit table
-    that is slow itself. Every transaction writes to it."""
+    """I-22, where nothing else holds them up, as a full disk does, a write to the audit table that
+    is slow itself, or an applier that is the only one. Every transaction writes to it."""
     until = world.loop.time() + seconds
     while world.loop.time() < until:
         written = len(world.source.visible_rows(AUDIT))
@@ -94,7 +94,9 @@ async def _neighbours_flow(world: World, seconds: float, behind_seconds_max: flo
 
 def _held_up(world: World) -> bool:
     """A stuck lane that finds no room on a full disk holds up the source, and so its neighbours."""
-    return not world.calm or bool(world.faults.slow) or bool(world.decider.met.get("disk_full"))
+    alone = world.current.appliers == 1
+    full = bool(world.decider.met.get("disk_full"))
+    return not world.calm or bool(world.faults.slow) or full or alone
 
 
 async def _mend_and_load(world: World, over: asyncio.Event) -> None:

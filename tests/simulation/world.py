@@ -59,6 +59,8 @@ class Client:
     target: MemoryTarget
     stop: asyncio.Event
     metrics: Metrics
+    appliers: int
+    """How many it was told to have; 0: what its size gives it."""
     acknowledged: LogPosition = LogPosition(0)
     state: str = ""
     """What it last said it was doing."""
@@ -166,8 +168,9 @@ class World:
             self._acknowledged(client, position)
 
         faulty = FaultySource(source, self.source, self.decider, self._deliver, acknowledged)
+        sized = self._sized(config)
         work = run_replication(
-            self._sized(config),
+            sized,
             faulty,
             FaultyTarget(target, self.target, self.decider),
             clock=self.clock,
@@ -181,7 +184,7 @@ class World:
             process=f"process-{number}",
         )
         process, task = self.loop.spawn(f"process-{number}", work)
-        client = Client(process, task, source, target, stop, metrics)
+        client = Client(process, task, source, target, stop, metrics, sized.apply.appliers)
         self.clients.append(client)
         with self.loop.inside(None):
             task.add_done_callback(self._process_ended)
