@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for suite in chosen:
             sizes = share(suite.sizes[tier], options.share)
             outcomes[suite.name] = run_suite(suite, sizes, options.seed, told)
+    others = max(others, others_at_work())  # what came meanwhile is there still, mostly
     if options.keep or tier is not Tier.SMOKE:
         Record.now(tier, options.share, options.seed, outcomes, others).store(FOLDER)
         write_card()

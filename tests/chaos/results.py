@@ -36,7 +36,7 @@ LOOK_SECONDS: Final = 0.05
 class Record:
     """One run of one or more suites. `part`: the share of the tier's size that was run; `changed`:
     the working tree held what the commit does not; `others`: threads of other work that
-    wanted a core as it began, on average."""
+    wanted a core as it began or ended, on average."""
 
     date: str
     commit: str
