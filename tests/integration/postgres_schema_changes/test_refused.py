@@ -2,6 +2,7 @@
 
 import json
 
+import psycopg
 import pytest
 
 from connectors.postgres.ddl_capture_sql import DEFAULT_SCHEMA, VERSION, token_query
@@ -159,6 +160,16 @@ ALTER TABLE t ADD PRIMARY KEY (id, g)
 """
 
 
+def _updated(pipe: Pipe) -> bool:
+    """Whether the application's UPDATE is taken. Its session may hear a moment later than others
+    that a table has left a publication."""
+    try:
+        pipe.source.execute("UPDATE t SET a = 5")
+    except psycopg.errors.InvalidColumnReference:
+        return False
+    return True
+
+
 async def test_a_generated_column_that_joins_the_key_stops_the_table(pipe: Pipe) -> None:
     """The rest of the key is none. Before 18 the server sends the application's UPDATE with it;
     from 18 on it refuses the UPDATE until the table is out of our publication."""
@@ -170,10 +181,6 @@ async def test_a_generated_column_that_joins_the_key_stops_the_table(pipe: Pipe)
             assert "without key" in await pipe.state("suspended")
         else:
             await pipe.state("needs-reload")
-            published = "SELECT FROM pg_publication_tables WHERE tablename = 't'"
-            await pipe.until(
-                lambda: not pipe.source.execute(published), lambda: pipe.difference("t")
-            )
-            await pipe.execute("UPDATE t SET a = 5")
+            await pipe.until(lambda: _updated(pipe), lambda: pipe.difference("t"))
         await pipe.passed()
     assert pipe.target.execute("SELECT a FROM t ORDER BY id") == [(10,), (20,), (None,)]
