@@ -107,6 +107,20 @@ async def test_by_another_server_of_the_family(
     other.drop_database(SCHEMA)
 
 
+async def test_an_enum_s_empty_text_for_no_label_is_refused_by_its_column(
+    server: MysqlServer, mysql_servers: MysqlServers
+) -> None:
+    other = mysql_servers.need("mysql-9" if server.mariadb else "mariadb-10.11")
+    declared, value = NO_LABEL
+    server.execute(f"CREATE TABLE t (id int PRIMARY KEY, v {declared})", database=SCHEMA)
+    async with source_of(server, "mysql") as source, into_mysql(other) as (target, session):
+        (relation,) = await relations_of(source, SCHEMA)
+        await target.ensure(await source.definitions([relation.table]), "do-nothing")
+        with pytest.raises(RowRejectedError, match=f"{SCHEMA}.t, column v: its value does not fit"):
+            await _streamed(source, relation, server, _inserted(2, value), session)
+    other.drop_database(SCHEMA)
+
+
 PARTIAL: Final = "binlog_row_image = 'MINIMAL', binlog_row_value_options = 'PARTIAL_JSON'"
 DOCUMENT: Final = f"""'{{"long": "{"x" * 100}", "v": 1}}'"""
 
