@@ -93,7 +93,8 @@ async def _neighbours_flow(world: World, seconds: float, behind_seconds_max: flo
 
 
 def _held_up(world: World) -> bool:
-    """A stuck lane that finds no room on a full disk holds up the source, and so its neighbours."""
+    """A stuck lane that finds no room on a full disk holds up the source, and so its neighbours;
+    one in which the only applier stands leaves nobody for them."""
     alone = world.current.appliers == 1
     full = bool(world.decider.met.get("disk_full"))
     return not world.calm or bool(world.faults.slow) or full or alone
